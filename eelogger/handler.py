@@ -1,0 +1,201 @@
+"""The judgement: what each value under a four-CC is, in the order the design of the measurement demands.
+
+    measured at all? → has an identity? → duplicate → undated → early → initial → measured
+
+Pure: no clock, no socket, no file. It remembers identities (`dedup`), statistics (`stats`) and, for each camera,
+when its subscription began; text is made by `lines`, and everything that follows from a verdict is the caller's.
+
+`initial`: after each subscription the server pushes the latest value of each (camera, four-CC), which may be days
+old and is not marked. So the first value of a (camera, four-CC) in a subscription is `initial` when it is dated
+before the subscription and arrived within 60 s of it. A repeat or undated value uses "first" up too. Known error: a
+camera whose clock is far behind has one fresh event of each four-CC and connection taken for `initial`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from . import lines, wire
+from .day import Day
+from .dedup import Dedup
+from .histogram import Histogram
+from .model import (
+    DUPLICATE,
+    EARLY,
+    FOUR_CCS,
+    IGNORED,
+    INITIAL,
+    MEASURED,
+    NAMESPACES,
+    UNDATED,
+    UNIDENTIFIED,
+    Reject,
+    Verdict,
+)
+
+INITIAL_WINDOW_US: Final = 60_000_000
+PREVIEW: Final = "pre"
+
+
+class StreamLog(Protocol):
+    """What takes a camera's stream lines."""
+
+    def write(self, text: str, /) -> object:
+        """Take one line, newline included."""
+
+
+class Handler:
+    """Judges events; one for each run, its statistics start anew with each day (`new_day`)."""
+
+    def __init__(
+        self,
+        events: Container[str],
+        namespaces: Container[int] | None = None,
+        ns_values: Mapping[int, str] = NAMESPACES,
+        *,
+        on_reject: Callable[[Reject], None] = lambda reject: None,
+    ) -> None:
+        self._events = events
+        self._namespaces = namespaces
+        self.on_reject = on_reject
+        self.name_namespaces(ns_values)
+        self.dedup = Dedup()
+        self.day = Day()
+        self.totals: Counter[str] = Counter()
+        self.last: Verdict | None = None
+        self.previews: dict[str, Histogram] = {}
+        self._subscribed_us: dict[str, int] = {}
+        self._first_seen: dict[str, set[str]] = {}
+        self._gaps_us: dict[str, int] = {}
+
+    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
+        """Set the namespaces' names; lines carry them up to the bracket."""
+        self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
+
+    def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
+        """A subscription of these cameras begins; `gap_us` is how long they were not observed before it."""
+        for camera_id in camera_ids:
+            self._subscribed_us[camera_id] = at_us
+            self._first_seen.pop(camera_id, None)
+            if gap_us is not None:
+                self._gaps_us[camera_id] = gap_us
+
+    def new_day(self) -> Day:
+        """Start the statistics of a new day; returns those of the day that ended."""
+        ended, self.day = self.day, Day()
+        return ended
+
+    def log_event_data(
+        self,
+        camera_id: str,
+        cam_data: dict[str, Any],
+        timestamp: int,
+        stream_logs: Mapping[str, StreamLog],
+        *,
+        lag_us: int | None = None,
+    ) -> list[Verdict]:
+        """Write the camera's stream line and judge each of its events; `timestamp` is the arrival in microseconds.
+
+        Returns the verdicts in the order of the events. Raises `MessageError` when the data cannot be written,
+        `KeyError` when `stream_logs` has no log of this camera.
+        """
+        stream_logs[camera_id].write(lines.stream_line(timestamp, cam_data))
+        if "pre" in cam_data:
+            self._probe(camera_id, cam_data["pre"], timestamp)
+        if "event" not in cam_data:
+            return []
+        events, rejects = wire.split_events(camera_id, cam_data)
+        for reject in rejects:
+            self.on_reject(reject)
+        return [self.handle_event(camera_id, event, timestamp, lag_us=lag_us) for event in events]
+
+    def handle_event(
+        self, camera_id: str, event_data: dict[str, Any], timestamp: int, *, lag_us: int | None = None
+    ) -> Verdict:
+        """Judge one event: a four-CC's object with its `type` added; `timestamp` is the arrival in microseconds."""
+        four_cc: str = event_data["type"]
+        stale = self.may_be_initial(camera_id, four_cc, timestamp)
+        ns = wire.namespace(event_data)
+        identity = wire.identity(camera_id, event_data)
+        event_us = delay_us = figures = after_gap_us = None
+        new_max = False
+        if not self._is_measured_at_all(four_cc, ns):
+            kind = IGNORED
+        elif identity is None:
+            kind = UNIDENTIFIED
+        elif self.dedup.seen(identity, camera_id, four_cc):
+            kind = DUPLICATE
+        elif (event_us := wire.event_time_us(event_data.get("timestamp"))) is None:
+            kind = UNDATED
+        elif (delay_us := timestamp - event_us) < 0:
+            kind = EARLY
+        elif stale is not None and event_us < stale:
+            kind = INITIAL
+        else:
+            kind = MEASURED
+            new_max, figures = self.day.observe(camera_id, timestamp, delay_us, four_cc if ns is None else ns)
+            after_gap_us = self._gaps_us.pop(camera_id, None)
+        verdict = Verdict(
+            kind,
+            camera_id,
+            four_cc,
+            ns,
+            self._describe(four_cc, ns),
+            identity or "",
+            timestamp,
+            event_us,
+            delay_us,
+            figures,
+            wire.integer(event_data.get("op")),
+            wire.integer(event_data.get("seq")),
+            after_gap_us,
+            lag_us,
+            new_max,
+            event_data,
+        )
+        self.totals[kind] += 1
+        if kind == MEASURED:
+            self.day.note_worst(verdict)
+            self.last = verdict
+        else:
+            self.day.count(verdict)
+        return verdict
+
+    def _probe(self, camera_id: str, previews: object, timestamp: int) -> None:
+        """Preview timestamps, about one a second, tell how slow the path is now; counted, without lines."""
+        stale = self.may_be_initial(camera_id, PREVIEW, timestamp)
+        for preview in previews if isinstance(previews, list) else [previews]:
+            taken_us = wire.event_time_us(preview)
+            if taken_us is None or taken_us > timestamp or (stale is not None and taken_us < stale):
+                continue
+            self.totals[PREVIEW] += 1
+            if camera_id not in self.previews:
+                self.previews[camera_id] = Histogram()
+            self.previews[camera_id].add(timestamp - taken_us)
+
+    def may_be_initial(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
+        """The moment of subscription, when this value is its four-CC's first and came within the window."""
+        subscribed_us = self._subscribed_us.get(camera_id)
+        if subscribed_us is None or timestamp - subscribed_us > INITIAL_WINDOW_US:
+            return None
+        seen = self._first_seen.get(camera_id)
+        if seen is None:
+            seen = self._first_seen[camera_id] = set()
+        elif four_cc in seen:
+            return None
+        seen.add(four_cc)
+        return subscribed_us
+
+    def _is_measured_at_all(self, four_cc: str, ns: int | None) -> bool:
+        if four_cc not in self._events:
+            return False
+        if self._namespaces is None or (ns is None and four_cc != "ANNT"):
+            return True
+        return ns in self._namespaces
+
+    def _describe(self, four_cc: str, ns: int | None) -> str:
+        if ns is None:
+            return FOUR_CCS.get(four_cc, four_cc)
+        return self._names.get(ns) or f"namespace {ns}"

@@ -1,0 +1,201 @@
+"""From the text of a WebSocket message to camera updates, events, identities and times.
+
+Tolerant by rule: a part that cannot be read is rejected with a reason and harms no other part; only a message
+without any readable structure raises `MessageError`. Whether an event counts is `handler`'s to judge. Invariant:
+any bytes give a `Message` or a `MessageError`, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from calendar import timegm
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from .errors import MessageError
+from .model import CameraUpdate, CloudNotice, Message, Reject
+
+UUID_MAX_CHARS: Final = 256
+_TIMESTAMP_MAX_CHARS = 64
+_INTEGER = re.compile(r"-?[0-9]{1,10}").fullmatch
+_TIMESTAMP = re.compile(r"([0-9]{12})([0-5][0-9])(?:\.([0-9]*))?").fullmatch
+_NONE: Final[tuple[Any, ...]] = ()
+_decode = json.JSONDecoder().raw_decode
+
+
+def read_message(data: str | bytes) -> Message:
+    """What one message says; raises `MessageError` when it is not JSON, no object, or has no `data` object.
+
+    The shape is the vendor's documentation of `/api/v2/Device/{account}/Events`; unknown keys are let pass.
+    """
+    top = _load(data)
+    if type(top) is not dict:
+        raise MessageError("not-an-object")
+    notices: list[CloudNotice] = []
+    status = top.get("status_code")
+    if status != 200 and (status := integer(status)) not in (None, 200):
+        notices.append(CloudNotice("", status, _short(top.get("message"))))
+    cameras = top.get("data")
+    if type(cameras) is not dict:
+        if not notices:
+            raise MessageError("no-data")
+        return Message([], [], notices)
+    updates: list[CameraUpdate] = []
+    rejects: list[Reject] = []
+    for camera_id, camera in cameras.items():
+        if type(camera) is not dict:
+            rejects.append(Reject("camera-data-not-an-object", camera_id, excerpt(camera)))
+            continue
+        updates.append(CameraUpdate(camera_id, camera))
+        if "error" in camera:
+            notices += _camera_errors(camera_id, camera["error"])
+    return Message(updates, rejects, notices)
+
+
+def split_events(camera_id: str, cam_data: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Reject]]:
+    """The values under each four-CC of an update, each with its `type` added, and what could not be read."""
+    event = cam_data.get("event", _NONE)
+    if event is _NONE:
+        return [], []
+    if type(event) is not dict:
+        return [], [Reject("event-not-an-object", camera_id, excerpt(event))]
+    events: list[dict[str, Any]] = []
+    rejects: list[Reject] = []
+    for four_cc, value in event.items():
+        # The vendor documents one object a four-CC; a list of them is accepted in case there are more.
+        for item in value if type(value) is list else (value,):
+            if type(item) is dict:
+                events.append({**item, "type": four_cc})
+            else:
+                rejects.append(Reject("value-not-an-object", camera_id, excerpt({four_cc: item})))
+    return events, rejects
+
+
+def identity(camera_id: str, event: dict[str, Any]) -> str | None:
+    """What makes this event one event: its uuid, or `TYPE:camera:eventid:timestamp`; None when it has neither.
+
+    Event ids are unsigned 32-bit numbers that the vendor sends as signed ones, hence the mask.
+    """
+    uuid = event.get("uuid")
+    if type(uuid) is str and 0 < len(uuid) <= UUID_MAX_CHARS:
+        return uuid
+    four_cc = event["type"]
+    if four_cc == "ANNT":
+        return None
+    eventid = integer(event.get("eventid"))
+    timestamp = event.get("timestamp")
+    if type(timestamp) is not str or len(timestamp) > _TIMESTAMP_MAX_CHARS:
+        timestamp = ""
+    if eventid is None and not timestamp:
+        return None
+    return f"{four_cc}:{camera_id}:{'' if eventid is None else eventid & 0xFFFFFFFF}:{timestamp}"
+
+
+def namespace(event: dict[str, Any]) -> int | None:
+    """The annotation namespace of an event, None where there is no usable one (`"103"` counts as 103)."""
+    return integer(event.get("ns"))
+
+
+def integer(value: object) -> int | None:
+    """An integer as JSON sends it, also as digits in a string; None for a bool or anything outside 10 digits."""
+    if type(value) is int:
+        return value if -9_999_999_999 <= value <= 9_999_999_999 else None
+    if type(value) is str and _INTEGER(value):
+        return int(value)
+    return None
+
+
+def event_time_us(timestamp: object) -> int | None:
+    """`YYYYMMDDhhmmss.xxx` (UTC) in microseconds since 1970, digits beyond six cut; None outside 2000-2099."""
+    if type(timestamp) is not str or len(timestamp) > _TIMESTAMP_MAX_CHARS:
+        return None
+    # What the vendor documents: one look-up of the second, and its milliseconds.
+    if len(timestamp) == 18 and timestamp[14] == "." and (ms := timestamp[15:]).isdigit() and ms.isascii():
+        second_us = _second_us(timestamp[:14])
+        return None if second_us is None else second_us + 1_000 * int(ms)
+    return _any_time_us(timestamp)
+
+
+def _any_time_us(timestamp: str) -> int | None:
+    match = _TIMESTAMP(timestamp)
+    if match is None:
+        return None
+    minute_us = _minute_us(match[1])
+    if minute_us is None:
+        return None
+    return minute_us + int(match[2]) * 1_000_000 + int((match[3] or "")[:6].ljust(6, "0"))
+
+
+_second_us = lru_cache(maxsize=1024)(_any_time_us)
+
+
+@lru_cache(maxsize=1024)  # events cluster in the minutes around now, and making a datetime is the dear part
+def _minute_us(digits: str) -> int | None:
+    try:
+        minute = datetime.strptime(digits, "%Y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return timegm(minute.utctimetuple()) * 1_000_000 if 2000 <= minute.year <= 2099 else None
+
+
+def _load(data: str | bytes) -> Any:
+    try:
+        text = data if isinstance(data, str) else str(data, "utf-8")
+    except UnicodeDecodeError:
+        raise MessageError("not-utf-8") from None
+    try:
+        value, end = _decode(text)
+    except (ValueError, RecursionError):
+        return _load_plainly(text)
+    return value if end == len(text) else _load_plainly(text)
+
+
+def _load_plainly(text: str) -> Any:
+    """Any text; `_load` goes past the search for blanks around the value, of which the cloud sends none."""
+    if not text or text.isspace():
+        raise MessageError("empty")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise MessageError("not-json") from None
+    except RecursionError:
+        raise MessageError("nested-too-deep") from None
+    except ValueError:  # Python refuses to convert integers of more than 4,300 digits
+        return _load_long_numbers(text)
+
+
+def _load_long_numbers(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=_lenient_int)
+    except RecursionError:
+        raise MessageError("nested-too-deep") from None
+    except ValueError:
+        raise MessageError("not-json") from None
+
+
+def _lenient_int(digits: str) -> int | float:
+    return int(digits) if len(digits) <= 4000 else float(digits)
+
+
+def _camera_errors(camera_id: str, error: Any) -> list[CloudNotice]:
+    items = error if type(error) is list else [error]
+    return [
+        CloudNotice(camera_id, integer(item.get("status_code")) or 0, _short(item.get("message")))
+        if type(item) is dict
+        else CloudNotice(camera_id, 0, _short(item))
+        for item in items
+    ]
+
+
+def _short(value: object) -> str:
+    return value[:200] if isinstance(value, str) else excerpt(value)[:200]
+
+
+def excerpt(value: object) -> str:
+    """The value as JSON, cut; for `rejected.log`."""
+    try:
+        return json.dumps(value)[:4096]
+    except (RecursionError, ValueError):
+        return "(nested too deep to show)"
