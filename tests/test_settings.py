@@ -1,0 +1,399 @@
+"""Settings: where a value comes from, what each accepts, that every problem is told at once and no secret ever."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import traceback
+from pathlib import Path
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from eelogger import settings as room
+from eelogger.errors import SettingsError
+from eelogger.model import Camera
+from eelogger.settings import ENV_FILE, ROOT, Settings, demo, load, proxy_for
+from eelogger.settings_table import CREDENTIALS, SETTINGS, env_example
+from eelogger.validators import Invalid, origin
+
+KEY = f"c000~{0:032d}"
+ACCESS = {"EEN_BRANDING": "c000", "EEN_ACCOUNT_ID": "00012345", "EEN_AUTH_KEY": KEY}
+SECRET = "s3cret-and-planted"
+
+
+def problems(environ: dict[str, str], env_file: Path | None = None, **more: bool) -> dict[str, str]:
+    """The message of each problem by the name of its setting."""
+    with pytest.raises(SettingsError) as caught:
+        load(environ, env_file, **more)  # type: ignore[arg-type]
+    told = caught.value
+    assert all(p.hint for p in told.problems)
+    assert SECRET not in f"{told}{told!r}{told.problems}" + "".join(traceback.format_exception(told))
+    return {problem.name: problem.message for problem in told.problems}
+
+
+def env_file(tmp_path: Path, content: str | bytes, mode: int = 0o600) -> Path:
+    file = tmp_path / ".env"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    file.chmod(mode)
+    return file
+
+
+def test_defaults() -> None:
+    settings = load(ACCESS, None)
+    assert settings == Settings(
+        branding="c000",
+        account_id="00012345",
+        auth_key=KEY,
+        username="",
+        password="",
+        api_key="",
+        base_url="",
+        ca_file=None,
+        log_dir=ROOT / "logs",
+        events=("ANNT", "ALRS"),
+        resources=("event",),
+        namespaces=None,
+        namespace_names=(),
+        cameras=(),
+        bridges=(),
+        keep_days=30,
+        log_max_bytes=None,
+        disk_buffer_bytes=64 << 20,
+        metrics_file=None,
+        warnings=(),
+    )
+
+
+def test_each_setting_is_a_field_and_stands_in_the_example_file() -> None:
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    assert fields == [row.field for row in SETTINGS] + ["warnings"]
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()
+    for row in SETTINGS:
+        assert f"{row.name}=" in env_example()
+        assert row.meaning
+
+
+def test_every_example_and_default_is_accepted_by_its_own_setting(tmp_path: Path) -> None:
+    for row in SETTINGS:
+        for text in filter(None, (row.default, row.example)):
+            if row.name != "EEN_CA_FILE":
+                row.read(text, tmp_path)
+
+
+def test_the_example_file_itself_says_what_is_missing(tmp_path: Path) -> None:
+    told = problems({}, env_file(tmp_path, env_example()))
+    assert set(told) == {"EEN_AUTH_KEY", "EEN_ACCOUNT_ID", "EEN_BRANDING"}
+
+
+def test_environment_wins_and_empty_is_unset(tmp_path: Path) -> None:
+    file = env_file(tmp_path, "EEN_KEEP_DAYS=7\nEEN_EVENTS=ALRE\nEEN_CAMERAS=\n")
+    settings = load(ACCESS | {"EEN_KEEP_DAYS": "9", "EEN_EVENTS": " "}, file)
+    assert (settings.keep_days, settings.events, settings.cameras) == (9, ("ALRE",), ())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xef\xbb\xbfEEN_AUTH_KEY=" + KEY.encode() + b"\r\n", f"export EEN_AUTH_KEY='{KEY}'  # mine\n".encode()],
+    ids=["BOM and CRLF", "export, quotes, comment"],
+)
+def test_file_forms(tmp_path: Path, content: bytes) -> None:
+    environ = {name: ACCESS[name] for name in ("EEN_BRANDING", "EEN_ACCOUNT_ID")}
+    assert load(environ, env_file(tmp_path, content)).auth_key == KEY
+
+
+def test_values_are_literal_and_passwords_keep_their_blanks(tmp_path: Path) -> None:
+    file = env_file(tmp_path, "EEN_USERNAME= ops \nEEN_PASSWORD=' $HOME ${X}#1 '\n")
+    settings = load({}, file)
+    assert (settings.username, settings.password) == ("ops", " $HOME ${X}#1 ")
+    assert settings.has_login
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"EEN_AUTH_KEY={SECRET}".encode("utf-16"), "is not UTF-8 text"),
+        (f"A=1\nEEN_PASSWORD='{SECRET}\n".encode(), "line 2 cannot be read"),
+        (b"#" * (1 << 20) + b"##", "is larger than 1 MiB"),
+    ],
+    ids=["UTF-16", "open quotation mark", "huge"],
+)
+def test_unreadable_file_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
+    file = env_file(tmp_path, content)
+    assert problems(dict(ACCESS), file) == {str(file): message}
+
+
+def test_missing_file_is_a_problem_unless_it_is_the_default_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, folder = tmp_path / "other.env", tmp_path / "folder"
+    folder.mkdir()
+    assert problems(dict(ACCESS), missing) == {str(missing): "does not exist"}
+    assert list(problems(dict(ACCESS), folder)) == [str(folder)]
+    monkeypatch.setattr(room, "ENV_FILE", missing)
+    load(ACCESS, missing)
+    assert ENV_FILE == ROOT / ".env"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+@pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
+def test_file_open_to_others_is_warned_about(tmp_path: Path, mode: int, warns: bool) -> None:
+    warnings = load(ACCESS, env_file(tmp_path, "EEN_PASSWORD=x\n", mode)).warnings
+    assert any("chmod 600" in text for text in warnings) == warns
+    assert not any("chmod 600" in text for text in load(ACCESS, env_file(tmp_path, "EEN_PASSWORD=\n", mode)).warnings)
+
+
+def test_names_that_are_probably_mistakes_are_warned_about(tmp_path: Path) -> None:
+    file = env_file(tmp_path, "accountId=1\nauth_key=x\nEEN_EVENT=ANNT\nPATH=/bin\nEEN_WHATEVER=1\n")
+    text = "\n".join(load(ACCESS | {"EEN_BRANDNG": "c1", "EENY": "1", "een_cameras": "x"}, file).warnings)
+    for near in ("EEN_ACCOUNT_ID?", "EEN_AUTH_KEY?", "EEN_EVENTS?", "EEN_BRANDING?", "EEN_CAMERAS?", "WHATEVER"):
+        assert near in text
+    assert "PATH" not in text
+    assert "EENY" not in text
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({}, {"EEN_AUTH_KEY", "EEN_ACCOUNT_ID", "EEN_BRANDING"}),
+        ({"EEN_AUTH_KEY": KEY, "EEN_ACCOUNT_ID": "1"}, {"EEN_BRANDING"}),
+        ({"EEN_AUTH_KEY": KEY, "EEN_BASE_URL": "https://x"}, {"EEN_ACCOUNT_ID"}),
+        ({"EEN_USERNAME": "ops"}, {"EEN_PASSWORD"}),
+        ({"EEN_PASSWORD": SECRET, "EEN_ACCOUNT_ID": "1"}, {"EEN_USERNAME"}),
+        ({"EEN_AUTH_KEY": f"{SECRET};", "EEN_ACCOUNT_ID": "1"}, {"EEN_AUTH_KEY", "EEN_BRANDING"}),
+    ],
+)
+def test_what_a_run_needs(environ: dict[str, str], missing: set[str]) -> None:
+    assert set(problems(environ)) == missing
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"},
+        {"EEN_AUTH_KEY": KEY, "EEN_ACCOUNT_ID": "1", "EEN_BASE_URL": "https://x"},
+        ACCESS | {"EEN_USERNAME": "ops"},
+    ],
+)
+def test_enough_for_a_run(environ: dict[str, str]) -> None:
+    load(environ, None)
+
+
+def test_login_and_report_need_no_credentials_not_even_well_formed_ones() -> None:
+    settings = load({"EEN_AUTH_KEY": "a;b"}, None, need_credentials=False)
+    assert settings.auth_key == ""
+    assert any("EEN_AUTH_KEY" in text for text in settings.warnings)
+    assert set(problems({"EEN_KEEP_DAYS": "x"}, need_credentials=False)) == {"EEN_KEEP_DAYS"}
+
+
+BAD = [
+    ("EEN_BRANDING", ["c000.eagleeyenetworks.com", "-a", "a" * 64, "a b", "a/b", "ä"]),
+    ("EEN_ACCOUNT_ID", ["1/2", "a" * 21, "1 2", "../x"]),
+    ("EEN_AUTH_KEY", ["a b", "a;b", "a,b", 'a"b', "a\\b", "ä", "a\nb"]),
+    ("EEN_API_KEY", ["a b", "ä", "a\r\nX: y"]),
+    (
+        "EEN_BASE_URL",
+        [
+            "x",
+            "ftp://x",
+            "http://example.com",
+            "https://x/y",
+            "https://u:p@x",
+            "https://x?q",
+            "https://x#f",
+            "https://x:99999",
+            "https://[::zz]",
+            "https://[1:2]",
+            "https://x,y",
+            "https://x:",
+            "http://[::1",
+            "https://",
+        ],
+    ),
+    ("EEN_EVENTS", ["ANN", "ANNT,ALRSX", "AN T", ",", "ÄNNT"]),
+    ("EEN_RESOURCES", ["thumb", "events", ",", "event;pre"]),
+    ("EEN_NAMESPACES", ["a", "1.5", "1" * 5000, "１０３", ","]),
+    ("EEN_NAMESPACE_NAMES", ["300", "300=", "x=GPS"]),
+    ("EEN_CAMERAS", [", ,", "a\x1bb"]),
+    ("EEN_KEEP_DAYS", ["0", "-1", "1.5", "99999", "off", "1" * 5000]),
+    ("EEN_LOG_MAX_BYTES", ["x", "1.5G", "-1", "10", "64X", "1" * 5000]),
+    ("EEN_DISK_BUFFER_BYTES", ["off", "1K"]),
+    ("EEN_LOG_DIR", ["a\x00b", "~nobody-of-this-name/x", "\udcff"]),
+    ("EEN_CA_FILE", ["/does/not/exist", "/", __file__]),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD for text in texts])
+def test_malformed(name: str, text: str) -> None:
+    assert list(problems(ACCESS | {name: text})) == [name]
+
+
+def test_all_problems_are_told_at_once_and_no_secret_with_them() -> None:
+    malformed = {name: f"{SECRET}; \x07" for name, _ in BAD} | {"EEN_NAMESPACES": "x", "EEN_LOG_DIR": "\x07"}
+    malformed["EEN_BASE_URL"] = f"https://u:{SECRET}@x"
+    told = problems(malformed)
+    assert set(told) >= {name for name, _ in BAD}
+
+
+GOOD = [
+    ("EEN_BRANDING", "C000", "c000"),
+    ("EEN_EVENTS", " annt , ALRS,ANNT ,", ("ANNT", "ALRS")),
+    ("EEN_RESOURCES", "Event, pre", ("event", "pre")),
+    ("EEN_NAMESPACES", "101, 103", frozenset({101, 103})),
+    ("EEN_NAMESPACE_NAMES", " 300 = GPS data ;301=a=b;", ((300, "GPS data"), (301, "a=b"))),
+    ("EEN_CAMERAS", "100e1e23, Front *", ("100e1e23", "Front *")),
+    ("EEN_KEEP_DAYS", "1", 1),
+    ("EEN_LOG_MAX_BYTES", "off", None),
+    ("EEN_LOG_MAX_BYTES", "1048576", 1 << 20),
+    ("EEN_LOG_MAX_BYTES", "2g", 2 << 30),
+    ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
+    ("EEN_BASE_URL", "https://Gateway.Example:8443/", "https://gateway.example:8443"),
+    ("EEN_BASE_URL", "http://127.1.2.3:80", "http://127.1.2.3:80"),
+    ("EEN_BASE_URL", "http://[::1]:8080", "http://[::1]:8080"),
+    ("EEN_BASE_URL", "http://localhost:1", "http://localhost:1"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_well_formed(name: str, text: str, value: object) -> None:
+    field = next(row.field for row in SETTINGS if row.name == name)
+    assert getattr(load(ACCESS | {name: text}, None), field) == value
+
+
+@given(st.from_regex(r"https?://[\[\]:a-z0-9_.%@-]{1,12}(:[0-9]{1,6})?/?", fullmatch=True) | st.text(max_size=30))
+def test_any_text_is_an_address_the_library_takes_or_invalid(text: str) -> None:
+    try:
+        accepted = origin(text)
+    except Invalid:
+        return
+    assert URL(accepted).host
+    assert origin(accepted) == accepted
+
+
+def test_relative_paths_start_where_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    file = env_file(there, "EEN_LOG_DIR=out\nEEN_METRICS_FILE=~/m.prom\n")
+    settings = load(ACCESS, file)
+    assert (settings.log_dir, settings.metrics_file) == (there / "out", Path.home() / "m.prom")
+    assert load(ACCESS | {"EEN_LOG_DIR": "out"}, file).log_dir == here / "out"
+    assert load(ACCESS, file, log_dir=Path("cli")).log_dir == here / "cli"
+
+
+def test_certificate_file_is_tried(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    assert load(ACCESS | {"EEN_CA_FILE": str(file)}, None).ca_file == file
+
+
+@pytest.mark.parametrize(
+    ("environ", "warns"),
+    [({}, False), ({"EEN_AUTH_KEY": "abc"}, True), ({"EEN_AUTH_KEY": "abc", "EEN_BASE_URL": "https://x"}, False)],
+)
+def test_an_unusual_key_is_warned_about_without_showing_it(environ: dict[str, str], warns: bool) -> None:
+    warnings = load(ACCESS | environ, None).warnings
+    assert bool(warnings) == warns
+    assert "abc" not in "".join(warnings)
+
+
+def test_addresses() -> None:
+    cloud = load(ACCESS, None)
+    assert cloud.rest_base() == "https://c000.eagleeyenetworks.com"
+    assert cloud.rest_base("c001") == "https://c001.eagleeyenetworks.com"
+    assert cloud.login_base == "https://login.eagleeyenetworks.com"
+    assert cloud.websocket_uri() == "wss://c000.eagleeyenetworks.com/api/v2/Device/00012345/Events"
+    assert cloud.websocket_uri("c1", "9") == "wss://c1.eagleeyenetworks.com/api/v2/Device/9/Events"
+    local = load(ACCESS | {"EEN_BASE_URL": "http://127.0.0.1:8080"}, None)
+    assert local.rest_base("c001") == local.login_base == "http://127.0.0.1:8080"
+    assert local.websocket_uri() == "ws://127.0.0.1:8080/api/v2/Device/00012345/Events"
+
+
+def test_filters() -> None:
+    def keeps(cameras: str, bridges: str = "", name: str = "Front Door") -> bool:
+        settings = load(ACCESS | {"EEN_CAMERAS": cameras, "EEN_BRIDGES": bridges}, None)
+        return settings.keeps(Camera("100e1e23", name, "100bb001"), "Site A")
+
+    assert keeps("")
+    assert keeps("100E1E23")
+    assert keeps("Back*, front*")
+    assert not keeps("Front")
+    assert not keeps("100e1e24")
+    assert keeps("gate [2]", name="Gate [2]")
+    assert not keeps("gate [2]", name="Gate 2")
+    assert keeps("", "100BB001")
+    assert keeps("", "site *")
+    assert not keeps("Front*", "site b")
+
+
+def test_names_of_namespaces_are_added() -> None:
+    table = load(ACCESS | {"EEN_NAMESPACE_NAMES": "300=GPS;103=Burglar"}, None).namespace_table
+    assert (table[300], table[103], table[104]) == ("GPS", "Burglar", "Loitering")
+
+
+def test_secrets_are_hidden() -> None:
+    names = ("EEN_AUTH_KEY", "EEN_USERNAME", "EEN_PASSWORD", "EEN_API_KEY")
+    settings = load(ACCESS | dict.fromkeys(names, SECRET), None)
+    assert SECRET not in f"{settings!r}{settings}{settings.warnings}{settings.fingerprint()}"
+
+
+def test_fingerprint_follows_the_login_only() -> None:
+    def mark(**more: str) -> str:
+        return load(ACCESS | {"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"} | more, None).fingerprint()
+
+    assert mark() == mark(EEN_AUTH_KEY="other", EEN_KEEP_DAYS="5")
+    assert len({mark(), mark(EEN_PASSWORD="y"), mark(EEN_USERNAME="opx"), mark(EEN_BASE_URL="https://x")}) == 4
+    assert len(mark(EEN_PASSWORD="\udcff")) == 4
+
+
+def test_signing_in_keeps_what_was_set() -> None:
+    open_ = load({"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"}, None).signed_in("c1", "7", KEY)
+    assert (open_.branding, open_.account_id, open_.auth_key) == ("c1", "7", KEY)
+    assert load(ACCESS, None).signed_in("c1", "7", "new").branding == "c000"
+
+
+def test_demo_takes_nothing_but_the_log_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in SETTINGS:
+        monkeypatch.delenv(row.name, raising=False)
+    monkeypatch.setenv("EEN_EVENTS", "nonsense")
+    settings = demo("http://127.0.0.1:1", "1", "k")
+    assert (settings.log_dir, settings.events) == (ROOT / "logs" / "demo", ("ANNT", "ALRS"))
+    monkeypatch.setenv("EEN_LOG_DIR", str(tmp_path))
+    assert demo("http://127.0.0.1:1", "1", "k").log_dir == tmp_path
+    assert demo("http://127.0.0.1:1", "1", "k", tmp_path / "x").log_dir == tmp_path / "x"
+
+
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.setenv(name, ACCESS.get(name, ""))
+    monkeypatch.setenv("EEN_KEEP_DAYS", "3")
+    assert load(None, None).keep_days == 3
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "proxy"),
+    [
+        ({}, "https://a.example", None),
+        ({"https_proxy": "http://p:3128"}, "https://a.example", "http://p:3128"),
+        ({"https_proxy": "p:3128"}, "wss://a.example/x", "http://p:3128"),
+        ({"https_proxy": "http://p:1", "wss_proxy": "http://w:2"}, "https://a.example", "http://w:2"),
+        ({"https_proxy": "http://p:1", "socks_proxy": "http://s:3"}, "wss://a.example", "socks5h://s:3"),
+        ({"https_proxy": "http://p:1", "no_proxy": "a.example"}, "https://a.example", None),
+        ({"https_proxy": "http://p:1", "no_proxy": "a.example:443"}, "wss://a.example", None),
+        ({"https_proxy": "http://p:1", "no_proxy": "a.example:8443"}, "https://a.example", "http://p:1"),
+        ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "http://127.0.0.1:80", None),
+        ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "wss://[::1]:80", None),
+        ({"http_proxy": "http://p:1"}, "https://a.example", None),
+    ],
+)
+def test_proxy_rules(environ: dict[str, str], url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == proxy
