@@ -1,0 +1,82 @@
+"""Killed at every durable boundary, and at random moments, under load: nothing lost, nothing twice.
+
+Each row kills a logger (the exit code proves that the kill happened there), starts another in the same directory, and
+lets the ledger judge. Excused is only what the design excuses: the last 100 ms before the kill, widened by what the
+test itself needs to notice it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from running import running
+
+from eelogger.simulator import Cloud, World, compare
+
+CHILD = Path(__file__).with_name("child.py")
+EXCUSED_US = 100_000
+NOTICED_US = 200_000
+
+POINTS = [
+    f"{when} {what}:{count}"
+    for what, count in (("stream", 40), ("delay", 40), ("uuid", 15), ("snapshot", 2), ("state", 2))
+    for when in ("before", "after")
+] + ["in write:60", "in write:61", "before append:1", "after append:1"]
+
+
+async def killed(cloud: Cloud, log_dir: Path, crash: str) -> tuple[int, int]:
+    """Let a logger run into its crash point; the period in which its events may be missing."""
+    async with running(cloud, log_dir, script=CHILD, env={"CHILD_CRASH": crash}) as logger:
+        code = await logger.ended(30)
+        noticed_us = time.time_ns() // 1000
+        assert code == -signal.SIGKILL, (crash, code, logger.stderr)
+    await cloud.wait_disconnected()
+    return noticed_us - EXCUSED_US - NOTICED_US, time.time_ns() // 1000
+
+
+@pytest.mark.parametrize("crash", POINTS)
+async def test_every_crash_point_is_survived(tmp_path: Path, crash: str) -> None:
+    logs = tmp_path / "logs"
+    async with Cloud(World.of(cameras=5, rate=200, seed=7), traffic=True) as cloud:
+        excused = await killed(cloud, logs, crash)
+        async with running(cloud, logs) as logger:
+            await cloud.wait_subscribed(5)
+            await asyncio.sleep(0.7)
+            assert await logger.stop() == 0
+        verdict = compare(cloud.ledger.entries, logs, excused=[excused])
+    assert verdict.ok, str(verdict)
+
+
+async def random_kills(tmp_path: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    logs = tmp_path / "logs"
+    excused = []
+    async with Cloud(World.of(cameras=5, rate=300, seed=seed), traffic=True) as cloud:
+        for _ in range(kills):
+            async with running(cloud, logs) as logger:
+                await cloud.wait_subscribed(5)
+                await asyncio.sleep(chance.uniform(0, 0.6))
+                killed_us = time.time_ns() // 1000
+                assert await logger.stop(signal.SIGKILL) == -signal.SIGKILL
+            await cloud.wait_disconnected()
+            excused.append((killed_us - EXCUSED_US, time.time_ns() // 1000))
+        async with running(cloud, logs) as logger:
+            await cloud.wait_subscribed(5)
+            assert await logger.stop() == 0
+        verdict = compare(cloud.ledger.entries, logs, excused=excused)
+    assert verdict.ok, str(verdict)
+
+
+async def test_kills_at_random_moments(tmp_path: Path) -> None:
+    await random_kills(tmp_path, kills=5, seed=11)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_two_hundred_kills_at_random_moments(tmp_path: Path) -> None:
+    await random_kills(tmp_path, kills=200, seed=12)
