@@ -1,0 +1,77 @@
+"""The queue of a connection: bounded, but never by what cannot be taken from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+
+from eelogger.connection import Received, StampedConnection
+
+LARGE = "x" * 300_000
+BOUND = 1_000
+
+
+async def received(
+    send: Callable[[ServerConnection], Coroutine[Any, Any, None]], messages: int, wait_s: float = 0.0
+) -> tuple[list[int], list[tuple[int, int]], list[int]]:
+    """Sizes, backlogs told and lags of what a client with a small queue receives, taken after `wait_s`."""
+    backlogs: list[tuple[int, int]] = []
+
+    async def handle(peer: ServerConnection) -> None:
+        await peer.recv()  # by then the client has its small queue
+        await send(peer)
+        await peer.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        uri = f"ws://127.0.0.1:{port}"
+        async with connect(uri, create_connection=StampedConnection, compression=None, max_queue=None) as connection:
+            assert isinstance(connection, StampedConnection)
+            connection.queue_bytes = BOUND
+            connection.on_backlog = lambda from_us, to_us: backlogs.append((from_us, to_us))
+            await connection.send("go")
+            await asyncio.sleep(wait_s)
+            taken: list[Received] = []
+            async with asyncio.timeout(10):
+                while len(taken) < messages:
+                    await connection.arrival()
+                    taken.append(connection.take())
+    return [len(each.data) for each in taken], backlogs, [each.lag_us for each in taken]
+
+
+async def test_a_fragmented_message_larger_than_the_queue_is_received_and_so_is_what_follows() -> None:
+    async def send(peer: ServerConnection) -> None:
+        await peer.send([LARGE, LARGE, LARGE])
+        await peer.send("after")
+
+    sizes, _, _ = await received(send, 2)
+    assert sizes == [3 * len(LARGE), 5]
+
+
+async def test_silence_after_a_large_message_is_not_billed_to_us() -> None:
+    async def send(peer: ServerConnection) -> None:
+        await peer.send(LARGE)
+        await asyncio.sleep(0.5)
+        await peer.send("after")
+
+    sizes, backlogs, lags = await received(send, 2)
+    assert sizes == [len(LARGE), 5]
+    assert backlogs == []
+    assert lags[1] < 250_000
+
+
+async def test_what_waited_while_reading_was_paused_says_so() -> None:
+    async def send(peer: ServerConnection) -> None:
+        for _ in range(100):
+            await peer.send("x" * 100)
+        await asyncio.sleep(0.2)
+        await peer.send("after")
+
+    sizes, backlogs, _ = await received(send, 101, wait_s=0.5)
+    assert sizes == [100] * 100 + [5]
+    assert backlogs
+    assert backlogs[0][1] - backlogs[0][0] > 200_000
