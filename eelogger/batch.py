@@ -137,8 +137,9 @@ class DaemonThread(Executor):
     def __init__(self, name: str) -> None:
         self.latest: Future[Any]
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._working = threading.Lock()
+        self._idle = threading.Event()
         self._since: float | None = None
+        self._idle.set()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
@@ -147,20 +148,25 @@ class DaemonThread(Executor):
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         self.latest = future
+        # Here and not in the thread: one that has not yet begun is not idle, and must be waited for all the more.
+        self._idle.clear()
 
         def call() -> None:
             try:
-                future.set_result(fn(*args, **kwargs))
+                result = fn(*args, **kwargs)
             except BaseException as error:
+                self._idle.set()
                 future.set_exception(error)
+            else:
+                self._idle.set()  # before the answer, which may bring the next call
+                future.set_result(result)
 
         self._calls.put(call)
         return future
 
     def wait_idle(self, seconds: float) -> None:
-        """Wait for the call that is running, but no longer than this."""
-        if self._working.acquire(timeout=seconds):
-            self._working.release()
+        """Wait for the call that was submitted last, but no longer than this."""
+        self._idle.wait(seconds)
 
     def busy_s(self) -> float:
         """How long the call that is running has been; 0 when none is."""
@@ -175,7 +181,6 @@ class DaemonThread(Executor):
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            with self._working:
-                self._since = time.monotonic()
-                call()
-                self._since = None
+            self._since = time.monotonic()
+            call()
+            self._since = None

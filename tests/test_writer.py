@@ -19,6 +19,7 @@ import pytest
 from faulty import install, no_space
 
 from eelogger import drain, pace, trouble
+from eelogger.batch import DaemonThread
 from eelogger.errors import DiskError
 from eelogger.logfmt import parse
 from eelogger.paths import LogPaths
@@ -480,6 +481,15 @@ async def test_faults_and_renames_at_random_moments(tmp_path: Path, monkeypatch:
     assert sorted(lines(logs.paths.uuids)) == sorted(f"uuid-{number}" for number in range(1500))
     assert logs.rebased
     assert "warning" in logs.severities()
+
+
+def test_a_call_that_has_not_yet_begun_is_waited_for() -> None:
+    thread, done = DaemonThread("test"), list[int]()
+    for number in range(200):
+        thread.submit(done.append, number)
+        thread.wait_idle(10)
+        assert len(done) == number + 1
+    thread.shutdown()
 
 
 class TestFailures:
