@@ -112,8 +112,10 @@ class StampedConnection(ClientConnection):
             self._arrived.clear()
             await self._arrived.wait()
 
-    def take(self) -> Received:
-        """The oldest message that waits."""
+    def take(self) -> Received | None:
+        """The oldest message that waits, None when none does."""
+        if not self._messages:
+            return None
         received = self._messages.popleft()
         self._queued -= len(received.data)
         if self._paused_ns and self._queued <= self.queue_bytes // 4:

@@ -51,7 +51,7 @@ class Day:
 
     def observe(self, camera_id: str, arrived_us: int, delay_us: int, group: Group) -> tuple[bool, Figures]:
         """Take up a measured event: whether it is the camera's worst of the day, and the figures including it."""
-        stats = self.camera(camera_id)
+        stats = self.cameras.get(camera_id) or self.camera(camera_id)
         new_max = stats.observe(arrived_us, delay_us, group)
         self.worst_changes += new_max
         return new_max, stats.figures(group)

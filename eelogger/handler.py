@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from . import lines, wire
@@ -73,6 +74,8 @@ class Handler:
     def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
         """Set the namespaces' names; lines carry them up to the bracket."""
         self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
+        # Bounded, because what is foreign must not fill the memory.
+        self._sort = lru_cache(maxsize=1024)(self._sort_of)
 
     def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
         """A subscription of these cameras begins; `gap_us` is how long they were not observed before it."""
@@ -118,10 +121,11 @@ class Handler:
         four_cc: str = event_data["type"]
         stale = self.may_be_initial(camera_id, four_cc, timestamp)
         ns = wire.namespace(event_data)
+        is_measured, description = self._sort(four_cc, ns)
         identity = wire.identity(camera_id, event_data)
         event_us = delay_us = figures = after_gap_us = None
         new_max = False
-        if not self._is_measured_at_all(four_cc, ns):
+        if not is_measured:
             kind = IGNORED
         elif identity is None:
             kind = UNIDENTIFIED
@@ -142,7 +146,7 @@ class Handler:
             camera_id,
             four_cc,
             ns,
-            self._describe(four_cc, ns),
+            description,
             identity or "",
             timestamp,
             event_us,
@@ -171,31 +175,25 @@ class Handler:
             if taken_us is None or taken_us > timestamp or (stale is not None and taken_us < stale):
                 continue
             self.totals[PREVIEW] += 1
-            if camera_id not in self.previews:
-                self.previews[camera_id] = Histogram()
-            self.previews[camera_id].add(timestamp - taken_us)
+            probed = self.previews.get(camera_id) or self.previews.setdefault(camera_id, Histogram())
+            probed.add(timestamp - taken_us)
 
     def may_be_initial(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
         """The moment of subscription, when this value is its four-CC's first and came within the window."""
         subscribed_us = self._subscribed_us.get(camera_id)
         if subscribed_us is None or timestamp - subscribed_us > INITIAL_WINDOW_US:
             return None
-        seen = self._first_seen.get(camera_id)
-        if seen is None:
-            seen = self._first_seen[camera_id] = set()
-        elif four_cc in seen:
+        seen = self._first_seen.get(camera_id) or self._first_seen.setdefault(camera_id, set())
+        if four_cc in seen:
             return None
         seen.add(four_cc)
         return subscribed_us
 
-    def _is_measured_at_all(self, four_cc: str, ns: int | None) -> bool:
-        if four_cc not in self._events:
-            return False
-        if self._namespaces is None or (ns is None and four_cc != "ANNT"):
-            return True
-        return ns in self._namespaces
-
-    def _describe(self, four_cc: str, ns: int | None) -> str:
+    def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
+        """Whether events of this sort are measured at all, and what they are called."""
+        measured = four_cc in self._events
+        if measured and self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
+            measured = ns in self._namespaces
         if ns is None:
-            return FOUR_CCS.get(four_cc, four_cc)
-        return self._names.get(ns) or f"namespace {ns}"
+            return measured, FOUR_CCS.get(four_cc, four_cc)
+        return measured, self._names.get(ns) or f"namespace {ns}"

@@ -8,12 +8,12 @@ Invariant: a line parsed back is the value it came from.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .errors import MessageError
+from .jsontext import json_text
 from .logfmt import pair, parse, quote
 from .model import Camera, Figures, Gap, Reject, Verdict
 from .times import micros, parse_time, time_text
@@ -23,28 +23,6 @@ REJECT_TEXT_CHARS = 2048
 
 _arrival_text = lru_cache(maxsize=1)(time_text)
 """All that one read brought has the same arrival, and a message has it on every line."""
-
-
-def _encoder() -> Callable[[Any], str]:
-    """`JSONEncoder.encode` for values that came as JSON, and so hold no cycle.
-
-    The library makes its C encoder anew for each value, at half the price of a small one: here it is made once, where
-    it is what it is today.
-    """
-    plain = json.JSONEncoder(allow_nan=False, check_circular=False)
-    try:
-        encoder: Any = json.encoder
-        parts = encoder.c_make_encoder(
-            None, plain.default, encoder.encode_basestring_ascii, None, ": ", ", ", *[False] * 3
-        )
-        if "".join(parts({"a": [1, ""]}, 0)) != plain.encode({"a": [1, ""]}):
-            return plain.encode
-    except (AttributeError, TypeError):
-        return plain.encode
-    return lambda value: "".join(parts(value, 0))
-
-
-_encode = _encoder()
 
 
 class Label(NamedTuple):
@@ -182,25 +160,6 @@ def reject_line(arrived_us: int, reject: Reject, size: int) -> str:
         f"time={time_text(arrived_us)} {pair('reason', reject.reason)} {pair('camera', reject.camera_id[:64])}"
         f" bytes={size} text={text}\n"
     )
-
-
-def json_text(value: Any) -> str:
-    """The value as JSON in ASCII, non-finite numbers as null; raises `MessageError` when nested too deep."""
-    try:
-        try:
-            return _encode(value)
-        except ValueError:
-            return _encode(_finite(value))
-    except RecursionError:
-        raise MessageError("nested-too-deep") from None
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list) else value
 
 
 def _optional(read: Callable[[str], int], text: str | None) -> int | None:

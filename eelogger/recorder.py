@@ -99,7 +99,15 @@ class Recorder:
             self._reject(Reject(error.reason, "", data[:4096].decode("utf-8", "backslashreplace")))
             return []
         for camera_id, cam_data in updates:
-            self._record_known(camera_id, cam_data, arrived_us, lag_us)
+            if camera_id not in self.cameras:
+                if camera_id.lower() not in self.cameras:
+                    self._reject(Reject("unknown-camera", camera_id, wire.excerpt(cam_data)))
+                    continue
+                camera_id = camera_id.lower()
+            try:
+                self.record_update(camera_id, cam_data, arrived_us, lag_us, self._writer.stream_logs)
+            except MessageError as error:
+                self._reject(Reject(error.reason, camera_id, wire.excerpt(cam_data)))
         for reject in rejects:
             self._reject(reject)
         self.messages += 1
@@ -149,17 +157,6 @@ class Recorder:
                 day.restart(camera_id, self._reread(camera_id) if len(rebuilt) == 1 else None)
             texts.append(lines.delay_line(day.again(verdict), label))
         return texts
-
-    def _record_known(self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None) -> None:
-        if camera_id not in self.cameras:
-            if camera_id.lower() not in self.cameras:
-                self._reject(Reject("unknown-camera", camera_id, wire.excerpt(cam_data)))
-                return
-            camera_id = camera_id.lower()
-        try:
-            self.record_update(camera_id, cam_data, arrived_us, lag_us, self._writer.stream_logs)
-        except MessageError as error:
-            self._reject(Reject(error.reason, camera_id, wire.excerpt(cam_data)))
 
     def _begun(self, camera_ids: list[str], gap: Gap | None, at_us: int) -> None:
         gap_us = None

@@ -159,12 +159,14 @@ class EventStream:
 
     def _record(self, connection: StampedConnection, until: float) -> None:
         """What waits, the oldest first, as much as can be done until then."""
-        while connection.waiting and time.perf_counter() < until:
-            data, arrived_us, lag_us = connection.take()
+        while (received := connection.take()) is not None:
+            data, arrived_us, lag_us = received
             self.on_lag(lag_us)
             tainted = lag_us if lag_us > self._lag_threshold_us else None
             for notice in self._sink.record(data, arrived_us, tainted):
                 self.on_notice(notice)
+            if time.perf_counter() > until:
+                return
 
 
 async def _close(connection: StampedConnection) -> None:

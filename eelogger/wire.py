@@ -1,8 +1,8 @@
 """From the text of a WebSocket message to camera updates, events, identities and times.
 
-Tolerant by rule: a part that cannot be read is rejected with a reason and harms no other part; only a message
-without any readable structure raises `MessageError`. Whether an event counts is `handler`'s to judge. Invariant:
-any bytes give a `Message` or a `MessageError`, nothing else.
+Tolerant by rule: a part that cannot be read is rejected with a reason and harms no other part; only a message without
+any readable structure raises `MessageError`. Whether an event counts is `handler`'s to judge. Invariant: any bytes give
+a `Message` or a `MessageError`, nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _TIMESTAMP_MAX_CHARS = 64
 _INTEGER = re.compile(r"-?[0-9]{1,10}").fullmatch
 _TIMESTAMP = re.compile(r"([0-9]{12})([0-5][0-9])(?:\.([0-9]*))?").fullmatch
 _NONE: Final[tuple[Any, ...]] = ()
+_made = tuple.__new__  # a NamedTuple's own constructor is a call of a Python function around this
 _decode = json.JSONDecoder().raw_decode
+_FRACTIONS_US: Final = {f".{ms:03d}": 1_000 * ms for ms in range(1_000)}
 
 
 def read_message(data: str | bytes) -> Message:
@@ -45,13 +47,13 @@ def read_message(data: str | bytes) -> Message:
     updates: list[CameraUpdate] = []
     rejects: list[Reject] = []
     for camera_id, camera in cameras.items():
-        if type(camera) is not dict:
+        if type(camera) is dict:
+            updates.append(_made(CameraUpdate, (camera_id, camera)))
+            if "error" in camera:
+                notices += _camera_errors(camera_id, camera["error"])
+        else:
             rejects.append(Reject("camera-data-not-an-object", camera_id, excerpt(camera)))
-            continue
-        updates.append(CameraUpdate(camera_id, camera))
-        if "error" in camera:
-            notices += _camera_errors(camera_id, camera["error"])
-    return Message(updates, rejects, notices)
+    return _made(Message, (updates, rejects, notices))
 
 
 def split_events(camera_id: str, cam_data: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Reject]]:
@@ -109,13 +111,14 @@ def integer(value: object) -> int | None:
 
 def event_time_us(timestamp: object) -> int | None:
     """`YYYYMMDDhhmmss.xxx` (UTC) in microseconds since 1970, digits beyond six cut; None outside 2000-2099."""
-    if type(timestamp) is not str or len(timestamp) > _TIMESTAMP_MAX_CHARS:
+    if type(timestamp) is not str:
         return None
-    # What the vendor documents: one look-up of the second, and its milliseconds.
-    if len(timestamp) == 18 and timestamp[14] == "." and (ms := timestamp[15:]).isdigit() and ms.isascii():
+    # In the form that the vendor documents both parts are known from events before: two look-ups.
+    fraction_us = _FRACTIONS_US.get(timestamp[14:])
+    if fraction_us is not None:
         second_us = _second_us(timestamp[:14])
-        return None if second_us is None else second_us + 1_000 * int(ms)
-    return _any_time_us(timestamp)
+        return None if second_us is None else second_us + fraction_us
+    return _any_time_us(timestamp) if len(timestamp) <= _TIMESTAMP_MAX_CHARS else None
 
 
 def _any_time_us(timestamp: str) -> int | None:
@@ -156,23 +159,16 @@ def _load_plainly(text: str) -> Any:
     """Any text; `_load` goes past the search for blanks around the value, of which the cloud sends none."""
     if not text or text.isspace():
         raise MessageError("empty")
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        raise MessageError("not-json") from None
-    except RecursionError:
-        raise MessageError("nested-too-deep") from None
-    except ValueError:  # Python refuses to convert integers of more than 4,300 digits
-        return _load_long_numbers(text)
-
-
-def _load_long_numbers(text: str) -> Any:
-    try:
-        return json.loads(text, parse_int=_lenient_int)
-    except RecursionError:
-        raise MessageError("nested-too-deep") from None
-    except ValueError:
-        raise MessageError("not-json") from None
+    for parse_int in (int, _lenient_int):
+        try:
+            return json.loads(text, parse_int=parse_int)
+        except json.JSONDecodeError:
+            break
+        except RecursionError:
+            raise MessageError("nested-too-deep") from None
+        except ValueError:  # Python refuses to convert integers of more than 4,300 digits
+            continue
+    raise MessageError("not-json")
 
 
 def _lenient_int(digits: str) -> int | float:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from eelogger import lines
 from eelogger.errors import MessageError
+from eelogger.jsontext import json_text
 from eelogger.logfmt import parse
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Figures, Gap, Reject, Verdict
 from eelogger.times import micros, parse_time, time_text
@@ -221,6 +222,9 @@ def test_unknown_keys_are_let_pass_and_missing_ones_are_absent() -> None:
     verdict, camera = read
     assert verdict == Verdict(MEASURED, "100e1e23", "ANNT", None, "ANNT", "", VERDICT.arrived_us, None, None)
     assert camera == Camera("100e1e23", "")
+    read = lines.parse_delay_line(f"{HEAD} verdict=measured n=3 p95_s=0.125 type=ANNT camera=100e1e23")
+    assert read is not None
+    assert read[0].figures == Figures(3, "", "0.125", "", "", "", "", 0, "")
 
 
 @given(TEXTS | st.text('=" -{}time:2026T.Z', max_size=80))
@@ -242,8 +246,8 @@ def test_a_stream_line_comes_back(arrived_us: int, data: dict[str, Any]) -> None
 
 
 def test_a_stream_line_to_the_letter() -> None:
-    line = lines.stream_line(us("2026-11-22T09:07:20.000456+00:00"), {"pre": "é\n", "x": [math.inf]})
-    assert line == '2026-11-22T09:07:20.000456+00:00 -- {"pre": "\\u00e9\\n", "x": [null]}\n'
+    line = lines.stream_line(us("2026-11-22T09:07:20.000456+00:00"), {"pre": "é\n", "x": [math.inf, 0.5]})
+    assert line == '2026-11-22T09:07:20.000456+00:00 -- {"pre": "\\u00e9\\n", "x": [null, 0.5]}\n'
 
 
 @pytest.mark.parametrize(
@@ -271,8 +275,8 @@ def test_nested_too_deep_is_said_and_the_worst_line_stands_without_it(levels: in
         deep = [deep]
     data = {"a": deep}
     if levels == 20_000:
-        with pytest.raises(MessageError, match="nested-too-deep"):
-            lines.json_text(data)
+        with pytest.raises(MessageError, match=r"^unreadable message: nested-too-deep$"):
+            json_text(data)
     with contextlib.suppress(MessageError):
         assert lines.stream_line(0, data).isascii()
     line = lines.worst_line(VERDICT._replace(data=data), lines.label(CAMERA))
@@ -303,6 +307,7 @@ def test_a_gap_line_to_the_letter() -> None:
     assert lines.gap_line(gap) == f"{text}\n"
     one = Gap(gap.kind, gap.from_us, gap.to_us, "error 404", "100e1e23")
     assert lines.gap_line(one) == text.replace("closed-1001", '"error 404" camera=100e1e23') + "\n"
+    assert lines.parse_gap_line(text.replace(" reason=closed-1001", "")) == Gap(gap.kind, gap.from_us, gap.to_us, "")
     assert lines.parse_gap_line(text.replace("kind=gap ", "")) is None
     assert lines.parse_gap_line(text.replace("from=2026", "from=x")) is None
 

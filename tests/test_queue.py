@@ -39,7 +39,9 @@ async def received(
             async with asyncio.timeout(10):
                 while len(taken) < messages:
                     await connection.arrival()
-                    taken.append(connection.take())
+                    received = connection.take()
+                    assert received is not None
+                    taken.append(received)
     return [len(each.data) for each in taken], backlogs, [each.lag_us for each in taken]
 
 
