@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .cameras import get_cameraids
     from .handler import Handler
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from .stream import EventStream
     from .writer import Writer
 
-__version__: Final = "0.1.0"
-__all__ = ["Camera", "EventStream", "Handler", "Verdict", "Writer", "get_cameraids", "sanitize_filename"]
+__all__ = ["Camera", "EventStream", "Handler", "Verdict", "Writer", "__version__", "get_cameraids", "sanitize_filename"]
 
 _HOMES: Final = {
     "Camera": "model",

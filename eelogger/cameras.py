@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from .errors import CloudError, NoCamera
 from .model import Camera
-from .rest import Rest
+from .net.rest import Rest
 from .settings import Settings, load
 
 LIST_PATH: Final = "/g/device/list"

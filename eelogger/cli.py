@@ -17,13 +17,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from . import commands, said
-from .arguments import parser
-from .console import Console
+from .commands import dispatch as commands
+from .commands.arguments import parser
 from .errors import AlreadyRunning, DiskError, EeloggerError, UsageError
-from .lag import loop_factory
-from .oplog import OneLine, quiet_libraries
+from .logdir import said
+from .logdir.oplog import OneLine, quiet_libraries
+from .net.lag import loop_factory
 from .paths import LogPaths
+from .screen.console import Console
 from .service import Service
 from .settings import ENV_FILE, demo, load, log_dir_of, wants_colour
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from .model import Gap
-from .units import seconds3
+from .text.units import seconds3
 
 JUMP_NS: Final = 500_000_000
 """Less than this between wall and monotonic clock is slewing and drift, not a step."""

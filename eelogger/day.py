@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .figures.observation import Observation
+from .figures.worst import note_clean
 from .model import EARLY, INITIAL, MEASURED, UNDATED, Figures, Group, Verdict
-from .observation import Observation
 from .stats import CameraStats
-from .worst import note_clean
 
 
 class CameraDay(NamedTuple):

@@ -18,10 +18,10 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from . import lines, wire
 from .day import Day
 from .dedup import Dedup
-from .histogram import Histogram
+from .figures.histogram import Histogram
+from .lines import stream_line
 from .model import (
     DUPLICATE,
     EARLY,
@@ -35,6 +35,8 @@ from .model import (
     Reject,
     Verdict,
 )
+from .wire import event_time_us, integer, namespace, split_events
+from .wire import identity as identity_of
 
 INITIAL_WINDOW_US: Final = 60_000_000
 PREVIEW: Final = "pre"
@@ -104,12 +106,12 @@ class Handler:
         Returns the verdicts in the order of the events. Raises `MessageError` when the data cannot be written,
         `KeyError` when `stream_logs` has no log of this camera.
         """
-        stream_logs[camera_id].write(lines.stream_line(timestamp, cam_data))
+        stream_logs[camera_id].write(stream_line(timestamp, cam_data))
         if "pre" in cam_data:
             self._probe(camera_id, cam_data["pre"], timestamp)
         if "event" not in cam_data:
             return []
-        events, rejects = wire.split_events(camera_id, cam_data)
+        events, rejects = split_events(camera_id, cam_data)
         for reject in rejects:
             self.on_reject(reject)
         return [self.handle_event(camera_id, event, timestamp, lag_us=lag_us) for event in events]
@@ -120,9 +122,9 @@ class Handler:
         """Judge one event: a four-CC's object with its `type` added; `timestamp` is the arrival in microseconds."""
         four_cc: str = event_data["type"]
         stale = self.may_be_initial(camera_id, four_cc, timestamp)
-        ns = wire.namespace(event_data)
+        ns = namespace(event_data)
         is_measured, description = self._sort(four_cc, ns)
-        identity = wire.identity(camera_id, event_data)
+        identity = identity_of(camera_id, event_data)
         event_us = delay_us = figures = after_gap_us = None
         new_max = False
         if not is_measured:
@@ -131,7 +133,7 @@ class Handler:
             kind = UNIDENTIFIED
         elif self.dedup.seen(identity, camera_id, four_cc):
             kind = DUPLICATE
-        elif (event_us := wire.event_time_us(event_data.get("timestamp"))) is None:
+        elif (event_us := event_time_us(event_data.get("timestamp"))) is None:
             kind = UNDATED
         elif (delay_us := timestamp - event_us) < 0:
             kind = EARLY
@@ -152,8 +154,8 @@ class Handler:
             event_us,
             delay_us,
             figures,
-            wire.integer(event_data.get("op")),
-            wire.integer(event_data.get("seq")),
+            integer(event_data.get("op")),
+            integer(event_data.get("seq")),
             after_gap_us,
             lag_us,
             new_max,
@@ -171,7 +173,7 @@ class Handler:
         """Preview timestamps, about one a second, tell how slow the path is now; counted, without lines."""
         stale = self.may_be_initial(camera_id, PREVIEW, timestamp)
         for preview in previews if isinstance(previews, list) else [previews]:
-            taken_us = wire.event_time_us(preview)
+            taken_us = event_time_us(preview)
             if taken_us is None or taken_us > timestamp or (stale is not None and taken_us < stale):
                 continue
             self.totals[PREVIEW] += 1

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Final
 
 from . import lines
-from .blocks import size_of, whole_lines
-from .camerafile import cameras_of, read_cameras
 from .day import CameraDay
-from .delaylog import DelayLog
 from .handler import INITIAL_WINDOW_US
-from .logfmt import parse
+from .logdir.blocks import size_of, whole_lines
+from .logdir.camerafile import cameras_of, read_cameras
 from .model import Camera, Gap
+from .past.delaylog import DelayLog
+from .past.rejudge import record_again, subscribe, use_up_first
+from .past.wayback import UpdateSequence, read_gaps
+from .past.worstlog import WorstEvents, event_key, find_event, read_worst_events
 from .paths import LogPaths
 from .recorder import Recorder
-from .rejudge import record_again, subscribe, use_up_first
-from .wayback import UpdateSequence, read_gaps
-from .worstlog import WorstEvents, event_key, find_event, read_worst_events
+from .text.logfmt import parse
 from .writer import Writer
 
 _OVERLAP_US: Final = INITIAL_WINDOW_US

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .errors import MessageError
-from .jsontext import json_text
-from .logfmt import pair, parse, quote
 from .model import Camera, Figures, Gap, Reject, Verdict
-from .times import micros, parse_time, time_text
-from .units import seconds6
+from .text.jsontext import json_text
+from .text.logfmt import pair, parse, quote
+from .text.times import micros, parse_time, time_text
+from .text.units import seconds6
 
 REJECT_TEXT_CHARS = 2048
 

@@ -17,9 +17,9 @@ from datetime import date
 from pathlib import Path
 from typing import ClassVar, Final
 
-from . import merging
-from .merging import LONGEST_SUFFIX, Step, move_file, names, no_step
-from .merging import temporary as temporary
+from .writing import merging
+from .writing.merging import LONGEST_SUFFIX, Step, move_file, names, no_step
+from .writing.merging import temporary as temporary
 
 NAME_BYTES: Final = 255 - len("_100e1e23_stream.log") - LONGEST_SUFFIX
 PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 units

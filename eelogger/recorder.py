@@ -14,13 +14,13 @@ from typing import Any
 from . import lines, wire
 from .clock import now_us
 from .day import CameraDay, Day
-from .days import day_of, midnight_after_us
 from .errors import MessageError
+from .figures.observation import Observation, is_missed
 from .handler import Handler, StreamLog
+from .logdir.days import day_of, midnight_after_us
+from .logdir.rejects import Rejects
 from .model import LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
-from .observation import Observation, is_missed
-from .rejects import Rejects
-from .times import parse_time
+from .text.times import parse_time
 from .writer import Writer
 
 

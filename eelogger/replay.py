@@ -16,19 +16,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from .camerafile import cameras_text
-from .days import move_day
 from .errors import DiskError, MessageError
+from .figures.observation import Observation
+from .logdir.camerafile import cameras_text
+from .logdir.days import move_day
+from .logdir.state import State, state_text
 from .model import NAMESPACES, Camera, Gap
-from .observation import Observation
+from .past.rejudge import RereadHandler, subscribe
+from .past.sources import Part, parts_of, require_empty
+from .past.wayback import Update, UpdateSequence, moment_us
+from .past.worstlog import worst_text
 from .paths import LogPaths
 from .recorder import Recorder
-from .rejudge import RereadHandler, subscribe
-from .sources import Part, parts_of, require_empty
-from .state import State, state_text
-from .times import parse_time
-from .wayback import Update, UpdateSequence, moment_us
-from .worstlog import worst_text
+from .text.times import parse_time
 from .writer import Writer
 
 _BUFFER_BYTES: Final = 64 << 20

@@ -15,39 +15,40 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Final
 
-from . import __version__, collector
 from .clock import now_us, resolution_us
 from .day import DayView
-from .days import day_of, guess_day
-from .drain import CLOSE_S
 from .errors import AlreadyRunning, DiskError, EeloggerError
-from .filing import Filing
+from .figures.observation import STARTED, Observation
 from .handler import Handler
 from .history import History
-from .keys import Keys
-from .lag import threshold_us
-from .lock import DirectoryLock
+from .logdir.days import day_of, guess_day
+from .logdir.filing import Filing
+from .logdir.lock import DirectoryLock
+from .logdir.oplog import ProgramLog
+from .logdir.state import State, read_state, state_text
+from .logdir.tails import heal_tails
 from .model import Camera, DateSample, Gap
-from .observation import STARTED, Observation
-from .oplog import ProgramLog
+from .net.lag import threshold_us
 from .paths import LogPaths
-from .present import Present
+from .reconnect.keys import Keys
+from .reconnect.roster import Roster
+from .reconnect.session import Session
 from .recorder import Recorder
-from .roster import Roster
-from .session import Session
+from .screen.terminal import Glance
 from .settings import Settings
-from .slices import HISTORY_SLICE_S, in_slices
-from .snapshots import Snapshots
-from .state import State, read_state, state_text
 from .stream import EventStream
-from .tails import heal_tails
-from .terminal import Glance
-from .times import parse_time
-from .trouble import unusable
-from .upkeep import Upkeep
-from .vitals import Vitals
-from .watchdog import Watchdog
+from .text.times import parse_time
+from .upkeep import collector
+from .upkeep.chores import Upkeep
+from .upkeep.watchdog import Watchdog
+from .version import __version__
+from .views.present import Present
+from .views.slices import HISTORY_SLICE_S, in_slices
+from .views.snapshots import Snapshots
+from .views.vitals import Vitals
 from .writer import Writer
+from .writing.drain import CLOSE_S
+from .writing.trouble import unusable
 
 HELD_US: Final = 5_000_000
 """Lines that wait longer for the disk may go with the process: until they are there, they were not observed."""

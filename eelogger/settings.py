@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .env_file import read_env_file, unknown_names
+from .env.env_file import read_env_file, unknown_names
+from .env.settings_table import CREDENTIALS, SETTINGS, Setting, missing
+from .env.validators import KEY_SHAPE, Invalid, is_loopback
 from .errors import Problem, SettingsError
 from .model import NAMESPACES, Camera
-from .settings_table import CREDENTIALS, SETTINGS, Setting, missing
-from .validators import KEY_SHAPE, Invalid, is_loopback
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """Where `app.py` stands."""

@@ -14,10 +14,10 @@ from array import array
 from collections.abc import Iterator
 from typing import Final
 
-from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged, rank_of
+from .figures.histogram import ANSWERS_US, P95, Histogram, bucket_of, merged, rank_of
+from .figures.quantiles import RunningQuantiles
 from .model import Figures, Group
-from .quantiles import RunningQuantiles
-from .units import mean3, seconds3
+from .text.units import mean3, seconds3
 
 HOUR_US: Final = 3_600_000_000
 CENSORED_PARTS: Final = 100

@@ -17,11 +17,11 @@ from typing import Any, Final, Protocol
 from websockets.exceptions import ConnectionClosed
 
 from .clock import now_us
-from .connection import Heartbeat, StampedConnection
-from .ending import last_sign_of_life_us, why_ended
 from .model import CloudNotice
-from .opening import CLOSE_TIMEOUT_S, Connect
-from .tcp import make_impatient
+from .net.connection import Heartbeat, StampedConnection
+from .net.ending import last_sign_of_life_us, why_ended
+from .net.opening import CLOSE_TIMEOUT_S, Connect
+from .net.tcp import make_impatient
 
 SUBSCRIBE_AT_ONCE: Final = 500
 WORK_S: Final = 0.002

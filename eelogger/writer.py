@@ -13,13 +13,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from .batch import Known, Lines
-from .drain import CLOSE_S, Drain, Rebase
 from .errors import DiskError
-from .logfmt import quote
 from .paths import LogPaths
-from .pending import CameraLog, Pending
-from .trouble import Notify
+from .text.logfmt import quote
+from .writing.batch import Known, Lines
+from .writing.drain import CLOSE_S, Drain, Rebase
+from .writing.pending import CameraLog, Pending
+from .writing.trouble import Notify
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ def shift_clock(shift_s: float) -> None:
 
 def crash_at(name: str, count: int) -> None:
     """Install the hook; the process ends without any clean-up, like in a power cut but with the kernel alive."""
-    from eelogger import disk
+    from eelogger.writing import disk
 
     left = count
 
@@ -47,7 +47,7 @@ def slow_down(what: str, pause_s: float) -> None:
     """Let each write take longer, as a busy disk does."""
     from aiofiles.ospath import wrap  # type: ignore[attr-defined]  # its stubs leave it out
 
-    from eelogger import disk, drain, flush
+    from eelogger.writing import disk, drain, flush
 
     def slower(call: Callable[..., Any]) -> Callable[..., Any]:
         def write(*args: Any) -> Any:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from running import ROOT, environment
 
-from eelogger import commands
-from eelogger.arguments import parser
+from eelogger.commands import dispatch as commands
+from eelogger.commands.arguments import parser
 from eelogger.errors import EeloggerError
 
 APP = ROOT / "app.py"

@@ -1,4 +1,4 @@
-"""A disk that fails as told: stands in for `os` in `eelogger.disk`, everything not told goes to the real one."""
+"""A disk that fails as told: stands in for `os` in `writing.disk`; everything not told goes to the real one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eelogger import disk
+from eelogger.writing import disk
 
 
 def no_space() -> OSError:

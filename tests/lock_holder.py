@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from eelogger import lock
 from eelogger.errors import AlreadyRunning
+from eelogger.logdir import lock
 from eelogger.paths import LogPaths
 
 MODES = ("flock", "windows", "none", "refused")

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from eelogger.day import Day
-from eelogger.days import day_of
 from eelogger.lines import delay_line, gap_line, label, stream_line
+from eelogger.logdir.days import day_of
+from eelogger.logdir.state import State, state_text
 from eelogger.model import Camera, Gap, Verdict
 from eelogger.paths import LogPaths
-from eelogger.state import State, state_text
-from eelogger.times import time_text
-from eelogger.units import seconds6
+from eelogger.text.times import time_text
+from eelogger.text.units import seconds6
 
 
 def write_logs(

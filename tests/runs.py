@@ -11,17 +11,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from eelogger.camerafile import cameras_text
-from eelogger.days import move_day
+from eelogger.figures.observation import STARTED, Observation
 from eelogger.handler import Handler
 from eelogger.history import History
+from eelogger.logdir.camerafile import cameras_text
+from eelogger.logdir.days import move_day
+from eelogger.logdir.state import State, state_text
 from eelogger.model import Camera
-from eelogger.observation import STARTED, Observation
+from eelogger.past.worstlog import worst_text
 from eelogger.paths import LogPaths
 from eelogger.recorder import Recorder
-from eelogger.state import State, state_text
-from eelogger.times import parse_time, time_text
-from eelogger.worstlog import worst_text
+from eelogger.text.times import parse_time, time_text
 from eelogger.writer import Writer
 
 SECOND = 1_000_000

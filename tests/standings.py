@@ -7,8 +7,8 @@ from typing import Any
 
 from eelogger.day import Day
 from eelogger.model import EARLY, MEASURED, Camera, Verdict
-from eelogger.standing import Standing
-from eelogger.times import parse_time
+from eelogger.text.times import parse_time
+from eelogger.views.standing import Standing
 
 DATE = "2026-11-22"
 NOON_US = parse_time("2026-11-22T12:00:00Z")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from running import running
 
-from eelogger.logfmt import parse
 from eelogger.simulator import Cloud, World
+from eelogger.text.logfmt import parse
 
 NOW = "20261122120000.000"
 

@@ -18,17 +18,17 @@ import pytest
 import trustme
 from running import ROOT, environment, line_in, running
 
-from eelogger import check as check_module
-from eelogger import cloud_check, listening, selftest
-from eelogger.check import check
 from eelogger.clock import KernelClock
+from eelogger.commands import check as check_module
+from eelogger.commands import cloud_check, listening, selftest
+from eelogger.commands.check import check
+from eelogger.commands.findings import FAILED, OK, WARNING, Finding, exit_code, failed, report
+from eelogger.commands.selftest import self_test
 from eelogger.errors import CloudError, KeyRefused
-from eelogger.findings import FAILED, OK, WARNING, Finding, exit_code, failed, report
-from eelogger.offset import Offset
+from eelogger.figures.offset import Offset
 from eelogger.paths import LogPaths
-from eelogger.selftest import self_test
 from eelogger.simulator import Cloud, World
-from eelogger.tables import width
+from eelogger.text.tables import width
 
 WAIT_S = 0.3
 KEY = "c000~" + "0" * 31 + "7"

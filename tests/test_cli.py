@@ -17,8 +17,8 @@ import pytest
 from running import ROOT, environment, line_in, running
 
 from eelogger import __version__
-from eelogger.arguments import parser
-from eelogger.lock import DirectoryLock
+from eelogger.commands.arguments import parser
+from eelogger.logdir.lock import DirectoryLock
 from eelogger.paths import LogPaths
 from eelogger.simulator import Cloud, World
 
@@ -213,7 +213,7 @@ async def test_verbose_tells_what_happens_and_no_secret(tmp_path: Path) -> None:
     async with Cloud(World.of(1)) as cloud, running(cloud, tmp_path / "logs", "-vv") as logger:
         await cloud.wait_subscribed(1)
         assert await logger.stop() == 0
-    assert re.search(r"^20\S+Z INFO eelogger\.session: connected", logger.stderr, re.MULTILINE)
+    assert re.search(r"^20\S+Z INFO eelogger\.reconnect\.session: connected", logger.stderr, re.MULTILINE)
     assert cloud.auth_key not in logger.stderr
 
 

@@ -22,8 +22,8 @@ from eelogger.clock import (
     read_clocks,
     resolution_us,
 )
+from eelogger.figures.offset import MEMORY_US, Offset, OffsetBounds
 from eelogger.model import DateSample, Gap
-from eelogger.offset import MEMORY_US, Offset, OffsetBounds
 
 S = 1_000_000
 NOW_US = 1_800_000_000 * S

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from standings import DATE, NOON_US, SECOND, cameras, day_of, verdict
 
-from eelogger.closing import SHOWN, closing_table
 from eelogger.day import Day
 from eelogger.model import INITIAL, UNDATED, Camera
+from eelogger.views.closing import SHOWN, closing_table
 
 
 def closing(day: Day, known: dict[str, Camera], observed: float = 1.0) -> list[str]:

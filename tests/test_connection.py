@@ -32,13 +32,13 @@ from virtual import Run, bare, loop_s, served, virtually
 
 from eelogger import clock
 from eelogger.clock import now_us
-from eelogger.connection import HEARTBEAT_S, StampedConnection
 from eelogger.errors import CertificateRefused, KeyRefused
-from eelogger.lag import loop_factory
 from eelogger.model import CloudNotice
+from eelogger.net.connection import HEARTBEAT_S, StampedConnection
+from eelogger.net.lag import loop_factory
 from eelogger.simulator import TEST_KEY, Cloud, Connection, World, compare
 from eelogger.stream import EventStream
-from eelogger.times import parse_time
+from eelogger.text.times import parse_time
 
 ISAUTH = "/g/aaa/isauth"
 
@@ -365,7 +365,7 @@ def test_a_defect_does_not_end_the_run_and_is_told_once(tmp_path: Path, monkeypa
     async def run() -> None:
         async with Cloud(World.of(cameras=1)) as cloud:
             with monkeypatch.context() as patched:
-                patched.setattr("eelogger.session.describe", broken)
+                patched.setattr("eelogger.reconnect.session.describe", broken)
                 async with served(cloud, tmp_path) as logger:
                     await logger.attempted(4)
                     patched.undo()

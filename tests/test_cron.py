@@ -25,10 +25,10 @@ from pathlib import Path
 import pytest
 from running import ROOT, environment, line_in, running
 
-from eelogger import said
 from eelogger.cli import main
+from eelogger.logdir import said
 from eelogger.paths import LogPaths
-from eelogger.session import Session
+from eelogger.reconnect.session import Session
 from eelogger.simulator import TEST_KEY, Cloud, World
 
 NO_KEY = {"EEN_AUTH_KEY": ""}

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.days import Pruned, day_of, guess_day, midnight_after_us, move_day, prune
+from eelogger.logdir.days import Pruned, day_of, guess_day, midnight_after_us, move_day, prune
 from eelogger.paths import LogPaths
 
 DAY = "2026-11-21"
@@ -29,7 +29,7 @@ CAMERAS = ("A_100e1e23", "B_100e1e24")
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from eelogger.days import move_day
+from eelogger.logdir.days import move_day
 from eelogger.paths import LogPaths
 left = int(sys.argv[2])
 def boundary(name):

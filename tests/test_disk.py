@@ -19,11 +19,11 @@ from faulty import FaultyOs, install, no_space
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger import disk, flush
-from eelogger.batch import Batch, Known
-from eelogger.disk import AppendResult, append, replace
-from eelogger.flush import Outcome, write_batch
-from eelogger.pending import CameraLog, Pending
+from eelogger.writing import disk, flush
+from eelogger.writing.batch import Batch, Known
+from eelogger.writing.disk import AppendResult, append, replace
+from eelogger.writing.flush import Outcome, write_batch
+from eelogger.writing.pending import CameraLog, Pending
 
 
 class Directory:
@@ -488,10 +488,10 @@ BOUNDARIES = [
 ]
 CRASH = """
 import os, signal, sys
-from eelogger import disk
-from eelogger.batch import Known
-from eelogger.flush import write_batch
-from eelogger.pending import CameraLog, Pending
+from eelogger.writing import disk
+from eelogger.writing.batch import Known
+from eelogger.writing.flush import write_batch
+from eelogger.writing.pending import CameraLog, Pending
 root, name, nth = sys.argv[1], sys.argv[2], int(sys.argv[3])
 pending = Pending(root + "/uuids.log", 1 << 30)
 for number in range(3):
@@ -501,7 +501,7 @@ for number in range(3):
         log.write_delay(None, f"delay {number}\\n")
         pending.forming.uuids.texts.append(f"{camera} {number}\\n")
         pending.forming.uuids.keys.append(camera)
-from eelogger.batch import Lines
+from eelogger.writing.batch import Lines
 pending.forming.appends[root + "/gaps.log"] = Lines(root + "/gaps.log")
 pending.forming.appends[root + "/gaps.log"].texts.append("gap 0\\n")
 pending.forming.snapshots[root + "/summary.log"] = "new\\n"
@@ -522,7 +522,7 @@ def test_a_kill_leaves_the_stream_log_ahead_and_tears_one_line_at_most(tmp_path:
     summary = tmp_path / "summary.log"
     summary.write_text("old\n")
     script = [sys.executable, "-c", CRASH, str(tmp_path), name, "1"]
-    ended = subprocess.run(script, cwd=Path(disk.__file__).parents[1], check=False, capture_output=True)
+    ended = subprocess.run(script, cwd=Path(disk.__file__).parents[2], check=False, capture_output=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     assert summary.read_text() == ("new\n" if name == "after snapshot" else "old\n")
     torn = 0

@@ -26,12 +26,12 @@ from running import ROOT, Logger, line_in, running
 from test_flow import keys
 from test_midnight import day_text, days_of_lines, far_cloud, shift_to_midnight
 
-from eelogger.disk import replace
+from eelogger.logdir.space import SpaceWatch
 from eelogger.simulator import Cloud, Comparison, Entry, World, compare, read_ledger
-from eelogger.space import SpaceWatch
+from eelogger.writing.disk import replace
 
 CHILD = Path(__file__).with_name("child.py")
-HASTY = {"CHILD_SET": "trouble.LAST_RETRY_S=0.2"}
+HASTY = {"CHILD_SET": "writing.trouble.LAST_RETRY_S=0.2"}
 """So that a test need not wait up to 5 s for the next try."""
 HELD = "lines are held"
 RECOVERED = "writing works again after"
@@ -399,7 +399,7 @@ class TestDisk:
             with full(logs):
                 async with AsyncExitStack() as stack:
                     cloud = await stack.enter_async_context(Cloud(World.of(cameras=4, rate=200, seed=3), traffic=True))
-                    env = {"CHILD_SET": f"{HASTY['CHILD_SET']} upkeep.TOUCH_TICKS=1"}
+                    env = {"CHILD_SET": f"{HASTY['CHILD_SET']} upkeep.chores.TOUCH_TICKS=1"}
                     logger = await stack.enter_async_context(running(cloud, logs, script=CHILD, env=env))
                     await cloud.wait_subscribed(4)
                     await asyncio.sleep(0.5)
@@ -479,8 +479,11 @@ class TestStop:
         self, tmp_path: Path, hasty: bool
     ) -> None:
         logs = tmp_path / "logs"
-        stale_s, set_s = (1, "lock.STALE_S=1 drain.HANGS_S=0.3") if hasty else (60, "lock.STALE_S=60")
-        env = {"CHILD_SET": f"{set_s} upkeep.TICK_S=0.1 upkeep.TOUCH_TICKS=1"}
+        stale_s = 1 if hasty else 60
+        hangs = "writing.drain.HANGS_S=0.3 " if hasty else ""
+        env = {
+            "CHILD_SET": f"{hangs}logdir.lock.STALE_S={stale_s} upkeep.chores.TICK_S=0.1 upkeep.chores.TOUCH_TICKS=1"
+        }
         async with under_load(logs, script=CHILD, env=env) as (cloud, logger):
             with files_limited(logger, 1):
                 await asyncio.sleep(stale_s + 0.6)
@@ -500,7 +503,7 @@ class TestSpace:
     @needs_mounts
     async def test_too_little_free_space_is_told_once(self, tmp_path: Path) -> None:
         logs = tmp_path / "logs"
-        env = {"CHILD_SET": "space.SHORTEST_S=0.5 upkeep.TICK_S=0.2 upkeep.SPACE_TICKS=1"}
+        env = {"CHILD_SET": "logdir.space.SHORTEST_S=0.5 upkeep.chores.TICK_S=0.2 upkeep.chores.SPACE_TICKS=1"}
         with small_disk(logs, 16384):
             async with under_load(logs, script=CHILD, env=env) as (_, logger):
                 await asyncio.sleep(1.5)

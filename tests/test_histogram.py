@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.histogram import (
+from eelogger.figures.histogram import (
     ANSWERS_US,
     FIRST_US,
     LAST_US,
@@ -19,7 +19,7 @@ from eelogger.histogram import (
     merged,
     rank_of,
 )
-from eelogger.quantiles import RunningQuantiles
+from eelogger.figures.quantiles import RunningQuantiles
 
 YEARS_US = 80 * 365 * 24 * 3600 * 1_000_000
 # Every order of magnitude as likely as any other, which is how delays come.

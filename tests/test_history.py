@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import CAMERAS, NOON_US, SECOND, Message, Reconnect, Run, Step, annt, run, scripts, texts
 
-from eelogger.delaylog import _ROWS, DelayLog
 from eelogger.lines import delay_line, label, parse_delay_line
+from eelogger.logdir.tails import heal_tails
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Figures, Gap, Verdict
+from eelogger.past.delaylog import _ROWS, DelayLog
+from eelogger.past.wayback import Update, UpdateSequence, offset_since
 from eelogger.paths import LogPaths
-from eelogger.tails import heal_tails
-from eelogger.wayback import Update, UpdateSequence, offset_since
 
 FRONT, BACK = CAMERAS
 

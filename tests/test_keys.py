@@ -17,7 +17,7 @@ import pytest
 from virtual import Bare, bare, credentials, loop_s, served, virtually
 
 from eelogger.errors import KeyRefused, LoginRefused
-from eelogger.keys import FRESH_S
+from eelogger.reconnect.keys import FRESH_S
 from eelogger.simulator import TEST_KEY, Cloud, World
 
 OLD, NEW = TEST_KEY, "c000~" + "1" * 32

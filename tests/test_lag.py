@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from eelogger import lag
-from eelogger.lag import LagLoop, LagMeter, LagSelector, lag_us, loop_factory, threshold_us
+from eelogger.net import lag
+from eelogger.net.lag import LagLoop, LagMeter, LagSelector, lag_us, loop_factory, threshold_us
 
 BLOCK_S = 0.1
 SLACK_US = 50_000

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from eelogger import lines
 from eelogger.errors import MessageError
-from eelogger.jsontext import json_text
-from eelogger.logfmt import parse
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Figures, Gap, Reject, Verdict
-from eelogger.times import micros, parse_time, time_text
-from eelogger.units import seconds3, seconds6
+from eelogger.text.jsontext import json_text
+from eelogger.text.logfmt import parse
+from eelogger.text.times import micros, parse_time, time_text
+from eelogger.text.units import seconds3, seconds6
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOSTILE = ' ="\\\n\r\t\x00\x1b\x7f\x85\u2028\u202e\ud800\U000e0001é前🚪--'

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import pytest
 from lock_holder import MODES, modules
 
-from eelogger import lock, lockfile
 from eelogger.errors import AlreadyRunning
-from eelogger.lock import DirectoryLock
+from eelogger.logdir import lock, lockfile
+from eelogger.logdir.lock import DirectoryLock
 from eelogger.paths import LogPaths
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eelogger.logfmt import pair, parse, quote
+from eelogger.text.logfmt import pair, parse, quote
 
 HOSTILE = ' ="\\\n\r\t\x00\x07\x1b\x7f\x85\x9b\xa0\xad\u200b\u200d\u2028\u202e\u2066\u3000\ufeff\ud800\udfff\U000e0001'
 PLAIN = "aZ09-_.,:;/'#[]{}é前🚪"

@@ -20,10 +20,10 @@ from dotenv.parser import parse_stream
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eelogger.auth import Credentials
-from eelogger.env_file import read_env_file
+from eelogger.commands.login import changed, log_in, write_credentials
+from eelogger.env.env_file import read_env_file
 from eelogger.errors import CloudError, DiskError, LoginRefused, SettingsError
-from eelogger.login import changed, log_in, write_credentials
+from eelogger.net.auth import Credentials
 from eelogger.simulator import TEST_KEY, Cloud, World
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.merging import move_file, remove_temporaries, settle, temporary
+from eelogger.writing.merging import move_file, remove_temporaries, settle, temporary
 
 
 class Cut(BaseException):

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from standings import SECOND, cameras, day_of, standing, verdict
 
-from eelogger.metrics import LIMITS_S, render
-from eelogger.offset import Offset
-from eelogger.standing import OwnError
+from eelogger.figures.offset import Offset
+from eelogger.views.metrics import LIMITS_S, render
+from eelogger.views.standing import OwnError
 
 README = Path(__file__).parent.parent / "README.md"
 PROMTOOL = shutil.which("promtool")

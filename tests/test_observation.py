@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from eelogger.figures.observation import ADDED, START_US, STARTED, Observation, covered_us
 from eelogger.model import Gap
-from eelogger.observation import ADDED, START_US, STARTED, Observation, covered_us
 
 A, B = "100e1e23", "100e1e24"
 WHOLE = ""

@@ -21,9 +21,9 @@ import trustme
 from websockets.exceptions import InvalidHeaderValue, InvalidProxy, InvalidStatus, InvalidURI, ProxyError
 
 from eelogger import errors
-from eelogger.connection import describe
 from eelogger.errors import CertificateRefused, CloudError, EeloggerError, KeyRefused, Problem, SettingsError
-from eelogger.policy import Trouble, ended, judge
+from eelogger.net.connection import describe
+from eelogger.reconnect.policy import Trouble, ended, judge
 from eelogger.recorder import Recorder
 from eelogger.simulator import TEST_KEY
 from eelogger.stream import EventStream

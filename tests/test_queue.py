@@ -9,7 +9,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from eelogger.connection import Received, StampedConnection
+from eelogger.net.connection import Received, StampedConnection
 
 LARGE = "x" * 300_000
 BOUND = 1_000

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from eelogger import errors, lines, logfmt
-from eelogger.arguments import parser
+from eelogger import errors, lines
+from eelogger.commands.arguments import parser
+from eelogger.env.settings_table import SETTINGS, env_example
 from eelogger.paths import LogPaths
-from eelogger.settings_table import SETTINGS, env_example
+from eelogger.text import logfmt
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

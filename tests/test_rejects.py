@@ -8,10 +8,10 @@ from collections import Counter
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eelogger.logfmt import parse
+from eelogger.logdir.rejects import BURST, DAY_BYTES, PER_SECOND, Rejects
 from eelogger.model import Reject
-from eelogger.rejects import BURST, DAY_BYTES, PER_SECOND, Rejects
-from eelogger.times import time_text
+from eelogger.text.logfmt import parse
+from eelogger.text.times import time_text
 
 SECOND = 1_000_000
 NOON_US = 1_795_348_800 * SECOND

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from runs import CAMERAS, NOON_US, SECOND, Message, Reconnect, Step, annt, event_time, run, scripts, texts
 
-from eelogger.days import day_of
 from eelogger.errors import DiskError, NothingToShow, UsageError
 from eelogger.lines import parse_delay_line
+from eelogger.logdir.days import day_of
 from eelogger.model import Camera, Verdict
 from eelogger.paths import LogPaths
 from eelogger.replay import replay
@@ -208,7 +208,7 @@ async def test_a_full_disk_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(fd: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("eelogger.disk.os.write", full)
+    monkeypatch.setattr("eelogger.writing.disk.os.write", full)
     with pytest.raises(DiskError):
         await replay([tmp_path / "run"], tmp_path / "again")
 

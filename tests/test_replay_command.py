@@ -18,9 +18,9 @@ import pytest
 from commanding import APP, bound, demo, here, program
 from running import environment
 
-from eelogger import logfmt
 from eelogger.lines import stream_line
-from eelogger.times import parse_time, time_text
+from eelogger.text import logfmt
+from eelogger.text.times import parse_time, time_text
 
 NOON_US = parse_time("2026-11-22T12:00:00.000000Z")
 SECOND = 1_000_000

@@ -12,9 +12,9 @@ from report_logs import write_logs
 from standings import NOON_US, SECOND, cameras, verdict
 
 from eelogger.errors import NothingToShow
+from eelogger.figures.observation import STARTED
 from eelogger.lines import delay_line, label
 from eelogger.model import INITIAL, UNDATED, Camera, Gap, Verdict
-from eelogger.observation import STARTED
 from eelogger.report import Logged, Report, ReportOptions, build
 from eelogger.report.values import QUANTILES, Row
 from eelogger.report.vitals import NOT_RUNNING

@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 from commanding import APP, Screen, bound, demo, here, program
 
-from eelogger import logfmt
-from eelogger.console import Console
-from eelogger.histogram import rank_of
-from eelogger.progress import PATIENCE_S, REDRAW_S, bar, progress
+from eelogger.figures.histogram import rank_of
+from eelogger.screen.console import Console
+from eelogger.screen.progress import PATIENCE_S, REDRAW_S, bar, progress
+from eelogger.text import logfmt
 
 
 @pytest.fixture(scope="module")

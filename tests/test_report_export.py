@@ -31,7 +31,7 @@ from eelogger.report import (
     write_evidence,
 )
 from eelogger.report.export import csv_line, defused
-from eelogger.tables import width
+from eelogger.text.tables import width
 
 END_US = NOON_US + 3600 * SECOND
 KNOWN = {

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from standings import NOON_US, SECOND, verdict
 
 from eelogger.errors import UsageError
-from eelogger.histogram import bucket_of
+from eelogger.figures.histogram import bucket_of
 from eelogger.lines import delay_line, label, parse_delay_line
 from eelogger.model import Camera, Verdict
 from eelogger.report import Logged, parse_moment
 from eelogger.report.excerpts import lines_between
 from eelogger.report.rows import Line, find_rows, logged, rewritten
 from eelogger.report.timeline import LIMIT, Timeline
-from eelogger.times import time_text
+from eelogger.text.times import time_text
 
 DAY = 86_400 * SECOND
 NOW_US = NOON_US + 3600 * SECOND

@@ -22,8 +22,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from eelogger import answer, rest_errors, tls
-from eelogger.auth import Credentials, is_authorised, login
 from eelogger.cameras import CameraList, ListGuard, get_cameraids, parse_device_list
 from eelogger.errors import (
     CertificateRefused,
@@ -35,7 +33,9 @@ from eelogger.errors import (
     SettingsError,
 )
 from eelogger.model import Camera, DateSample
-from eelogger.rest import Rest
+from eelogger.net import answer, rest_errors, tls
+from eelogger.net.auth import Credentials, is_authorised, login
+from eelogger.net.rest import Rest
 from eelogger.settings import Settings, load
 
 KEY = "c000~" + "0" * 31 + "7"
@@ -325,7 +325,7 @@ async def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     async def talk(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await released.wait()
 
-    monkeypatch.setattr("eelogger.rest.TIMEOUT", aiohttp.ClientTimeout(total=0.1))
+    monkeypatch.setattr("eelogger.net.rest.TIMEOUT", aiohttp.ClientTimeout(total=0.1))
     async with serve_bytes(talk) as port:
         assert "no answer" in str(await fails(CloudError, get(f"http://127.0.0.1:{port}")))
         released.set()

@@ -17,10 +17,10 @@ import pytest
 from virtual import Run, bare, loop_s, served, virtually
 
 from eelogger.errors import NoCamera
-from eelogger.link import REFRESH_S
-from eelogger.logfmt import parse
+from eelogger.reconnect.link import REFRESH_S
 from eelogger.simulator import Cloud, World, compare
 from eelogger.simulator.subscriptions import Request, parse_request
+from eelogger.text.logfmt import parse
 
 LIST = "/g/device/list"
 NEW = "100fffff"

@@ -25,7 +25,7 @@ from running import ROOT, environment, line_in
 from virtual import bare, credentials
 
 from eelogger.errors import EeloggerError
-from eelogger.opening import Connect
+from eelogger.net.opening import Connect
 from eelogger.simulator import Cloud, World
 
 KEY = "c000~" + "5ec7e7" * 5 + "aa"
@@ -53,7 +53,7 @@ for name in list(logging.root.manager.loggerDict):
     logger.__class__ = Loud
     logger.setLevel(logging.DEBUG)
 logging.setLoggerClass(Loud)
-from eelogger import backoff, opening
+from eelogger import backoff
 backoff.SHORTEST_S, backoff.LONGEST_S = 0.05, 0.2  # many faults in a short time
 sys.exit(cli.main(sys.argv[1:], time.time()))
 """

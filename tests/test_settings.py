@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from eelogger import settings as room
+from eelogger.env.settings_table import CREDENTIALS, SETTINGS, env_example
+from eelogger.env.validators import Invalid, origin
 from eelogger.errors import SettingsError
 from eelogger.model import Camera
 from eelogger.settings import ENV_FILE, ROOT, Settings, demo, load, proxy_for
-from eelogger.settings_table import CREDENTIALS, SETTINGS, env_example
-from eelogger.validators import Invalid, origin
 
 KEY = f"c000~{0:032d}"
 ACCESS = {"EEN_BRANDING": "c000", "EEN_ACCOUNT_ID": "00012345", "EEN_AUTH_KEY": KEY}

@@ -24,12 +24,12 @@ from disks import until
 
 from eelogger import service as service_module
 from eelogger.backoff import Backoff
-from eelogger.connection import StampedConnection
-from eelogger.days import day_of
 from eelogger.dedup import Dedup
-from eelogger.lag import loop_factory
+from eelogger.logdir.days import day_of
+from eelogger.net.connection import StampedConnection
+from eelogger.net.lag import loop_factory
+from eelogger.reconnect.session import Session
 from eelogger.service import Service
-from eelogger.session import Session
 from eelogger.settings import Settings, load
 from eelogger.simulator import Cloud, World
 from eelogger.simulator import ledger as ledger_module

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eelogger.backoff import RefusedLogin
+from eelogger.logdir.state import State, read_state, state_text
 from eelogger.paths import LogPaths
-from eelogger.state import State, read_state, state_text
 
 MOMENTS = st.integers(0, 4_000_000_000_000_000)
 LOGINS = st.builds(RefusedLogin, st.text(), st.integers(0, 10**16), st.integers(1, 99))

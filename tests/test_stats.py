@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.histogram import P50, P95, P99, Histogram, rank_of
+from eelogger.figures.histogram import P50, P95, P99, Histogram, rank_of
 from eelogger.model import Group
 from eelogger.stats import HOUR_US, CameraStats
-from eelogger.units import mean3, seconds3, seconds6
+from eelogger.text.units import mean3, seconds3, seconds6
 
 MIDNIGHT_US = 20_000 * 24 * HOUR_US
 

@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 from running import ROOT, environment, line_in, running
 
 from eelogger import lines
-from eelogger.limits import MEASURES, limits_help, parse_limits
-from eelogger.lock import DirectoryLock
+from eelogger.commands.limits import MEASURES, limits_help, parse_limits
+from eelogger.commands.status import status, verdict
+from eelogger.figures.offset import Offset
+from eelogger.logdir.lock import DirectoryLock
+from eelogger.logdir.presence import DIED, HANGS, NEVER, RUNNING, STOPPED, Presence, presence
+from eelogger.logdir.state import State, state_text
 from eelogger.model import EARLY, MEASURED, Camera, Gap, Verdict
-from eelogger.offset import Offset
+from eelogger.past.readings import Readings, take_readings
 from eelogger.paths import LogPaths
-from eelogger.presence import DIED, HANGS, NEVER, RUNNING, STOPPED, Presence, presence
-from eelogger.readings import Readings, take_readings
 from eelogger.simulator import Cloud, World
-from eelogger.state import State, state_text
-from eelogger.status import status, verdict
-from eelogger.times import parse_time, time_text
+from eelogger.text.times import parse_time, time_text
 
 NOW_US = parse_time("2026-11-22T09:30:00.000000Z")
 S = 1_000_000

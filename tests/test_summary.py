@@ -7,17 +7,17 @@ import re
 import pytest
 from standings import NOON_US, SECOND, cameras, day_of, standing, verdict
 
-from eelogger import summary
 from eelogger.clock import KernelClock
-from eelogger.histogram import Histogram
+from eelogger.figures.histogram import Histogram
+from eelogger.figures.observation import Observation
+from eelogger.figures.offset import Offset
+from eelogger.figures.worst import note_clean
 from eelogger.model import Camera, CloudNotice, Gap, Verdict
-from eelogger.observation import Observation
-from eelogger.offset import Offset
-from eelogger.standing import OwnError, Standing, observed_shares
 from eelogger.stats import CameraStats
-from eelogger.summary import SummaryRenderer
-from eelogger.tables import width
-from eelogger.worst import note_clean
+from eelogger.text.tables import width
+from eelogger.views import summary
+from eelogger.views.standing import OwnError, Standing, observed_shares
+from eelogger.views.summary import SummaryRenderer
 
 HOUR = 3600 * SECOND
 

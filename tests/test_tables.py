@@ -8,8 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger import words
-from eelogger.tables import STEPS, Column, cell, cut, printable, short, short_count, sparkline, table, width, wrapped
+from eelogger.text import words
+from eelogger.text.tables import (
+    STEPS,
+    Column,
+    cell,
+    cut,
+    printable,
+    short,
+    short_count,
+    sparkline,
+    table,
+    width,
+    wrapped,
+)
 
 ANY = st.text(st.characters(codec=None), max_size=40)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger import blocks, tails
-from eelogger.blocks import whole_lines, whole_lines_backwards
+from eelogger.logdir import blocks, tails
+from eelogger.logdir.blocks import whole_lines, whole_lines_backwards
+from eelogger.logdir.tails import KEPT_BYTES, heal_tails
 from eelogger.paths import LogPaths
-from eelogger.tails import KEPT_BYTES, heal_tails
 
 APPENDED = (
     "Front Door_100e0001.log",

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.console import PIPE_COLUMNS, Console
-from eelogger.tables import width
-from eelogger.terminal import AboveLine, Glance, StatusLine, keep, status_line
+from eelogger.screen.console import PIPE_COLUMNS, Console
+from eelogger.screen.terminal import AboveLine, Glance, StatusLine, keep, status_line
+from eelogger.text.tables import width
 
 ROOT = Path(__file__).resolve().parent.parent
 MINUTE = 60_000_000
@@ -202,8 +202,8 @@ async def test_the_line_is_kept_up_to_date_and_taken_away() -> None:
 
 CHILD = """
 import asyncio, logging, sys
-from eelogger.console import Console
-from eelogger.terminal import Glance
+from eelogger.screen.console import Console
+from eelogger.screen.terminal import Glance
 
 console = Console(sys.stdin, sys.stdout, sys.stderr)
 logging.getLogger().addHandler(console.log_handler(logging.Formatter("LOG %(message)s")))

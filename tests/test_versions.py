@@ -17,20 +17,20 @@ from typing import Any
 import pytest
 from runs import run
 
-from eelogger.camerafile import read_cameras
-from eelogger.delaylog import DelayLog
-from eelogger.following import Follower
-from eelogger.histogram import P50
+from eelogger.commands.following import Follower
+from eelogger.figures.histogram import P50
 from eelogger.lines import parse_delay_line, parse_gap_line, parse_stream_line
-from eelogger.logfmt import parse
+from eelogger.logdir.camerafile import read_cameras
+from eelogger.logdir.state import read_state
+from eelogger.past.delaylog import DelayLog
+from eelogger.past.readings import take_readings
+from eelogger.past.worstlog import WorstEvents, read_worst_events
 from eelogger.paths import LogPaths
-from eelogger.readings import take_readings
 from eelogger.replay import replay
 from eelogger.report import ReportOptions, build, json_text
 from eelogger.report.vitals import parse_health_line
 from eelogger.simulator.logdir import read_logs
-from eelogger.state import read_state
-from eelogger.worstlog import WorstEvents, read_worst_events
+from eelogger.text.logfmt import parse
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("logs-*"))
 YESTERDAY, TODAY = "2026-11-20", "2026-11-21"

@@ -15,15 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger import following, growing, lines
-from eelogger.days import move_day
+from eelogger import lines
+from eelogger.commands import following, growing
+from eelogger.commands.following import Follower
+from eelogger.commands.watch import Choice, heading, row, watch
 from eelogger.errors import NothingToShow
-from eelogger.following import Follower
+from eelogger.logdir.days import move_day
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Verdict
 from eelogger.paths import LogPaths, rename_camera
-from eelogger.tables import width
-from eelogger.times import parse_time
-from eelogger.watch import Choice, heading, row, watch
+from eelogger.text.tables import width
+from eelogger.text.times import parse_time
 
 ROOT = Path(__file__).resolve().parent.parent
 START_US = parse_time("2026-11-22T09:07:20.123456Z")

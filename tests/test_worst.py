@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standings import SECOND, verdict
 
+from eelogger.figures.worst import is_clean, note_clean
 from eelogger.model import Verdict
-from eelogger.worst import is_clean, note_clean
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from faulty import install, no_space
 
-from eelogger import drain, pace, trouble
-from eelogger.batch import DaemonThread
 from eelogger.errors import DiskError
-from eelogger.logfmt import parse
 from eelogger.paths import LogPaths
-from eelogger.pending import Pending
+from eelogger.text.logfmt import parse
+from eelogger.thread import DaemonThread
 from eelogger.writer import Writer
+from eelogger.writing import drain, pace, trouble
+from eelogger.writing.pending import Pending
 
 A, B = "100e1e23", "100e1e24"
 
@@ -746,7 +746,7 @@ class TestEnd:
     def test_a_hanging_write_does_not_keep_the_process(self, tmp_path: Path) -> None:
         ended = subprocess.run(
             [sys.executable, "-c", HANGING, str(tmp_path)],
-            cwd=Path(drain.__file__).parents[1],
+            cwd=Path(drain.__file__).parents[2],
             capture_output=True,
             text=True,
             check=False,
@@ -758,7 +758,7 @@ class TestEnd:
 HANGING = """
 import asyncio, os, sys, time
 from pathlib import Path
-from eelogger import disk
+from eelogger.writing import disk
 from eelogger.errors import DiskError
 from eelogger.paths import LogPaths
 from eelogger.writer import Writer

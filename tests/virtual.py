@@ -18,21 +18,21 @@ from unittest.mock import patch
 
 from eelogger.backoff import RefusedLogin
 from eelogger.clock import now_us
-from eelogger.days import day_of
+from eelogger.figures.observation import STARTED, Observation
 from eelogger.handler import Handler
-from eelogger.keys import Keys
-from eelogger.link import REFRESH_S
-from eelogger.logfmt import parse
+from eelogger.logdir.days import day_of
 from eelogger.model import Camera
-from eelogger.observation import STARTED, Observation
 from eelogger.paths import LogPaths
+from eelogger.reconnect.keys import Keys
+from eelogger.reconnect.link import REFRESH_S
+from eelogger.reconnect.roster import Roster
+from eelogger.reconnect.session import Session
 from eelogger.recorder import Recorder
-from eelogger.roster import Roster
 from eelogger.service import Service
-from eelogger.session import Session
 from eelogger.settings import Settings, load
 from eelogger.simulator import Cloud
 from eelogger.stream import EventStream
+from eelogger.text.logfmt import parse
 
 GRACE_S = 0.0005
 BUSY_S = 0.005

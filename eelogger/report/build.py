@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from .. import words
 from ..clock import now_us
 from ..errors import NothingToShow
 from ..model import Gap
 from ..paths import LogPaths
+from ..text import words
 from .anonymous import Labels
 from .cells import Cells
 from .excerpts import Excerpts

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from heapq import heappush, heappushpop
 from typing import Final
 
-from ..histogram import Histogram, bucket_of
+from ..figures.histogram import Histogram, bucket_of
+from ..figures.worst import CREATE_OP
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Group
-from ..worst import CREATE_OP
 from .rows import Fields, Line, logged, minute_us, plain
 from .selection import FOREVER_US, Selection
 from .timeline import Timeline

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from .. import words
-from ..histogram import P50, P95
-from ..tables import printable
-from ..times import time_text
-from ..units import mean3, seconds3, seconds6
+from ..figures.histogram import P50, P95
+from ..text import words
+from ..text.tables import printable
+from ..text.times import time_text
+from ..text.units import mean3, seconds3, seconds6
 from .values import QUANTILES, Logged, Row, Worst
 
 FIGURES: Final = ("events", "min_s", "avg_s", "p50_s", "p90_s", "p95_s", "p99_s", "max_s", "clean_max_s")

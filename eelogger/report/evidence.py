@@ -15,19 +15,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from .. import __version__, words
-from ..blocks import whole_lines
 from ..errors import UsageError
 from ..lines import parse_gap_line
+from ..logdir.blocks import whole_lines
 from ..model import Gap
 from ..paths import LogPaths
-from ..tables import printable
-from ..times import time_text
-from . import export, statements
+from ..text import words
+from ..text.tables import printable
+from ..text.times import time_text
+from ..version import __version__
 from .columns import EVENT, MINUTE, worst_fields
 from .excerpts import Excerpts, lines_between
+from .export import csv_line, csv_lines, csv_row, json_text
 from .page import html
 from .reading import folders
+from .statements import conditions, doubts, headlines, period, skipped
 from .terminal import text
 from .values import Report, Worst
 
@@ -58,8 +60,8 @@ def write_evidence(report: Report, log_dir: Path, directory: Path, *, self_test:
     files: dict[str, Iterator[str]] = {
         "events.txt": _events(report, where, gaps),
         "events.csv": _events_csv(report),
-        "figures.csv": export.csv_lines(report),
-        "report.json": iter([export.json_text(report)]),
+        "figures.csv": csv_lines(report),
+        "report.json": iter([json_text(report)]),
         "report.html": html(report),
         "report.txt": text(report),
         "gaps.log": (f"{raw}\n" for _, raw in gaps),
@@ -97,13 +99,13 @@ def _sum(path: Path) -> str:
 
 def _readme(report: Report, names: list[str]) -> Iterator[str]:
     yield "Evidence of late camera events\n\n"
-    yield f"Period     {statements.period(report)}\n"
-    yield from (f"{'':<11}{sentence}\n" for sentence in statements.headlines(report))
-    yield from (f"?          {sentence}\n" for sentence in statements.doubts(report))
-    yield from (f"{name:<11}{sentence}\n" for name, sentence in statements.conditions(report))
+    yield f"Period     {period(report)}\n"
+    yield from (f"{'':<11}{sentence}\n" for sentence in headlines(report))
+    yield from (f"?          {sentence}\n" for sentence in doubts(report))
+    yield from (f"{name:<11}{sentence}\n" for name, sentence in conditions(report))
     yield f"Made       {words.moment(report.made_us)}\n"
     yield f"With       {', '.join(_versions())}\n"
-    yield from (f"Note       {sentence}\n" for sentence in statements.skipped(report))
+    yield from (f"Note       {sentence}\n" for sentence in skipped(report))
     yield f"\n{METHOD}\nWhat a delay contains\n  {words.CONTAINS}\n"
     yield f"\nFiles: {', '.join(names)}; SHA256SUMS has their checksums. All times are UTC.\n"
     if "self-test.txt" not in names:
@@ -123,8 +125,8 @@ def _versions() -> Iterator[str]:
 
 def _events_csv(report: Report) -> Iterator[str]:
     names = (*EVENT, *MINUTE)
-    yield export.csv_line(names)
-    yield from (export.csv_row(names, worst_fields(worst)) for worst in report.worst)
+    yield csv_line(names)
+    yield from (csv_row(names, worst_fields(worst)) for worst in report.worst)
 
 
 def _events(report: Report, where: list[LogPaths], gaps: list[tuple[Gap, str]]) -> Iterator[str]:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ..blocks import read_at, size_of, whole_lines
+from ..logdir.blocks import read_at, size_of, whole_lines
 from ..paths import LogPaths
-from ..times import parse_time, time_text
+from ..text.times import parse_time, time_text
 
 _NEAR_BYTES: Final = 1 << 16
 _PROBE_BYTES: Final = 1 << 14

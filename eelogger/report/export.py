@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from .. import __version__
-from ..tables import printable
-from ..times import time_text
-from ..units import seconds6
-from . import statements
+from ..text.tables import printable
+from ..text.times import time_text
+from ..text.units import seconds6
+from ..version import __version__
 from .columns import COUNTS, DOUBT, EVENT, FIGURES, MAXIMA, event_fields, figures, worst_fields
+from .statements import conditions, headlines
 from .values import Logged, Report, Row
 
 _KEYS: Final = ("camera", "name", "bridge", "ns", "namespace")
@@ -84,8 +84,8 @@ def json_text(report: Report) -> str:
         "to_utc": time_text(report.to_us),
         "filters": printable(report.filters),
         "anonymised": report.anonymised,
-        "headlines": list(statements.headlines(report)),
-        "conditions": dict(statements.conditions(report)),
+        "headlines": list(headlines(report)),
+        "conditions": dict(conditions(report)),
         "total": _numbers(figures(report.total)),
         "bridges": [{"bridge": printable(row.bridge), **_numbers(figures(row))} for row in report.bridges],
         "cameras": [{**_named(row), **_numbers(figures(row))} for row in report.cameras],

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
-from .. import words
-from ..histogram import P95, Histogram
+from ..figures.histogram import P95, Histogram
 from ..model import Camera
-from ..summary_bridges import NO_BRIDGE
+from ..text import words
+from ..views.bridges import NO_BRIDGE
 from .cells import Cell
 from .rows import Fields, logged
 from .values import Logged, Row

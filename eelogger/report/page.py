@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from .. import __version__, words
-from ..observation import is_missed
-from ..tables import printable
-from . import plots, statements
+from ..figures.observation import is_missed
+from ..text import words
+from ..text.tables import printable
+from ..version import __version__
 from .columns import FIGURES, figures, shown, worst_fields
+from .plots import MISSING, available, distribution, over_time
+from .statements import conditions, doubts, headlines, period, skipped
 from .style import STYLE
 from .values import Report, Row, Worst
 
@@ -61,11 +63,10 @@ def _e(text: str) -> str:
 
 def _head(report: Report) -> Iterator[str]:
     source = f" · {_e(report.source)}" if report.source else ""
-    yield f"<h1>How late camera events arrived</h1>\n<p class=muted>{_e(statements.period(report))}{source}</p>\n"
-    yield from (f"<p class=headline>{_e(sentence)}</p>\n" for sentence in statements.headlines(report))
-    doubts = list(statements.doubts(report))
-    if doubts:
-        yield "<div class=warn>" + "".join(f"<p>{_e(sentence)}</p>" for sentence in doubts) + "</div>\n"
+    yield f"<h1>How late camera events arrived</h1>\n<p class=muted>{_e(period(report))}{source}</p>\n"
+    yield from (f"<p class=headline>{_e(sentence)}</p>\n" for sentence in headlines(report))
+    if doubted := "".join(f"<p>{_e(sentence)}</p>" for sentence in doubts(report)):
+        yield f"<div class=warn>{doubted}</div>\n"
     names = ("events", "p50_s", "p95_s", "p99_s", "max_s", "clean_max_s", "early", "observed_percent")
     titles = ("events", "median", "95 % within", "99 % within", "worst", "worst, clean", "early", "observed")
     units = ["", *[" s"] * 5, "", " %"]
@@ -74,22 +75,19 @@ def _head(report: Report) -> Iterator[str]:
         figure = f'<span data-figure="{name}">{_e(value)}</span>{unit if value != "-" else ""}'
         yield f"<div><span>{title}</span><b>{figure}</b></div>"
     yield "</div>\n<dl>"
-    yield from (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in statements.conditions(report))
+    yield from (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in conditions(report))
     yield "</dl>\n"
 
 
 def _plots(report: Report) -> Iterator[str]:
     if not report.total.n:
         return
-    if not plots.available():
-        yield f"<p class=warn>{_e(plots.MISSING)}</p>\n"
+    if not available():
+        yield f"<p class=warn>{_e(MISSING)}</p>\n"
         return
     for title, draw in (
-        (
-            "Over time: delay, and what the instrument says of itself; shaded where nothing was observed",
-            plots.over_time,
-        ),
-        ("Distribution of delays", plots.distribution),
+        ("Over time: delay, and what the instrument says of itself; shaded where nothing was observed", over_time),
+        ("Distribution of delays", distribution),
     ):
         yield f"<h2>{_e(title)}</h2>\n"
         for kind, width in (("wide", _WIDE_PX), ("narrow", _NARROW_PX)):
@@ -176,6 +174,6 @@ def _foot(report: Report) -> Iterator[str]:
         " those not seen at their creation. Early events (before their own timestamp) and initial state enter no"
         " figure.</p>\n"
     )
-    yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in statements.skipped(report))
+    yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in skipped(report))
     made = f"Made {words.moment(report.made_us)} by eelogger {__version__}."
     yield f"<p class=muted>{_e(made)} All times are UTC.</p>\n"

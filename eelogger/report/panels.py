@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ..histogram import P50, P95
-from ..observation import is_missed
+from ..figures.histogram import P50, P95
+from ..figures.observation import is_missed
 from .values import Report
 
 if TYPE_CHECKING:

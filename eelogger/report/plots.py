@@ -10,10 +10,9 @@ import io
 import re
 from typing import TYPE_CHECKING, Final
 
-from ..histogram import P50, P95, P99
-from ..times import time_text
-from . import panels
-from .panels import COLOURS, DAY_US, drawable_s, log_ticks, plain_number
+from ..figures.histogram import P50, P95, P99
+from ..text.times import time_text
+from .panels import COLOURS, DAY_US, clock, delays, drawable_s, log_ticks, own_error, plain_number, round_trip, shade
 from .values import Report
 
 if TYPE_CHECKING:
@@ -43,20 +42,20 @@ def available() -> bool:
 
 def over_time(report: Report, width_px: int) -> str:
     """Delay, clock, round trip and own error over one time axis; gaps shaded."""
-    drawn = [panels.delays]
+    drawn = [delays]
     if any(minute.offset_us is not None for minute in report.minutes):
-        drawn.append(panels.clock)
+        drawn.append(clock)
     if any(minute.rtt_us is not None for minute in report.minutes):
-        drawn.append(panels.round_trip)
+        drawn.append(round_trip)
     if any(minute.lag_max_us is not None for minute in report.minutes):
-        drawn.append(panels.own_error)
+        drawn.append(own_error)
     heights = [2.4] + [1.0] * (len(drawn) - 1)
     figure = _figure(width_px, 70 * sum(heights) + 60)
     axes = figure.subplots(len(drawn), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for draw, ax in zip(drawn, axes, strict=True):
         _style(ax)
         draw(ax, report)
-        panels.shade(ax, report)
+        shade(ax, report)
     _time_axis(axes[-1], report, width_px)
     return _svg(figure, f"time{width_px}", "Delay, clock, round trip and own error over time")
 

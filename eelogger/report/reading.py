@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ..blocks import size_of, whole_lines
-from ..camerafile import cameras_of, read_cameras
-from ..days import day_of
+from ..logdir.blocks import size_of, whole_lines
+from ..logdir.camerafile import cameras_of, read_cameras
+from ..logdir.days import day_of
 from ..model import Camera
 from ..paths import LogPaths
 from .cells import Cells

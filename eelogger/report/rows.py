@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ..lines import delay_line, label, parse_delay_line
 from ..model import Camera, Verdict
-from ..times import micros, parse_time
+from ..text.times import micros, parse_time
 from .values import Logged
 
 _VALUE = rb'("[^"\\\n]*(?:\\.[^"\\\n]*)*"|[^"\s]+)'

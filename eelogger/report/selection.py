@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from ..errors import UsageError
 from ..model import NAMESPACES, Camera, Group
-from ..times import parse_time
-from ..words import group_name
+from ..text.times import parse_time
+from ..text.words import group_name
 
 _AGO = re.compile(r"([0-9]{1,9})([smhdw])").fullmatch
 _UNITS_US: Final = {unit: s * 1_000_000 for unit, s in zip("smhdw", (1, 60, 3600, 86_400, 604_800), strict=True)}

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .. import words
-from ..histogram import P50, P95
-from ..observation import is_missed
-from ..tables import printable
-from ..times import time_text
-from ..units import seconds3
+from ..figures.histogram import P50, P95
+from ..figures.observation import is_missed
+from ..text import words
+from ..text.tables import printable
+from ..text.times import time_text
+from ..text.units import seconds3
 from .values import Report, Row
 
 SHOWN = 10

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from .. import words
-from ..tables import Column, table, wrapped
-from . import statements
+from ..text import words
+from ..text.tables import Column, table, wrapped
 from .columns import FIGURES, shown, worst_fields
+from .statements import conditions, doubts, headlines, period, skipped
 from .values import Logged, Report, Row
 
 SHOWN: Final = 50
@@ -32,10 +32,10 @@ def text(report: Report) -> Iterator[str]:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield from wrapped("", f"Delays of {statements.period(report)}" + (f", {report.source}" if report.source else ""))
-    yield from (line for sentence in statements.headlines(report) for line in wrapped("", sentence))
-    yield from (line for sentence in statements.doubts(report) for line in wrapped("? ", sentence))
-    for name, sentence in statements.conditions(report):
+    yield from wrapped("", f"Delays of {period(report)}" + (f", {report.source}" if report.source else ""))
+    yield from (line for sentence in headlines(report) for line in wrapped("", sentence))
+    yield from (line for sentence in doubts(report) for line in wrapped("? ", sentence))
+    for name, sentence in conditions(report):
         yield from wrapped(f"{name:<10} ", sentence)
     if len(report.bridges) > 1:
         yield from _table("bridge", report.bridges)
@@ -44,7 +44,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _maxima([*(report.bridges if len(report.bridges) > 1 else ()), *report.cameras, *report.namespaces])
     yield from _worst(report)
     yield ""
-    yield from statements.skipped(report)
+    yield from skipped(report)
     yield from wrapped("", f"{words.CONTAINS} All times are UTC, all durations seconds.")
 
 

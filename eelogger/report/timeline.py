@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ..histogram import Histogram
+from ..figures.histogram import Histogram
 from .values import Slot
 
 LIMIT: Final = 400

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..histogram import P50, P95, P99, Histogram, rank_of
+from ..figures.histogram import P50, P95, P99, Histogram, rank_of
 from ..model import NAMESPACES, Camera, Gap, Group, Verdict
 
 P90: Final = 900

@@ -10,14 +10,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from ..blocks import whole_lines
-from ..logfmt import parse
+from ..figures.observation import covered_us, is_missed
+from ..logdir.blocks import whole_lines
+from ..logdir.state import read_state
 from ..model import Gap
-from ..observation import covered_us, is_missed
+from ..past.wayback import read_gaps
 from ..paths import LogPaths
-from ..state import read_state
-from ..times import micros, parse_time
-from ..wayback import read_gaps
+from ..text.logfmt import parse
+from ..text.times import micros, parse_time
 from .values import Minute
 
 NOT_RUNNING: Final = "not-running"

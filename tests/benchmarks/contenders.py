@@ -130,7 +130,7 @@ async def _open(task: Task) -> ClientConnection:
 
 async def eelogger(task: Task, meter: Meter) -> Cost:
     """The real service with all its files."""
-    from eelogger.lag import LagMeter
+    from eelogger.net.lag import LagMeter
     from eelogger.service import Service
     from eelogger.settings import load
 
@@ -205,8 +205,8 @@ def main() -> None:
     task = Task(**json.loads(sys.stdin.readline()))
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     if name == "eelogger":
-        from eelogger.lag import loop_factory as factory
-        from eelogger.oplog import quiet_libraries
+        from eelogger.logdir.oplog import quiet_libraries
+        from eelogger.net.lag import loop_factory as factory
 
         quiet_libraries()
 

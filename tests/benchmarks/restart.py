@@ -14,10 +14,10 @@ from typing import Final
 from uuid import UUID
 
 from eelogger import lines
-from eelogger.days import day_of
+from eelogger.logdir.days import day_of
+from eelogger.logdir.state import State, state_text
 from eelogger.model import MEASURED, NAMESPACES, Camera, Verdict
 from eelogger.paths import LogPaths
-from eelogger.state import State, state_text
 from eelogger.stats import CameraStats
 
 from .launch import Contender, Feeder, log_directory

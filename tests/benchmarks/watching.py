@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from eelogger.times import parse_time
+from eelogger.text.times import parse_time
 
 POLL_S: Final = 0.001
 _STAMP: Final = slice(len("time="), len("time=2026-11-22T09:07:20.123456Z"))

@@ -1,0 +1,46 @@
+"""What arrived and could not be read: counted by reason, shown in `rejected.log` as far as its bounds allow.
+
+A stranger's stream must not fill the disk, so the file is limited in rate and in size a day; the counts are not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from .. import lines
+from ..model import Reject
+
+BURST: Final = 100
+"""Lines that may come at once."""
+PER_SECOND: Final = 5
+DAY_BYTES: Final = 10_000_000
+
+
+class Rejects:
+    """Counts and writes rejects; `write` takes a finished line."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._write = write
+        self._tokens = float(BURST)
+        self._refilled_us = 0
+        self._bytes = 0
+
+    def new_day(self) -> None:
+        """A new day's file begins."""
+        self._bytes = 0
+
+    def add(self, reject: Reject, arrived_us: int, size: int) -> None:
+        """Count one reject of a message of `size` bytes, and write its line while the bounds allow."""
+        self.counts[reject.reason] += 1
+        elapsed_us = max(0, arrived_us - self._refilled_us)
+        self._tokens = min(BURST, self._tokens + elapsed_us * PER_SECOND / 1_000_000)
+        self._refilled_us = arrived_us
+        if self._tokens < 1 or self._bytes > DAY_BYTES:
+            return
+        self._tokens -= 1
+        line = lines.reject_line(arrived_us, reject, size)
+        self._bytes += len(line)
+        self._write(line)

@@ -1,0 +1,229 @@
+"""One WebSocket connection that stamps what arrives, and the heartbeat that finds out when it has died.
+
+Arrival is taken in `data_received`, before any queue, so that our own slowness is never billed to the cloud; each
+message gets the stamp of the read that completed it. The queue is bounded in bytes: at the bound reading is paused,
+and until what waits in the socket meanwhile has been read is `backlog`, told with a lag. Policy (what to do when it
+ends) is `session`'s. Relies on two methods of the library that its subclasses override too: `data_received` and
+`process_event`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from platform import python_version
+from typing import Any, Final, NamedTuple
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import DATA_OPCODES, Frame
+from websockets.version import version as websockets_version
+
+from ..text.units import seconds6
+from ..version import __version__
+from .lag import FULL_READ, lag_us
+from .tcp import tcp_rtt_us
+
+QUEUE_BYTES: Final = 1 << 19
+"""Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s."""
+BURST_BYTES: Final = 1024
+"""Room for each camera, if that is more: after a subscription the latest values of all cameras come at once."""
+CAUGHT_UP_S: Final = 0.005
+"""Reading goes on after a pause, and what waited is read at once: if nothing came within this, nothing waited."""
+HEARTBEAT_S: Final = 5.0
+
+
+class Received(NamedTuple):
+    """One message: its bytes, arrival in microseconds, and how long it may have waited before (0: not at all)."""
+
+    data: bytes
+    arrived_us: int
+    lag_us: int
+
+
+class StampedConnection(ClientConnection):
+    """A client connection whose messages carry the moment their bytes left the socket."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.queue_bytes = QUEUE_BYTES
+        self.last_read_us = time.time_ns() // 1000
+        self.lost_reason = ""
+        self.on_backlog: Callable[[int, int], None] = lambda from_us, to_us: None
+        self._lag_us = 0
+        self._messages: deque[Received] = deque()
+        self._partial = bytearray()
+        self._arrived = asyncio.Event()
+        self._ended = False
+        self._queued = 0
+        self._paused_ns = 0
+        self._behind_ns = 0
+        self._backlog_us = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Stamp, then let the library read the frames."""
+        self.last_read_us = time.time_ns() // 1000
+        self._lag_us = lag_us(self.loop, len(data))
+        if self._behind_ns:
+            self._lag_us = max(self._lag_us, (time.perf_counter_ns() - self._behind_ns) // 1000)
+            if len(data) < FULL_READ:
+                self._behind_ns = 0
+                self._tell_backlog()
+        super().data_received(data)
+
+    def process_event(self, event: Any) -> None:
+        """Take messages into our own queue, with their stamp, and pause reading when too much waits there.
+
+        The library's `recv` costs as much again as reading the frames, and knows no stamp.
+        """
+        if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+            return
+        if not event.fin or self._partial:
+            self._partial += event.data
+        if not event.fin:
+            # Nothing can be taken before its end: to pause now would be to wait for ever. `max_size` bounds it.
+            return
+        message = bytes(self._partial or event.data)
+        self._partial.clear()
+        self._queued += len(message)
+        self._messages.append(Received(message, self.last_read_us, self._lag_us))
+        self._arrived.set()
+        # One large message alone is no backlog.
+        if self._queued > self.queue_bytes and len(self._messages) > 1 and not self._paused_ns:
+            self._paused_ns = time.perf_counter_ns()
+            self._backlog_us = self._backlog_us or time.time_ns() // 1000
+            self.transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing will come any more: whoever waits for a message is told."""
+        super().connection_lost(exc)
+        self._tell_backlog()
+        self._ended = True
+        self._arrived.set()
+
+    async def arrival(self) -> None:
+        """Until a message waits; raises `ConnectionClosed` when all that arrived has been taken."""
+        while not self._messages:
+            if self._ended:
+                await self.recv()  # raises
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def take(self) -> Received | None:
+        """The oldest message that waits, None when none does."""
+        if not self._messages:
+            return None
+        received = self._messages.popleft()
+        self._queued -= len(received.data)
+        if self._paused_ns and self._queued <= self.queue_bytes // 4:
+            self._resume()
+        return received
+
+    def make_room(self, cameras: int) -> None:
+        """Let the queue hold what comes at once when this many cameras are subscribed to."""
+        self.queue_bytes = max(QUEUE_BYTES, BURST_BYTES * cameras)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have arrived and not been taken."""
+        return len(self._messages)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes of the messages that wait."""
+        return self._queued
+
+    @property
+    def reading_paused(self) -> bool:
+        """Whether too much waits: what the peer says is not heard until some of it is taken."""
+        return self._paused_ns != 0
+
+    def abandon(self, reason: str) -> None:
+        """Drop the connection at once, without a closing handshake; what has arrived can still be received."""
+        self.lost_reason = self.lost_reason or reason
+        self.transport.abort()
+
+    def _resume(self) -> None:
+        self._behind_ns, self._paused_ns = self._paused_ns, 0
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.loop.call_later(CAUGHT_UP_S, self._catch_up, self.last_read_us)
+
+    def _catch_up(self, last_read_us: int) -> None:
+        """Nothing was read since reading went on: nothing had waited, and what comes later is not late by us."""
+        if self.last_read_us == last_read_us and not self._paused_ns:
+            self._behind_ns = 0
+            self._tell_backlog()
+
+    def _tell_backlog(self) -> None:
+        """It is over: from the first pause on figures were tainted."""
+        if self._backlog_us:
+            self.on_backlog(self._backlog_us, time.time_ns() // 1000)
+            self._backlog_us = 0
+
+
+def describe(connection: StampedConnection) -> str:
+    """Peer, TLS, round trip and versions, for the program's log."""
+    extra = connection.transport.get_extra_info
+    peer, tls, rtt_us = extra("peername") or ("unknown", 0), extra("ssl_object"), tcp_rtt_us(extra("socket"))
+    servers = connection.response.headers.get_all("Server") if connection.response else []
+    return (
+        f"peer={peer[0]}:{peer[1]} tls={tls.version() if tls else 'none'}"
+        f" rtt_s={'unknown' if rtt_us is None else seconds6(rtt_us)}"
+        f" server={ascii(', '.join(servers))[:80]}"
+        f" eelogger={__version__} websockets={websockets_version} python={python_version()}"
+    )
+
+
+class Heartbeat:
+    """Keeps one connection honest: pings once the server is known to answer them, unsolicited pongs until then.
+
+    [?] The vendor documents no ping; some servers never answer one. Silence of data is not death: a quiet account
+    is normal. A pong missing for `HEARTBEAT_S` from a server that has answered before is death; before that TCP
+    decides, for which each heartbeat is data that must be acknowledged.
+    """
+
+    def __init__(self, connection: StampedConnection, on_rtt: Callable[[int, str], None]) -> None:
+        self._connection = connection
+        self._on_rtt = on_rtt
+
+    async def run(self) -> None:
+        """Until the connection ends."""
+        try:
+            await self._run()
+        except ConnectionClosed:
+            return
+
+    async def _run(self) -> None:
+        first = asyncio.ensure_future(await self._connection.ping())
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            if first.done():
+                break
+            await self._connection.pong()
+            rtt_us = tcp_rtt_us(self._connection.transport.get_extra_info("socket"))
+            if rtt_us is not None:
+                self._on_rtt(rtt_us, "TCP")
+        self._on_rtt(round(await first * 1_000_000), "pong")
+        while True:
+            if not await self._is_answered():
+                self._connection.abandon("no-pong")
+                return
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _is_answered(self) -> bool:
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):  # a peer that reads nothing lets us not even send
+                answered = asyncio.ensure_future(await self._connection.ping())
+        except TimeoutError:
+            return False
+        # The future itself is asked, and not a timeout: after a stall of ours the pong may have come all the same.
+        while not answered.done():
+            await asyncio.wait([answered], timeout=HEARTBEAT_S)
+            if not answered.done() and not self._connection.reading_paused:
+                return False
+        self._on_rtt(round(await answered * 1_000_000), "pong")
+        return True

@@ -1,0 +1,153 @@
+"""Our own error: how long an event may have waited for this process before it was read and stamped.
+
+A selector knows it and costs nothing while idle: what it delivers arrived while it slept (then it was read at once) or
+since it last looked (then at most as long ago as that was). A timer that measures its own lateness would tag the
+wrong events, because reads come before late timers. Which event is told so is for `stream`. Invariant: no event has
+waited longer in the event loop than the lag says; what the kernel or a hypervisor withholds is seen only when a
+timer was due. On Windows a selector loop has no subprocesses and 512 sockets, which is enough here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+from functools import partial
+from time import perf_counter_ns
+from typing import Any, Final, NamedTuple
+
+from ..figures.histogram import P99, Histogram
+from ..thread import DaemonThread
+
+TAINTED_US: Final = 10_000
+FULL_READ: Final = 192 * 1024
+"""asyncio reads 256 KiB at a time, a little less after decryption: from here on more of the same may be waiting."""
+_SLEPT_NS: Final = 50_000
+"""A `select` that took longer was asleep, it did not find something at once."""
+_LONG_PASS_NS: Final = 1_000_000
+"""After callbacks of this length it is asked for certain whether something waits already, for one more system call."""
+_OVERSLEPT_NS: Final = 2_000_000
+"""`epoll` may sleep a millisecond longer than told; beyond that the process was not allowed to run."""
+
+
+class LagSelector(selectors.DefaultSelector):
+    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since_ns = self._looked_ns = perf_counter_ns()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """As every selector does it."""
+        began_ns, since_ns = perf_counter_ns(), self._looked_ns
+        may_sleep = timeout is None or timeout > 0
+        ready: list[tuple[selectors.SelectorKey, int]] = []
+        if may_sleep and began_ns - since_ns > _LONG_PASS_NS:
+            ready = super().select(0)
+            may_sleep, since_ns = not ready, since_ns if ready else began_ns
+        if not ready:
+            ready = super().select(timeout)
+        self._looked_ns = perf_counter_ns()
+        if may_sleep and self._looked_ns - began_ns > _SLEPT_NS:
+            since_ns = self._looked_ns
+            if timeout is not None and since_ns - began_ns > timeout * 1e9 + _OVERSLEPT_NS:
+                since_ns = began_ns + int(timeout * 1e9)
+                if not ready:  # a stopped process comes back with nothing, and finds at the next look what waited
+                    self._looked_ns = since_ns
+        self.since_ns = since_ns
+        return ready
+
+    def more_waits(self) -> None:
+        """A read was filled to the brim: what the next pass finds at once may have waited as long as this."""
+        self._looked_ns = self.since_ns
+
+
+class LagLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop on a `LagSelector`."""
+
+    def __init__(self) -> None:
+        self.selector = LagSelector()
+        super().__init__(self.selector)
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
+        """In a daemon thread each: a resolver that hangs must not keep the process from ending."""
+        thread = DaemonThread("resolver")
+        looking_up = thread.submit(partial(socket.getaddrinfo, **hints), host, port)
+        thread.shutdown(wait=False)
+        return await asyncio.wrap_future(looking_up)
+
+
+def loop_factory() -> LagLoop:
+    """For `asyncio.Runner(loop_factory=…)`."""
+    return LagLoop()
+
+
+def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
+    """How long the bytes being read now may have waited, in µs; 0 in a loop that does not know.
+
+    To be called where the bytes arrive, with their number.
+    """
+    if not isinstance(loop, LagLoop):
+        return 0
+    lag_ns = perf_counter_ns() - loop.selector.since_ns
+    if read_bytes >= FULL_READ:
+        loop.selector.more_waits()
+    return lag_ns // 1_000
+
+
+def threshold_us(clock_resolution_us: int) -> int:
+    """The lag above which an event's line says so: 10 ms, or twice what the clock can tell apart."""
+    return max(TAINTED_US, 2 * clock_resolution_us)
+
+
+class LagFigures(NamedTuple):
+    """Lag of a period, over its events: both 0 when there were none."""
+
+    n: int
+    p99_us: int
+    max_us: int
+
+
+class LagMeter:
+    """The lag of all events, of the running minute and since the start."""
+
+    def __init__(self) -> None:
+        self._minute = Histogram()
+        self._ended = Histogram()
+        self._us = 0
+        self._times = 0
+
+    def note(self, us: int) -> None:
+        """Add an event's lag."""
+        # All that one read brought has the same: it is counted in one go.
+        if us != self._us:
+            self._count()
+            self._us = us
+        self._times += 1
+
+    def _count(self) -> None:
+        # Fed with nanoseconds the histogram's finest bucket is one microsecond.
+        if self._times:
+            self._minute.add(self._us * 1_000, self._times)
+            self._times = 0
+
+    def take_minute(self) -> LagFigures:
+        """The figures since the last call, which then begin anew."""
+        self._count()
+        figures = _figures(self._minute)
+        self._ended.merge(self._minute)
+        self._minute = Histogram()
+        return figures
+
+    def since_start(self) -> LagFigures:
+        """The figures of all events."""
+        self._count()
+        whole = Histogram()
+        whole.merge(self._ended, self._minute)
+        return _figures(whole)
+
+
+def _figures(histogram: Histogram) -> LagFigures:
+    if not histogram.n:
+        return LagFigures(0, 0, 0)
+    return LagFigures(histogram.n, round(histogram.quantile_us(P99) / 1_000), histogram.max_us // 1_000)

@@ -1,0 +1,93 @@
+"""What was read from a stream log is judged a second time: by a start the little that has no lines, by `replay` all.
+
+Decides what the handler is told of subscriptions that are long over, and what of a second judgement counts; the order
+is `wayback`'s. Invariant: an update judged again has no effect but the lines it had not had.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from .. import wire
+from ..errors import MessageError
+from ..figures.observation import is_missed
+from ..handler import Handler
+from ..model import LOGGED_KINDS, Gap, Reject
+from ..recorder import Recorder
+from .wayback import Update
+
+OLD_US: Final = 60_000_000
+"""Where no subscription is on record, a first value older than this at its arrival was the state before."""
+
+
+class RereadHandler(Handler):
+    """Judges as ever, but knows files that stand alone, without a record of subscriptions."""
+
+    recorded = True
+
+    def begin_part(self, recorded: bool) -> None:
+        """Other files follow."""
+        self.recorded = recorded
+        self._begun: set[tuple[str, str]] = set()
+
+    def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
+        """As ever; but a camera that was added then was not missed before, though all cameras are known by now."""
+        ids = list(camera_ids)
+        super().subscribed(ids, at_us, gap_us)
+        if gap_us is None:
+            for camera_id in ids:
+                self._gaps_us.pop(camera_id, None)
+
+    def may_be_initial(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
+        if self.recorded:
+            return super().may_be_initial(camera_id, four_cc, timestamp)
+        if (camera_id, four_cc) in self._begun:
+            return None
+        self._begun.add((camera_id, four_cc))
+        return timestamp - OLD_US
+
+
+def subscribe(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:
+    """Tell the handler of the subscription that ended a gap; `missed`: the first event after it is yet to come.
+
+    A gap cut at midnight is told twice, which does no harm: nothing arrives before its second half ends.
+    """
+    if gap.kind == "gap":
+        gap_us = gap.to_us - gap.from_us if missed and is_missed(gap) else None
+        handler.subscribed(camera_ids, gap.to_us, gap_us)
+
+
+class _Nowhere:
+    """The stream log for an update that is in its own already."""
+
+    def write(self, text: str) -> None:
+        """Nothing."""
+
+
+def use_up_first(handler: Handler, update: Update) -> None:
+    """Judge nothing, but let the values that follow not be the first ones of their subscription."""
+    for event in wire.split_events(update.camera_id, update.data)[0]:
+        handler.may_be_initial(update.camera_id, event["type"], update.arrived_us)
+
+
+def record_again(recorder: Recorder, update: Update) -> bool:
+    """Give an update its lines, if they can be made; what has no lines was counted by the run in which it came."""
+    handler = recorder.handler
+    totals, on_reject = handler.totals.copy(), handler.on_reject
+    handler.on_reject = _ignore
+    try:
+        events_only = {"event": update.data["event"]}
+        recorder.record_update(update.camera_id, events_only, update.arrived_us, None, defaultdict(_Nowhere))
+    except MessageError:
+        return False
+    else:
+        return True
+    finally:
+        handler.on_reject = on_reject
+        handler.totals = totals + Counter({k: n for k, n in (handler.totals - totals).items() if k in LOGGED_KINDS})
+
+
+def _ignore(reject: Reject) -> None:
+    pass

@@ -1,0 +1,117 @@
+"""What a replay reads: log directories, folders of single days, or stream files that stand alone.
+
+Decides which files make up which day, in which order, and whether their subscriptions are on record; leaves reading
+them to `wayback`. Invariant: the days of a log directory come in order, its current day last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from os.path import exists
+from pathlib import Path
+
+from ..errors import NothingToShow, UsageError
+from ..logdir.blocks import whole_lines
+from ..logdir.camerafile import cameras_of, read_cameras
+from ..logdir.days import day_of, guess_day
+from ..logdir.state import read_state
+from ..model import Camera, Gap
+from ..paths import LogPaths, is_day
+from ..text import words
+from .wayback import parse_update, read_gaps
+
+_FILE = re.compile(r"(?:(.*?)_?)([0-9A-Fa-f]{8})(?:_stream)?\.[a-z]+").fullmatch
+
+
+@dataclass(frozen=True)
+class Part:
+    """Stream logs of one day, or, where no run told their day, of some days from `day` on.
+
+    `recorded`: `gaps.log` says when subscriptions began, or that none did.
+    """
+
+    day: str
+    files: list[tuple[str, Path]]
+    cameras: dict[str, Camera]
+    recorded: bool
+    gaps: Iterable[Gap] = field(default=())
+
+
+def parts_of(sources: Iterable[Path], unreadable: list[OSError] | None = None) -> list[Part]:
+    """The parts of all sources, by day; raises `NothingToShow` when there is no line of a stream log in them.
+
+    Folders that cannot be read are left out; why goes to `unreadable`.
+    """
+    single, parts = [], []
+    for source in sources:
+        found = list(_directory(source, [] if unreadable is None else unreadable)) if source.is_dir() else []
+        parts += found
+        if not found:
+            single += sorted(path for path in source.iterdir() if _FILE(path.name)) if source.is_dir() else [source]
+    parts += _alone(single)
+    if not any(_first_day(part.files) for part in parts):
+        raise NothingToShow(
+            f"there is no readable line of a stream log in {', '.join(map(str, sources))}: found "
+            + words.count(sum(exists(path) for part in parts for _, path in part.files), "stream log"),
+            "give a log directory, a folder of its days, or files called NAME_ID_stream.log",
+        )
+    return sorted(parts, key=lambda part: part.day)
+
+
+def require_empty(log_dir: Path) -> None:
+    """Raise `UsageError` unless the directory is empty or does not exist yet."""
+    if log_dir.exists() and (not log_dir.is_dir() or any(log_dir.iterdir())):
+        raise UsageError(f"{log_dir} is not empty", "give a directory that is empty or does not exist yet")
+
+
+def _directory(root: Path, unreadable: list[OSError]) -> Iterator[Part]:
+    paths = LogPaths(root)
+    folders = [*((paths.day(day), day) for day in paths.days(unreadable)), (paths, "")]
+    # A run writes health.log every minute, but to gaps.log only when there is a gap.
+    recorded = any(exists(folder.gaps) or exists(folder.health) for folder, _ in folders)
+    for folder, name in folders:
+        stems = folder.find_stems(unreadable)
+        files = [(camera_id, folder.stream(stem)) for camera_id, found in stems.items() for stem in found]
+        day = name or _day_of_root(paths, files, recorded)
+        if day and (files or exists(folder.gaps)):
+            yield Part(day, files, cameras_of(stems) | read_cameras(folder), recorded, read_gaps(folder))
+
+
+def _day_of_root(paths: LogPaths, files: list[tuple[str, Path]], recorded: bool) -> str | None:
+    if is_day(paths.root.name):
+        return paths.root.name
+    if not recorded:  # the older script kept all days in one file
+        return _first_day(files)
+    if state := read_state(paths):
+        return state.day
+    try:
+        return guess_day(paths)
+    except OSError:
+        return _first_day(files)
+
+
+def _alone(files: list[Path]) -> Iterator[Part]:
+    """Files that stand alone, as one part."""
+    found, cameras = [], {}
+    for path in files:
+        if match := _FILE(path.name):
+            found.append((match[2], path))
+            cameras[match[2]] = Camera(match[2], match[1] or match[2])
+    if day := _first_day(found):
+        yield Part(day, found, cameras, recorded=False)
+
+
+def _first_day(files: list[tuple[str, Path]]) -> str | None:
+    """The day of the oldest first line."""
+    firsts = [us for _, path in files if (us := _first_us(path)) is not None]
+    return day_of(min(firsts)) if firsts else None
+
+
+def _first_us(path: Path) -> int | None:
+    for block in whole_lines(path):
+        for line in block.split(b"\n"):
+            if update := parse_update("", line):
+                return update.arrived_us
+    return None
