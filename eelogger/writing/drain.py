@@ -121,7 +121,7 @@ class Drain:
         skip = {} if due else self.trouble.errors
         lines = self._pending.lines() if self.trouble and due else 0
         size, cameras = batch.size, len(batch.cameras)
-        self._lender.begin(cameras)
+        self._lender.begin()
         outcome = await self._call(_in_thread(batch, self._known, skip, executor=self._thread))
         self._lender.end()
         self.durations_us.append(outcome.took_us)

@@ -15,7 +15,7 @@ from .pending import Pending
 
 PAUSE_S: Final = 0.015
 PAUSE_A_CAMERA_S: Final = 0.0004
-LONGEST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 0.15
 """The pause after a batch, longer after one of many cameras, whose cost is opening files. At 100 events/s, one each
 10 ms, 15 ms save every third batch."""
 BUSY_CHARS: Final = 200_000
@@ -27,6 +27,9 @@ LEND_CHARS: Final = 8192
 LEND_S: Final = 0.0005
 """While a batch is being written, the loop waits this long for the thread at every so many characters handed over.
 Measured at saturation: a batch of 500 cameras takes 30 ms, without it up to a second."""
+PATIENCE: Final = 20
+"""After so many loans in which no file was written it is the disk that is waited for; a file takes about 20 µs, but
+other processes may have the processor first."""
 
 
 def pause_s(cameras: int, characters: int) -> float:
@@ -41,21 +44,26 @@ class Lender:
     def __init__(self, pending: Pending, thread: DaemonThread) -> None:
         self._pending = pending
         self._thread = thread
-        self._left = 0
+        self._size = self._left = 0
         pending.on_lend = self._lend
 
-    def begin(self, cameras: int) -> None:
-        """A batch of so many cameras is in the thread."""
-        # A camera, two files, takes about 50 µs; other processes may have the processor first. Beyond that it is the
-        # disk that is waited for.
-        self._left = 20 + cameras
-        self._pending.lend_at = self._pending.forming.size + LEND_CHARS
+    def begin(self) -> None:
+        """A batch is in the thread."""
+        self._left = PATIENCE
+        self._expect()
 
     def end(self) -> None:
         """The batch is done."""
         self._pending.lend_at = sys.maxsize
 
     def _lend(self) -> None:
-        self._left -= 1
-        self._pending.lend_at = self._pending.forming.size + LEND_CHARS if self._left > 0 else sys.maxsize
         self._thread.wait_idle(LEND_S)
+        batch = self._pending.current
+        if batch is not None and batch.size != self._size:
+            self._size, self._left = batch.size, PATIENCE
+        else:
+            self._left -= 1
+        self._expect()
+
+    def _expect(self) -> None:
+        self._pending.lend_at = self._pending.forming.size + LEND_CHARS if self._left > 0 else sys.maxsize
