@@ -183,7 +183,11 @@ class Handler:
     def may_be_initial(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
         """The moment of subscription, when this value is its four-CC's first and came within the window."""
         subscribed_us = self._subscribed_us.get(camera_id)
-        if subscribed_us is None or timestamp - subscribed_us > INITIAL_WINDOW_US:
+        if subscribed_us is None:
+            return None
+        if timestamp - subscribed_us > INITIAL_WINDOW_US:  # over until the next subscription: 300 bytes less
+            del self._subscribed_us[camera_id]
+            self._first_seen.pop(camera_id, None)
             return None
         seen = self._first_seen.get(camera_id) or self._first_seen.setdefault(camera_id, set())
         if four_cc in seen:
