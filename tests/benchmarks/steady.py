@@ -36,6 +36,9 @@ def steady(size: Size) -> Iterator[Row]:
     yield Row(f"idle, {CAMERAS} cameras, {size.seconds:g} s: CPU", _share(cost), "% of a core", 0.3)
     cost, late_us = _flowing(size.seconds)
     yield Row(f"{RATE} events/s: CPU", _share(cost), "% of a core", 1.5, f"{cost.more['messages']} messages")
+    floor = _floor(size.seconds)
+    yield Row(f"{RATE} events/s, floor: CPU", _share(floor), "% of a core")
+    yield Row(f"{RATE} events/s, eelogger : floor", _share(cost) / _share(floor), "×")
     yield from _visible(f"{RATE} events/s", late_us, 20.0)
     yield from _visible("saturation", _saturated(size.burst), 250.0)
 
@@ -58,6 +61,16 @@ def _flowing(seconds: float) -> tuple[Cost, list[int]]:
             return contender.cost(), follower.late_us
 
 
+def _floor(seconds: float) -> Cost:
+    """What it costs to be woken for each event, which no logger is spared."""
+    events = int(RATE * seconds)
+    with Feeder(CAMERAS, events, previews=False) as feeder, log_directory() as folder:
+        with Contender("floor", feeder.task(folder, messages=events)) as contender:
+            contender.wait_ready()
+            feeder.pour(events, RATE)
+            return contender.cost()
+
+
 def _saturated(events: int) -> list[int]:
     with Feeder(CAMERAS, events) as feeder, log_directory() as folder:
         follower = Follower(folder)
@@ -70,7 +83,8 @@ def _saturated(events: int) -> list[int]:
 
 
 def _share(cost: Cost) -> float:
-    return 100 * float(cost.more["steady_cpu_s"]) / float(cost.more["steady_wall_s"])
+    cpu_s, wall_s = cost.more.get("steady_cpu_s", cost.cpu_s), cost.more.get("steady_wall_s", cost.wall_s)
+    return 100 * float(cpu_s) / float(wall_s)
 
 
 def _visible(when: str, late_us: list[int], limit_ms: float) -> Iterator[Row]:
