@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import trustme
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from eelogger.net.connection import Received, StampedConnection
+from eelogger.net.connection import READ_BYTES, Received, StampedConnection
 
 LARGE = "x" * 300_000
 BOUND = 1_000
@@ -43,6 +45,25 @@ async def received(
                     assert received is not None
                     taken.append(received)
     return [len(each.data) for each in taken], backlogs, [each.lag_us for each in taken]
+
+
+async def test_a_large_message_is_read_in_small_pieces() -> None:
+    """Plain and encrypted: larger ones would be mapped and unmapped for each message, however small that is."""
+    authority = trustme.CA()
+    server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    authority.configure_trust(client_side)
+    for serving, trusting in ((None, None), (server_side, client_side)):
+        async with serve(lambda peer: peer.send(LARGE), "127.0.0.1", 0, ssl=serving) as server:
+            uri = f"{'wss' if serving else 'ws'}://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+            async with connect(uri, create_connection=StampedConnection, compression=None, ssl=trusting) as connection:
+                assert isinstance(connection, StampedConnection)
+                await connection.arrival()
+                received = connection.take()
+                reader: Any = getattr(connection.transport, "_ssl_protocol", connection.transport)
+                assert reader.max_size == READ_BYTES
+    assert received is not None
+    assert len(received.data) == len(LARGE)
 
 
 async def test_a_fragmented_message_larger_than_the_queue_is_received_and_so_is_what_follows() -> None:

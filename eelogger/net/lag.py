@@ -20,8 +20,8 @@ from ..figures.histogram import P99, Histogram
 from ..thread import DaemonThread
 
 TAINTED_US: Final = 10_000
-FULL_READ: Final = 192 * 1024
-"""asyncio reads 256 KiB at a time, a little less after decryption: from here on more of the same may be waiting."""
+FULL_READ: Final = 48 * 1024
+"""`connection` reads 64 KiB at a time, a little less after decryption: from here on more of the same may be waiting."""
 _SLEPT_NS: Final = 50_000
 """A `select` that took longer was asleep, it did not find something at once."""
 _LONG_PASS_NS: Final = 1_000_000
