@@ -507,6 +507,27 @@ def test_a_silent_peer_is_left_within_12_s_and_the_gap_begins_with_the_silence(t
         runner.run(run())
 
 
+def test_a_peer_that_sends_is_not_silent_whatever_becomes_of_its_pongs() -> None:
+    """They come after everything that it has still to send, which at the start of a day may be megabytes."""
+
+    async def run() -> None:
+        async with Cloud(World.of(cameras=1)) as cloud, bare(cloud) as logger:
+            await back(cloud, 1)
+            await asyncio.sleep(2 * HEARTBEAT_S)
+            cloud.answer_pings = False
+            for _ in range(30):
+                await emit(cloud)
+                await asyncio.sleep(0.6 * HEARTBEAT_S)
+            assert cloud.connects == 1
+            assert logger.session.state == "connected"
+            await cloud.wait_connected(2, timeout_s=12 + 1.6)
+            await back(cloud, 2)
+            assert logger.disk.gaps == ["started", "no-pong"]
+            await logger.stop()
+
+    virtually(run())
+
+
 def quiet_for(seconds: float, *, pongs: bool) -> int:
     """One connection to a quiet account for so long; how many objects more there are at the end than at a tenth."""
 

@@ -193,8 +193,8 @@ class Heartbeat:
     """Keeps one connection honest: pings once the server is known to answer them, unsolicited pongs until then.
 
     [?] The vendor documents no ping; some servers never answer one. Silence of data is not death: a quiet account
-    is normal. A pong missing for `HEARTBEAT_S` from a server that has answered before is death; before that TCP
-    decides, for which each heartbeat is data that must be acknowledged.
+    is normal. A pong missing for `HEARTBEAT_S` from a server that has answered before, and nothing else from it
+    either, is death; before that TCP decides, for which each heartbeat is data that must be acknowledged.
     """
 
     def __init__(self, connection: StampedConnection, on_rtt: Callable[[int, str], None]) -> None:
@@ -233,8 +233,11 @@ class Heartbeat:
             return False
         # The future itself is asked, and not a timeout: after a stall of ours the pong may have come all the same.
         while not answered.done():
+            read_us = self._connection.last_read_us
             await asyncio.wait([answered], timeout=HEARTBEAT_S)
-            if not answered.done() and not self._connection.reading_paused:
+            # A pong comes after all that the server has still to send: who sends is not silent.
+            silent = self._connection.last_read_us == read_us and not self._connection.reading_paused
+            if silent and not answered.done():
                 return False
         self._on_rtt(round(await answered * 1_000_000), "pong")
         return True
