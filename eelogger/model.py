@@ -144,7 +144,9 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A period that taints or blinds: `kind` gap, suspend, clock-step or backlog; `camera_id` when one camera's."""
+    """A period that taints or blinds: `kind` gap, suspend, clock-step, backlog or unknown;
+    `camera_id` when one camera's.
+    """
 
     kind: str
     from_us: int

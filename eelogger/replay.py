@@ -8,7 +8,6 @@ for `lag_s`, which stream logs do not tell.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import DiskError, MessageError
-from .figures.observation import Observation
+from .figures.observation import UNKNOWN, Observation
 from .logdir.camerafile import cameras_text
 from .logdir.days import move_day
 from .logdir.state import State, state_text
 from .model import NAMESPACES, Camera, Gap
 from .past.rejudge import RereadHandler, subscribe
-from .past.sources import Part, parts_of, require_empty
+from .past.sources import Part, parts_of, require_empty, span_us
 from .past.wayback import Update, UpdateSequence, moment_us
 from .past.worstlog import worst_text
 from .paths import LogPaths
@@ -101,7 +100,7 @@ class _Replay:
         self._sequences = {id(part): UpdateSequence(part.files, part.gaps) for part in parts}
         self._moves: list[asyncio.Future[int]] = []
         self._updates = 0
-        self._span_us = (sys.maxsize, 0)
+        self._span_us = span_us(parts)
         self._unwritable = 0
         self.recorder = Recorder(handler, writer, Observation(0), day=parts[0].day, on_new_day=self._new_day)
         handler.on_reject = lambda reject: None
@@ -130,7 +129,7 @@ class _Replay:
         """The end, as a run leaves it: its next start, or a replay of this one, is told which day this is."""
         self._end_day()
         first_us, last_us = self._span_us
-        state = State(self.recorder.day, last_us, last_us, clean=True, since_us=first_us)
+        state = State(self.recorder.day, last_us, last_us, True, max(first_us, self._handler.unknown_us[1]))
         self._writer.replace(self._writer.paths.state, state_text(state))
 
     async def settle(self) -> None:
@@ -156,16 +155,17 @@ class _Replay:
         self._span_us = min(self._span_us[0], at_us), max(self._span_us[1], at_us)
         if isinstance(item, Update):
             self._take_update(item)
+        elif item.kind == UNKNOWN:  # a replay wrote it; what follows is on record
+            self._handler.recorded = True
         else:
             self.recorder.note_gap(item)
             subscribe(self._handler, item, [item.camera_id] if item.camera_id else self._cameras)
 
     def _take_update(self, update: Update) -> None:
-        self.recorder.turn_day(update.arrived_us)
+        arrived_us, camera_id, data = update
+        self.recorder.turn_day(arrived_us)
         try:
-            self.recorder.record_update(
-                update.camera_id, update.data, update.arrived_us, None, self._writer.stream_logs
-            )
+            self.recorder.record_update(camera_id, data, arrived_us, None, self._writer.stream_logs)
         except MessageError:
             self._unwritable += 1
         else:
@@ -180,9 +180,10 @@ class _Replay:
             self._writer.register(camera_id, stem, delay_size=0)
 
     def _end_day(self) -> None:
+        if unknown := self._handler.take_unknown():
+            self.recorder.note_gap(unknown)
         if worst := self._handler.day.worst:
-            text = worst_text(worst.values(), self.recorder.labels)
-            self._writer.replace(self._writer.paths.max_delay, text)
+            self._writer.replace(self._writer.paths.max_delay, worst_text(worst.values(), self.recorder.labels))
 
     def _name(self, cameras: Mapping[str, Camera]) -> None:
         """Cameras get their lines and files under these names; the others keep theirs."""

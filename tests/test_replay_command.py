@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
@@ -18,7 +19,10 @@ import pytest
 from commanding import APP, bound, demo, here, program
 from running import environment
 
-from eelogger.lines import stream_line
+from eelogger.figures.observation import STARTED
+from eelogger.lines import gap_line, stream_line
+from eelogger.logdir.state import State, state_text
+from eelogger.model import Gap
 from eelogger.text import logfmt
 from eelogger.text.times import parse_time, time_text
 
@@ -231,3 +235,54 @@ def _read(terminal: int) -> str:
         return os.read(terminal, 100_000).decode()
     except OSError:  # the other end is closed
         return ""
+
+
+def shares(root: Path, *options: str) -> list[object]:
+    """How much of its time was observed: in JSON, CSV, the sentences, the tables and on the page of a report."""
+    of = ("report", "--log-dir", str(root), *options)
+    text, page = here(*of).out, here(*of, "--html", "-").out
+    rows = csv.DictReader(here(*of, "--csv", "-").out.splitlines())
+    return [
+        json.loads(here(*of, "--json", "-").out)["total"]["observed_percent"],
+        *{row["observed_percent"] for row in rows},
+        *re.findall(r"(?m); (what was observed.*|observed .*)$", text.partition("By camera")[0]),
+        *set(re.findall(r"(?m)\d  +(\S+)$", text.partition("By camera")[2].partition("Maxima")[0])),
+        *set(re.findall('observed_percent">([^<]*)<', page)),
+    ]
+
+
+def test_where_there_is_no_record_of_it_the_share_watched_is_unknown(tmp_path: Path) -> None:
+    stream(tmp_path / "old" / FRONT, 25)
+    unknown = [None, "", "what was observed is unknown", "unknown", "unknown"]
+    for root, source in ((tmp_path / "again", tmp_path / "old"), (tmp_path / "third", tmp_path / "again")):
+        assert here("replay", source, "--log-dir", root).code == 0
+        assert shares(root) == unknown
+        assert shares(root, "--since", "2026-11-22") == unknown
+        said = here("report", "--log-dir", root).out
+        assert (
+            "observed   unknown: from 2026-11-22 12:00:00 UTC to 2026-11-22 12:00:02 UTC nothing on record says" in said
+        )
+    assert (tmp_path / "again/gaps.log").read_bytes() == (tmp_path / "third/gaps.log").read_bytes()
+    assert delay_logs(tmp_path / "again") == delay_logs(tmp_path / "third")
+    here("report", "--log-dir", tmp_path / "again", "--evidence", tmp_path / "sent", "--no-self-test")
+    assert "what was observed is unknown" in (tmp_path / "sent/README.txt").read_text()
+    # Delay logs alone say no more.
+    for name in ("gaps.log", ".state"):
+        (tmp_path / "again" / name).unlink()
+    assert shares(tmp_path / "again") == unknown
+
+
+def test_a_replay_of_a_log_directory_has_watched_as_long_as_the_run(logs: Path, tmp_path: Path) -> None:
+    here("replay", logs, "--log-dir", tmp_path / "again")
+    assert shares(tmp_path / "again") == shares(logs)
+    # Ten seconds, one of them blind; of the quiet ones before and after the events only .state tells.
+    source = stream(tmp_path / "run/stream" / FRONT, 25)
+    source.write_text(source.read_text().replace("2026", "2024"))
+    at_us = parse_time("2024-11-22T12:00:00Z")
+    gaps = Gap("gap", at_us - SECOND, at_us, STARTED), Gap("gap", at_us + SECOND, at_us + 2 * SECOND, "closed-1006")
+    (tmp_path / "run/gaps.log").write_text("".join(map(gap_line, gaps)))
+    state = State("2024-11-22", at_us + 8 * SECOND, at_us + 8 * SECOND, True, at_us - 2 * SECOND)
+    (tmp_path / "run/.state").write_text(state_text(state))
+    for root, source in ((tmp_path / "one", tmp_path / "run"), (tmp_path / "two", tmp_path / "one")):
+        assert here("replay", source, "--log-dir", root).code == 0
+        assert shares(root) == [90.0, "90.0", "observed 90.0 %", "90.0", "90.0"]

@@ -18,6 +18,10 @@ START_US: Final = 60_000_000
 """A very first start that takes longer than this is an outage like any other."""
 ADDED: Final = "added"
 """Reason of the line that marks a camera's first subscription on an open connection."""
+UNKNOWN: Final = "unknown"
+"""Kind of the line for a time of which only the events are on record, not when anybody was watching."""
+NO_RECORD: Final = "no-record"
+"""Its reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ is `wayback`'s. Invariant: an update judged again has no effect but the lines it
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from .. import wire
 from ..errors import MessageError
-from ..figures.observation import is_missed
-from ..handler import Handler
-from ..model import LOGGED_KINDS, Gap, Reject
+from ..figures.observation import NO_RECORD, UNKNOWN, is_missed
+from ..handler import Handler, StreamLog
+from ..model import LOGGED_KINDS, Gap, Reject, Verdict
 from ..recorder import Recorder
 from .wayback import Update
 
@@ -26,6 +26,9 @@ class RereadHandler(Handler):
     """Judges as ever, but knows files that stand alone, without a record of subscriptions."""
 
     recorded = True
+    _unknown = False
+    unknown_us = (0, 0)
+    """The time, in this day or the last that had one, of which nobody knows when it was observed."""
 
     def begin_part(self, recorded: bool) -> None:
         """Other files follow."""
@@ -39,6 +42,26 @@ class RereadHandler(Handler):
         if gap_us is None:
             for camera_id in ids:
                 self._gaps_us.pop(camera_id, None)
+
+    def log_event_data(
+        self,
+        camera_id: str,
+        cam_data: dict[str, Any],
+        timestamp: int,
+        stream_logs: Mapping[str, StreamLog],
+        *,
+        lag_us: int | None = None,
+    ) -> list[Verdict]:
+        """As ever; what was not recorded makes its time unknown."""
+        if not self.recorded:
+            first_us = self.unknown_us[0] if self._unknown else timestamp
+            self.unknown_us, self._unknown = (first_us, timestamp + 1), True
+        return super().log_event_data(camera_id, cam_data, timestamp, stream_logs, lag_us=lag_us)
+
+    def take_unknown(self) -> Gap | None:
+        """The unknown time of a day that ends, for its `gaps.log`."""
+        known, self._unknown = not self._unknown, False
+        return None if known else Gap(UNKNOWN, *self.unknown_us, NO_RECORD)
 
     def may_be_initial(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
         if self.recorded:

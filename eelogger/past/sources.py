@@ -7,16 +7,18 @@ them to `wayback`. Invariant: the days of a log directory come in order, its cur
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from os.path import exists
 from pathlib import Path
 
 from ..errors import NothingToShow, UsageError
+from ..figures.observation import UNKNOWN
 from ..logdir.blocks import whole_lines
 from ..logdir.camerafile import cameras_of, read_cameras
 from ..logdir.days import day_of, guess_day
-from ..logdir.state import read_state
+from ..logdir.state import State, read_state
 from ..model import Camera, Gap
 from ..paths import LogPaths, is_day
 from ..text import words
@@ -29,7 +31,8 @@ _FILE = re.compile(r"(?:(.*?)_?)([0-9A-Fa-f]{8})(?:_stream)?\.[a-z]+").fullmatch
 class Part:
     """Stream logs of one day, or, where no run told their day, of some days from `day` on.
 
-    `recorded`: `gaps.log` says when subscriptions began, or that none did.
+    `recorded`: `gaps.log` says when subscriptions began, or that none did; false as well where it does so only from
+    the end of an unknown time on. `state` is where the run stood that wrote them.
     """
 
     day: str
@@ -37,6 +40,7 @@ class Part:
     cameras: dict[str, Camera]
     recorded: bool
     gaps: Iterable[Gap] = field(default=())
+    state: State | None = None
 
 
 def parts_of(sources: Iterable[Path], unreadable: list[OSError] | None = None) -> list[Part]:
@@ -60,6 +64,13 @@ def parts_of(sources: Iterable[Path], unreadable: list[OSError] | None = None) -
     return sorted(parts, key=lambda part: part.day)
 
 
+def span_us(parts: Iterable[Part]) -> tuple[int, int]:
+    """From when to when the runs observed whose logs these are, as far as their `.state` tells."""
+    states = [part.state for part in parts if part.state]
+    since_us, alive_us = [state.since_us for state in states], [state.alive_us for state in states]
+    return min(since_us, default=sys.maxsize), max(alive_us, default=0)
+
+
 def require_empty(log_dir: Path) -> None:
     """Raise `UsageError` unless the directory is empty or does not exist yet."""
     if log_dir.exists() and (not log_dir.is_dir() or any(log_dir.iterdir())):
@@ -76,7 +87,9 @@ def _directory(root: Path, unreadable: list[OSError]) -> Iterator[Part]:
         files = [(camera_id, folder.stream(stem)) for camera_id, found in stems.items() for stem in found]
         day = name or _day_of_root(paths, files, recorded)
         if day and (files or exists(folder.gaps)):
-            yield Part(day, files, cameras_of(stems) | read_cameras(folder), recorded, read_gaps(folder))
+            known = recorded and all(gap.kind != UNKNOWN for gap in read_gaps(folder))
+            cameras = cameras_of(stems) | read_cameras(folder)
+            yield Part(day, files, cameras, known, read_gaps(folder), None if name else read_state(folder))
 
 
 def _day_of_root(paths: LogPaths, files: list[tuple[str, Path]], recorded: bool) -> str | None:

@@ -40,7 +40,7 @@ def figures(row: Row) -> dict[str, str]:
         **dict(zip(FIGURES, values, strict=True)),
         **dict(zip(MAXIMA, [*_maximum(row.worst), *_maximum(row.clean)], strict=True)),
         **dict(zip(COUNTS, counts, strict=True)),
-        "observed_percent": words.share(row.observed).removesuffix(" %"),
+        "observed_percent": "" if row.observed is None else words.share(row.observed).removesuffix(" %"),
         **dict(zip(DOUBT, doubt, strict=True)),
     }
 
@@ -48,6 +48,7 @@ def figures(row: Row) -> dict[str, str]:
 def shown(row: Row, names: Sequence[str]) -> list[str]:
     """Some figures for people: `?` behind the durations of a censored row, - where there is none."""
     values = figures(row)
+    values["observed_percent"] = values["observed_percent"] or "unknown"
     mark = "?" if row.censored else ""
     return [f"{values[name]}{mark if name.endswith('_s') else ''}" if values[name] else "-" for name in names]
 

@@ -145,7 +145,7 @@ def _events(report: Report, where: list[LogPaths], gaps: list[tuple[Gap, str]]) 
         yield "--- health of the minutes around it\n"
         yield from _health(where, at_us - HEALTH_US, at_us + HEALTH_US)
         around = [raw for gap, raw in gaps if gap.to_us > at_us - GAPS_US and gap.from_us < at_us + GAPS_US]
-        yield "--- gaps within ten minutes of it\n" if around else "--- no gap within ten minutes of it\n"
+        yield "--- gaps within ten minutes of it\n" if around else "--- no gap on record within ten minutes of it\n"
         yield from (f"{raw}\n" for raw in around)
 
 

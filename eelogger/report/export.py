@@ -115,7 +115,8 @@ def _named(row: Row) -> dict[str, str]:
 
 
 def _numbers(values: Mapping[str, str]) -> dict[str, Any]:
-    return {name: _number(name, value) for name, value in values.items() if value or name in ("name", "bridge")}
+    always = ("name", "bridge", "observed_percent")
+    return {name: _number(name, value) for name, value in values.items() if value or name in always}
 
 
 def _number(name: str, text: str) -> Any:
@@ -123,4 +124,6 @@ def _number(name: str, text: str) -> Any:
         return text == "1"
     if name in ("events", *COUNTS, "op", "seq"):
         return int(text)
-    return float(text) if name.endswith(("_s", "_percent")) else text
+    if name.endswith(("_s", "_percent")):
+        return float(text) if text else None
+    return text

@@ -24,7 +24,7 @@ class Tables:
         self,
         cells: list[Cell],
         cameras: Mapping[str, Camera],
-        observed: Callable[[str], float],
+        observed: Callable[[str], float | None],
         names: Mapping[int, str],
     ) -> None:
         self._cells = cells
@@ -54,7 +54,8 @@ class Tables:
         rows = []
         for bridge, cells in groups.items():
             cameras = {cell.camera.id for cell in cells}
-            observed = sum(map(self._observed, cameras)) / len(cameras)
+            shares = [share for share in map(self._observed, cameras) if share is not None]
+            observed = sum(shares) / len(shares) if shares else None
             rows.append(_row(bridge or NO_BRIDGE, cells, observed, bridge=bridge))
         return _ranked(rows)
 
@@ -79,7 +80,7 @@ def _grouped(cells: Iterable[Cell], key: Callable[[Cell], Hashable]) -> dict[Any
     return groups
 
 
-def _row(label: str, cells: list[Cell], observed: float, **fields: Any) -> Row:
+def _row(label: str, cells: list[Cell], observed: float | None, **fields: Any) -> Row:
     delays, early = Histogram(), Histogram()
     delays.merge(*(cell.delays for cell in cells))
     early.merge(*(cell.early for cell in cells))

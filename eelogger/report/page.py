@@ -72,7 +72,7 @@ def _head(report: Report) -> Iterator[str]:
     units = ["", *[" s"] * 5, "", " %"]
     yield "<div class=cards>"
     for name, title, unit, value in zip(names, titles, units, shown(report.total, names), strict=True):
-        figure = f'<span data-figure="{name}">{_e(value)}</span>{unit if value != "-" else ""}'
+        figure = f'<span data-figure="{name}">{_e(value)}</span>{unit if value[:1].isdigit() else ""}'
         yield f"<div><span>{title}</span><b>{figure}</b></div>"
     yield "</div>\n<dl>"
     yield from (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in conditions(report))

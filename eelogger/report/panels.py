@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..figures.histogram import P50, P95
-from ..figures.observation import is_missed
+from ..figures.observation import UNKNOWN, is_missed
 from .values import Report
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _two_lines(
 
 def shade(ax: Axes, report: Report) -> None:
     """Grey where nothing was observed, a line where the clock was set."""
-    spans = [g for g in report.gaps if not g.camera_id and is_missed(g)]
+    spans = [g for g in report.gaps if not g.camera_id and g.kind != UNKNOWN and is_missed(g)]
     for gap in sorted(spans, key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
         start, end = max(gap.from_us, report.from_us) / DAY_US, min(gap.to_us, report.to_us) / DAY_US
         if gap.kind == "clock-step":

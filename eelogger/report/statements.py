@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..figures.histogram import P50, P95
-from ..figures.observation import is_missed
+from ..figures.observation import UNKNOWN, is_missed
 from ..text import words
 from ..text.tables import printable
 from ..text.times import time_text
@@ -36,7 +36,7 @@ def headlines(report: Report) -> Iterator[str]:
 
 def _headline(report: Report, row: Row, who: str) -> str:
     if not row.n or row.worst is None:
-        return f"{printable(who)}: no measured event; observed {words.share(row.observed)}"
+        return f"{printable(who)}: no measured event; {words.observed(row.observed)}"
     at_us = row.worst.verdict.arrived_us
     one_day = time_text(report.from_us)[:10] == time_text(report.to_us)[:10]
     at = f"{words.clock_time(at_us)} UTC" if one_day else f"{words.moment(at_us)[:16]} UTC"
@@ -75,7 +75,7 @@ def conditions(report: Report) -> Iterator[tuple[str, str]]:
         if worst.lag_max_us is not None:
             p99 = f"p99 of the worst minute {_ms(worst.lag_p99_us)}, " if worst.lag_p99_us is not None else ""
             yield "own error", f"{p99}maximum {_ms(worst.lag_max_us)}; no delay contains more than that of our own"
-    yield "observed", f"{words.share(total.observed)} of the period; {gaps(report)}"
+    yield "observed", _observed(report)
 
 
 def _clock(offset_us: int | None, bound_us: int | None) -> str:
@@ -85,6 +85,14 @@ def _clock(offset_us: int | None, bound_us: int | None) -> str:
     if abs(offset_us) <= max(bound_us, 1_000_000):
         return f"{within}; no error of more than {seconds3(abs(offset_us) + bound_us)} s comes from it"
     return f"{within}; delays of that time are shown too {'short' if offset_us > 0 else 'long'} by as much"
+
+
+def _observed(report: Report) -> str:
+    if report.total.observed is not None:
+        return f"{words.share(report.total.observed)} of the period; {gaps(report)}"
+    unknown = [gap for gap in report.gaps if gap.kind == UNKNOWN]
+    first, last = words.moment(min(gap.from_us for gap in unknown)), words.moment(max(gap.to_us for gap in unknown))
+    return f"unknown: from {first} to {last} nothing on record says when it was observed"
 
 
 def _ms(us: int | None) -> str:

@@ -70,7 +70,7 @@ class Row:
     """The figures of a bridge, a camera, a namespace, or of one camera's namespace.
 
     `label` is for people; `camera` and `group` are set where the row has one. `delays` are the measured ones, `early`
-    the negative delays of early events, without their sign.
+    the negative delays of early events, without their sign. `observed` is None where nobody knows.
     """
 
     label: str
@@ -78,7 +78,7 @@ class Row:
     early: Histogram
     initial: int
     undated: int
-    observed: float
+    observed: float | None
     worst: Logged | None
     clean: Logged | None
     camera: Camera | None = None

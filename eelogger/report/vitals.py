@@ -1,16 +1,17 @@
 """Gaps and health of a period: when the logger was blind, and how good its clock, network and own timing were.
 
 Decides what "observed" means for any period; the lines are read by `wayback` and `logfmt`. Invariant: time that
-nobody knows to have been observed counts as not observed, but nothing before the first day that is kept counts at all.
+nobody knows to have been observed counts as not observed, nothing before the first day that is kept counts at all, and
+where there is no record of it no share is given.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from ..figures.observation import covered_us, is_missed
+from ..figures.observation import NO_RECORD, UNKNOWN, covered_us, is_missed
 from ..logdir.blocks import whole_lines
 from ..logdir.state import read_state
 from ..model import Gap
@@ -28,8 +29,10 @@ _LINE_US: Final = 150_000_000
 """A health line speaks of the minute before it; a busy machine may write it late."""
 
 
-def gaps_in(where: Iterable[LogPaths], from_us: int, to_us: int) -> list[Gap]:
-    """The gaps that touch a period, in order of their beginning."""
+def gaps_in(where: Sequence[LogPaths], from_us: int, to_us: int) -> list[Gap]:
+    """The gaps that touch a period, in order of their beginning; all of it is unknown where no run left a record."""
+    if not any(path.exists() for paths in where for path in (paths.state, paths.gaps, paths.health)):
+        return [Gap(UNKNOWN, from_us, to_us, NO_RECORD)]
     found = (gap for paths in where for gap in read_gaps(paths) if gap.to_us >= from_us and gap.from_us < to_us)
     return sorted(found, key=lambda gap: (gap.from_us, gap.to_us, gap.camera_id))
 
@@ -53,8 +56,10 @@ def last_observed_us(paths: LogPaths, now_us: int) -> int | None:
     return now_us if not state.clean and 0 <= now_us - state.alive_us < _ALIVE_US else min(now_us, state.alive_us)
 
 
-def observed_share(gaps: Iterable[Gap], from_us: int, to_us: int) -> Callable[[str], float]:
-    """The share of a period in which the account ("") or a camera was observed: 0 … 1."""
+def observed_share(gaps: Sequence[Gap], from_us: int, to_us: int) -> Callable[[str], float | None]:
+    """The share of a period in which the account ("") or a camera was observed: 0 … 1; None where that is unknown."""
+    if any(gap.kind == UNKNOWN for gap in gaps):
+        return lambda camera_id: None
     blind = [gap for gap in gaps if gap.kind == "gap" and is_missed(gap)]
     everyones = [(gap.from_us, gap.to_us) for gap in blind if not gap.camera_id]
     own: dict[str, list[tuple[int, int]]] = {}

@@ -46,6 +46,11 @@ def share(part: float) -> str:
     return f"{min(999, int(part * 1000 + 1e-9)) / 10:.1f} %"
 
 
+def observed(part: float | None) -> str:
+    """How much was observed, or that nobody knows."""
+    return "what was observed is unknown" if part is None else f"observed {share(part)}"
+
+
 def clock_time(us: int, *, seconds: bool = False) -> str:
     """The time of day in UTC, `03:12`; the caller says UTC."""
     return time_text(us)[11 : 19 if seconds else 16]
@@ -79,9 +84,9 @@ def camera_labels(cameras: Iterable[Camera]) -> dict[str, str]:
     }
 
 
-def headline(who: str, p95_us: int, worst_us: int, worst_at: str, observed: float) -> str:
+def headline(who: str, p95_us: int, worst_us: int, worst_at: str, observed_share: float | None) -> str:
     """The sentence a person can send: how long nearly all take, the worst, and how much was seen at all."""
-    return f"{who}: 95 % within {span(p95_us)}, worst {span(worst_us)} at {worst_at}; observed {share(observed)}"
+    return f"{who}: 95 % within {span(p95_us)}, worst {span(worst_us)} at {worst_at}; {observed(observed_share)}"
 
 
 CENSORED: Final = (
