@@ -177,6 +177,7 @@ def test_what_of_the_sources_is_passed_over_is_told(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     stream(tmp_path / "logs/stream/Gate_100e1e24_stream.log", 2).chmod(0)
     stream(tmp_path / "logs/stream/Yard_100e1e25_stream.log", 2)
+    os.mkfifo(tmp_path / "logs/stream/Pipe_100e1e26_stream.log")  # to open one takes for ever
     (tmp_path / "logs/days/2026-11-21/stream").mkdir(parents=True)
     (tmp_path / "logs/days/2026-11-21").chmod(0)
     names = ("absent", "notes.txt", "photos", "logs")
@@ -191,6 +192,7 @@ def test_what_of_the_sources_is_passed_over_is_told(tmp_path: Path) -> None:
         "skipped: notes.txt is no stream log, nor a directory that holds one",
         "skipped: photos is no stream log, nor a directory that holds one",
         "skipped: logs/stream/Gate_100e1e24_stream.log cannot be read",
+        "skipped: logs/stream/Pipe_100e1e26_stream.log is not an ordinary file",
     ]
 
 

@@ -336,11 +336,20 @@ def folders_for_files(logs: Path) -> None:
         path.mkdir()
 
 
+def pipes(logs: Path) -> None:
+    """Whoever opens one waits until another writes to it."""
+    for path in (next(logs.glob("Front*.log")), *logs.glob("*.json"), logs / "health.log", logs / "gaps.log"):
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+    os.mkfifo(logs / "stream/Pipe_100e1e99_stream.log")
+
+
 CLOSED = (closed_file, closed_day, closed_streams)
 PARTLY: list[tuple[Damage, str]] = [
     (long_lines, "skipped 4 damaged lines"),
     (impossible_numbers, "skipped 5 damaged lines"),
     (folders_for_files, "skipped 1 file or folder that cannot be read"),
+    (pipes, "skipped 1 file or folder that cannot be read"),
     (no_folders, "skipped 2 files or folders that cannot be read"),
     (closed_file, "skipped 1 file or folder that cannot be read"),
     (closed_day, "skipped 1 file or folder that cannot be read"),

@@ -234,6 +234,13 @@ def test_damage_is_skipped_and_counted(paths: LogPaths, front: Path) -> None:
     assert line.isprintable()
 
 
+def test_pipes_are_not_waited_for_and_counted(paths: LogPaths, front: Path) -> None:
+    paths.root.mkdir()
+    for path in (front, paths.state, paths.lock, paths.health, paths.gaps, paths.summary, paths.cameras):
+        os.mkfifo(path)
+    assert "skipped 1 log that is no file" in status(paths, {}, {}, NOW_US)[1]
+
+
 @given(st.binary(max_size=300))
 def test_any_file_gives_readings(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

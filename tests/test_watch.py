@@ -252,6 +252,13 @@ def test_the_last_wanted_lines_are_searched_as_far_as_need_be(paths: LogPaths, f
     assert follower.poll() == []
 
 
+def test_a_pipe_is_not_waited_for(paths: LogPaths, front: Path) -> None:
+    os.mkfifo(front)
+    follower = Follower(paths)
+    follower.start()
+    assert follower.problems == {str(front): "not an ordinary file"}
+
+
 def test_a_file_that_cannot_be_opened_is_told(paths: LogPaths, front: Path) -> None:
     front.mkdir()  # opening a folder fails for root, too
     follower = Follower(paths)

@@ -14,10 +14,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from ..lines import parse_delay_line
+from ..logdir.blocks import open_file
 from ..model import Camera, Verdict
 from ..paths import LogPaths
 from .growing import Growing, stamp
@@ -123,7 +125,7 @@ class Follower:
         before, self._changed_ns[day] = self._changed_ns.get(day), changed_ns
         return changed_ns != before or time.time_ns() - changed_ns < _SAME_TIME_NS
 
-    def _begin(self, file: BinaryIO, camera_id: str, last: int, since_us: int) -> list[Logged]:
+    def _begin(self, file: FileIO, camera_id: str, last: int, since_us: int) -> list[Logged]:
         """Note where to go on; returns up to `last` wanted lines before that, none before `since_us`."""
         place = self._places[_key(os.fstat(file.fileno()))] = Growing()
         wanted: list[Logged] = []
@@ -137,7 +139,7 @@ class Follower:
                     wanted.append(logged)
         return wanted
 
-    def _read_on(self, file: BinaryIO, camera_id: str) -> list[Logged]:
+    def _read_on(self, file: FileIO, camera_id: str) -> list[Logged]:
         whole, appended = self._places.setdefault(_key(os.fstat(file.fileno())), Growing()).read_on(file)
         lines = [line for line in self._parse(whole.split(b"\n")[:-1]) if appended or self._is_new(camera_id, line[0])]
         for verdict, _ in lines:
@@ -165,9 +167,9 @@ class Follower:
     def _raise_floor(self, camera_id: str, arrived_us: int) -> None:
         self._floor_us[camera_id] = max(self._floor_us.get(camera_id, -1), arrived_us)
 
-    def _open(self, path: str) -> BinaryIO | None:
+    def _open(self, path: str) -> FileIO | None:
         try:
-            file = open(path, "rb", buffering=0)  # noqa: SIM115  (the caller closes it)
+            file = open_file(path)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -73,7 +73,9 @@ def _passed_over(sources: Sequence[Path]) -> Iterator[str]:
         if not any(path == source or source in path.parents for path in files):
             yield f"skipped: {printable(str(source))} is no stream log, nor a directory that holds one"
     for path in sorted(files):
-        if path.exists() and not os.access(path, os.R_OK):
+        if path.exists() and not path.is_file():
+            yield f"skipped: {printable(str(path))} is not an ordinary file"
+        elif path.exists() and not os.access(path, os.R_OK):
             yield f"skipped: {printable(str(path))} cannot be read"
 
 

@@ -116,6 +116,8 @@ def _summary(readings: Readings, now_us: int) -> Iterator[str]:
         yield f"observed {words.share(readings.observed)} of today"
     if readings.unreadable:
         yield f"{words.count(readings.unreadable, 'line')} unreadable"
+    if readings.odd_files:
+        yield f"skipped {words.count(readings.odd_files, 'log that is no file', 'logs that are no files')}"
 
 
 def _performance(measure: Measure, value: float | None, warn: Limits, crit: Limits) -> str:

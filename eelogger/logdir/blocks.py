@@ -2,14 +2,18 @@
 
 Decides where a block is cut; leaves what is in a line to who reads it. No file stays open between two blocks: others
 may rename or remove it meanwhile, and a merge of 10,000 files needs no descriptor for each. Invariant: a block holds
-whole lines, and all blocks together are the file; only its last line may lack the newline.
+whole lines, and all blocks together are the file; only its last line may lack the newline. What is no ordinary file
+is not read.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -52,9 +56,20 @@ def whole_lines_backwards(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterato
 
 def read_at(path: Path, start: int, length: int) -> bytes:
     """At most `length` bytes of a file from an offset on; `OSError` passes."""
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path) as file:
         file.seek(start)
         return file.read(length)
+
+
+def open_file(path: Path | str) -> FileIO:
+    """An ordinary file to read; `OSError` passes, also for a pipe or a device, which might block for ever."""
+    return open(path, "rb", buffering=0, opener=_ordinary)
+
+
+def read_file(path: Path) -> bytes:
+    """All of an ordinary file; `OSError` passes."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def size_of(path: Path) -> int:
@@ -62,6 +77,16 @@ def size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
     return 0
+
+
+def _ordinary(path: str, flags: int) -> int:
+    # Without it, to open a pipe that nobody writes takes for ever.
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(fd).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of folders `open` complains itself
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not an ordinary file", path)
+    return fd
 
 
 def _read_if_possible(path: Path, start: int, length: int) -> bytes:

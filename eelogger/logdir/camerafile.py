@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 
 from ..model import Camera
 from ..paths import LogPaths, is_camera_id
+from .blocks import read_file
 
 
 def read_cameras(paths: LogPaths) -> dict[str, Camera]:
     """The content of `cameras.json` by id, as far as it is one; other versions may know more or less of a camera."""
     try:
-        rows = json.loads(paths.cameras.read_bytes())
+        rows = json.loads(read_file(paths.cameras))
     except (OSError, ValueError, RecursionError):
         return {}
     return {

@@ -19,6 +19,7 @@ from typing import Final
 
 from ..paths import LogPaths, is_day
 from ..writing.merging import TEMPORARY, move_file, temporary
+from .blocks import open_file
 
 _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +83,7 @@ def guess_day(paths: LogPaths) -> str | None:
 
 
 def _last_day(path: Path) -> str | None:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, os.SEEK_END)
         length = min(size, _TAIL_BYTES)
         while True:

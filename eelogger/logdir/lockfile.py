@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from .blocks import read_file
+
 STALE_S: Final = 60  # the holder touches the file every 5 s; mere slowness does not miss twelve in a row
 
 
@@ -34,7 +36,7 @@ def untouched_s(path: Path) -> float:
 def holder(path: Path) -> tuple[int | None, str]:
     """The pid that signed the file and since when; None and "" where that cannot be read."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
         return int(content["pid"]), str(content["since"])
     except (OSError, ValueError, KeyError, TypeError):
         return None, ""

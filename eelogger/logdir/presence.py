@@ -57,7 +57,7 @@ def _is_held(lock: Path) -> bool:
     if fcntl is None:
         return True
     try:
-        fd = os.open(lock, os.O_RDONLY)
+        fd = os.open(lock, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         return True
     try:

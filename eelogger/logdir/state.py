@@ -14,6 +14,7 @@ from typing import Any
 from ..backoff import RefusedLogin
 from ..paths import LogPaths, is_day
 from ..text.times import parse_time, time_text
+from .blocks import read_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def state_text(state: State) -> str:
 def read_state(paths: LogPaths) -> State | None:
     """What the last run left; None when it left nothing that can be read."""
     try:
-        content = json.loads(paths.state.read_bytes())
+        content = json.loads(read_file(paths.state))
         alive, done, since = (parse_time(content[key]) for key in ("alive", "done", "since"))
         day = content["day"]
         # A day is made a path of later on.

@@ -43,7 +43,8 @@ class Readings:
 
     `events` and `p95_us` are of the two latest clock hours, from `from_us` on, `early` is the share 0 … 1 of events
     before their own timestamp; `latest_us` the arrival of the last first-seen event; `observed` the share 0 … 1 of
-    today, `gaps` those of today; `blind_us` for how long nothing has been observed. The rest is the last minute's.
+    today, `gaps` those of today; `blind_us` for how long nothing has been observed; `odd_files` are named like
+    delay logs and are no ordinary files. The rest is the last minute's.
     """
 
     presence: Presence
@@ -62,6 +63,7 @@ class Readings:
     rtt_us: int | None
     lag_us: int | None
     unreadable: int
+    odd_files: int = 0
 
 
 def take_readings(paths: LogPaths, now_us: int) -> Readings:
@@ -75,7 +77,7 @@ def take_readings(paths: LogPaths, now_us: int) -> Readings:
         observation.lost(state.alive_us, who.kind)
     from_us = (now_us // HOUR_US - 1) * HOUR_US
     day_us = parse_time(day_of(now_us))
-    delays, early, unreadable = _delays(paths, from_us, now_us)
+    delays, early, unreadable, odd_files = _delays(paths, from_us, now_us)
     health = _health(paths, now_us)
     return Readings(
         presence=who,
@@ -94,6 +96,7 @@ def take_readings(paths: LogPaths, now_us: int) -> Readings:
         rtt_us=_micros(health.get("rtt_s")),
         lag_us=_micros(health.get("lag_p99_s")),
         unreadable=unreadable,
+        odd_files=odd_files,
     )
 
 
@@ -106,11 +109,12 @@ def _observation(paths: LogPaths, state: State | None, now_us: int) -> Observati
     return observation
 
 
-def _delays(paths: LogPaths, from_us: int, now_us: int) -> tuple[Histogram, float, int]:
-    """The measured delays of the two latest hours, the early share, and how many lines could not be read."""
-    parts, early, dated, unreadable = Histogram(), 0, 0, 0
+def _delays(paths: LogPaths, from_us: int, now_us: int) -> tuple[Histogram, float, int, int]:
+    """The measured delays of the two latest hours, the early share, how many lines could not be read, and odd files."""
+    parts, early, dated, unreadable, odd = Histogram(), 0, 0, 0, 0
     for folder in (*(paths.day(day) for day in paths.days() if day >= day_of(from_us)), paths):
         for path in _delay_logs(folder):
+            odd += path.exists() and not path.is_file()
             log = DelayLog()
             for block in reversed(list(_blocks_since(path, from_us))):
                 log.take(block)
@@ -118,7 +122,7 @@ def _delays(paths: LogPaths, from_us: int, now_us: int) -> tuple[Histogram, floa
             early += log.stats.early
             dated += log.stats.early + log.stats.n
             unreadable += log.unreadable
-    return parts, early / dated if dated else 0.0, unreadable
+    return parts, early / dated if dated else 0.0, unreadable, odd
 
 
 def _delay_logs(paths: LogPaths) -> Iterator[Path]:
