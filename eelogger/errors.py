@@ -52,13 +52,14 @@ class NoCamera(EeloggerError):
 
 
 class DiskError(EeloggerError):
-    """The log directory cannot be written; `lost_lines` says how many lines that cost."""
+    """The log directory cannot be written; `lost_lines` says how many lines that cost, `why` only what is wrong."""
 
     exit_code = 74
 
-    def __init__(self, message: str, hint: str = "", lost_lines: int = 0) -> None:
+    def __init__(self, message: str, hint: str = "", lost_lines: int = 0, why: str = "") -> None:
         super().__init__(message, hint)
         self.lost_lines = lost_lines
+        self.why = why or message
 
 
 class AlreadyRunning(EeloggerError):

@@ -11,7 +11,6 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import ClassVar, Final
 from .writing import merging
 from .writing.merging import LONGEST_SUFFIX, Step, move_file, names, no_step
 from .writing.merging import temporary as temporary
+from .writing.unreadable import noting
 
 NAME_BYTES: Final = 255 - len("_100e1e23_stream.log") - LONGEST_SUFFIX
 PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 units
@@ -135,7 +135,7 @@ class LogPaths:
 
         Why a folder cannot be read goes to `unreadable`, where it is given; so it does in `find_stems`.
         """
-        with _noting(unreadable), os.scandir(self.days_dir) as entries:
+        with noting(unreadable), os.scandir(self.days_dir) as entries:
             return sorted(e.name for e in entries if is_day(e.name) and e.is_dir(follow_symlinks=False))
         return []
 
@@ -158,7 +158,7 @@ class LogPaths:
 
     def _camera_files(self, unreadable: list[OSError] | None = None) -> Iterator[tuple[str, str, Path]]:
         for folder, camera_file in ((self.root, _DELAY_FILE), (self.stream_dir, _STREAM_FILE)):
-            with _noting(unreadable):
+            with noting(unreadable):
                 for name in names(folder):
                     if match := camera_file(name):
                         yield match[1], match[2], folder / name
@@ -174,18 +174,6 @@ class LogPaths:
         """Complete the merges that were cut short in this folder."""
         merging.settle(self.root, self.snapshots, step)
         merging.settle(self.stream_dir, step=step)
-
-
-@contextmanager
-def _noting(unreadable: list[OSError] | None) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        if unreadable is None:
-            raise
-        unreadable.append(error)
 
 
 def rename_camera(paths: LogPaths, camera_id: str, new_stem: str) -> list[str]:

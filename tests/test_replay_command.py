@@ -180,15 +180,19 @@ def test_what_of_the_sources_is_passed_over_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "logs/stream/Pipe_100e1e26_stream.log")  # to open one takes for ever
     (tmp_path / "logs/days/2026-11-21/stream").mkdir(parents=True)
     (tmp_path / "logs/days/2026-11-21").chmod(0)
-    names = ("absent", "notes.txt", "photos", "logs")
+    stream(tmp_path / "closed/stream/Roof_100e1e27_stream.log", 2)
+    (tmp_path / "closed").chmod(0)
+    names = ("absent", "notes.txt", "photos", "logs", "closed")
     said = bound("replay", good, *(tmp_path / name for name in names), "--log-dir", tmp_path / "again")
-    (tmp_path / "logs/days/2026-11-21").chmod(0o700)
+    for closed in (tmp_path / "logs/days/2026-11-21", tmp_path / "closed"):
+        closed.chmod(0o700)
     assert said.code == 0
     assert counts(said.out)["measured"] == 5
     told = said.err.replace(f"{tmp_path}/", "").splitlines()
-    assert [line for line in told if "2026-11-21/stream" not in line] == [
+    assert told == [
         "skipped: there is no absent",
         "skipped: logs/days/2026-11-21 cannot be read: Permission denied",
+        "skipped: closed cannot be read: Permission denied",
         "skipped: notes.txt is no stream log, nor a directory that holds one",
         "skipped: photos is no stream log, nor a directory that holds one",
         "skipped: logs/stream/Gate_100e1e24_stream.log cannot be read",
@@ -201,8 +205,22 @@ def test_a_place_that_cannot_be_written_is_a_disk_error(tmp_path: Path) -> None:
     (tmp_path / "shut").mkdir(mode=0o500)
     said = bound("replay", source, "--log-dir", tmp_path / "shut/again")
     assert (said.code, said.out) == (74, "")
-    assert "Permission denied" in said.err
-    assert "shut/again is not complete" in said.err
+    assert said.err == (
+        f"eelogger: cannot write {tmp_path}/shut/again/stream/{FRONT} and 4 more: Permission denied\n"
+        "  hint: give --log-dir a place that may be written and has room; the sources are as they were\n"
+    )
+
+
+def test_a_disk_that_is_full_leaves_something_to_remove(tmp_path: Path) -> None:
+    source = stream(tmp_path / "old" / FRONT, 300)
+    command = [sys.executable, str(APP), "replay", str(source), "--log-dir", str(tmp_path / "again")]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *command],
+        env=environment(None, Path("nowhere")), capture_output=True, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (74, "")
+    assert re.match(f"eelogger: cannot write {tmp_path}/again/.*: File too large\n", done.stderr)
+    assert f"hint: {tmp_path}/again is not complete, remove it; give --log-dir a place" in done.stderr
 
 
 def test_long_work_shows_a_bar_and_ctrl_c_is_not_success(tmp_path: Path) -> None:

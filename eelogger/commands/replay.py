@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -50,13 +51,20 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.tell(f"broken off: {where} is not complete, remove it")
         return BROKEN_OFF
     except DiskError as error:
-        hint = f"{where} is not complete: remove it, make room and start again; the sources are as they were"
-        raise DiskError(str(error), hint) from None
+        raise DiskError(printable(error.why), _hint(target, where)) from None
     except OSError as error:
         what = printable(str(error.filename or where))
         raise NothingToShow(f"{what} cannot be read: {error.strerror or error}", "check its owner and mode") from None
     terminal.write("".join(f"{line}\n" for line in _told(done, where)))
     return 0
+
+
+def _hint(target: Path, where: str) -> str:
+    """What to do when the target cannot be written; it may not even have been made."""
+    begun = ""
+    with suppress(OSError):
+        begun = f"{where} is not complete, remove it; " if any(target.iterdir()) else ""
+    return f"{begun}give --log-dir a place that may be written and has room; the sources are as they were"
 
 
 def _passed_over(sources: Sequence[Path]) -> Iterator[str]:
@@ -69,8 +77,9 @@ def _passed_over(sources: Sequence[Path]) -> Iterator[str]:
     finally:
         for error in unreadable:
             yield f"skipped: {printable(str(error.filename))} cannot be read: {error.strerror}"
+    told = {str(error.filename) for error in unreadable}
     for source in there:
-        if not any(path == source or source in path.parents for path in files):
+        if str(source) not in told and not any(path == source or source in path.parents for path in files):
             yield f"skipped: {printable(str(source))} is no stream log, nor a directory that holds one"
     for path in sorted(files):
         if path.exists() and not path.is_file():

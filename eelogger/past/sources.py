@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os.path import exists
 from pathlib import Path
@@ -53,7 +54,7 @@ def parts_of(sources: Iterable[Path], unreadable: list[OSError] | None = None) -
         found = list(_directory(source, [] if unreadable is None else unreadable)) if source.is_dir() else []
         parts += found
         if not found:
-            single += sorted(path for path in source.iterdir() if _FILE(path.name)) if source.is_dir() else [source]
+            single += _stream_files(source) if source.is_dir() else [source]
     parts += _alone(single)
     if not any(_first_day(part.files) for part in parts):
         raise NothingToShow(
@@ -103,6 +104,13 @@ def _day_of_root(paths: LogPaths, files: list[tuple[str, Path]], recorded: bool)
         return guess_day(paths)
     except OSError:
         return _first_day(files)
+
+
+def _stream_files(folder: Path) -> list[Path]:
+    """The files of a folder that is no log directory; none where it cannot be read, which is told already."""
+    with suppress(PermissionError):
+        return sorted(path for path in folder.iterdir() if _FILE(path.name))
+    return []
 
 
 def _alone(files: list[Path]) -> Iterator[Part]:

@@ -78,7 +78,7 @@ class Trouble:
     def error(self, text: str, lost: int) -> DiskError:
         """The error that ends the run: `text`, then what is wrong, or was when it cost lines."""
         why, hint = (self.text(), self.hint()) if self.errors else self._cause
-        return DiskError(f"{text}: {why}", hint, lost)
+        return DiskError(f"{text}: {why}", hint, lost, why)
 
     def text(self) -> str:
         """What is wrong; the disk is merely slow when nothing else is."""
