@@ -52,8 +52,8 @@ class Screen:
 
     ask_secret = ask
 
-    def columns(self) -> int:
-        return COLUMNS
+    def columns(self, piped: int = COLUMNS) -> int:
+        return piped
 
 
 def here(*args: str | Path, screen: Screen | None = None) -> Said:

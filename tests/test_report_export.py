@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,21 @@ def test_the_terminal_shows_everything_printable_and_aligned(made: Report) -> No
     assert len({width(line) for line in lines[start + 1 : start + 5]}) == 1
     assert "? " + "正门, 摄像机" in "\n".join(lines)
     assert any("95 % within" in line and "observed" in line for line in lines)
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(400, 120), (120, 120), (110, 110), (1, 109)])
+def test_the_terminal_is_as_wide_as_its_figures_need(made: Report, columns: int, widest: int) -> None:
+    long = Logged(made.worst[0].logged.verdict._replace(identity="x" * 99), Camera("100e0009", "正" * 99, "b"))
+    one = made.worst[0]._replace(logged=long)
+    lines = "".join(text(replace(made, worst=[one, *made.worst]), columns)).splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("Worst events")) + 1
+    table = lines[begin : lines.index("", begin)]
+    assert len(table) == len(made.worst) + 2
+    assert widest - 2 <= max(map(width, table)) <= widest
+    titles = {title: table[0].index(title) + len(title) for title in ("delay_s", "clock_s", "rtt_s", "seq")}
+    for row in table[1:]:
+        plain = "".join(char * width(char) for char in row)
+        assert all(plain[at - 1] in "-0123456789" and plain[at : at + 2] == "  " for at in titles.values()), row
 
 
 def test_anonymous_reports_give_nobody_away(root: Path) -> None:

@@ -39,7 +39,7 @@ class Console(Protocol):
     def ask_secret(self, prompt: str) -> str:
         """An answer that is not shown."""
 
-    def columns(self) -> int:
+    def columns(self, piped: int = ...) -> int:
         """How wide the terminal is that `write` writes to."""
 
 

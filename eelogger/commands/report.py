@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             written.append(_write_evidence(made, asked.log_dir, options, terminal))
         try:
             if STDOUT not in paths.values():
-                terminal.write("".join(report.text(made)))
+                terminal.write("".join(report.text(made, terminal.columns(report.WIDEST))))
         finally:  # `| head` may have seen enough
             for place in written:
                 terminal.tell(f"written: {place}")

@@ -12,11 +12,12 @@ from .export import csv_lines, event_csv_line, events_csv_header, json_text
 from .page import html
 from .plots import MISSING, available
 from .selection import parse_moment
-from .terminal import text
+from .terminal import WIDEST, text
 from .values import Logged, Report, ReportOptions
 
 __all__ = [
     "MISSING",
+    "WIDEST",
     "Logged",
     "Report",
     "ReportOptions",

@@ -75,9 +75,9 @@ class Console:
             else:
                 self._line.clear()
 
-    def columns(self) -> int:
-        """How wide the terminal is that `write` writes to."""
-        return _columns(self._out)
+    def columns(self, piped: int = PIPE_COLUMNS) -> int:
+        """How wide the terminal is that `write` writes to, or what is to be taken where it is none."""
+        return _columns(self._out, piped)
 
     def is_terminal(self) -> bool:
         """Whether remarks go to a terminal."""
@@ -104,8 +104,8 @@ class Console:
             self._err.flush()
 
 
-def _columns(stream: TextIO) -> int:
+def _columns(stream: TextIO, piped: int = PIPE_COLUMNS) -> int:
     try:
-        return os.get_terminal_size(stream.fileno()).columns or PIPE_COLUMNS
+        return os.get_terminal_size(stream.fileno()).columns or piped
     except (OSError, ValueError):  # no terminal
-        return PIPE_COLUMNS
+        return piped

@@ -36,6 +36,9 @@ class Terminal(Protocol):
     def show(self, draw: Callable[[int], str]) -> object:
         """A line in the place of the one before, drawn for so many columns; "" takes it away."""
 
+    def columns(self, piped: int) -> int:
+        """How wide it is, `piped` where what is written goes to no terminal."""
+
 
 @contextmanager
 def progress(

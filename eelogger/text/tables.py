@@ -15,6 +15,8 @@ STEPS: Final = "▁▂▃▄▅▆▇█"
 STEP_US: Final = 250_000
 """The lowest step of a sparkline ends at a quarter of a second and each further one is twice as high: one scale for
 all cameras and days, so that pictures can be compared."""
+NARROWEST: Final = 10
+"""A name cut shorter is no longer known for one."""
 MARKS: Final = 4
 """Combining marks kept on one character: enough for every language, too few to paint over other lines."""
 
@@ -89,10 +91,19 @@ def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
     yield label + line
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, indent: str = "") -> Iterator[str]:
-    """The lines of a table, without newlines: titles, then the rows; as wide as it must be."""
+def table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, indent: str = "", within: int = 0
+) -> Iterator[str]:
+    """The lines of a table, without newlines: titles, then the rows; as wide as it must be.
+
+    To stay `within` so many columns text on the left gives way, the widest first; figures are never cut.
+    """
     shown = [[cut(printable(text), column.widest) for column, text in zip(columns, row, strict=True)] for row in rows]
     widths = [max([width(c.title), *(width(row[i]) for row in shown)]) for i, c in enumerate(columns)]
+    room = within - len(indent) - 2 * (len(columns) - 1)
+    giving = [i for i, c in enumerate(columns) if not c.right and within]
+    while giving and sum(widths) > room and widths[widest := max(giving, key=widths.__getitem__)] > NARROWEST:
+        widths[widest] -= 1
     for row in ([column.title for column in columns], *shown):
         cells = (cell(text, w, right=c.right) for c, text, w in zip(columns, row, widths, strict=True))
         yield (indent + "  ".join(cells)).rstrip()
