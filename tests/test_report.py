@@ -12,10 +12,11 @@ from report_logs import write_logs
 from standings import NOON_US, SECOND, cameras, verdict
 
 from eelogger.errors import NothingToShow
-from eelogger.figures.observation import STARTED
+from eelogger.figures.observation import ADDED, STARTED
 from eelogger.lines import delay_line, label
 from eelogger.model import INITIAL, UNDATED, Camera, Gap, Verdict
 from eelogger.report import Logged, Report, ReportOptions, build
+from eelogger.report.statements import conditions, headlines
 from eelogger.report.values import QUANTILES, Row
 from eelogger.report.vitals import NOT_RUNNING
 
@@ -206,6 +207,24 @@ def test_observed_is_the_period_less_the_gaps_and_what_nobody_watched(tmp_path: 
     assert report(root, since_us=NOON_US - 4 * HOUR, until_us=NOON_US).total.observed == 1.0
     assert report(root).to_us == NOON_US
     assert report(root).total.observed == pytest.approx(71 / 72)
+
+
+def test_gaps_of_single_cameras_are_told_beside_the_share_of_all(tmp_path: Path) -> None:
+    gaps = [
+        Gap("gap", NOON_US - 3 * HOUR, NOON_US - 2 * HOUR, "404", "100e0002"),
+        Gap("gap", NOON_US - 3 * HOUR, NOON_US - 3 * HOUR, ADDED, "100e0001"),
+        Gap("gap", NOON_US - 3 * HOUR, NOON_US - 2 * HOUR, "404", "100e0003"),  # no camera of the report
+    ]
+    root = logs(tmp_path, some(), gaps=gaps)
+    whole, worst = headlines(report(root))
+    assert whole.endswith("; observed 100 % (but for 1 gap of a single camera)")
+    assert worst.startswith("Worst camera, Lobby: ")
+    assert worst.endswith(" observed 98.3 %")  # all but 1 of 61 hours
+    assert (
+        dict(conditions(report(root)))["observed"] == "100 % of the period; no gap (but for 1 gap of a single camera)"
+    )
+    others = report(root, cameras=["100e0000", "100e0001"])
+    assert not any("but for" in sentence for sentence in (*headlines(others), *dict(conditions(others)).values()))
 
 
 def test_a_running_logger_is_observing_now(tmp_path: Path) -> None:

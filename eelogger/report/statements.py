@@ -42,7 +42,17 @@ def _headline(report: Report, row: Row, who: str) -> str:
     at = f"{words.clock_time(at_us)} UTC" if one_day else f"{words.moment(at_us)[:16]} UTC"
     whose = "" if row.camera else f" ({printable(row.worst.camera.name or row.worst.camera.id)})"
     text = words.headline(printable(who), row.delays.quantile_us(P95), row.delays.max_us, f"{at}{whose}", row.observed)
+    text += "" if row.camera else _but_for(report)
     return f"{text} (? a clock is wrong, see below)" if row.censored else text
+
+
+def _but_for(report: Report) -> str:
+    """What the share of all cameras leaves out: gaps of single ones."""
+    ids = {row.camera.id for row in report.cameras if row.camera}
+    own = [g for g in report.gaps if g.kind == "gap" and g.camera_id in ids and g.to_us > g.from_us and is_missed(g)]
+    if not own or report.total.observed is None:
+        return ""
+    return f" (but for {words.count(len(own), 'gap of a single camera', 'gaps of single cameras')})"
 
 
 def doubts(report: Report) -> Iterator[str]:
@@ -89,7 +99,7 @@ def _clock(offset_us: int | None, bound_us: int | None) -> str:
 
 def _observed(report: Report) -> str:
     if report.total.observed is not None:
-        return f"{words.share(report.total.observed)} of the period; {gaps(report)}"
+        return f"{words.share(report.total.observed)} of the period; {gaps(report)}{_but_for(report)}"
     unknown = [gap for gap in report.gaps if gap.kind == UNKNOWN]
     first, last = words.moment(min(gap.from_us for gap in unknown)), words.moment(max(gap.to_us for gap in unknown))
     return f"unknown: from {first} to {last} nothing on record says when it was observed"
