@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import DiskError, MessageError
-from .figures.observation import UNKNOWN, Observation
+from .figures.observation import Observation
 from .logdir.camerafile import cameras_text
 from .logdir.days import move_day
 from .logdir.state import State, state_text
@@ -155,9 +155,8 @@ class _Replay:
         self._span_us = min(self._span_us[0], at_us), max(self._span_us[1], at_us)
         if isinstance(item, Update):
             self._take_update(item)
-        elif item.kind == UNKNOWN:  # a replay wrote it; what follows is on record
-            self._handler.recorded = True
         else:
+            self._handler.reached(item)
             self.recorder.note_gap(item)
             subscribe(self._handler, item, [item.camera_id] if item.camera_id else self._cameras)
 

@@ -284,6 +284,13 @@ def test_where_there_is_no_record_of_it_the_share_watched_is_unknown(tmp_path: P
         )
     assert (tmp_path / "again/gaps.log").read_bytes() == (tmp_path / "third/gaps.log").read_bytes()
     assert delay_logs(tmp_path / "again") == delay_logs(tmp_path / "third")
+    # A run that goes on there is on record.
+    start = parse_time("2026-11-22T12:01:00Z")
+    with (tmp_path / "again/gaps.log").open("a", encoding="utf-8") as file:
+        file.write(gap_line(Gap("gap", NOON_US + 3 * SECOND, start, "stopped")))
+    assert here("replay", tmp_path / "again", "--log-dir", tmp_path / "fourth").code == 0
+    assert (tmp_path / "again/gaps.log").read_bytes() == (tmp_path / "fourth/gaps.log").read_bytes()
+    assert shares(tmp_path / "fourth") == unknown
     here("report", "--log-dir", tmp_path / "again", "--evidence", tmp_path / "sent", "--no-self-test")
     assert "what was observed is unknown" in (tmp_path / "sent/README.txt").read_text()
     # Delay logs alone say no more.

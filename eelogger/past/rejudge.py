@@ -58,6 +58,11 @@ class RereadHandler(Handler):
             self.unknown_us, self._unknown = (first_us, timestamp + 1), True
         return super().log_event_data(camera_id, cam_data, timestamp, stream_logs, lag_us=lag_us)
 
+    def reached(self, gap: Gap) -> None:
+        """Take up a line of `gaps.log`: after an unknown time, which that line tells already, all is on record."""
+        if gap.kind == UNKNOWN:
+            self.recorded, self._unknown = True, False
+
     def take_unknown(self) -> Gap | None:
         """The unknown time of a day that ends, for its `gaps.log`."""
         known, self._unknown = not self._unknown, False
