@@ -37,7 +37,6 @@ def build(
     `at_us` is the present, for reports that have no end.
     """
     present_us = now_us() if at_us is None else at_us
-    paths = LogPaths(options.log_dir)
     selection = Selection(
         options.since_us or 0,
         FOREVER_US if options.until_us is None else options.until_us,
@@ -47,21 +46,34 @@ def build(
         options.names,
     )
     unreadable: list[OSError] = []
-    where = folders(paths, selection.from_us, selection.to_us, unreadable)
+    where = folders(LogPaths(options.log_dir), selection.from_us, selection.to_us, unreadable)
     reading = Reading(where, progress, unreadable)
     labels = Labels(reading.named | reading.cameras) if options.anonymise else None
-    sink = on_event
-    if on_event is not None and labels is not None:
-        plain, relabel = on_event, labels.logged
-
-        def sink(event: Logged) -> None:
-            plain(relabel(event))
-
-    cells = Cells(selection, options.worst, options.min_delay_us, sink)
+    cells = Cells(selection, options.worst, options.min_delay_us, _relabelled(on_event, labels))
     reading.into(cells)
     if not cells.cells():
         raise _nothing(options, reading, cells)
-    from_us, to_us, last_us = _period(options, paths, cells, present_us)
+    report = _put_together(options, selection, where, reading, cells, present_us)
+    return report if labels is None else labels.report(report)
+
+
+def _relabelled(on_event: Callable[[Logged], None] | None, labels: Labels | None) -> Callable[[Logged], None] | None:
+    if on_event is None or labels is None:
+        return on_event
+    relabel = labels.logged
+    return lambda event: on_event(relabel(event))
+
+
+def _put_together(
+    options: ReportOptions,
+    selection: Selection,
+    where: list[LogPaths],
+    reading: Reading,
+    cells: Cells,
+    present_us: int,
+) -> Report:
+    """The report of what has been counted, with the gaps and the health of its period."""
+    from_us, to_us, last_us = _period(options, LogPaths(options.log_dir), cells, present_us)
     gaps = gaps_in(where, from_us, to_us)
     if to_us > last_us:
         gaps.append(Gap("gap", last_us, to_us, NOT_RUNNING))
@@ -71,7 +83,7 @@ def build(
     known = {camera.id: camera for camera in reading.cameras.values() if selection.wants_camera(camera)}
     excerpts = Excerpts(where)
     tables = Tables(cells.cells(), known, observed_share(gaps, from_us, to_us), options.names)
-    report = Report(
+    return Report(
         source=str(options.log_dir),
         made_us=present_us,
         from_us=from_us,
@@ -90,7 +102,6 @@ def build(
         skipped=replace(reading.skipped, lines=reading.skipped.lines + cells.contradictory),
         filters=selection.said(),
     )
-    return report if labels is None else labels.report(report)
 
 
 def _worst(excerpts: Excerpts, event: Logged, health: Health) -> Worst:
