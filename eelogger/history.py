@@ -54,6 +54,9 @@ class History:
 
     def load(self, done_us: int | None = None) -> Iterator[None]:
         """Take up what is on disk; identities of lines from `done_us` on are known even if their log misses them."""
+        for camera_id, stems in self.stems.items():
+            # A stop may come before a camera's log is read, and what arrives until then has to be kept.
+            self._writer.register(camera_id, stems[-1])
         yield from self._load_uuids()
         worst_events: WorstEvents = {}
         yield from read_worst_events(self._paths, worst_events)

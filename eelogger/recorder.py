@@ -44,6 +44,7 @@ class Recorder:
         self.known: dict[str, Camera] = {}
         self.day = day
         self.messages = 0
+        self.judges = True
         self._writer = writer
         self.labels: dict[str, lines.Label] = {}
         self._midnight_us = midnight_after_us(parse_time(day))
@@ -75,6 +76,10 @@ class Recorder:
         for camera_id in camera_ids:
             self._begun([camera_id], self.observation.camera_begun(camera_id, at_us), at_us)
 
+    def keep_only(self) -> None:
+        """From now on what arrives gets its stream line alone: the next start judges it, on its way back."""
+        self.judges = False
+
     def lost(self, at_us: int, reason: str) -> None:
         """Nothing is observed from `at_us` on, until the next subscription."""
         self.observation.lost(at_us, reason)
@@ -90,7 +95,7 @@ class Recorder:
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Take one message; returns the errors the server reports in it."""
-        if arrived_us >= self._midnight_us:
+        if arrived_us >= self._midnight_us and self.judges:
             self.turn_day(arrived_us)
         self._arrived_us, self._size = arrived_us, len(data)
         try:
@@ -111,7 +116,8 @@ class Recorder:
         for reject in rejects:
             self._reject(reject)
         self.messages += 1
-        self._writer.mark(arrived_us)
+        if self.judges:
+            self._writer.mark(arrived_us)
         return notices
 
     def record_update(
@@ -124,6 +130,9 @@ class Recorder:
     ) -> None:
         """Take one camera's update; with `stream_logs` that go nowhere it is one already in its stream log."""
         handler, writer = self.handler, self._writer
+        if not self.judges:
+            stream_logs[camera_id].write(lines.stream_line(arrived_us, cam_data))
+            return
         for verdict in handler.log_event_data(camera_id, cam_data, arrived_us, stream_logs, lag_us=lag_us):
             if verdict.kind in LOGGED_KINDS:
                 text = lines.delay_line(verdict, self.labels[camera_id])

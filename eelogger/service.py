@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import chain
 from typing import Final
 
 from .clock import now_us, resolution_us
@@ -199,11 +200,12 @@ class Service:
             raise self._error
 
     async def _read_history(self) -> None:
-        """What is on disk, the way back, the day: only then is anything live recorded."""
-        done_us = self.before.done_us if self.before else None
-        await in_slices(self.history.load(done_us), HISTORY_SLICE_S)
-        if done_us is not None:
-            await in_slices(self.history.way_back(done_us), HISTORY_SLICE_S)
+        """What is on disk, the way back, the day: only then is anything live recorded, or at a stop kept."""
+        await in_slices(self._past(), HISTORY_SLICE_S)
+        if not self.recorder.judges:
+            self._use_cameras()
+            self.stream.ready.set()
+            return
         self.ready.set()
         self._use_cameras()
         self.recorder.turn_day(now_us())
@@ -213,6 +215,19 @@ class Service:
         await self._written()
         collector.settle()
         self.stream.ready.set()
+
+    def _past(self) -> Iterator[None]:
+        """The steps of reading it; a stop cuts them short, and what arrived meanwhile is left to the next start.
+
+        But for a day that is over: its files have to be complete before what arrived later gets new ones.
+        """
+        done_us = self.before.done_us if self.before else None
+        way_back = () if done_us is None else self.history.way_back(done_us)
+        for _ in chain(self.history.load(done_us), way_back):
+            if (self._stop.is_set() or self._error) and day_of(now_us()) <= self.recorder.day:
+                self.recorder.keep_only()
+                return
+            yield
 
     async def _written(self) -> None:
         """Until all that was handed over is on disk, or the disk has had its chance."""
@@ -255,7 +270,7 @@ class Service:
 
     async def _finish(self) -> None:
         """The last snapshots, and then `.state`, which says that everything before it is on disk."""
-        if self.stream.ready.is_set():
+        if self.ready.is_set():
             self.writer.mark(now_us())
         # Observing ended when the connection did, not when its closing was over.
         self.ended_us = self.observation.blind_since_us or now_us()
@@ -278,7 +293,7 @@ class Service:
             done_us = self.before.done_us if self.before else self.started_us
         blind_us = self.observation.blind_since_us
         alive_us = now_us() if blind_us is None else blind_us
-        if alive_us - done_us > HELD_US:
+        if self.ready.is_set() and alive_us - done_us > HELD_US:
             alive_us = done_us
         return state_text(
             State(self.recorder.day, alive_us, done_us, clean, self.observation.since_us, self.keys.remembered)
@@ -303,7 +318,7 @@ class Service:
 
     def _tick(self, now: int) -> None:
         connection = self.stream.connection
-        if not self.stream.ready.is_set() or (connection is not None and connection.waiting):
+        if not self.ready.is_set() or (connection is not None and connection.waiting):
             return
         self.recorder.turn_day(now)
         # Nothing waits: whatever arrived before this moment has been handed over.

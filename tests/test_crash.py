@@ -8,6 +8,7 @@ test itself needs to notice it.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import time
@@ -50,6 +51,42 @@ async def test_every_crash_point_is_survived(tmp_path: Path, crash: str) -> None
             assert await logger.stop() == 0
         verdict = compare(cloud.ledger.entries, logs, excused=[excused])
     assert verdict.ok, str(verdict)
+
+
+async def test_a_stop_while_the_past_is_read_is_quick_and_what_came_is_judged_later(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    async with Cloud(World.of(cameras=5, rate=200, seed=8), traffic=True) as cloud:
+        excused = await killed(cloud, logs, "before delay:40")
+        past = much_to_read(logs)
+        state = json.loads((logs / ".state").read_text())
+        async with running(cloud, logs) as logger:
+            await cloud.wait_subscribed(5)
+            await asyncio.sleep(0.5)
+            kept = sum(file.stat().st_size for file in (logs / "stream").iterdir())
+            began = time.monotonic()
+            assert await logger.stop() == 0
+            assert time.monotonic() - began < 2
+        await cloud.wait_disconnected()
+        assert sum(file.stat().st_size for file in (logs / "stream").iterdir()) > kept, "something came meanwhile"
+        assert json.loads((logs / ".state").read_text())["done"] == state["done"], "it was not read to its end"
+        past.unlink()
+        async with running(cloud, logs) as logger:
+            await cloud.wait_subscribed(5)
+            await asyncio.sleep(0.7)
+            assert await logger.stop() == 0
+        verdict = compare(cloud.ledger.entries, logs, excused=[excused])
+    assert verdict.ok, str(verdict)
+    gaps = [line.split() for line in (logs / "gaps.log").read_text().splitlines()]
+    assert [gap[4] for gap in gaps] == ["reason=started", "reason=died", "reason=stopped"]
+    assert gaps[2][1][5:] > gaps[1][2][3:], "what was kept had been observed"
+
+
+def much_to_read(logs: Path) -> Path:
+    """The stream log of a camera that left the account: a million previews, all after the last run."""
+    arrival = time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00", time.gmtime())
+    path = logs / "stream" / "Gone_100e9999_stream.log"
+    path.write_text(f'{arrival} -- {{"pre": "20261122090720.000"}}\n' * 1_000_000)
+    return path
 
 
 async def random_kills(tmp_path: Path, kills: int, seed: int) -> None:

@@ -411,3 +411,15 @@ async def test_an_empty_directory_is_no_history(tmp_path: Path, missing: str) ->
         restart(after, NOON_US)
         assert after.history.cameras() == {}
         assert after.history.total_bytes == 0
+
+
+async def test_a_stop_before_a_camera_was_read_leaves_it_a_stream_log(tmp_path: Path) -> None:
+    await one_run(tmp_path, one_event(BACK))
+    async with run(tmp_path, {}) as after:
+        next(after.history.load())
+        after.recorder.know({BACK: CAMERAS[BACK]})
+        after.recorder.keep_only()
+        after.play([Message(NOON_US + 10, {BACK: {"event": {"ANNT": annt(NOON_US, "b")}}})])
+    kept = [text.count(b"\n") for name, text in texts(tmp_path).items() if "stream" in name]
+    assert kept == [2]
+    assert not any(b"uuid=b" in text for text in texts(tmp_path, "*_100e*.log").values())
