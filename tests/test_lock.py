@@ -137,6 +137,11 @@ def test_a_holder_that_hangs_is_named(paths: LogPaths, children: Children) -> No
     assert refusal.value.stale_s >= 75
 
 
+def test_a_file_in_the_place_of_the_directory_is_no_holder(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    assert DirectoryLock(LogPaths(tmp_path / "logs")).stale_s() == 0
+
+
 def test_touch_is_a_sign_of_life(paths: LogPaths) -> None:
     mine = DirectoryLock(paths)
     mine.touch()

@@ -87,9 +87,12 @@ def test_the_target_must_be_told_and_empty(tmp_path: Path) -> None:
     source = stream(tmp_path / "old" / FRONT, 1)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine").write_text("keep")
+    (tmp_path / "file").touch()
     for args, told in (
         (("--log-dir", tmp_path / "full"), "full is not empty"),
-        (("--log-dir", source), "is not empty"),
+        (("--log-dir", tmp_path / "file"), "file is no directory"),
+        (("--log-dir", tmp_path / "file" / "inside"), "file is no directory"),
+        (("--log-dir", source), "is no directory"),
         ((), "say where to write"),
     ):
         said = here("replay", source, *args)

@@ -29,7 +29,7 @@ def untouched_s(path: Path) -> float:
     """Seconds since the file was touched, 0 where there is none."""
     try:
         return max(0.0, time.time() - path.stat().st_mtime)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0.0
 
 

@@ -74,8 +74,12 @@ def span_us(parts: Iterable[Part]) -> tuple[int, int]:
 
 def require_empty(log_dir: Path) -> None:
     """Raise `UsageError` unless the directory is empty or does not exist yet."""
-    if log_dir.exists() and (not log_dir.is_dir() or any(log_dir.iterdir())):
-        raise UsageError(f"{log_dir} is not empty", "give a directory that is empty or does not exist yet")
+    hint = "give a directory that is empty or does not exist yet"
+    there = next(path for path in (log_dir.absolute(), *log_dir.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"{there} is no directory", hint)
+    if log_dir.exists() and any(log_dir.iterdir()):
+        raise UsageError(f"{log_dir} is not empty", hint)
 
 
 def _directory(root: Path, unreadable: list[OSError]) -> Iterator[Part]:

@@ -17,7 +17,10 @@ FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 5.0
 
 _RIGHTS: Final = "check owner and permissions of the log directory"
+_IN_THE_WAY: Final = "a file is where a directory is needed: move it, or log elsewhere (EEN_LOG_DIR)"
 HINTS: Final = {
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
     errno.ENOSPC: "free some space, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EDQUOT: "raise the quota, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
