@@ -20,6 +20,7 @@ not in this tree is a defect of the program and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -110,14 +111,16 @@ class Problem:
 
 
 class SettingsError(EeloggerError):
-    """Settings are missing or malformed; `problems` holds all of them."""
+    """Settings are missing or malformed; `problems` holds all of them, `warnings` what is odd beside them."""
 
     exit_code = 78
 
-    def __init__(self, problems: list[Problem]) -> None:
-        lines = "\n".join(f"  {p.name}: {p.message} ({p.hint})" for p in problems)
-        super().__init__(f"the settings cannot be used:\n{lines}", "see .env.example, it explains every setting")
+    def __init__(self, problems: list[Problem], warnings: Iterable[str] = ()) -> None:
         self.problems = problems
+        self.warnings = tuple(warnings)
+        lines = [f"{p.name}: {p.message} ({p.hint})" for p in problems] + [f"besides, {text}" for text in self.warnings]
+        told = "".join(f"\n  {line}" for line in lines)
+        super().__init__(f"the settings cannot be used:{told}", "see .env.example, it explains every setting")
 
 
 class CloudError(EeloggerError):

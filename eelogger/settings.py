@@ -112,7 +112,8 @@ def load(
     log_dir: Path | None = None,
     need_credentials: bool = True,
 ) -> Settings:
-    """Read all settings; `environ` None is this process's. Raises `SettingsError` with every problem found.
+    """Read all settings; `environ` None is this process's. Raises `SettingsError` with every problem and
+    warning found.
 
     Without `need_credentials` (login, report) missing credentials are fine and malformed ones only a warning.
     """
@@ -139,7 +140,7 @@ def load(
     if values["auth_key"] and not values["base_url"] and not KEY_SHAPE.fullmatch(values["auth_key"]):
         warnings.append("EEN_AUTH_KEY does not look like a session key (c000~ and 32 hex digits)")
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(problems, warnings)
     return Settings(**values, warnings=tuple(warnings))
 
 

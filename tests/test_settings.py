@@ -238,6 +238,15 @@ def test_all_problems_are_told_at_once_and_no_secret_with_them() -> None:
     assert set(told) >= {name for name, _ in BAD}
 
 
+def test_warnings_are_told_beside_the_problems_they_may_explain(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as failed:
+        load(ACCESS | {"EEN_BRANDING": "", "EEN_BRANDNG": "c1"}, None)
+    (warning,) = failed.value.warnings
+    assert "EEN_BRANDING?" in warning
+    assert [problem.name for problem in failed.value.problems] == ["EEN_BRANDING"]
+    assert f"\n  besides, {warning}" in str(failed.value)
+
+
 GOOD = [
     ("EEN_BRANDING", "C000", "c000"),
     ("EEN_EVENTS", " annt , ALRS,ANNT ,", ("ANNT", "ALRS")),

@@ -43,6 +43,7 @@ async def check(env_file: Path | None, log_dir: Path | None, *, wait_s: float = 
         findings.append(_settings(settings, env_file))
     except SettingsError as error:
         hints = tuple(f"{problem.name} {problem.message}: {problem.hint}" for problem in error.problems)
+        hints += error.warnings
         said = words.count(len(error.problems), "setting")
         findings.append(Finding("settings", f"{said} cannot be used", FAILED, hints, error.exit_code))
     paths = LogPaths(settings.log_dir if settings else log_dir_of(None, env_file, log_dir))
