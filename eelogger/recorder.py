@@ -17,6 +17,7 @@ from .day import CameraDay, Day
 from .errors import MessageError
 from .figures.observation import Observation, is_missed
 from .handler import Handler, StreamLog
+from .logdir.blocks import size_of
 from .logdir.days import day_of, midnight_after_us
 from .logdir.rejects import Rejects
 from .model import LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
@@ -39,7 +40,8 @@ class Recorder:
     ) -> None:
         self.handler = handler
         self.observation = observation
-        self.rejects = Rejects(lambda line: writer.append(writer.paths.rejected, line))
+        rejected = writer.paths.rejected
+        self.rejects = Rejects(lambda line: writer.append(rejected, line), size_of(rejected))
         self.cameras: dict[str, Camera] = {}
         self.known: dict[str, Camera] = {}
         self.day = day

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from runs import CAMERAS, NOON_US, SECOND, Message, Reconnect, Run, Step, annt, run, scripts, texts
 
 from eelogger.lines import delay_line, label, parse_delay_line
+from eelogger.logdir.rejects import DAY_BYTES
 from eelogger.logdir.tails import heal_tails
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Figures, Gap, Verdict
 from eelogger.past.delaylog import _ROWS, DelayLog
@@ -411,6 +412,16 @@ async def test_an_empty_directory_is_no_history(tmp_path: Path, missing: str) ->
         restart(after, NOON_US)
         assert after.history.cameras() == {}
         assert after.history.total_bytes == 0
+
+
+async def test_what_was_rejected_today_counts_after_a_restart(tmp_path: Path) -> None:
+    rejected = LogPaths(tmp_path).rejected
+    for size in (0, DAY_BYTES, DAY_BYTES + 1):
+        rejected.write_bytes(b"x" * size)
+        async with run(tmp_path, {}) as after:
+            after.recorder.record(b"no JSON", NOON_US)
+        assert (rejected.stat().st_size > size) is (size <= DAY_BYTES)
+        assert after.recorder.rejects.counts == {"not-json": 1}
 
 
 async def test_a_stop_before_a_camera_was_read_leaves_it_a_stream_log(tmp_path: Path) -> None:

@@ -19,14 +19,14 @@ DAY_BYTES: Final = 10_000_000
 
 
 class Rejects:
-    """Counts and writes rejects; `write` takes a finished line."""
+    """Counts and writes rejects; `write` takes a finished line, `size` is what the day's file has in bytes already."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], size: int = 0) -> None:
         self.counts: Counter[str] = Counter()
         self._write = write
         self._tokens = float(BURST)
         self._refilled_us = 0
-        self._bytes = 0
+        self._bytes = size
 
     def new_day(self) -> None:
         """A new day's file begins."""
