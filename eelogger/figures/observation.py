@@ -38,6 +38,8 @@ class Observation:
     _all: _Blindness | None = None
     _cameras: dict[str, _Blindness] = field(default_factory=dict)
     _gaps: list[Gap] = field(default_factory=list)
+    _spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """When each camera, or "" the account, was not seen: with hundreds that fail all day nobody may walk all gaps."""
 
     def lost(self, at_us: int, reason: str) -> None:
         """Nothing is observed from `at_us` on; of several causes in a row the first counts."""
@@ -77,12 +79,13 @@ class Observation:
             if blind.from_us < at_us:
                 ended.append(Gap("gap", blind.from_us, at_us, blind.reason, camera_id))
                 self._cameras[camera_id] = _Blindness(at_us, blind.reason)
-        self._gaps = []
+        self._gaps, self._spans = [], {}
         return ended
 
     def as_it_stands(self) -> Observation:
         """A copy that does not change, for the figures of a day that ends."""
-        return replace(self, _cameras=dict(self._cameras), _gaps=list(self._gaps))
+        spans = {camera_id: list(own) for camera_id, own in self._spans.items()}
+        return replace(self, _cameras=dict(self._cameras), _gaps=list(self._gaps), _spans=spans)
 
     def restore(self, gap: Gap) -> None:
         """Take up a gap of today read from `gaps.log`."""
@@ -96,19 +99,22 @@ class Observation:
     @property
     def gaps(self) -> list[Gap]:
         """The ended gaps of today in which something was missed, of the connection and of cameras."""
-        return [g for g in self._gaps if g.to_us > g.from_us and is_missed(g)]
+        return list(self._gaps)
 
     def observed_share(self, from_us: int, to_us: int, camera_id: str = "") -> float:
         """The share of [from, to) in which the account, or the camera, was observed: 0 to 1."""
         from_us = max(from_us, self.since_us)
         if to_us <= from_us:
             return 1.0
-        spans = [(g.from_us, g.to_us) for g in self.gaps if g.kind == "gap" and g.camera_id in ("", camera_id)]
+        spans = [span for who in {"", camera_id} for span in self._spans.get(who, ())]
         spans += [(b.from_us, to_us) for b in (self._all, self._cameras.get(camera_id)) if b]
         return 1 - covered_us(spans, from_us, to_us) / (to_us - from_us)
 
     def _keep(self, gap: Gap) -> Gap:
-        self._gaps.append(gap)
+        if gap.to_us > gap.from_us and is_missed(gap):
+            self._gaps.append(gap)
+            if gap.kind == "gap":
+                self._spans.setdefault(gap.camera_id, []).append((gap.from_us, gap.to_us))
         return gap
 
 
