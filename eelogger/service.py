@@ -338,7 +338,7 @@ class Service:
         _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
         self.vitals.clock_stepped()
         if gap.kind == "suspend":
-            self.session.reconnect_now("suspend")
+            self.session.woke_up(gap.from_us)
 
 
 def _notify(severity: str, text: str) -> None:

@@ -796,6 +796,29 @@ def test_a_new_connection_within_5_s_of_waking_up(
     virtually(run())
 
 
+@pytest.mark.parametrize("pongs", [True, False], ids=["pongs", "no pongs"])
+def test_a_gap_begins_with_the_sleep_and_not_with_what_was_heard_before(
+    tmp_path: Path, sleep_for: Callable[[float], None], pongs: bool
+) -> None:
+    async def run() -> None:
+        async with Cloud(World.of(cameras=1), answer_pings=pongs) as cloud, served(cloud, tmp_path) as logger:
+            await back(cloud, 1)
+            await asyncio.sleep(8)
+            cloud.mute()
+            slept_us = now_us()
+            if not pongs:
+                # Since then a quiet account has only acknowledged our heartbeats.
+                logger.service.stream.connection.last_read_us -= 3600 * 1_000_000  # type: ignore[union-attr]
+            sleep_for(600)
+            await back(cloud, 2)
+            await logger.stop()
+        gap = next(gap for gap in logger.gaps() if gap["reason"] == "suspend")
+        assert 0 <= slept_us - parse_time(gap["from"]) + 100_000 < 21_000_000
+        assert abs(parse_time(gap["to"]) - slept_us - 600_000_000) < 5_000_000
+
+    virtually(run())
+
+
 def test_waking_up_hurries_one_attempt_and_not_those_after_it(
     tmp_path: Path, sleep_for: Callable[[float], None]
 ) -> None:

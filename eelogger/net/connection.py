@@ -54,6 +54,7 @@ class StampedConnection(ClientConnection):
         self.queue_bytes = QUEUE_BYTES
         self.last_read_us = time.time_ns() // 1000
         self.lost_reason = ""
+        self.asleep_us: int | None = None
         self.on_backlog: Callable[[int, int], None] = lambda from_us, to_us: None
         self._lag_us = 0
         self._messages: deque[Received] = deque()

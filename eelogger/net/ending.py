@@ -12,7 +12,7 @@ from typing import Final
 from websockets.frames import CloseCode
 
 from .connection import HEARTBEAT_S, StampedConnection
-from .tcp import UNANSWERED_MS
+from .tcp import GIVES_UP, UNANSWERED_MS
 
 SILENT_ENDS: Final = frozenset({"no-pong", "suspend"})
 """Reasons for leaving a connection that had stopped to speak."""
@@ -36,10 +36,12 @@ def last_sign_of_life_us(connection: StampedConnection, now: int) -> int:
     """Until when an ended connection surely observed, in microseconds.
 
     A peer that said good-bye observed until then, also if TCP lived on; a silent one until its last bytes, or as long
-    as TCP vouches; one that broke off, until now.
+    as TCP vouches, which it does for all the time before a sleep; one that broke off, until now.
     """
     protocol, left_because = connection.protocol, connection.lost_reason
     failed = protocol.close_sent is not None and not left_because
+    if GIVES_UP and connection.asleep_us is not None:
+        return max(connection.last_read_us, connection.asleep_us - _PATIENCE_US)
     if left_because in SILENT_ENDS or protocol.close_rcvd is not None or failed:
         return connection.last_read_us
     if _gave_up(connection):

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 UNANSWERED_MS: Final = 15_000
 """With a heartbeat every 5 s a dead route is noticed within 20 s."""
+GIVES_UP: Final = hasattr(socket, "TCP_USER_TIMEOUT")
+"""Whether a connection that is still open was acknowledged that long ago at most."""
 _TCPI_RTT_OFFSET = 68  # struct tcp_info of linux/tcp.h: 8 bytes, then tcpi_rtt as the 16th 32-bit field
 
 

@@ -88,9 +88,14 @@ class Session:
         self._enter("stopping")
         self._leave("stopped")
 
-    def reconnect_now(self, reason: str) -> None:
-        """Leave a connection that is probably dead (what it still brings is received), and connect again at once."""
-        self._leave(reason)
+    def woke_up(self, asleep_us: int) -> None:
+        """Leave a connection that probably died in a sleep that began then, and connect again at once.
+
+        What it still brings is received.
+        """
+        if self._stream.connection is not None:
+            self._stream.connection.asleep_us = asleep_us
+        self._leave("suspend")
 
     def _leave(self, reason: str) -> None:
         """End the attempt or the pause that is going on; an open connection is received to its end."""
