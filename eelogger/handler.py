@@ -71,7 +71,8 @@ class Handler:
         self.previews: dict[str, Histogram] = {}
         self._subscribed_us: dict[str, int] = {}
         self._first_seen: dict[str, set[str]] = {}
-        self._gaps_us: dict[str, int] = {}
+        self._missed: dict[str, tuple[int, int, int]] = {}
+        """A camera's gaps since its last measured event: how long all but the last were, the last's end and length."""
 
     def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
         """Set the namespaces' names; lines carry them up to the bracket."""
@@ -85,7 +86,11 @@ class Handler:
             self._subscribed_us[camera_id] = at_us
             self._first_seen.pop(camera_id, None)
             if gap_us is not None:
-                self._gaps_us[camera_id] = gap_us
+                earlier_us, end_us, last_us = self._missed.get(camera_id, (0, at_us, 0))
+                if at_us != end_us:
+                    earlier_us, last_us = earlier_us + last_us, 0
+                # A camera's own gap ends with that of all cameras: then the longer one counts.
+                self._missed[camera_id] = earlier_us, at_us, max(last_us, gap_us)
 
     def new_day(self) -> Day:
         """Start the statistics of a new day; returns those of the day that ended."""
@@ -142,7 +147,8 @@ class Handler:
         else:
             kind = MEASURED
             new_max, figures = self.day.observe(camera_id, timestamp, delay_us, four_cc if ns is None else ns)
-            after_gap_us = self._gaps_us.pop(camera_id, None)
+            missed = self._missed.pop(camera_id, None)
+            after_gap_us = missed and missed[0] + missed[2]
         verdict = Verdict(
             kind,
             camera_id,

@@ -85,16 +85,10 @@ class History:
             yield
         updates = UpdateSequence(files, read_gaps(self._paths), done_us - _OVERLAP_US)
         last_us = None
-        begun: list[Gap] = []
         for item in updates:
             if isinstance(item, Gap):
-                # What a later subscription of all cameras overrides need not be told.
-                if not item.camera_id:
-                    begun.clear()
-                begun.append(item)
+                yield from self._subscribe(item)
             elif item is not None and "event" in item.data:
-                yield from self._subscribe(begun)
-                begun.clear()
                 if item.arrived_us < done_us:
                     use_up_first(handler, item)
                 else:
@@ -164,14 +158,13 @@ class History:
             self._recorder.handler.dedup.restore([identity])
             self._writer.log_processed_event_uuid(identity, camera_id)
 
-    def _subscribe(self, gaps: list[Gap]) -> Iterator[None]:
-        """Subscriptions of the day; a camera measured since then has had its first event after the gap."""
+    def _subscribe(self, gap: Gap) -> Iterator[None]:
+        """A subscription of the day; a camera measured since then has had its first event after the gap."""
         handler = self._recorder.handler
-        for gap in gaps:
-            for camera_id in [gap.camera_id] if gap.camera_id else self.stems:
-                stats = handler.day.cameras.get(camera_id)
-                subscribe(handler, gap, [camera_id], missed=stats is None or stats.latest_us() < gap.to_us)
-                yield
+        for camera_id in [gap.camera_id] if gap.camera_id else self.stems:
+            stats = handler.day.cameras.get(camera_id)
+            subscribe(handler, gap, [camera_id], missed=stats is None or stats.latest_us() < gap.to_us)
+            yield
 
     def _label(self, camera_id: str) -> None:
         """A camera that is no longer in the list keeps its lines, and gets those it has not had."""

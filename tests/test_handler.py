@@ -374,6 +374,9 @@ def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
     handler.subscribed([A], us(20), 5 * SECOND)
     handler.subscribed([A], us(30))
     assert play(handler, Came(31, annt("2", 31), MEASURED))[0].after_gap_us == 5 * SECOND, "no event told of it yet"
+    for at_s, gap_s in ((40, 3), (40, 9), (48, 5), (48, 4), (50, 2)):
+        handler.subscribed([A], us(at_s), gap_s * SECOND)
+    assert play(handler, Came(51, annt("3", 51), MEASURED))[0].after_gap_us == (9 + 5 + 2) * SECOND
 
 
 @pytest.mark.parametrize("lag_us", [None, 0, 1, 10**9])

@@ -21,6 +21,7 @@ from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Figures, G
 from eelogger.past.delaylog import _ROWS, DelayLog
 from eelogger.past.wayback import Update, UpdateSequence, offset_since
 from eelogger.paths import LogPaths
+from eelogger.replay import replay
 
 FRONT, BACK = CAMERAS
 
@@ -412,6 +413,23 @@ async def test_an_empty_directory_is_no_history(tmp_path: Path, missing: str) ->
         restart(after, NOON_US)
         assert after.history.cameras() == {}
         assert after.history.total_bytes == 0
+
+
+async def test_gaps_before_a_restart_count_for_the_next_measured_event(tmp_path: Path) -> None:
+    script = one_event(FRONT)
+    for at_us in (NOON_US + 10 * SECOND, NOON_US + 20 * SECOND):
+        script.append(Reconnect(at_us - 3 * SECOND, at_us))
+    message = Message(NOON_US + 91 * SECOND, {FRONT: {"event": {"ANNT": annt(NOON_US + 90 * SECOND, "z")}}})
+    lost = [Reconnect(NOON_US + 30 * SECOND, NOON_US + 32 * SECOND, FRONT)]
+    await one_run(tmp_path / "whole", [*script, *lost, message])
+    await one_run(tmp_path / "cut", [*script, *lost])
+    async with run(tmp_path / "cut") as after:
+        restart(after, NOON_US + 80 * SECOND)
+        after.play([message])
+    await replay([tmp_path / "whole"], tmp_path / "again")
+    for name in ("whole", "cut", "again"):
+        (log,) = (tmp_path / name).glob(f"*_{FRONT}.log")
+        assert "after_gap_s=8.000000" in log.read_text().splitlines()[-1], name
 
 
 async def test_what_was_rejected_today_counts_after_a_restart(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ..model import LOGGED_KINDS, Gap, Reject, Verdict
 from ..recorder import Recorder
 from .wayback import Update
 
+DAY_US: Final = 86_400_000_000
 OLD_US: Final = 60_000_000
 """Where no subscription is on record, a first value older than this at its arrival was the state before."""
 
@@ -41,7 +42,7 @@ class RereadHandler(Handler):
         super().subscribed(ids, at_us, gap_us)
         if gap_us is None:
             for camera_id in ids:
-                self._gaps_us.pop(camera_id, None)
+                self._missed.pop(camera_id, None)
 
     def log_event_data(
         self,
@@ -80,9 +81,10 @@ class RereadHandler(Handler):
 def subscribe(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:
     """Tell the handler of the subscription that ended a gap; `missed`: the first event after it is yet to come.
 
-    A gap cut at midnight is told twice, which does no harm: nothing arrives before its second half ends.
+    What of a gap was cut off at midnight ended with none, and is the day's before.
     """
-    if gap.kind == "gap":
+    cut_off = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0
+    if gap.kind == "gap" and not cut_off:
         gap_us = gap.to_us - gap.from_us if missed and is_missed(gap) else None
         handler.subscribed(camera_ids, gap.to_us, gap_us)
 
