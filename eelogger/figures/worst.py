@@ -26,12 +26,10 @@ def is_clean(verdict: Verdict) -> bool:
     )
 
 
-def note_clean(worst: MutableMapping[str, Verdict], verdict: Verdict) -> bool:
+def note_clean(worst: MutableMapping[str, Verdict], verdict: Verdict) -> None:
     """Keep the verdict as its camera's clean worst if it is one; call it for each measured verdict."""
     before = worst.get(verdict.camera_id)
     if verdict.delay_us is None or (before and before.delay_us is not None and before.delay_us >= verdict.delay_us):
-        return False
-    if not is_clean(verdict):
-        return False
-    worst[verdict.camera_id] = verdict._replace(data=None)
-    return True
+        return
+    if is_clean(verdict):
+        worst[verdict.camera_id] = verdict._replace(data=None)
