@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,7 @@ def test_both_ends_of_every_bucket_are_within_the_promise() -> None:
         assert_close(answer, last)
         first = last + 1
     assert first == LAST_US
+    assert [bucket_of(us) for us in (999, 1_000)] == [0, 1]
 
 
 @given(st.lists(durations, min_size=1), per_milles)
@@ -74,7 +77,19 @@ def test_a_quantile_is_within_1_percent_of_the_exact_order_statistic(values: lis
 
 @pytest.mark.parametrize(
     ("per_mille", "n", "rank"),
-    [(P50, 1, 1), (P50, 2, 1), (P50, 3, 2), (P95, 20, 19), (P95, 21, 20), (P99, 100, 99), (P99, 101, 100), (999, 7, 7)],
+    [
+        (P50, 1, 1),
+        (P50, 2, 1),
+        (P50, 3, 2),
+        (P50, 10_000, 5_000),
+        (P95, 20, 19),
+        (P95, 21, 20),
+        (P95, 10_000, 9_500),
+        (P99, 100, 99),
+        (P99, 101, 100),
+        (P99, 10_000, 9_900),
+        (999, 7, 7),
+    ],
 )
 def test_rank_is_the_nearest_one_without_a_float_on_the_way(per_mille: int, n: int, rank: int) -> None:
     assert rank_of(per_mille, n) == rank
@@ -82,10 +97,25 @@ def test_rank_is_the_nearest_one_without_a_float_on_the_way(per_mille: int, n: i
 
 def test_beyond_30_days_the_answer_is_at_least_30_days() -> None:
     histogram = counted([1_000_000, LAST_US, LAST_US + 5, YEARS_US, YEARS_US])
-    assert histogram.quantile_us(P50) == LAST_US
+    assert histogram.quantile_us(P50) == LAST_US == 30 * 24 * 3600 * 1_000_000
     assert histogram.quantile_us(P99) == YEARS_US
     assert list(histogram.counts())[-1] == (YEARS_US, 4)
     assert counted([YEARS_US] * 3).quantile_us(P50) == YEARS_US
+
+
+def test_neighbours_are_counted_apart_in_whatever_order() -> None:
+    for bucket in range(1, len(ANSWERS_US) - 1):
+        both = ANSWERS_US[bucket - 1 : bucket + 1]
+        for values in (both, both[::-1]):
+            assert [(bucket_of(us), count) for us, count in counted(values).counts()] == [(bucket - 1, 1), (bucket, 1)]
+
+
+@given(durations)
+def test_a_bucket_is_told_by_the_largest_duration_in_it(us: int) -> None:
+    ((largest, count),) = counted([us, us]).counts()
+    assert count == 2
+    assert us <= largest
+    assert bucket_of(us) == bucket_of(largest) == bucket_of(largest + 1) - 1
 
 
 @given(st.lists(st.lists(durations, max_size=20), min_size=3, max_size=3))
@@ -119,6 +149,21 @@ def test_counts_widen_when_a_bucket_is_full() -> None:
     assert content(Histogram.unpacked(two.packed())) == content(two)
 
 
+@pytest.mark.parametrize("most", [127, 128, 32_767, 32_768])
+def test_merging_widens_when_a_bucket_is_full(most: int) -> None:
+    one = Histogram()
+    one.add(5_000, most)
+    whole = merged([one, one])
+    assert [count for _, count in whole.counts()] == [2 * most]
+
+
+def test_several_equal_ones_count_as_each() -> None:
+    histogram = Histogram()
+    histogram.add(7_000_000, 3)
+    histogram.add(5_000, 300)
+    assert content(histogram) == content(counted([7_000_000] * 3 + [5_000] * 300))
+
+
 def test_an_empty_histogram_has_no_quantile() -> None:
     empty = merged([Histogram()])
     assert content(empty) == (0, 0, 0, 0, [])
@@ -146,6 +191,15 @@ def test_moving_positions_may_be_asked_at_any_time(values: list[int], data: st.D
         if data.draw(st.booleans()):
             running.values_us()
     assert list(running.values_us()) == running.histogram.quantiles_us()
+
+
+def test_moving_positions_are_right_at_every_number_of_events() -> None:
+    upwards = list(range(1_000_000, 50_000_000, 111_111))
+    for values in (upwards, upwards[::-1], random.Random(5).sample(upwards, len(upwards))):
+        running = RunningQuantiles()
+        for us in values:
+            running.add(us)
+            assert list(running.values_us()) == running.histogram.quantiles_us()
 
 
 def test_moving_positions_follow_from_one_end_to_the_other() -> None:
