@@ -91,7 +91,8 @@ def test_bounds_widen_with_age_and_end_after_two_hours() -> None:
     assert fresh is not None
     assert old is not None
     assert old.bound_us - fresh.bound_us == 3600 * 50
-    assert bounds.offset(NOW_US + MEMORY_US + 1) is None
+    assert bounds.offset(NOW_US + 7200 * S) is not None
+    assert bounds.offset(NOW_US + 7200 * S + 1) is None
 
 
 @pytest.mark.parametrize(("moved_us", "says"), [(5 * S, "5."), (-5 * S, "-5.")])
@@ -102,13 +103,30 @@ def test_answers_that_contradict_each_other_are_a_step_and_the_newest_counts_on(
     gap = bounds.add(answer(NOW_US + 1200 * S + moved_us, -moved_us, 10_000, 10_000))
     assert gap is not None
     assert gap.kind == "clock-step"
-    assert gap.from_us < gap.to_us
+    assert (gap.from_us, gap.to_us) == (NOW_US + 900 * S + 20_000, NOW_US + 1200 * S + 20_000 + moved_us)
     moved_s = float(gap.reason.split()[-2])
     assert 3.9 < moved_s * (1 if moved_us > 0 else -1) <= 5, gap.reason
     offset = bounds.offset(NOW_US + 1200 * S + moved_us)
     assert offset is not None
     assert abs(offset.offset_us + moved_us) <= offset.bound_us
     assert bounds.add(answer(NOW_US + 1500 * S + moved_us, -moved_us, 10_000, 10_000)) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_bounds_that_touch_agree_and_a_microsecond_more_is_a_step(sign: int) -> None:
+    bounds = OffsetBounds()
+    bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
+    assert bounds.add(DateSample(NOW_US + sign * (S + 2), NOW_US, NOW_US)) is None
+    bounds.restart()
+    bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
+    assert bounds.add(DateSample(NOW_US + sign * (S + 3), NOW_US, NOW_US)) is not None
+
+
+def test_of_many_answers_only_the_latest_are_kept() -> None:
+    bounds = OffsetBounds()
+    for i in range(300):
+        bounds.add(answer(NOW_US + i * S, 0, 10_000, 10_000))
+    assert len(bounds._samples) == 240
 
 
 def test_a_step_during_the_request_says_nothing() -> None:
@@ -131,6 +149,8 @@ def test_after_a_known_step_samples_start_anew() -> None:
         (Offset(3_200_000, 500_000), True, "3.2 s behind (± 0.5 s): every delay is shown about 3.2 s too short"),
         (Offset(-100_000, 500_000), False, "agrees with the cloud's to within 0.6 s"),
         (Offset(2_000_000, 2_500_000), False, "agrees with the cloud's to within 4.5 s"),
+        (Offset(1_000_000, 0), False, "agrees with the cloud's to within 1.0 s"),
+        (Offset(1_000_001, 0), True, "1.0 s behind (± 0.0 s): every delay is shown about 1.0 s too short"),
     ],
 )
 def test_the_sentence_says_which_way_delays_are_biased(offset: Offset, warns: bool, words: str) -> None:
