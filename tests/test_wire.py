@@ -206,6 +206,12 @@ def test_numbers_beyond_reason_harm_nothing(number: str, stands_for: object) -> 
     assert written[1]["event"]["ANNT"]["ns"] == stands_for
 
 
+def test_a_number_beyond_reason_leaves_the_others_as_they_are() -> None:
+    message = wire.read_message(one_camera(f'{{"event":{{"ANNT":{{"x":{LONG},"ns":103,"eventid":-7}}}}}}'))
+    ((event,), _) = wire.split_events(*message.updates[0])
+    assert (event["ns"], event["eventid"]) == (103, -7)
+
+
 def test_two_mebibytes() -> None:
     big = one_camera(json.dumps({"event": {"ANNT": {"uuid": "u", "mpack": "é\ud800" * 2**18}}}))
     assert len(big) > 2**21
@@ -297,6 +303,7 @@ def test_an_event_is_its_object_with_its_type() -> None:
         ),
         ('{"data":{"100e1e23":{"error":[]}}}', [], 1),
         ('{"status_code":400,"message":"' + "m" * 5_000 + '"}', [CloudNotice("", 400, "m" * 200)], 0),
+        ('{"status_code":400,"message":["' + "m" * 5_000 + '"]}', [CloudNotice("", 400, '["' + "m" * 198)], 0),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -397,6 +404,7 @@ def test_integer(value: object, number: int | None) -> None:
 @given(st.integers(SECONDS_OF_2000, SECONDS_OF_2100 - 1), st.text("0123456789", max_size=9))
 @example(SECONDS_OF_2000, "")
 @example(SECONDS_OF_2100 - 1, "999999999")
+@example(SECONDS_OF_2000, "1000")
 @example(SECONDS_OF_2000 + 59 * 86_400, "5")  # 29 February
 def test_event_time_is_what_datetime_computes(seconds: int, fraction: str) -> None:
     text = (EPOCH + timedelta(seconds=seconds)).strftime("%Y%m%d%H%M%S")
@@ -460,6 +468,8 @@ def test_event_time_of_anything_is_a_time_or_none(timestamp: object) -> None:
         "-20261122090718.889",
         "2026112209071",
         "202611220907181",
+        "2026112209071.889",
+        "202611220907181.889",
         "2026-11-22T09:07:18.889Z",
         "２０２６1122090718.889",
         "2026112209071８.889",
