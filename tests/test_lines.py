@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from eelogger import lines
 from eelogger.errors import MessageError
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Figures, Gap, Reject, Verdict
+from eelogger.text import jsontext
 from eelogger.text.jsontext import json_text
 from eelogger.text.logfmt import parse
 from eelogger.text.times import micros, parse_time, time_text
@@ -250,6 +251,12 @@ def test_a_stream_line_to_the_letter() -> None:
     assert line == '2026-11-22T09:07:20.000456+00:00 -- {"pre": "\\u00e9\\n", "x": [null, 0.5]}\n'
 
 
+def test_where_the_fast_encoder_is_missing_the_text_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    monkeypatch.setattr(jsontext, "_encoded", jsontext._encoder())
+    assert json_text({"a": [1, "é", None, math.inf], "b": {}}) == '{"a": [1, "\\u00e9", null, null], "b": {}}'
+
+
 @pytest.mark.parametrize(
     "stamp", ["2024-05-01T12:00:00.123456", "2024-05-01 12:00:00.123456", "2024-05-01T14:00:00.123456+02:00"]
 )
@@ -330,6 +337,12 @@ def test_a_reject_line_is_escaped_and_bounded(arrived_us: int, reject: Reject, s
     assert keys["text"] == whole.text or len(written) > lines.REJECT_TEXT_CHARS * 0.9
 
 
+@pytest.mark.parametrize(("length", "kept"), [(2_046, 2_046), (2_047, 2_046), (10_000, 2_046)])
+def test_a_reject_shows_two_kib_of_text_quotes_included(length: int, kept: int) -> None:
+    line = lines.reject_line(0, Reject("not-json", "", "x" * length), length)
+    assert parse(line)["text"] == "x" * kept
+
+
 # Times and durations
 
 
@@ -372,6 +385,8 @@ def test_what_is_no_time_or_duration_is_a_value_error(read: Callable[[str], int]
 @example(-1)
 @example(-999_999)
 @example(-1_000_000)
+@example(999_999)
+@example(1_000_000)
 def test_six_decimals_come_back(duration_us: int) -> None:
     assert micros(seconds6(duration_us)) == duration_us
     assert Decimal(seconds6(duration_us)) == Decimal(duration_us).scaleb(-6)
