@@ -9,15 +9,16 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eelogger.figures.histogram import P50, P95, P99, Histogram, rank_of
 from eelogger.model import Group
-from eelogger.stats import HOUR_US, CameraStats
+from eelogger.stats import CameraStats
 from eelogger.text.units import mean3, seconds3, seconds6
 
-MIDNIGHT_US = 20_000 * 24 * HOUR_US
+HOUR_US = 3_600_000_000
+MIDNIGHT_US = 20_411 * 24 * HOUR_US
 
 Event = tuple[int, int, Group]
 groups = st.sampled_from([101, 103, "ALRS"])
@@ -51,6 +52,8 @@ def assert_counts(histogram: Histogram, expected: list[int]) -> None:
 
 
 @given(any_us, st.integers(1, 1_000))
+@example(2_961_344_088_929_991_321, 229)  # more than a float tells apart
+@example(-2_961_344_088_929_991_321, 229)
 def test_seconds_are_rounded_once_half_to_even(us: int, n: int) -> None:
     assert seconds3(us) == rounded(us, "0.001")
     assert seconds6(us) == rounded(us, "0.000001")
