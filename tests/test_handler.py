@@ -327,9 +327,11 @@ def test_early_keeps_its_negative_delay_and_stays_out_of_the_figures() -> None:
     early = handler.handle_event(A, annt("u", 12.5), us(2))
     assert (early.kind, early.delay_us, early.figures, early.new_max) == (EARLY, -10_500_000, None, False)
     assert handler.day.worst == {}
+    assert handler.last is None
     measured = handler.handle_event(A, annt("v", 2), us(2))
     assert measured.delay_us == 0
     assert measured.new_max
+    assert handler.last == measured
     assert measured.figures is not None
     assert (measured.figures.n, measured.figures.min_s, measured.figures.max_s) == (1, "0.000", "0.000")
     stats = handler.day.cameras[A]
@@ -396,6 +398,7 @@ def test_new_max_is_strictly_greater_and_only_measured_events_count() -> None:
     verdicts = [handler.handle_event(A, annt(uuid, dated), us(50)) for uuid, dated in delays]
     assert [verdict.new_max for verdict in verdicts] == [False, True, False, True, False, False, True]
     assert handler.day.worst == {A: verdicts[-1]}
+    assert handler.day.worst_changes == 3
     other = handler.handle_event(B, annt("f", 49), us(50))
     assert other.new_max, "each camera has its own"
 
@@ -672,3 +675,21 @@ def test_the_same_events_taken_up_again_give_the_same_lines(story: list[Sight]) 
     assert again == [fresh.again(verdict) for verdict in logged]
     assert handler.day.worst == fresh.worst
     assert handler.day.clean == fresh.clean
+
+
+def test_an_event_taken_up_again_carries_the_figures_of_the_day_it_is_taken_up_in() -> None:
+    handler = Handler(EVENTS)
+    events = [annt("u", -1), annt("v", 0), annt("w", 1)]
+    _, second, third = (handler.handle_event(A, event, us(2)) for event in events)
+    day = Day()
+    again = day.again(second)
+    assert again.figures is not None
+    assert (again.figures.n, again.figures.max_s, again.new_max) == (1, "2.000", True)
+    again = day.again(third)
+    assert again.figures is not None
+    assert (again.figures.n, again.figures.max_s, again.new_max) == (2, "2.000", False)
+    assert {each.event_us for each in (day.worst[A], day.clean[A])} == {us(0)}
+    before = day.worst_changes
+    day.restart(A, None)
+    assert (day.worst, day.clean, day.cameras[A].n) == ({}, {}, 0)
+    assert day.worst_changes > before
