@@ -530,6 +530,13 @@ class TestSpace:
         assert [minute for minute in range(120) if watch.look(60.0 * minute, written[minute], 10**12)] == [10]
         assert not watch.look(86_400.0 * 2, written[-1], 0)
 
+    def test_it_says_how_much_is_left_for_how_long_and_at_what_rate(self) -> None:
+        watch = SpaceWatch()
+        assert not watch.look(10_000.0, 7 * 10**6, 36 * 10**9)
+        assert not watch.look(10_300.0, 307 * 10**6, 36 * 10**9)
+        said = watch.look(10_600.0, 607 * 10**6, 36 * 10**9)
+        assert said.startswith("36000.0 MB of free space last for 10.0 hours at the present 86400.0 MB a day: ")
+
     def test_the_first_ten_minutes_say_nothing(self) -> None:
         watch = SpaceWatch()
         assert [bool(watch.look(60.0 * minute, 1000 * minute, 0)) for minute in range(12)] == [False] * 10 + [
