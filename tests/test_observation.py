@@ -142,6 +142,13 @@ def test_the_first_of_several_causes_counts() -> None:
     assert observation.begun(40) is None
 
 
+def test_an_outage_without_length_has_a_line_and_missed_nothing() -> None:
+    observation = Observation(0)
+    observation.lost(10, "closed-1001")
+    assert observation.begun(10) == Gap("gap", 10, 10, "closed-1001")
+    assert observation.gaps == []
+
+
 def test_a_gap_across_midnight_is_two_lines_and_the_days_share_nothing() -> None:
     observation = Observation(0)
     observation.lost(2, "first")
