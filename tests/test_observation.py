@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eelogger.figures.observation import ADDED, START_US, STARTED, Observation, covered_us
+from eelogger.figures.observation import ADDED, STARTED, Observation, covered_us
 from eelogger.model import Gap
 
 A, B = "100e1e23", "100e1e24"
@@ -180,12 +180,19 @@ def test_a_copy_as_it_stands_does_not_change() -> None:
     assert copy.observed_share(0, 20, B) == pytest.approx(0.3)
 
 
-def test_a_very_first_start_that_takes_long_is_an_outage() -> None:
+def test_a_very_first_start_that_takes_a_minute_is_none() -> None:
     observation = Observation(since_us=0)
     observation.lost(0, STARTED)
-    observation.begun(START_US + 1)
+    observation.begun(60_000_000)
+    assert observation.gaps == []
+
+
+def test_a_very_first_start_that_takes_longer_is_an_outage() -> None:
+    observation = Observation(since_us=0)
+    observation.lost(0, STARTED)
+    observation.begun(60_000_001)
     assert len(observation.gaps) == 1
-    assert observation.observed_share(0, 2 * (START_US + 1)) == pytest.approx(0.5)
+    assert observation.observed_share(0, 2 * 60_000_001) == pytest.approx(0.5)
 
 
 def test_the_moments_of_the_very_first_start_are_not_missed() -> None:
