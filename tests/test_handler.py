@@ -693,3 +693,13 @@ def test_an_event_taken_up_again_carries_the_figures_of_the_day_it_is_taken_up_i
     day.restart(A, None)
     assert (day.worst, day.clean, day.cameras[A].n) == ({}, {}, 0)
     assert day.worst_changes > before
+
+
+def test_what_is_not_measured_is_counted_again_when_taken_up_again() -> None:
+    handler, day = Handler(EVENTS), Day()
+    handler.subscribed([A], us(0))
+    for event in (annt("u", -1), annt("v", None), annt("w", 9)):
+        verdict = handler.handle_event(A, event, us(2))
+        assert day.again(verdict) is verdict
+    stats = day.cameras[A]
+    assert (stats.n, stats.initial, stats.undated, stats.early) == (0, 1, 1, 1)
