@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from eelogger.net.connection import READ_BYTES, Received, StampedConnection
+from eelogger.net.lag import loop_factory
 
 LARGE = "x" * 300_000
 BOUND = 1_000
@@ -98,3 +100,42 @@ async def test_what_waited_while_reading_was_paused_says_so() -> None:
     assert sizes == [100] * 100 + [5]
     assert backlogs
     assert backlogs[0][1] - backlogs[0][0] > 200_000
+
+
+def test_what_the_peer_held_back_while_we_stood_still_says_so() -> None:
+    """More than the socket's buffers hold: it comes after them, in pieces that nobody could tell from fresh ones."""
+
+    async def run() -> list[Received]:
+        began = asyncio.Event()
+
+        async def handle(peer: ServerConnection) -> None:
+            await peer.recv()
+            began.set()
+            for _ in range(10_000):
+                await peer.send("x" * 2_000)
+            await asyncio.sleep(0.5)
+            await peer.send("after")
+            await peer.wait_closed()
+
+        taken: list[Received] = []
+        async with serve(handle, "127.0.0.1", 0, compression=None, write_limit=1 << 25) as server:
+            uri = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+            async with connect(uri, create_connection=StampedConnection, compression=None) as connection:
+                assert isinstance(connection, StampedConnection)
+                connection.queue_bytes = 1 << 25
+                await connection.send("go")
+                await began.wait()
+                time.sleep(0.3)
+                while len(taken) < 10_001:
+                    await connection.arrival()
+                    while (message := connection.take()) is not None:
+                        taken.append(message)
+        return taken
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        taken = runner.run(asyncio.wait_for(run(), 30))
+    late = [message.lag_us >= 290_000 for message in taken]
+    first = late.index(True)
+    assert first < 5_000, "what was read before we stood still"
+    assert all(late[first:-1])
+    assert not late[-1]

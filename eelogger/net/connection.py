@@ -23,7 +23,7 @@ from websockets.version import version as websockets_version
 
 from ..text.units import seconds6
 from ..version import __version__
-from .lag import FULL_READ, lag_us
+from .lag import FULL_READ, TAINTED_US, idle_share, lag_us
 from .tcp import tcp_rtt_us
 
 QUEUE_BYTES: Final = 1 << 19
@@ -33,8 +33,10 @@ BURST_BYTES: Final = 1024
 READ_BYTES: Final = 1 << 16
 """asyncio reads into 256 KiB, which the allocator fetches from the system and gives back for each message: at 100
 events/s a fifth of all work."""
-CAUGHT_UP_S: Final = 0.005
-"""Reading goes on after a pause, and what waited is read at once: if nothing came within this, nothing waited."""
+LOOK_S: Final = 0.02
+CAUGHT_UP: Final = 0.5
+"""Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: while
+the socket's buffer was full the peer held back what is ours to answer for, and that comes in pieces of any size."""
 HEARTBEAT_S: Final = 5.0
 
 
@@ -80,9 +82,8 @@ class StampedConnection(ClientConnection):
         self._lag_us = lag_us(self.loop, len(data))
         if self._behind_ns:
             self._lag_us = max(self._lag_us, (time.perf_counter_ns() - self._behind_ns) // 1000)
-            if len(data) < FULL_READ:
-                self._behind_ns = 0
-                self._tell_backlog()
+        elif self._lag_us > TAINTED_US and len(data) >= FULL_READ:
+            self._fall_behind(time.perf_counter_ns() - self._lag_us * 1000)
         super().data_received(data)
 
     def process_event(self, event: Any) -> None:
@@ -159,16 +160,25 @@ class StampedConnection(ClientConnection):
         self.transport.abort()
 
     def _resume(self) -> None:
-        self._behind_ns, self._paused_ns = self._paused_ns, 0
+        self._fall_behind(self._paused_ns)
+        self._paused_ns = 0
         if not self.transport.is_closing():
             self.transport.resume_reading()
-            self.loop.call_later(CAUGHT_UP_S, self._catch_up, self.last_read_us)
 
-    def _catch_up(self, last_read_us: int) -> None:
-        """Nothing was read since reading went on: nothing had waited, and what comes later is not late by us."""
-        if self.last_read_us == last_read_us and not self._paused_ns:
-            self._behind_ns = 0
-            self._tell_backlog()
+    def _fall_behind(self, since_ns: int) -> None:
+        """What comes from here on may have waited since then, until we have caught up."""
+        if not self._behind_ns:
+            self._behind_ns = since_ns
+            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
+
+    def _look(self, idle: Callable[[], float]) -> None:
+        if self._ended:
+            return
+        if self._paused_ns or idle() < CAUGHT_UP:
+            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
+            return
+        self._behind_ns = 0
+        self._tell_backlog()
 
     def _tell_backlog(self) -> None:
         """It is over: from the first pause on figures were tainted."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import socket
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
@@ -31,11 +32,15 @@ _OVERSLEPT_NS: Final = 2_000_000
 
 
 class LagSelector(selectors.DefaultSelector):
-    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last."""
+    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last.
+
+    `slept_ns` is how long it slept in all.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.since_ns = self._looked_ns = perf_counter_ns()
+        self.slept_ns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As every selector does it."""
@@ -50,8 +55,10 @@ class LagSelector(selectors.DefaultSelector):
         self._looked_ns = perf_counter_ns()
         if may_sleep and self._looked_ns - began_ns > _SLEPT_NS:
             since_ns = self._looked_ns
+            self.slept_ns += since_ns - began_ns
             if timeout is not None and since_ns - began_ns > timeout * 1e9 + _OVERSLEPT_NS:
                 since_ns = began_ns + int(timeout * 1e9)
+                self.slept_ns -= self._looked_ns - since_ns
                 if not ready:  # a stopped process comes back with nothing, and finds at the next look what waited
                     self._looked_ns = since_ns
         self.since_ns = since_ns
@@ -93,6 +100,14 @@ def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
     if read_bytes >= FULL_READ:
         loop.selector.more_waits()
     return lag_ns // 1_000
+
+
+def idle_share(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Tells, when called, which share of the time since now the loop slept; 1 for a loop that does not know."""
+    if not isinstance(loop, LagLoop):
+        return lambda: 1.0
+    selector, began_ns, slept_ns = loop.selector, perf_counter_ns(), loop.selector.slept_ns
+    return lambda: (selector.slept_ns - slept_ns) / (perf_counter_ns() - began_ns)
 
 
 def threshold_us(clock_resolution_us: int) -> int:
