@@ -84,7 +84,11 @@ def conditions(report: Report) -> Iterator[tuple[str, str]]:
             yield "network", f"round trip to the cloud at most {seconds3(most)} s"
         if worst.lag_max_us is not None:
             p99 = f"p99 of the worst minute {_ms(worst.lag_p99_us)}, " if worst.lag_p99_us is not None else ""
-            yield "own error", f"{p99}maximum {_ms(worst.lag_max_us)}; no delay contains more than that of our own"
+            yield (
+                "own error",
+                f"{p99}maximum {_ms(worst.lag_max_us)}; no delay contains more of our own, unless the system stopped "
+                "this process unseen",
+            )
     yield "observed", _observed(report)
 
 

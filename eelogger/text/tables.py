@@ -133,14 +133,18 @@ def nearest(dividend: int, divisor: int) -> int:
 def short(us: int, *, doubtful: bool = False) -> str:
     """Seconds in 5 columns (6 with a sign): 3 decimals below 10 s, then fewer, then hours and days.
 
-    A doubtful figure gives its last digit for a `?`: 1.904 is "1.90?".
+    A doubtful figure gives its last decimal for a `?`: 1.904 is "1.90?"; 12346 has none and is "3.4h?".
     """
     if us < 0:
         return "-" + short(-us, doubtful=doubtful)
     text = _short(us)
     if not doubtful:
         return text
-    return (text[:-1] if len(text) == 5 and text[-1].isdigit() else text).rstrip(".") + "?"
+    if "." in text and text[-1].isdigit():
+        text = text[:-1].rstrip(".")
+    elif len(text) == 5 and text.isdigit():  # no decimal to give, and no column for the sign
+        text = f"{us / 3_600_000_000:.1f}h"
+    return f"{text}?"
 
 
 def _short(us: int) -> str:
