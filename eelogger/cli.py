@@ -27,6 +27,7 @@ from .paths import LogPaths
 from .screen.console import Console
 from .service import Service
 from .settings import ENV_FILE, demo, load, log_dir_of, wants_colour
+from .upkeep import collector
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def _command(options: argparse.Namespace, console: Console, started_s: float) ->
     run = _run_demo if options.demo else _run_account
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(run(options, console, started_s))
+    collector.leave()
     return 0
 
 

@@ -24,3 +24,8 @@ def calm() -> None:
 def settle() -> None:
     """Once the run is under way: what is there now is not looked at again."""
     gc.freeze()
+
+
+def leave() -> None:
+    """At the end: the interpreter would go through all of it once more, half a second at 10,000 cameras."""
+    gc.freeze()
