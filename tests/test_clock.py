@@ -117,6 +117,7 @@ def test_bounds_that_touch_agree_and_a_microsecond_more_is_a_step(sign: int) -> 
     bounds = OffsetBounds()
     bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
     assert bounds.add(DateSample(NOW_US + sign * (S + 2), NOW_US, NOW_US)) is None
+    assert bounds.offset(NOW_US) is not None
     bounds.restart()
     bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
     assert bounds.add(DateSample(NOW_US + sign * (S + 3), NOW_US, NOW_US)) is not None

@@ -126,6 +126,7 @@ def test_quote(text: str, quoted: str) -> None:
         ('-- {"x": "y b=2 z"}', {}),
         ('a=" -- " b=2', {"a": " -- ", "b": "2"}),
         ('a=1 b="torn', {"a": "1"}),
+        ('a=1 b="torn c=2', {"a": "1"}),
         ('a=1 b="torn\\', {"a": "1"}),
         ("a=1 b", {"a": "1"}),
         ("a=http://x?y=z", {"a": "http://x?y=z"}),

@@ -181,9 +181,10 @@ def test_a_copy_as_it_stands_does_not_change() -> None:
 
 
 def test_a_very_first_start_that_takes_a_minute_is_none() -> None:
-    observation = Observation(since_us=0)
-    observation.lost(0, STARTED)
-    observation.begun(60_000_000)
+    began_us = 1_795_000_000_000_000
+    observation = Observation(since_us=began_us)
+    observation.lost(began_us, STARTED)
+    observation.begun(began_us + 60_000_000)
     assert observation.gaps == []
 
 

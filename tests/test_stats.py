@@ -63,6 +63,7 @@ def test_seconds_are_rounded_once_half_to_even(us: int, n: int) -> None:
 @pytest.mark.parametrize(
     ("us", "text"),
     [
+        (999_000, "0.999"),
         (0, "0.000"),
         (500, "0.000"),
         (501, "0.001"),
