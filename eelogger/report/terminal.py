@@ -22,8 +22,8 @@ _COLUMNS: Final = (*FIGURES, "early", "undated", "observed_percent")
 _TITLES: Final = (*FIGURES, "early", "undated", "observed %")
 _WORST: Final = {
     "delay_s": "delay_s", "arrived_utc": "arrived_utc", "name": "name", "event": "event", "op": "op", "seq": "seq",
-    "after_gap_s": "gap_s", "lag_s": "lag_s", "clock_offset_s": "clock_s", "clock_bound_s": "± s", "rtt_s": "rtt_s",
-    "uuid": "uuid",
+    "after_gap_s": "after_gap_s", "lag_s": "lag_s", "clock_offset_s": "clock_s", "clock_bound_s": "± s",
+    "rtt_s": "rtt_s", "uuid": "uuid",
 }  # fmt: skip
 _FOREIGN: Final = ("name", "event", "uuid")
 WIDEST: Final = 120
@@ -89,7 +89,7 @@ def _worst(report: Report, wide: int) -> Iterator[str]:
     if not report.worst:
         return
     yield ""
-    yield "Worst events, with clock (cloud − local ± bound) and round trip of their minute; gap: they came after one"
+    yield "Worst events, with clock (cloud − local ± bound) and round trip of their minute"
     columns = [Column(title, name not in _FOREIGN, 64 if name == "uuid" else 26) for name, title in _WORST.items()]
     yield from table(columns, [list(_cells(worst)) for worst in report.worst[:SHOWN]], within=wide)
 
