@@ -272,8 +272,9 @@ class Service:
         """The last snapshots, and then `.state`, which says that everything before it is on disk."""
         if self.ready.is_set():
             self.writer.mark(now_us())
-        # Observing ended when the connection did, not when its closing was over.
-        self.ended_us = self.observation.blind_since_us or now_us()
+        # Observing ended when the connection did, not when its closing was over; without one it never began.
+        blind_us = self.observation.blind_since_us
+        self.ended_us = now_us() if blind_us is None or blind_us <= self.started_us else blind_us
         if isinstance(self._error, AlreadyRunning):
             return  # what stands in the directory is another's
         # A run shorter than a minute leaves its clock, network and own error too.

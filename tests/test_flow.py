@@ -55,6 +55,16 @@ async def test_a_restart_goes_on_where_the_last_run_stopped(tmp_path: Path) -> N
     assert [keys(line)["reason"] for line in gaps] == ["started", "stopped"]
 
 
+async def test_a_run_that_never_got_a_connection_observed_nothing(tmp_path: Path) -> None:
+    cloud = Cloud(World.of(cameras=1))
+    async with cloud:
+        pass  # gone again: nobody listens there any more
+    async with running(cloud, tmp_path / "logs") as logger:
+        await line_in(tmp_path / "logs" / "eelogger.log", "trying again")
+        assert await logger.stop() == 0
+    assert "No measured event; observed 0.0 %" in logger.stdout
+
+
 async def test_the_first_measured_event_after_a_gap_says_so(tmp_path: Path) -> None:
     async with Cloud(World.of(cameras=1)) as cloud, running(cloud, tmp_path / "logs") as logger:
         camera = cloud.world.cameras[0].id
