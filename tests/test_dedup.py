@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eelogger.dedup import WINDOW, Dedup
 
 A, B = "100e1e23", "100e1e24"
-MOST = WINDOW + WINDOW // 20
+MOST = WINDOW + WINDOW // 4
 """What the window may grow to before the oldest are let go."""
 
 SIGHTS = st.tuples(st.text(max_size=3), st.sampled_from([A, B]), st.sampled_from(["ANNT", "ALRS"]))
@@ -103,6 +103,13 @@ def test_a_repeat_renews_its_identity() -> None:
     assert new_ones(dedup, ["kept", "left"], A) == ["left"]
 
 
+def test_what_repeats_push_back_is_not_forgotten() -> None:
+    dedup, repeated = Dedup(window=80), numbered(19)
+    for number in range(40):
+        new_ones(dedup, [f"once-{number}", *repeated])
+    assert new_ones(dedup, [f"once-{number}" for number in range(40)]) == []
+
+
 def test_the_latest_of_each_camera_and_four_cc_is_never_forgotten() -> None:
     dedup = Dedup()
     cameras = [f"{i:08x}" for i in range(50)]
@@ -133,13 +140,13 @@ def test_what_was_read_from_disk_is_known() -> None:
     dedup = Dedup(window=10)
     dedup.restore(numbered(30))
     assert new_ones(dedup, numbered(30)[20:]) == []
-    assert new_ones(dedup, ["u19"]) == ["u19"]
+    assert new_ones(dedup, ["u9"]) == ["u9"]
     dedup.restore_latest(B, "ANNT", "u3")
     assert not dedup.seen("u4", B, "ALRS")
     assert dedup.seen("u3", B, "ANNT")
     renewed = Dedup(window=2)
-    renewed.restore(["a", "b", "c", "a"])
-    assert new_ones(renewed, ["c", "a", "b"]) == ["b"], "the last occurrence on disk counts"
+    renewed.restore(["a", "b", "c", "d", "e", "a"])
+    assert new_ones(renewed, ["e", "a", "b"]) == ["b"], "the last occurrence on disk counts"
 
 
 def test_the_latest_can_be_asked_for() -> None:
