@@ -53,6 +53,8 @@ from .writing.trouble import unusable
 
 HELD_US: Final = 5_000_000
 """Lines that wait longer for the disk may go with the process: until they are there, they were not observed."""
+PAST_S: Final = 1.0
+"""How long the last run's files are read on after a stop, which must be over in 2 s; usually that is enough."""
 STATE_WAIT_S: Final = 2.0
 """How long the first and the last `.state` are waited for; on a slower disk they say less than they could."""
 
@@ -78,6 +80,7 @@ class Service:
         self._load = load
         self._on_begun = on_begun
         self._stop = asyncio.Event()
+        self._ends_since: float | None = None
         self._error: EeloggerError | None = None
         self._is_broken = False
 
@@ -217,17 +220,21 @@ class Service:
         self.stream.ready.set()
 
     def _past(self) -> Iterator[None]:
-        """The steps of reading it; a stop cuts them short, and what arrived meanwhile is left to the next start.
+        """The steps of reading it; a stop soon cuts them short, and what arrived meanwhile is left to the next start.
 
         But for a day that is over: its files have to be complete before what arrived later gets new ones.
         """
         done_us = self.before.done_us if self.before else None
         way_back = () if done_us is None else self.history.way_back(done_us)
         for _ in chain(self.history.load(done_us), way_back):
-            if (self._stop.is_set() or self._error) and day_of(now_us()) <= self.recorder.day:
+            if self._is_late() and day_of(now_us()) <= self.recorder.day:
                 self.recorder.keep_only()
                 return
             yield
+
+    def _is_late(self) -> bool:
+        """Whether the run was asked to end a while ago."""
+        return self._ends_since is not None and asyncio.get_running_loop().time() > self._ends_since + PAST_S
 
     async def _written(self) -> None:
         """Until all that was handed over is on disk, or the disk has had its chance."""
@@ -261,11 +268,15 @@ class Service:
 
     async def _watch_stop(self) -> None:
         await self._stop.wait()
-        self.session.stop()
+        self._end()
 
     def _fail(self, error: EeloggerError) -> None:
         """End the run with this error, but receive to the end like any other stop."""
         self._error = error
+        self._end()
+
+    def _end(self) -> None:
+        self._ends_since = self._ends_since or asyncio.get_running_loop().time()
         self.session.stop()
 
     async def _finish(self) -> None:
