@@ -423,6 +423,7 @@ async def test_the_life_of_a_logger(tmp_path: Path) -> None:
         assert "exit=0 as asked)" in line
     async with Cloud(World.of(3)) as cloud, running(cloud, log_dir) as logger:
         await cloud.wait_subscribed(3)
+        await line_in(paths.state, '"clean": false')
         await logger.stop(signal.SIGKILL)
         os.utime(paths.lock, (time.time() - 20,) * 2)
         code, line = await ask(log_dir)
