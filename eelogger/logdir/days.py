@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Final
 
 from ..paths import LogPaths, is_day
+from ..text.times import DAY_US
 from ..writing.merging import TEMPORARY, move_file, temporary
 from .blocks import open_file
 
-_DAY_US: Final = 86_400_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TAIL_BYTES: Final = 1 << 14  # the last line of nearly every file
 _LONGEST_LINE_BYTES: Final = 1 << 28  # four times the largest message, since JSON escapes make it longer
@@ -35,7 +35,7 @@ def day_of(us: int) -> str:
 
 def midnight_after_us(us: int) -> int:
     """The first moment of the next UTC day, in microseconds."""
-    return (us // _DAY_US + 1) * _DAY_US
+    return (us // DAY_US + 1) * DAY_US
 
 
 def move_day(paths: LogPaths, day: str, boundary: Callable[[str], None] = lambda _: None) -> int:

@@ -16,9 +16,9 @@ from ..figures.observation import NO_RECORD, UNKNOWN, is_missed
 from ..handler import Handler, StreamLog
 from ..model import LOGGED_KINDS, Gap, Reject, Verdict
 from ..recorder import Recorder
+from ..text.times import DAY_US
 from .wayback import Update
 
-DAY_US: Final = 86_400_000_000
 OLD_US: Final = 60_000_000
 """Where no subscription is on record, a first value older than this at its arrival was the state before."""
 

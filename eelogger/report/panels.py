@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..figures.histogram import P50, P95
 from ..figures.observation import UNKNOWN, is_missed
+from ..text.times import DAY_US
 from .values import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DAY_US: Final = 86_400_000_000
 """The unit of time axes."""
 _MOST_SHADES: Final = 200
 _FEW: Final = 60

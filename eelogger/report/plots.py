@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ..figures.histogram import P50, P95, P99
-from ..text.times import time_text
-from .panels import COLOURS, DAY_US, clock, delays, drawable_s, log_ticks, own_error, plain_number, round_trip, shade
+from ..text.times import DAY_US, time_text
+from .panels import COLOURS, clock, delays, drawable_s, log_ticks, own_error, plain_number, round_trip, shade
 from .values import Report
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from ..logdir.camerafile import cameras_of, read_cameras
 from ..logdir.days import day_of
 from ..model import Camera
 from ..paths import LogPaths
+from ..text.times import DAY_US
 from .cells import Cells
 from .rows import find_rows, rewritten
 from .values import Skipped
@@ -24,7 +25,6 @@ Progress = Callable[[int, int], None]
 """Called with the bytes read so far and in all."""
 
 _BLOCK_BYTES: Final = 1 << 20
-_DAY_US: Final = 86_400_000_000
 
 
 def folders(paths: LogPaths, from_us: int, to_us: int, unreadable: list[OSError] | None = None) -> list[LogPaths]:
@@ -34,7 +34,7 @@ def folders(paths: LogPaths, from_us: int, to_us: int, unreadable: list[OSError]
     read goes to `unreadable`.
     """
     first = day_of(from_us)
-    last = day_of(min(to_us + _DAY_US, _LAST_US))
+    last = day_of(min(to_us + DAY_US, _LAST_US))
     days = paths.days([] if unreadable is None else unreadable)
     return [*(paths.day(day) for day in days if first <= day <= last), paths]
 

@@ -10,6 +10,9 @@ import re
 from calendar import timegm
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
+
+DAY_US: Final = 86_400_000_000
 
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})(?:Z|\+00:00)").fullmatch
 _DECIMAL = re.compile(r"(-?)([0-9]+)\.?([0-9]*)").fullmatch

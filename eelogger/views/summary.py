@@ -19,13 +19,12 @@ from ..model import Camera, Verdict
 from ..stats import HOUR_US, CameraStats
 from ..text import words
 from ..text.tables import cell, nearest, short, short_count, sparkline, sparkline_legend
-from ..text.times import parse_time
+from ..text.times import DAY_US, parse_time
 from .bridges import CHUNK, BridgeRows
 from .closing import doubt
 from .standing import Standing
 from .top import top
 
-_DAY_US: Final = 24 * HOUR_US
 _NO_FIGURES: Final = "     -" * 6
 _LABEL: Final = 21
 _BLANK: Final = f"{0:>7}{'-':>9}{_NO_FIGURES}"
@@ -52,7 +51,7 @@ class SummaryRenderer:
     def render(self, standing: Standing) -> Iterator[str]:
         """The summary in pieces of text."""
         # A day that has ended is shown as it was at its end.
-        now_us = min(standing.written_us, parse_time(standing.date) + _DAY_US - 1)
+        now_us = min(standing.written_us, parse_time(standing.date) + DAY_US - 1)
         chunks: list[list[_Rows]] = []
         cameras = iter([*standing.cameras, *(standing.day.cameras.keys() - standing.cameras.keys())])
         seen: dict[str, _Rows] = {}
