@@ -55,12 +55,11 @@ class LagSelector(selectors.DefaultSelector):
         self._looked_ns = perf_counter_ns()
         if may_sleep and self._looked_ns - began_ns > _SLEPT_NS:
             since_ns = self._looked_ns
-            self.slept_ns += since_ns - began_ns
             if timeout is not None and since_ns - began_ns > timeout * 1e9 + _OVERSLEPT_NS:
                 since_ns = began_ns + int(timeout * 1e9)
-                self.slept_ns -= self._looked_ns - since_ns
                 if not ready:  # a stopped process comes back with nothing, and finds at the next look what waited
                     self._looked_ns = since_ns
+            self.slept_ns += since_ns - began_ns
         self.since_ns = since_ns
         return ready
 
