@@ -163,6 +163,7 @@ class _Replay:
     def _take_update(self, update: Update) -> None:
         arrived_us, camera_id, data = update
         self.recorder.turn_day(arrived_us)
+        self._handler.arrived(arrived_us)
         try:
             self.recorder.record_update(camera_id, data, arrived_us, None, self._writer.stream_logs)
         except MessageError:

@@ -7,14 +7,14 @@ is `wayback`'s. Invariant: an update judged again has no effect but the lines it
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from .. import wire
 from ..errors import MessageError
 from ..figures.observation import NO_RECORD, UNKNOWN, is_missed
-from ..handler import Handler, StreamLog
-from ..model import LOGGED_KINDS, Gap, Reject, Verdict
+from ..handler import Handler
+from ..model import LOGGED_KINDS, Gap, Reject
 from ..recorder import Recorder
 from ..text.times import DAY_US
 from .wayback import Update
@@ -44,20 +44,11 @@ class RereadHandler(Handler):
             for camera_id in ids:
                 self._missed.pop(camera_id, None)
 
-    def log_event_data(
-        self,
-        camera_id: str,
-        cam_data: dict[str, Any],
-        timestamp: int,
-        stream_logs: Mapping[str, StreamLog],
-        *,
-        lag_us: int | None = None,
-    ) -> list[Verdict]:
-        """As ever; what was not recorded makes its time unknown."""
+    def arrived(self, at_us: int) -> None:
+        """An update follows, in the order of arrival; one that was not recorded makes its time unknown."""
         if not self.recorded:
-            first_us = self.unknown_us[0] if self._unknown else timestamp
-            self.unknown_us, self._unknown = (first_us, timestamp + 1), True
-        return super().log_event_data(camera_id, cam_data, timestamp, stream_logs, lag_us=lag_us)
+            first_us = self.unknown_us[0] if self._unknown else at_us
+            self.unknown_us, self._unknown = (first_us, at_us + 1), True
 
     def reached(self, gap: Gap) -> None:
         """Take up a line of `gaps.log`: after an unknown time, which that line tells already, all is on record."""
