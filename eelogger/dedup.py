@@ -16,6 +16,7 @@ _PARTS: Final = 4
 """The window goes in parts, a whole one at a time. One dict in the order of sights would be simpler, but forgetting
 leaves holes in it, and whenever those fill up its table of 15 MB is made anew beside the old one, for 10 ms."""
 _MOST_PARTS: Final = 2 * _PARTS
+"""Repeats thin the old parts out; each is one more look-up for a new identity."""
 
 
 class Dedup:
@@ -78,7 +79,7 @@ class Dedup:
         parts = self._parts
         while len(self) - len(parts[-1]) >= self._window:
             parts.pop()
-        if len(parts) == _MOST_PARTS:  # repeats have thinned them out
+        if len(parts) == _MOST_PARTS:
             oldest = parts.pop()
             parts[-1] |= oldest
         self._newest = set()
