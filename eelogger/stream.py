@@ -1,8 +1,8 @@
 """The event stream: one WebSocket at a time, subscribed to cameras, each message handed on with its stamp.
 
-Decides how a connection is subscribed, kept alive and left; leaves opening it to `opening`, what a message means to
-its `Sink` and whether to connect again to `session`. Invariant: every message that left the socket reaches the sink,
-in order, whatever ended the connection.
+Decides how a connection is subscribed, kept alive and left; leaves opening it to `opening`, when messages are taken to
+`intake`, what they mean to its `Sink` and whether to connect again to `session`. Invariant: every message that left
+the socket reaches the sink, in order, whatever ended the connection.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -18,14 +17,14 @@ from websockets.exceptions import ConnectionClosed
 
 from .clock import now_us
 from .model import CloudNotice
-from .net.connection import Heartbeat, StampedConnection
+from .net.connection import Received, StampedConnection
 from .net.ending import last_sign_of_life_us, why_ended
+from .net.heartbeat import Heartbeat
+from .net.intake import Intake
 from .net.opening import CLOSE_TIMEOUT_S, Connect
 from .net.tcp import make_impatient
 
 SUBSCRIBE_AT_ONCE: Final = 500
-WORK_S: Final = 0.002
-"""So much work on what waits, then the loop reads on: arrivals are stamped while others are recorded."""
 
 
 class Sink(Protocol):
@@ -93,7 +92,7 @@ class EventStream:
                 tasks.append(self._beside(connection, Heartbeat(connection, self.on_rtt).run(), "heartbeat"))
                 await self.ready.wait()
                 self._sink.subscribed(subscribed_us)
-                await self._receive(connection)
+                await Intake(connection, self._hand_on).run()
             finally:
                 reason = why_ended(connection)
                 self._sink.lost(last_sign_of_life_us(connection, now_us()), reason)
@@ -147,26 +146,13 @@ class EventStream:
         except ConnectionClosed:
             return  # the receiving side says why
 
-    async def _receive(self, connection: StampedConnection) -> None:
-        while True:
-            try:
-                await connection.arrival()
-            except ConnectionClosed:
-                return
-            self._record(connection, time.perf_counter() + WORK_S)
-            if connection.waiting:
-                await asyncio.sleep(0)
-
-    def _record(self, connection: StampedConnection, until: float) -> None:
-        """What waits, the oldest first, as much as can be done until then."""
-        while (received := connection.take()) is not None:
-            data, arrived_us, lag_us = received
-            self.on_lag(lag_us)
-            tainted = lag_us if lag_us > self._lag_threshold_us else None
-            for notice in self._sink.record(data, arrived_us, tainted):
-                self.on_notice(notice)
-            if time.perf_counter() > until:
-                return
+    def _hand_on(self, received: Received) -> None:
+        """One message to the sink, tainted when it may have waited too long before it was stamped."""
+        data, arrived_us, lag_us = received
+        self.on_lag(lag_us)
+        tainted = lag_us if lag_us > self._lag_threshold_us else None
+        for notice in self._sink.record(data, arrived_us, tainted):
+            self.on_notice(notice)
 
 
 async def _close(connection: StampedConnection) -> None:

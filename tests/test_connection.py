@@ -34,7 +34,8 @@ from eelogger import clock
 from eelogger.clock import now_us
 from eelogger.errors import CertificateRefused, KeyRefused
 from eelogger.model import CloudNotice
-from eelogger.net.connection import HEARTBEAT_S, StampedConnection
+from eelogger.net.connection import StampedConnection
+from eelogger.net.heartbeat import HEARTBEAT_S
 from eelogger.net.lag import loop_factory
 from eelogger.simulator import TEST_KEY, Cloud, Connection, World, compare
 from eelogger.stream import EventStream

@@ -1,22 +1,44 @@
-"""The queue of a connection: bounded, but never by what cannot be taken from it."""
+"""The queue of a connection and its intake: bounded, in order, handed on in turns, and nothing left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trustme
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from eelogger.net.connection import READ_BYTES, Received, StampedConnection
+from eelogger.net.intake import GATHER_S, WORK_S, Intake
 from eelogger.net.lag import loop_factory
 
 LARGE = "x" * 300_000
 BOUND = 1_000
+
+
+async def take(connection: StampedConnection, messages: int) -> list[Received]:
+    """So many messages, or all until the connection ends."""
+    taken: list[Received] = []
+    enough = asyncio.Event()
+
+    def hand_on(received: Received) -> None:
+        taken.append(received)
+        if len(taken) == messages:
+            enough.set()
+
+    intake = asyncio.create_task(Intake(connection, hand_on).run())
+    waiting = asyncio.create_task(enough.wait())
+    await asyncio.wait([intake, waiting], timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    for task in (intake, waiting):
+        task.cancel()
+    await asyncio.gather(intake, waiting, return_exceptions=True)
+    return taken
 
 
 async def received(
@@ -39,13 +61,7 @@ async def received(
             connection.on_backlog = lambda from_us, to_us: backlogs.append((from_us, to_us))
             await connection.send("go")
             await asyncio.sleep(wait_s)
-            taken: list[Received] = []
-            async with asyncio.timeout(10):
-                while len(taken) < messages:
-                    await connection.arrival()
-                    received = connection.take()
-                    assert received is not None
-                    taken.append(received)
+            taken = await take(connection, messages)
     return [len(each.data) for each in taken], backlogs, [each.lag_us for each in taken]
 
 
@@ -60,11 +76,9 @@ async def test_a_large_message_is_read_in_small_pieces() -> None:
             uri = f"{'wss' if serving else 'ws'}://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
             async with connect(uri, create_connection=StampedConnection, compression=None, ssl=trusting) as connection:
                 assert isinstance(connection, StampedConnection)
-                await connection.arrival()
-                received = connection.take()
+                (received,) = await take(connection, 1)
                 reader: Any = getattr(connection.transport, "_ssl_protocol", connection.transport)
                 assert reader.max_size == READ_BYTES
-    assert received is not None
     assert len(received.data) == len(LARGE)
 
 
@@ -117,7 +131,6 @@ def test_what_the_peer_held_back_while_we_stood_still_says_so() -> None:
             await peer.send("after")
             await peer.wait_closed()
 
-        taken: list[Received] = []
         async with serve(handle, "127.0.0.1", 0, compression=None, write_limit=1 << 25) as server:
             uri = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
             async with connect(uri, create_connection=StampedConnection, compression=None) as connection:
@@ -126,11 +139,7 @@ def test_what_the_peer_held_back_while_we_stood_still_says_so() -> None:
                 await connection.send("go")
                 await began.wait()
                 time.sleep(0.3)
-                while len(taken) < 10_001:
-                    await connection.arrival()
-                    while (message := connection.take()) is not None:
-                        taken.append(message)
-        return taken
+                return await take(connection, 10_001)
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         taken = runner.run(asyncio.wait_for(run(), 30))
@@ -139,3 +148,111 @@ def test_what_the_peer_held_back_while_we_stood_still_says_so() -> None:
     assert first < 5_000, "what was read before we stood still"
     assert all(late[first:-1])
     assert not late[-1]
+
+
+class Told:
+    """What an intake hands on, when, and how long each takes."""
+
+    def __init__(self, pause_s: float = 0.0) -> None:
+        self.numbers: list[int] = []
+        self.times: list[float] = []
+        self._pause_s = pause_s
+
+    def __call__(self, received: Received) -> None:
+        self.numbers.append(int(received.data))
+        self.times.append(time.perf_counter())
+        time.sleep(self._pause_s)
+
+
+@asynccontextmanager
+async def talking() -> AsyncIterator[tuple[StampedConnection, ServerConnection]]:
+    """A connection and its peer."""
+    peers: asyncio.Queue[ServerConnection] = asyncio.Queue()
+
+    async def handle(peer: ServerConnection) -> None:
+        peers.put_nowait(peer)
+        await peer.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        uri = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        async with connect(uri, create_connection=StampedConnection, compression=None) as connection:
+            assert isinstance(connection, StampedConnection)
+            yield connection, await peers.get()
+
+
+async def test_messages_of_a_few_milliseconds_are_handed_on_together() -> None:
+    told = Told()
+    async with talking() as (connection, peer):
+        intake = asyncio.create_task(Intake(connection, told).run())
+        for number in range(3):
+            await peer.send(str(number))
+            await asyncio.sleep(GATHER_S / 10)
+        await peer.close()
+        await intake
+    assert told.numbers == [0, 1, 2]
+    assert told.times[2] - told.times[0] < GATHER_S / 4
+
+
+async def test_a_lone_message_does_not_wait_for_another() -> None:
+    told = Told()
+    async with talking() as (connection, peer):
+        intake = asyncio.create_task(Intake(connection, told).run())
+        await peer.send("7")
+        await asyncio.sleep(20 * GATHER_S)
+        assert told.numbers == [7]
+        await peer.close()
+        await intake
+
+
+async def test_an_end_brings_all_that_waits_at_once() -> None:
+    told = Told()
+    async with talking() as (connection, peer):
+        for number in range(5):
+            await peer.send(str(number))
+        await peer.close()
+        await connection.wait_closed()
+        await asyncio.wait_for(Intake(connection, told).run(), GATHER_S * 100)
+    assert told.numbers == [0, 1, 2, 3, 4]
+
+
+async def test_a_turn_is_short_and_the_loop_runs_in_between() -> None:
+    told = Told(pause_s=WORK_S / 2)
+    passes: list[float] = []
+    async with talking() as (connection, peer):
+        for number in range(30):
+            await peer.send(str(number))
+        while connection.waiting < 30:
+            await asyncio.sleep(0)
+        intake = asyncio.create_task(Intake(connection, told).run())
+        while len(told.numbers) < 30:
+            passes.append(time.perf_counter())
+            await asyncio.sleep(0)
+        await peer.close()
+        await intake
+    assert told.numbers == list(range(30))
+    assert len(passes) >= 10
+
+
+async def test_what_fails_on_a_message_ends_the_intake_with_its_error() -> None:
+    def fail(received: Received) -> None:
+        raise ValueError(received.data)
+
+    async with talking() as (connection, peer):
+        intake = asyncio.create_task(Intake(connection, fail).run())
+        await peer.send("a")
+        await peer.send("b")
+        with pytest.raises(ValueError, match="a"):
+            await asyncio.wait_for(intake, 5)
+
+
+async def test_nothing_is_handed_on_after_a_cancellation() -> None:
+    told = Told()
+    async with talking() as (connection, peer):
+        intake = asyncio.create_task(Intake(connection, told).run())
+        await peer.send("1")
+        while not connection.waiting:
+            await asyncio.sleep(0)
+        intake.cancel()
+        await asyncio.wait([intake])
+        await asyncio.sleep(3 * GATHER_S)
+        assert (told.numbers, connection.waiting) == ([], 1)

@@ -121,7 +121,6 @@ class TestLines:
     async def test_what_came_while_a_batch_is_written_is_the_next_batch(
         self, logs: Logs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(pace, "PAUSE_S", 0)
         monkeypatch.setattr(pace, "PAUSE_A_CAMERA_S", 0)
         logs.stream().parent.mkdir(parents=True)
         async with logs.writer as writer:

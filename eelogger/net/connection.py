@@ -1,10 +1,10 @@
-"""One WebSocket connection that stamps what arrives, and the heartbeat that finds out when it has died.
+"""One WebSocket connection that stamps what arrives and holds it until it is taken.
 
 Arrival is taken in `data_received`, before any queue, so that our own slowness is never billed to the cloud; each
 message gets the stamp of the read that completed it. The queue is bounded in bytes: at the bound reading is paused,
-and until what waits in the socket meanwhile has been read is `backlog`, told with a lag. Policy (what to do when it
-ends) is `session`'s. Relies on two methods of the library that its subclasses override too: `data_received` and
-`process_event`.
+and until what waits in the socket meanwhile has been read is `backlog`, told with a lag. When it is taken is for
+`intake`, whether the peer lives for `heartbeat`, what to do at its end for `session`. Relies on two methods of the
+library that its subclasses override too: `data_received` and `process_event`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from platform import python_version
 from typing import Any, Final, NamedTuple
 
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.version import version as websockets_version
 
@@ -37,7 +36,6 @@ LOOK_S: Final = 0.02
 CAUGHT_UP: Final = 0.5
 """Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: while
 the socket's buffer was full the peer held back what is ours to answer for, and that comes in pieces of any size."""
-HEARTBEAT_S: Final = 5.0
 
 
 class Received(NamedTuple):
@@ -49,7 +47,10 @@ class Received(NamedTuple):
 
 
 class StampedConnection(ClientConnection):
-    """A client connection whose messages carry the moment their bytes left the socket."""
+    """A client connection whose messages carry the moment their bytes left the socket.
+
+    `on_arrival` is called after each read while messages wait, and when nothing will come any more (`ended`).
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,12 +58,12 @@ class StampedConnection(ClientConnection):
         self.last_read_us = time.time_ns() // 1000
         self.lost_reason = ""
         self.asleep_us: int | None = None
+        self.ended = False
+        self.on_arrival: Callable[[], None] = lambda: None
         self.on_backlog: Callable[[int, int], None] = lambda from_us, to_us: None
         self._lag_us = 0
         self._messages: deque[Received] = deque()
         self._partial = bytearray()
-        self._arrived = asyncio.Event()
-        self._ended = False
         self._queued = 0
         self._paused_ns = 0
         self._behind_ns = 0
@@ -85,6 +86,8 @@ class StampedConnection(ClientConnection):
         elif self._lag_us > TAINTED_US and len(data) >= FULL_READ:
             self._fall_behind(time.perf_counter_ns() - self._lag_us * 1000)
         super().data_received(data)
+        if self._messages:
+            self.on_arrival()
 
     def process_event(self, event: Any) -> None:
         """Take messages into our own queue, with their stamp, and pause reading when too much waits there.
@@ -103,7 +106,6 @@ class StampedConnection(ClientConnection):
         self._partial.clear()
         self._queued += len(message)
         self._messages.append(Received(message, self.last_read_us, self._lag_us))
-        self._arrived.set()
         # One large message alone is no backlog.
         if self._queued > self.queue_bytes and len(self._messages) > 1 and not self._paused_ns:
             self._paused_ns = time.perf_counter_ns()
@@ -114,16 +116,8 @@ class StampedConnection(ClientConnection):
         """Nothing will come any more: whoever waits for a message is told."""
         super().connection_lost(exc)
         self._tell_backlog()
-        self._ended = True
-        self._arrived.set()
-
-    async def arrival(self) -> None:
-        """Until a message waits; raises `ConnectionClosed` when all that arrived has been taken."""
-        while not self._messages:
-            if self._ended:
-                await self.recv()  # raises
-            self._arrived.clear()
-            await self._arrived.wait()
+        self.ended = True
+        self.on_arrival()
 
     def take(self) -> Received | None:
         """The oldest message that waits, None when none does."""
@@ -172,7 +166,7 @@ class StampedConnection(ClientConnection):
             self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
 
     def _look(self, idle: Callable[[], float]) -> None:
-        if self._ended:
+        if self.ended:
             return
         if self._paused_ns or idle() < CAUGHT_UP:
             self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
@@ -198,57 +192,3 @@ def describe(connection: StampedConnection) -> str:
         f" server={ascii(', '.join(servers))[:80]}"
         f" eelogger={__version__} websockets={websockets_version} python={python_version()}"
     )
-
-
-class Heartbeat:
-    """Keeps one connection honest: pings once the server is known to answer them, unsolicited pongs until then.
-
-    [?] The vendor documents no ping; some servers never answer one. Silence of data is not death: a quiet account
-    is normal. A pong missing for `HEARTBEAT_S` from a server that has answered before, and nothing else from it
-    either, is death; before that TCP decides, for which each heartbeat is data that must be acknowledged.
-    """
-
-    def __init__(self, connection: StampedConnection, on_rtt: Callable[[int, str], None]) -> None:
-        self._connection = connection
-        self._on_rtt = on_rtt
-
-    async def run(self) -> None:
-        """Until the connection ends."""
-        try:
-            await self._run()
-        except ConnectionClosed:
-            return
-
-    async def _run(self) -> None:
-        first = asyncio.ensure_future(await self._connection.ping())
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            if first.done():
-                break
-            await self._connection.pong()
-            rtt_us = tcp_rtt_us(self._connection.transport.get_extra_info("socket"))
-            if rtt_us is not None:
-                self._on_rtt(rtt_us, "TCP")
-        self._on_rtt(round(await first * 1_000_000), "pong")
-        while True:
-            if not await self._is_answered():
-                self._connection.abandon("no-pong")
-                return
-            await asyncio.sleep(HEARTBEAT_S)
-
-    async def _is_answered(self) -> bool:
-        try:
-            async with asyncio.timeout(HEARTBEAT_S):  # a peer that reads nothing lets us not even send
-                answered = asyncio.ensure_future(await self._connection.ping())
-        except TimeoutError:
-            return False
-        # The future itself is asked, and not a timeout: after a stall of ours the pong may have come all the same.
-        while not answered.done():
-            read_us = self._connection.last_read_us
-            await asyncio.wait([answered], timeout=HEARTBEAT_S)
-            # A pong comes after all that the server has still to send: who sends is not silent.
-            silent = self._connection.last_read_us == read_us and not self._connection.reading_paused
-            if silent and not answered.done():
-                return False
-        self._on_rtt(round(await answered * 1_000_000), "pong")
-        return True

@@ -11,7 +11,8 @@ from typing import Final
 
 from websockets.frames import CloseCode
 
-from .connection import HEARTBEAT_S, StampedConnection
+from .connection import StampedConnection
+from .heartbeat import HEARTBEAT_S
 from .tcp import GIVES_UP, UNANSWERED_MS
 
 SILENT_ENDS: Final = frozenset({"no-pong", "suspend"})

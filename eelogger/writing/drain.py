@@ -1,7 +1,7 @@
 """When pending lines go to disk: soon, later when the disk refused, all of them at the end.
 
-A batch forms while the one before is being written and for a short pause after it (`pace`): the first line after a
-quiet moment goes at once, and batches grow only under load. Each is one call in a thread of our own (`flush`).
+A batch forms while the one before is being written and for a short pause after it (`pace`): after a quiet moment what
+is there goes at once, and batches grow only under load. Each is one call in a thread of our own (`flush`).
 Invariant: what is in the thread is awaited to its end; who cancels gets everything written, unless the disk hangs.
 """
 

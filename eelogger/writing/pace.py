@@ -13,11 +13,9 @@ from typing import Final
 from ..thread import DaemonThread
 from .pending import Pending
 
-PAUSE_S: Final = 0.015
 PAUSE_A_CAMERA_S: Final = 0.0004
 LONGEST_PAUSE_S: Final = 0.15
-"""The pause after a batch, longer after one of many cameras, whose cost is opening files. At 100 events/s, one each
-10 ms, 15 ms save every third batch."""
+"""The pause after a batch, the longer the more cameras, whose cost is opening files."""
 BUSY_CHARS: Final = 200_000
 BUSY_PAUSE_S: Final = 0.04
 """After so much in a batch it is the thousands of events a second that count: a batch in 15 ms would be a tenth of
@@ -34,7 +32,7 @@ other processes may have the processor first."""
 
 def pause_s(cameras: int, characters: int) -> float:
     """Seconds to leave between a batch of so many cameras and characters and the next."""
-    least = BUSY_PAUSE_S if characters > BUSY_CHARS else PAUSE_S
+    least = BUSY_PAUSE_S if characters > BUSY_CHARS else 0.0
     return min(max(least, PAUSE_A_CAMERA_S * cameras), LONGEST_PAUSE_S)
 
 
