@@ -14,9 +14,9 @@ from array import array
 from collections.abc import Iterator
 from typing import Final
 
-from .figures.histogram import ANSWERS_US, P95, Histogram, bucket_of, merged, rank_of
+from .figures.histogram import ANSWERS_US, P95, Histogram, bucket_of, joined, merged, rank_of
 from .figures.quantiles import RunningQuantiles
-from .model import Figures, Group
+from .model import Figures, Group, made
 from .text.units import mean3, seconds3
 
 HOUR_US: Final = 3_600_000_000
@@ -101,7 +101,7 @@ class CameraStats:
         day, of_group = self._day.histogram, self._groups[group]
         p50, p95, p99 = self._day.values_us()
         n = of_group.earlier.n + of_group.hour.n
-        return Figures(
+        figures = (
             day.n,
             _TEXT.get(p50) or self._extreme(p50),
             _TEXT.get(p95) or self._extreme(p95),
@@ -112,6 +112,7 @@ class CameraStats:
             n,
             mean3(of_group.earlier.total_us + of_group.hour.total_us, n),
         )
+        return made(Figures, figures)
 
     def _extreme(self, us: int) -> str:
         """The text of a percentile that is no bucket's answer: then it is the maximum or the minimum."""
@@ -154,14 +155,20 @@ class CameraStats:
         return max((stats.latest_us for stats in self._chosen(group)), default=0)
 
     def day(self, group: Group | None = None) -> Histogram:
-        """The day of a group, or of the camera; a copy."""
+        """The day of the camera, a copy; or of a group, to be read at once (`histogram.joined`)."""
         if group is None:
             return merged([self._day.histogram])
-        return merged(part for stats in self._chosen(group) for part in (stats.earlier, stats.hour))
+        return joined(part for stats in self._chosen(group) for part in (stats.earlier, stats.hour))
 
     def recent(self, group: Group | None, now_us: int, hours: int = 2) -> Histogram:
-        """The last two clock hours up to the one of `now_us` (with `hours=1` only that), of a group or the camera."""
-        return merged(self._hours_of(group, range(now_us // HOUR_US - hours + 1, now_us // HOUR_US + 1)))
+        """The last two clock hours up to the one of `now_us` (with `hours=1` only that), of a group or the camera.
+
+        To be read at once (`histogram.joined`).
+        """
+        parts = list(self._hours_of(group, range(now_us // HOUR_US - hours + 1, now_us // HOUR_US + 1)))
+        if group is None and sum(part.n for part in parts) == self.n:
+            return self._day.histogram  # the day has no other events: nothing to add up
+        return joined(parts)
 
     def _hours_of(self, group: Group | None, wanted: range) -> Iterator[Histogram]:
         for stats in self._chosen(group):

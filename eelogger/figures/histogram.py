@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import accumulate, pairwise
 from operator import add
 from struct import Struct
@@ -58,9 +59,8 @@ ANSWERS_US: Final = _answers()
 """Every value a percentile can take, apart from a histogram's own minimum and maximum."""
 
 
-def bucket_of(us: int) -> int:
-    """The bucket a duration falls into, by exact comparison; about as fast as one logarithm."""
-    return bisect_right(_BOUNDS, us)
+bucket_of: Final[Callable[[int], int]] = partial(bisect_right, _BOUNDS)
+"""The bucket a duration falls into, by exact comparison; about as fast as one logarithm."""
 
 
 def rank_of(per_mille: int, n: int) -> int:
@@ -184,3 +184,9 @@ def merged(parts: Iterable[Histogram]) -> Histogram:
     whole = Histogram()
     whole.merge(*parts)
     return whole
+
+
+def joined(parts: Iterable[Histogram]) -> Histogram:
+    """What the parts have counted, to be read at once: where only one has, it is that one, which may go on counting."""
+    counted = [part for part in parts if part.n]
+    return counted[0] if len(counted) == 1 else merged(counted)

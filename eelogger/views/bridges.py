@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from ..figures.histogram import P50, P95, Histogram
@@ -19,6 +20,8 @@ from .standing import Standing
 SHOWN: Final = 20
 CHUNK: Final = 256
 """So many cameras are looked at between two chances for the event loop: well below a millisecond."""
+AT_ONCE: Final = 16
+"""So many cameras' figures are added up at once: half a millisecond."""
 NO_BRIDGE: Final = "(none)"
 
 _Cameras = list[tuple[str, CameraStats | None]]
@@ -68,11 +71,11 @@ class BridgeRows:
         if known and known.version == version:
             return
         recent, day = Histogram(), Histogram()
-        for _, stats in cameras:
-            if stats:
-                recent.merge(stats.recent(None, now_us))
-                day.merge(stats.day())
-                yield ""
+        with_events = (stats for _, stats in cameras if stats and stats.n)
+        while some := list(islice(with_events, AT_ONCE)):
+            recent.merge(*(stats.recent(None, now_us) for stats in some))
+            day.merge(*(stats.day() for stats in some))
+            yield ""
         doubtful = any(stats.censored for _, stats in cameras if stats)
         p95_us, day_p95_us = (h.quantile_us(P95) if h.n else -1 for h in (recent, day))
         text = (

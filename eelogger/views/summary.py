@@ -120,9 +120,11 @@ def _body(standing: Standing, stats: CameraStats, recent: Histogram, day: Histog
 
 def _row(label: str, latest_us: int, recent: Histogram, day: Histogram, *, doubtful: bool) -> str:
     latest = words.clock_time(latest_us, seconds=True)
+    of_day = _figures(day, doubtful=doubtful)
+    # For two hours the day has no other events: half of the work.
+    of_hours = of_day if recent.n == day.n else _figures(recent, doubtful=doubtful)
     return (
-        f"  {cell(label, _LABEL - 2)}{short_count(recent.n):>7} {latest}{_figures(recent, doubtful=doubtful)}"
-        f" │{short_count(day.n):>7}{_figures(day, doubtful=doubtful)}\n"
+        f"  {cell(label, _LABEL - 2)}{short_count(recent.n):>7} {latest}{of_hours} │{short_count(day.n):>7}{of_day}\n"
     )
 
 
