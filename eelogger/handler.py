@@ -34,6 +34,7 @@ from .model import (
     UNIDENTIFIED,
     Reject,
     Verdict,
+    made,
 )
 from .wire import event_time_us, integer, namespace, split_events
 from .wire import identity as identity_of
@@ -149,7 +150,7 @@ class Handler:
             new_max, figures = self.day.observe(camera_id, timestamp, delay_us, four_cc if ns is None else ns)
             missed = self._missed.pop(camera_id, None)
             after_gap_us = missed and missed[0] + missed[2]
-        verdict = Verdict(
+        said = (
             kind,
             camera_id,
             four_cc,
@@ -167,6 +168,7 @@ class Handler:
             new_max,
             event_data,
         )
+        verdict = made(Verdict, said)
         self.totals[kind] += 1
         if kind == MEASURED:
             self.day.note_worst(verdict)
@@ -178,12 +180,14 @@ class Handler:
     def _probe(self, camera_id: str, previews: object, timestamp: int) -> None:
         """Preview timestamps, about one a second, tell how slow the path is now; counted, without lines."""
         stale = self.may_be_initial(camera_id, PREVIEW, timestamp)
-        for preview in previews if isinstance(previews, list) else [previews]:
+        for preview in previews if type(previews) is list else (previews,):
             taken_us = event_time_us(preview)
             if taken_us is None or taken_us > timestamp or (stale is not None and taken_us < stale):
                 continue
             self.totals[PREVIEW] += 1
-            probed = self.previews.get(camera_id) or self.previews.setdefault(camera_id, Histogram())
+            probed = self.previews.get(camera_id)
+            if probed is None:
+                probed = self.previews[camera_id] = Histogram()
             probed.add(timestamp - taken_us)
 
     def may_be_initial(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
@@ -195,7 +199,7 @@ class Handler:
             del self._subscribed_us[camera_id]
             self._first_seen.pop(camera_id, None)
             return None
-        seen = self._first_seen.get(camera_id) or self._first_seen.setdefault(camera_id, set())
+        seen = self._first_seen.setdefault(camera_id, set())
         if four_cc in seen:
             return None
         seen.add(four_cc)

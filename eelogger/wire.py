@@ -15,14 +15,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from .errors import MessageError
-from .model import CameraUpdate, CloudNotice, Message, Reject
+from .model import CameraUpdate, CloudNotice, Message, Reject, made
 
 UUID_MAX_CHARS: Final = 256
 _TIMESTAMP_MAX_CHARS = 64
 _INTEGER = re.compile(r"-?[0-9]{1,10}").fullmatch
 _TIMESTAMP = re.compile(r"([0-9]{12})([0-5][0-9])(?:\.([0-9]*))?").fullmatch
 _NONE: Final[tuple[Any, ...]] = ()
-_made = tuple.__new__  # a NamedTuple's own constructor is a call of a Python function around this
 _decode = json.JSONDecoder().raw_decode
 _FRACTIONS_US: Final = {f".{ms:03d}": 1_000 * ms for ms in range(1_000)}
 
@@ -48,12 +47,12 @@ def read_message(data: str | bytes) -> Message:
     rejects: list[Reject] = []
     for camera_id, camera in cameras.items():
         if type(camera) is dict:
-            updates.append(_made(CameraUpdate, (camera_id, camera)))
+            updates.append(made(CameraUpdate, (camera_id, camera)))
             if "error" in camera:
                 notices += _camera_errors(camera_id, camera["error"])
         else:
             rejects.append(Reject("camera-data-not-an-object", camera_id, excerpt(camera)))
-    return _made(Message, (updates, rejects, notices))
+    return made(Message, (updates, rejects, notices))
 
 
 def split_events(camera_id: str, cam_data: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Reject]]:

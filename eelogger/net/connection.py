@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.version import version as websockets_version
 
+from ..model import made
 from ..text.units import seconds6
 from ..version import __version__
 from .lag import FULL_READ, TAINTED_US, idle_share, lag_us
@@ -105,7 +106,7 @@ class StampedConnection(ClientConnection):
         message = bytes(self._partial or event.data)
         self._partial.clear()
         self._queued += len(message)
-        self._messages.append(Received(message, self.last_read_us, self._lag_us))
+        self._messages.append(made(Received, (message, self.last_read_us, self._lag_us)))
         # One large message alone is no backlog.
         if self._queued > self.queue_bytes and len(self._messages) > 1 and not self._paused_ns:
             self._paused_ns = time.perf_counter_ns()
