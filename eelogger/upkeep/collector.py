@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-YOUNG: Final = 2_000
+YOUNG: Final = 20_000
 """New objects before it looks at them: half a millisecond of work."""
 SECOND_LOOKS: Final = (5, 50)
 """How many looks at new objects make one at those before, and how many of these one at all that came since `settle`."""
