@@ -136,9 +136,9 @@ class Writer:
         if batch is not None:
             batch.appends.setdefault(os.fspath(path), Lines(os.fspath(path))).texts.append(text)
 
-    def replace(self, path: os.PathLike[str] | str, text: str) -> None:
+    def replace(self, path: os.PathLike[str] | str, content: str | bytes) -> None:
         """Hand over the new content of a snapshot; of several for one path the latest counts."""
-        self._pending.forming.snapshots[os.fspath(path)] = text
+        self._pending.forming.snapshots[os.fspath(path)] = content
         if self._pending.asleep:
             self._pending.rouse()
 

@@ -29,7 +29,7 @@ _Cameras = list[tuple[str, CameraStats | None]]
 
 @dataclass(slots=True)
 class _Row:
-    version: tuple[object, ...]
+    version: int
     rank: tuple[bool, int, int, str]
     text: str
 
@@ -66,7 +66,7 @@ class BridgeRows:
 
     def _refresh(self, bridge: str, cameras: _Cameras, now_us: int) -> Iterator[str]:
         counts = tuple((id(stats), stats.n, stats.early) for _, stats in cameras if stats)
-        version = (now_us // HOUR_US, len(cameras), counts)
+        version = hash((now_us // HOUR_US, len(cameras), counts))
         known = self._rows.get(bridge)
         if known and known.version == version:
             return

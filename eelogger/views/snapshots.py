@@ -21,6 +21,7 @@ from ..logdir.camerafile import cameras_text
 from ..model import Camera, Verdict
 from ..paths import LogPaths
 from ..writer import Writer
+from ..writing.disk import encoded
 from .bridges import CHUNK
 from .slices import in_slices
 
@@ -28,7 +29,7 @@ TICK_S: Final = 1.0
 SUMMARY_TICKS: Final = 5
 SUMMARY_SHARE: Final = 20
 """With many cameras the summary is made anew only after so many times as long as making it took."""
-WORST_CHARS_A_TICK: Final = 1_000_000
+WORST_BYTES_A_TICK: Final = 1_000_000
 """With many cameras `maxeventdelay.log` is replaced less often, so that a disk is not kept busy by it."""
 STATE_IDLE_TICKS: Final = 10
 METRICS_TICKS: Final = 15
@@ -75,7 +76,7 @@ class Snapshots:
             self.write_state(force=tick % STATE_IDLE_TICKS == 0)
             if tick >= self._worst_tick:
                 size = await self._write_worst(self._now().day, self._writer.paths)
-                self._worst_tick = tick + 1 + size // WORST_CHARS_A_TICK
+                self._worst_tick = tick + 1 + size // WORST_BYTES_A_TICK
             if tick >= self._summary_tick and self._revision() != self._summary_shown:
                 self._summary_shown = self._revision()
                 began = time.monotonic()
@@ -131,16 +132,16 @@ class Snapshots:
 
     async def _write_metrics(self) -> None:
         if self._metrics_file is not None:
-            self._writer.replace(self._metrics_file, "".join(await in_slices(self._render_metrics())))
+            self._writer.replace(self._metrics_file, await _joined(self._render_metrics()))
 
     async def _write_worst(self, day: Day, paths: LogPaths) -> int:
-        """Replace it if it has changed: how many characters it took."""
+        """Replace it if it has changed: how many bytes it took."""
         if day.worst_changes == self._worst_shown or not day.worst:
             return 0
         self._worst_shown = day.worst_changes
-        text = "".join(await in_slices(self._worst_rows(day)))
-        self._writer.replace(paths.max_delay, text)
-        return len(text)
+        content = await _joined(self._worst_rows(day))
+        self._writer.replace(paths.max_delay, content)
+        return len(content)
 
     def _worst_rows(self, day: Day) -> Iterator[str]:
         """One line a camera, worst first; sorted in parts, with a chance for the event loop after each."""
@@ -157,8 +158,12 @@ class Snapshots:
             yield known[1]
 
     async def _write_summary(self, view: DayView, paths: LogPaths, headline: str) -> None:
-        rows = await in_slices(self._render_summary(view, headline))
-        self._writer.replace(paths.summary, "".join(rows))
+        self._writer.replace(paths.summary, await _joined(self._render_summary(view, headline)))
+
+
+async def _joined(pieces: Iterable[str]) -> bytes:
+    """The pieces as one file; encoded one by one, since all of them at once would hold up the loop."""
+    return b"".join(await in_slices(map(encoded, pieces)))
 
 
 def _by_delay(verdict: Verdict) -> tuple[int, str]:

@@ -32,13 +32,13 @@ _BLANK: Final = f"{0:>7}{'-':>9}{_NO_FIGURES}"
 
 @dataclass(slots=True)
 class _Rows:
-    """What is shown of one camera, and what it was made from."""
+    """What is shown of one camera, as UTF-8 (as text twice as much), and a hash of what it was made from."""
 
-    version: tuple[object, ...]
+    version: int
     rank: tuple[bool, int, int, str, str]
     camera: Camera
-    title: str
-    body: str
+    title: bytes
+    body: bytes
 
 
 class SummaryRenderer:
@@ -66,14 +66,14 @@ class SummaryRenderer:
         yield from self._bridges.render(standing, now_us)
         yield from _heading(now_us, len(seen))
         for rows in merge(*chunks, key=_rank):
-            yield f"{rows.title}{words.share(standing.observed(rows.camera.id)):>9}\n{rows.body}"
+            yield f"{rows.title.decode()}{words.share(standing.observed(rows.camera.id)):>9}\n{rows.body.decode()}"
 
     def _current(self, standing: Standing, camera_id: str, now_us: int) -> _Rows:
         stats = standing.day.cameras.get(camera_id) or CameraStats()
         camera = standing.cameras.get(camera_id) or Camera(camera_id, "")
         # The statistics' identity counts too: a new object may have as many events as the one it replaced.
         hour = now_us // HOUR_US
-        version = (id(stats), stats.n, stats.early, stats.initial, stats.undated, stats.latest_us(), hour, camera)
+        version = hash((id(stats), stats.n, stats.early, stats.initial, stats.undated, stats.latest_us(), hour, camera))
         rows = self._rows.get(camera_id)
         if rows is None or rows.version != version:
             rows = _render(standing, stats, camera, now_us, version)
@@ -84,12 +84,13 @@ def _rank(rows: _Rows) -> tuple[bool, int, int, str, str]:
     return rows.rank
 
 
-def _render(standing: Standing, stats: CameraStats, camera: Camera, now_us: int, version: tuple[object, ...]) -> _Rows:
+def _render(standing: Standing, stats: CameraStats, camera: Camera, now_us: int, version: int) -> _Rows:
     recent, day = stats.recent(None, now_us), stats.day()
     p95_us, day_p95_us = (h.quantile_us(P95) if h.n else -1 for h in (recent, day))
     rank = recent.n < words.FEW, -p95_us, -day_p95_us, camera.name, camera.id
     title = _title(stats, camera, standing.day.worst.get(camera.id), standing.clean.get(camera.id))
-    return _Rows(version, rank, camera, title, "".join(_body(standing, stats, recent, day, now_us)))
+    body = "".join(_body(standing, stats, recent, day, now_us))
+    return _Rows(version, rank, camera, title.encode(), body.encode())
 
 
 def _title(stats: CameraStats, camera: Camera, worst: Verdict | None, clean: Verdict | None) -> str:

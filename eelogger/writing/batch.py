@@ -75,7 +75,7 @@ class Batch:
         self.cameras: dict[str, CameraLines] = {}
         self.uuids = Lines(uuids_path)
         self.appends: dict[str, Lines] = {}
-        self.snapshots: dict[str, str] = {}
+        self.snapshots: dict[str, str | bytes] = {}
         self.sizes: dict[str, int] = {}
         self.size = 0
         self.mark: int | None = None

@@ -59,14 +59,14 @@ def append(path: str, data: bytes, expected: int | None = None, *, sized: bool =
         _close(fd)
 
 
-def replace(path: str, text: str) -> bool:
-    """Put `text` in the place of a file in one step; False when a reader holds it (Windows); raises `OSError`."""
+def replace(path: str, content: str | bytes) -> bool:
+    """Put `content` in the place of a file in one step; False when a reader holds it (Windows); raises `OSError`."""
     name = "state" if os.path.basename(path) == ".state" else "snapshot"
     beside = path + TEMPORARY
     try:
         fd = _open(beside, _ANEW)
         try:
-            _, error = _write(fd, encoded(text))
+            _, error = _write(fd, content if isinstance(content, bytes) else encoded(content))
         finally:
             _close(fd)
         if error:

@@ -124,10 +124,10 @@ class _Flush:
     def snapshots(self) -> None:
         """Replace each snapshot; one that a reader holds waits without being an error."""
         snapshots = self._batch.snapshots
-        for path, text in list(snapshots.items()):
+        for path, content in list(snapshots.items()):
             error = self._skip.get(path)
             try:
-                if error is None and disk.replace(path, text):
+                if error is None and disk.replace(path, content):
                     del snapshots[path]
                 elif error is None:
                     self.out.busy = True
