@@ -130,6 +130,10 @@ def nearest(dividend: int, divisor: int) -> int:
     return quotient + (2 * rest > divisor or (2 * rest == divisor and quotient & 1))
 
 
+_DECIMALS: Final = ((9_999_500, 3), (99_995_000, 2), (999_950_000, 1))
+"""Below so many µs a figure has so many decimals: what would round to a digit more gets one decimal less."""
+
+
 def short(us: int, *, doubtful: bool = False) -> str:
     """Seconds in 5 columns (6 with a sign): 3 decimals below 10 s, then fewer, then hours and days.
 
@@ -148,10 +152,10 @@ def short(us: int, *, doubtful: bool = False) -> str:
 
 
 def _short(us: int) -> str:
-    for decimals, unit in ((3, 1_000), (2, 10_000), (1, 100_000)):
-        whole, fraction = divmod(nearest(us, unit), 10**decimals)
-        if whole < 10 ** (4 - decimals):
-            return f"{whole}.{fraction:0{decimals}d}"
+    for below_us, decimals in _DECIMALS:
+        if us < below_us:
+            digits = str(nearest(us, 10 ** (6 - decimals))).rjust(decimals + 1, "0")
+            return f"{digits[:-decimals]}.{digits[-decimals:]}"
     seconds = nearest(us, 1_000_000)
     if seconds < 100_000:
         return str(seconds)
