@@ -6,7 +6,12 @@ the histogram (`Histogram.quantiles_us`) would answer, at every moment.
 
 from __future__ import annotations
 
+from typing import Final
+
 from .histogram import ANSWERS_US, P50, P95, P99, PERCENTILES, Histogram, bucket_of, rank_of
+
+FEWEST: Final = 3
+"""With fewer the median is an extreme too; from here on its rank is neither the first nor the last."""
 
 
 class RunningQuantiles:
@@ -48,24 +53,26 @@ class RunningQuantiles:
             raise ValueError("nothing was counted")
         at50, at95, at99 = self._at
         below50, below95, below99 = self._below
+        if n < FEWEST:
+            return histogram.value_at(rank_of(P50, n)), histogram.max_us, histogram.max_us
+        low_us, high_us = histogram.min_us, histogram.max_us
         # Written out three times: as a loop it costs twice as much, and this runs for each logged line.
         rank = -(-P50 * n // 1000)
         if not below50 < rank <= below50 + counts[at50 - first]:
             at50 = self._move(0, rank)
+        p50 = ANSWERS_US[at50]
         rank = -(-P95 * n // 1000)
         if not below95 < rank <= below95 + counts[at95 - first]:
             at95 = self._move(1, rank)
+        p95 = high_us if rank == n else ANSWERS_US[at95]
         rank = -(-P99 * n // 1000)
         if not below99 < rank <= below99 + counts[at99 - first]:
             at99 = self._move(2, rank)
-        p50, p99 = ANSWERS_US[at50], ANSWERS_US[at99]
-        if n >= 100 and p50 >= histogram.min_us and p99 <= histogram.max_us:
-            return p50, ANSWERS_US[at95], p99  # no rank is the first or the last one, nothing is to be clamped
-        return (
-            histogram._answer(at50, rank_of(P50, n)),
-            histogram._answer(at95, rank_of(P95, n)),
-            histogram._answer(at99, rank),
-        )
+        p99 = high_us if rank == n else ANSWERS_US[at99]
+        if low_us <= p50 <= high_us and p95 <= high_us and p99 <= high_us:
+            return p50, p95, p99
+        p50, p95, p99 = (max(low_us, min(high_us, us)) for us in (p50, p95, p99))
+        return p50, p95, p99
 
     def _move(self, which: int, rank: int) -> int:
         """Take one position to the bucket that holds this rank; empty buckets between are walked through."""
