@@ -5,7 +5,9 @@ CPU is the process's own over the whole time, snapshots, heartbeats and watchdog
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,12 +36,12 @@ def steady(size: Size) -> Iterator[Row]:
     """Idle, a hundred events a second, and as many as it can take."""
     cost = _idle(size.seconds)
     yield Row(f"idle, {CAMERAS} cameras, {size.seconds:g} s: CPU", _share(cost), "% of a core", 0.3)
-    cost, late_us = _flowing(size.seconds)
+    cost = _flowing(size.seconds)
     yield Row(f"{RATE} events/s: CPU", _share(cost), "% of a core", 1.5, f"{cost.more['messages']} messages")
     floor = _floor(size.seconds)
     yield Row(f"{RATE} events/s, floor: CPU", _share(floor), "% of a core")
     yield Row(f"{RATE} events/s, eelogger : floor", _share(cost) / _share(floor), "×")
-    yield from _visible(f"{RATE} events/s", late_us, 20.0)
+    yield from _visible(f"{RATE} events/s", _seen(size.seconds), 20.0)
     yield from _visible("saturation", _saturated(size.burst), 250.0)
 
 
@@ -50,15 +52,29 @@ def _idle(seconds: float) -> Cost:
             return contender.cost()
 
 
-def _flowing(seconds: float) -> tuple[Cost, list[int]]:
+def _flowing(seconds: float) -> Cost:
+    """Nobody follows the files meanwhile: the follower keeps a core busy, and its caches."""
+    with _pouring(seconds) as (contender, _, _):
+        time.sleep(seconds)
+        return contender.cost()
+
+
+def _seen(seconds: float) -> list[int]:
+    with _pouring(seconds) as (contender, follower, events):
+        follower.follow(events, seconds)
+        contender.cost()
+        return follower.late_us
+
+
+@contextmanager
+def _pouring(seconds: float) -> Iterator[tuple[Contender, Follower, int]]:
     events = int(RATE * seconds * 0.95)
     with Feeder(CAMERAS, events, previews=False) as feeder, log_directory() as folder:
         follower = Follower(folder)
         with Contender("eelogger", feeder.task(folder, seconds=seconds)) as contender:
             contender.wait_ready()
             feeder.pour(events, RATE)
-            follower.follow(events, seconds)
-            return contender.cost(), follower.late_us
+            yield contender, follower, events
 
 
 def _floor(seconds: float) -> Cost:
