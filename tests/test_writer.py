@@ -226,6 +226,21 @@ class TestLines:
         assert numbers(logs.delay()) == list(range(2000))
 
 
+@pytest.mark.parametrize(
+    ("cameras", "characters", "seconds"),
+    [
+        pytest.param(1, 1_000, 0.0004, id="a few lines are followed at once"),
+        pytest.param(20, 100_000, 0.008, id="opening files is what costs"),
+        pytest.param(20, 300_000, 0.04, id="thousands of events a second"),
+        pytest.param(10_000, 100_000, 0.06, id="a kill takes no more than 0.1 s"),
+        pytest.param(500, 2_000_000, 0.15, id="saturation"),
+        pytest.param(20, 2_000_000, 0.04, id="saturation of few files"),
+    ],
+)
+def test_the_more_there_is_to_write_the_longer_the_pause(cameras: int, characters: int, seconds: float) -> None:
+    assert pace.pause_s(cameras, characters) == pytest.approx(seconds)
+
+
 class TestSnapshots:
     async def test_the_latest_counts(self, logs: Logs) -> None:
         async with logs.writer as writer:

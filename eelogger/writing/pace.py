@@ -14,12 +14,16 @@ from ..thread import DaemonThread
 from .pending import Pending
 
 PAUSE_A_CAMERA_S: Final = 0.0004
-LONGEST_PAUSE_S: Final = 0.15
-"""The pause after a batch, the longer the more cameras, whose cost is opening files."""
+LONGEST_PAUSE_S: Final = 0.06
+"""The pause after a batch, the longer the more cameras, whose cost is opening files; a kill may take what arrived in
+the last 0.1 s, and no more."""
 BUSY_CHARS: Final = 200_000
 BUSY_PAUSE_S: Final = 0.04
 """After so much in a batch it is the thousands of events a second that count: a batch in 15 ms would be a tenth of
 all work."""
+SATURATED_CHARS: Final = 1_000_000
+SATURATED_PAUSE_S: Final = 0.15
+"""After so much the processor is what there is too little of, and lines may be seen a quarter of a second late."""
 
 LEND_CHARS: Final = 8192
 LEND_S: Final = 0.0005
@@ -33,7 +37,8 @@ other processes may have the processor first."""
 def pause_s(cameras: int, characters: int) -> float:
     """Seconds to leave between a batch of so many cameras and characters and the next."""
     least = BUSY_PAUSE_S if characters > BUSY_CHARS else 0.0
-    return min(max(least, PAUSE_A_CAMERA_S * cameras), LONGEST_PAUSE_S)
+    longest = SATURATED_PAUSE_S if characters > SATURATED_CHARS else LONGEST_PAUSE_S
+    return min(max(least, PAUSE_A_CAMERA_S * cameras), longest)
 
 
 class Lender:
