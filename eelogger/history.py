@@ -7,15 +7,18 @@ recorder like any others. Invariant: after both, memory and files are those of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from . import lines
+from .clock import now_us
 from .day import CameraDay
 from .handler import INITIAL_WINDOW_US
 from .logdir.blocks import size_of, whole_lines
 from .logdir.camerafile import cameras_of, read_cameras
+from .logdir.days import day_of
 from .model import Camera, Gap
 from .past.delaylog import DelayLog
 from .past.rejudge import record_again, subscribe, use_up_first
@@ -51,6 +54,18 @@ class History:
     def cameras(self) -> dict[str, Camera]:
         """The cameras last known, from `cameras.json`; where there is none, those that have files."""
         return self._listed or self._known
+
+    def take_up(self, done_us: int | None, is_late: Callable[[], bool]) -> Iterator[None]:
+        """All of it: once it is late the rest is left, and what arrived meanwhile, to the next start.
+
+        But for a day that is over: its files have to be complete before what arrived later gets new ones.
+        """
+        way_back = () if done_us is None else self.way_back(done_us)
+        for _ in chain(self.load(done_us), way_back):
+            if is_late() and day_of(now_us()) <= self._recorder.day:
+                self._recorder.keep_only()
+                return
+            yield
 
     def load(self, done_us: int | None = None) -> Iterator[None]:
         """Take up what is on disk; identities of lines from `done_us` on are known even if their log misses them."""

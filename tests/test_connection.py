@@ -239,7 +239,7 @@ def test_a_refused_attempt_is_tried_again(tmp_path: Path, refusal: Refusal) -> N
         verdict = compare(cloud.ledger.entries, tmp_path)
         assert verdict.ok, str(verdict)
         assert logger.reasons() == ["started", "closed-1006"], "of several causes the first counts"
-        assert logger.service.session.state == "stopping"
+        assert logger.service.instrument.session.state == "stopping"
 
     virtually(run())
 
@@ -809,7 +809,7 @@ def test_a_gap_begins_with_the_sleep_and_not_with_what_was_heard_before(
             slept_us = now_us()
             if not pongs:
                 # Since then a quiet account has only acknowledged our heartbeats.
-                logger.service.stream.connection.last_read_us -= 3600 * 1_000_000  # type: ignore[union-attr]
+                logger.service.instrument.stream.connection.last_read_us -= 3600 * 1_000_000  # type: ignore[union-attr]
             sleep_for(600)
             await back(cloud, 2)
             await logger.stop()

@@ -170,7 +170,7 @@ def test_a_trouble_that_comes_back_after_all_was_well_is_told(tmp_path: Path, jo
 def test_a_trouble_that_ends_a_long_run_is_told(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told this morning, mended since, and now again: nobody would look before tomorrow."""
     assert job.once(WRONG_KEY)[1] != ""
-    monkeypatch.setattr("eelogger.service.Session", partial(Session, refresh_s=0.5))
+    monkeypatch.setattr("eelogger.instrument.Session", partial(Session, refresh_s=0.5))
     for worked_s, told in ((said.WORKED_S, False), (0.2, True)):
         monkeypatch.setattr(said, "WORKED_S", worked_s)
         job.cloud.auth_key = TEST_KEY

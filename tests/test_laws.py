@@ -23,6 +23,7 @@ ORDER = (
     ("commands",),
     ("report",),
     ("service",),
+    ("instrument",),
     ("history", "replay", "views"),
     ("past", "reconnect"),
     ("recorder",),

@@ -319,7 +319,7 @@ def test_a_cameras_error_counts_again_after_a_reconnect_without_a_list(tmp_path:
                 await cloud.wait_connected(2)
                 await subscribed(cloud, 2)
                 await asyncio.sleep(1)
-                observed = logger.service.observation
+                observed = logger.service.instrument.observation
                 now_us = observed.since_us + 10**9
                 assert observed.observed_share(now_us - 1, now_us, NEW) == 0, "nobody sees this camera"
                 assert observed.observed_share(now_us - 1, now_us) == 1

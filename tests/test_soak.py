@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from disks import until
 
-from eelogger import service as service_module
+from eelogger import instrument as instrument_module
 from eelogger.backoff import Backoff
 from eelogger.dedup import Dedup
 from eelogger.logdir.days import day_of
@@ -107,7 +107,7 @@ class Soak:
 
     async def send(self, upto: int) -> None:
         """New events until there have been `upto`."""
-        ids = sorted(self.service.recorder.cameras)
+        ids = sorted(self.service.instrument.recorder.cameras)
         while self.sent < upto:
             now_us = time.time_ns() // 1000
             events = [
@@ -117,11 +117,11 @@ class Soak:
             self.sent += len(await self.cloud.deliver(events))
             if self.behind() > 20 * AT_ONCE:
                 await self.caught_up()
-            if self.service.writer.pending_bytes > WAITING_BYTES:
-                await self.service.writer.idle()  # what a busy disk makes wait would be counted too
+            if self.service.instrument.writer.pending_bytes > WAITING_BYTES:
+                await self.service.instrument.writer.idle()  # what a busy disk makes wait would be counted too
 
     def behind(self) -> int:
-        totals = self.service.handler.totals
+        totals = self.service.instrument.handler.totals
         return self.sent - (totals.total() - totals["duplicate"])
 
     async def caught_up(self) -> None:
@@ -137,24 +137,26 @@ class Soak:
         else:
             await self.cloud.close((1000, 1001, 1006, 1011)[number // 2 % 4] if number // 2 % 4 != 2 else 1012)
         await self.cloud.wait_connected(before + 1)
-        await self.cloud.wait_subscribed(len(self.service.recorder.cameras))
+        await self.cloud.wait_subscribed(len(self.service.instrument.recorder.cameras))
 
     async def change_list(self) -> None:
         """Another camera less, more, or renamed, while the connection is open."""
         await self.caught_up()
         self.changes += 1
-        cameras = self.service.recorder.cameras
+        cameras = self.service.instrument.recorder.cameras
         spare = "100fffff"
         if self.changes % 3 == 1:
             self.cloud.add_camera(spare, "Spare")
-            await until(lambda: spare in self.service.recorder.cameras and spare in self.cloud.subscriptions)
+            await until(lambda: spare in self.service.instrument.recorder.cameras and spare in self.cloud.subscriptions)
         elif self.changes % 3 == 2:
             name = f"Renamed {self.changes % 4}"
             self.cloud.rename_camera(spare, name)
-            await until(lambda: self.service.recorder.cameras[spare].name == name)
+            await until(lambda: self.service.instrument.recorder.cameras[spare].name == name)
         else:
             self.cloud.remove_camera(spare)
-            await until(lambda: spare not in self.service.recorder.cameras and spare not in self.cloud.subscriptions)
+            await until(
+                lambda: spare not in self.service.instrument.recorder.cameras and spare not in self.cloud.subscriptions
+            )
         assert len(cameras) in (CAMERAS, CAMERAS + 1)
 
     async def midnight(self) -> None:
@@ -166,7 +168,7 @@ class Soak:
     async def sample(self) -> None:
         """What is held now, with nothing under way."""
         await self.caught_up()
-        await self.service.writer.idle()
+        await self.service.instrument.writer.idle()
         gc.collect()
         alive = sum(connection() is not None for connection in self.connections)
         memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -187,7 +189,7 @@ def lines_in(logs: Path) -> int:
 
 async def soak(plan: Plan, logs: Path, monkeypatch: pytest.MonkeyPatch) -> Soak:
     monkeypatch.setattr(Backoff, "next_delay", lambda *_: 0.0)
-    monkeypatch.setattr(service_module, "Session", partial(Session, refresh_s=0.1))
+    monkeypatch.setattr(instrument_module, "Session", partial(Session, refresh_s=0.1))
     monkeypatch.setattr(ledger_module, "REMEMBERED", 1000)
     days = Days(monkeypatch)
     async with Cloud(World.of(cameras=CAMERAS, seed=8), keep_ledger=False) as cloud:
@@ -204,7 +206,7 @@ async def soak(plan: Plan, logs: Path, monkeypatch: pytest.MonkeyPatch) -> Soak:
         monkeypatch.setattr(StampedConnection, "connection_made", remember)
         running = asyncio.create_task(service.run())
         await cloud.wait_subscribed(CAMERAS)
-        service.handler.dedup = weeks_old(plan.window)
+        service.instrument.handler.dedup = weeks_old(plan.window)
         await this.run()
         await this.caught_up()
         service.stop()
@@ -240,7 +242,10 @@ def check(plan: Plan, logs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     assert len(this.connections) == plan.reconnects
     assert this.changes == plan.list_changes
     assert len(this.service.paths.days()) == plan.midnights
-    assert lines_in(logs) == this.service.handler.totals.total() - this.service.handler.totals["duplicate"]
+    assert (
+        lines_in(logs)
+        == this.service.instrument.handler.totals.total() - this.service.instrument.handler.totals["duplicate"]
+    )
     warm = [sample for sample in this.samples if sample.events >= WARM_UP * plan.events]
     growth = max(sample.memory for sample in warm) - warm[0].memory
     figures = (

@@ -164,7 +164,7 @@ async def served(
     refresh_s: float = REFRESH_S,
 ) -> AsyncIterator[Run]:
     """A service on the cloud, until the block ends."""
-    with patch("eelogger.service.Session", partial(Session, refresh_s=refresh_s)):
+    with patch("eelogger.instrument.Session", partial(Session, refresh_s=refresh_s)):
         run = Run(credentials(cloud) | dict(env or {}), log_dir, env_file)
         try:
             yield run

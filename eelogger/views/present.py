@@ -37,7 +37,7 @@ MANY: Final = 40
 
 
 class Run(Protocol):
-    """The rooms of a run that is looked at."""
+    """The rooms of a run that is looked at; `ended_us` is 0 while it goes on."""
 
     settings: Settings
     started_us: int
@@ -54,8 +54,8 @@ class Run(Protocol):
 class Present:
     """Views of one run."""
 
-    def __init__(self, service: Run, roster: Roster) -> None:
-        self._service = service
+    def __init__(self, run: Run, roster: Roster) -> None:
+        self._run = run
         self._roster = roster
         self._renderer = SummaryRenderer()
         self._kernel = kernel_state()
@@ -63,13 +63,13 @@ class Present:
 
     def revision(self) -> object:
         """Equal as long as nothing happened that a snapshot would show."""
-        service = self._service
-        return service.recorder.messages, service.session.state, len(service.observation.gaps)
+        run = self._run
+        return run.recorder.messages, run.session.state, len(run.observation.gaps)
 
     def today(self) -> DayView:
         """The day that goes on, or at whose end the run stopped."""
-        service = self._service
-        return DayView(service.recorder.day, service.handler.day, service.observation, service.ended_us or None)
+        run = self._run
+        return DayView(run.recorder.day, run.handler.day, run.observation, run.ended_us or None)
 
     def summary(self, view: DayView, headline: str) -> Iterator[str]:
         """The text of `summary.log` in pieces; `headline` replaces the state once the run has stopped."""
@@ -77,7 +77,7 @@ class Present:
 
     def metrics(self) -> Iterator[str]:
         """The Prometheus textfile in pieces."""
-        session, vitals = self._service.session, self._service.vitals
+        session, vitals = self._run.session, self._run.vitals
         standing = self._standing(self.today(), "")
         return metrics.render(standing, connected=session.state == "connected", rtt_us=vitals.rtt_us)
 
@@ -92,16 +92,16 @@ class Present:
 
     def health_line(self) -> str:
         """The past minute's line of `health.log`."""
-        service = self._service
-        events, rejected = service.handler.totals.total(), service.recorder.rejects.counts.total()
+        run = self._run
+        events, rejected = run.handler.totals.total(), run.recorder.rejects.counts.total()
         before, self._minute_before = self._minute_before, (events, rejected)
         self._kernel = kernel_state()
-        connection = service.stream.connection
-        return service.vitals.health_line(
-            state=service.session.state,
-            cameras=len(service.recorder.cameras),
+        connection = run.stream.connection
+        return run.vitals.health_line(
+            state=run.session.state,
+            cameras=len(run.recorder.cameras),
             kernel=self._kernel,
-            write_p99_us=service.writer.write_p99_us(),
+            write_p99_us=run.writer.write_p99_us(),
             backlog=connection.queued_bytes if connection else 0,
             events=events - before[0],
             rejected=rejected - before[1],
@@ -109,73 +109,73 @@ class Present:
 
     def _cameras_of(self, day: Day) -> dict[str, Camera]:
         """The cameras of the list, and those that left it and have figures of this day."""
-        recorder = self._service.recorder
+        recorder = self._run.recorder
         gone = day.cameras.keys() - recorder.cameras.keys()
         return recorder.cameras | {camera_id: recorder.known[camera_id] for camera_id in gone & recorder.known.keys()}
 
     def closing(self) -> Iterator[str]:
         """The closing table in pieces."""
-        service = self._service
+        run = self._run
         standing = self._standing(self.today(), "")
         return closing_table(
-            service.handler.day,
+            run.handler.day,
             standing.cameras,
             standing.observed,
-            date=service.recorder.day,
+            date=run.recorder.day,
             own_error=own_error_sentence(standing.own_error),
         )
 
     def glance(self) -> Glance:
         """What the status line shows."""
-        service, now = self._service, now_us()
-        offset, lag = service.vitals.offset, service.vitals.lag.since_start()
-        last = service.handler.last
-        camera = service.recorder.cameras.get(last.camera_id) if last else None
-        day = service.handler.day.cameras
+        run, now = self._run, now_us()
+        offset, lag = run.vitals.offset, run.vitals.lag.since_start()
+        last = run.handler.last
+        camera = run.recorder.cameras.get(last.camera_id) if last else None
+        day = run.handler.day.cameras
         recent = merged(stats.recent(None, now) for stats in day.values()) if len(day) <= MANY else None
         return Glance(
-            state=service.session.state,
-            uptime_us=now - service.started_us,
-            cameras=len(service.recorder.cameras),
-            events=sum(service.handler.totals[kind] for kind in LOGGED_KINDS),
+            state=run.session.state,
+            uptime_us=now - run.started_us,
+            cameras=len(run.recorder.cameras),
+            events=sum(run.handler.totals[kind] for kind in LOGGED_KINDS),
             last_us=last.delay_us if last else None,
             last_camera=(camera.name or camera.id) if camera else "",
             p95_us=recent.quantile_us(P95) if recent and recent.n else None,
-            rtt_us=service.vitals.rtt_us,
-            gaps=sum(1 for gap in service.observation.gaps if gap.kind == "gap"),
+            rtt_us=run.vitals.rtt_us,
+            gaps=sum(1 for gap in run.observation.gaps if gap.kind == "gap"),
             lag_us=lag.p99_us if lag.n else None,
             lag_threshold_us=threshold_us(resolution_us()),
             clock_us=offset.offset_us if offset and offset.warns else None,
         )
 
     def _standing(self, view: DayView, headline: str) -> Standing:
-        service, now = self._service, now_us()
-        lag = service.vitals.lag.since_start()
+        run, now = self._run, now_us()
+        lag = run.vitals.lag.since_start()
         observed_until_us = now if view.until_us is None else view.until_us
         return Standing(
-            state=headline or service.session.state,
+            state=headline or run.session.state,
             written_us=now,
-            started_us=service.started_us,
-            since_us=now if headline else service.session.state_since_us,
+            started_us=run.started_us,
+            since_us=now if headline else run.session.state_since_us,
             date=view.date,
             day=view.day,
             cameras=self._cameras_of(view.day),
             observed=observed_shares(view.observation, parse_time(view.date), observed_until_us, self._roster.left),
-            counted=service.handler.totals,
-            rejected=service.recorder.rejects.counts,
+            counted=run.handler.totals,
+            rejected=run.recorder.rejects.counts,
             gaps=view.observation.gaps,
-            offset=service.vitals.offset,
+            offset=run.vitals.offset,
             kernel=self._kernel,
             network=self._network(),
-            own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), service.writer.write_p99_us()),
+            own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), run.writer.write_p99_us()),
             clean=view.day.clean,
             left=self._roster.left,
-            previews=service.handler.previews,
-            names=service.settings.namespace_table,
+            previews=run.handler.previews,
+            names=run.settings.namespace_table,
         )
 
     def _network(self) -> str:
-        vitals = self._service.vitals
+        vitals = self._run.vitals
         if vitals.rtt_us is None:
             return ""
         return f"round trip {vitals.rtt_us / 1000:.1f} ms ({vitals.rtt_source})"

@@ -140,22 +140,22 @@ async def eelogger(task: Task, meter: Meter) -> Cost:
     settings = load(environ, None, log_dir=Path(task.log_dir))
     service = Service(lambda: settings, settings, task.started_us)
     run = asyncio.create_task(service.run())
-    await _until(lambda: hasattr(service, "stream"), run)
+    await _until(lambda: hasattr(service, "instrument"), run)
     lags = LagMeter()
     if task.seconds:
-        service.stream.on_lag = _both(service.stream.on_lag, lags.note)
-    await _until(lambda: service.stream.connection is not None, run)
+        service.instrument.stream.on_lag = _both(service.instrument.stream.on_lag, lags.note)
+    await _until(lambda: service.instrument.stream.connection is not None, run)
     connected_s = time.time() - task.started_us / 1e6
-    await _until(service.stream.ready.is_set, run)
+    await _until(service.instrument.stream.ready.is_set, run)
     ready_s = time.time() - task.started_us / 1e6
-    await _until(lambda: service.recorder.messages >= task.initial, run)
+    await _until(lambda: service.instrument.recorder.messages >= task.initial, run)
     subscribed_s = time.time() - task.started_us / 1e6
     start_lag, start_cpu_s = lags.take_minute(), cpu_s()
     meter.start()
     if task.seconds:
         await asyncio.sleep(task.seconds)
     else:
-        await _until(lambda: service.recorder.messages >= task.messages, run)
+        await _until(lambda: service.instrument.recorder.messages >= task.messages, run)
     lag, steady = lags.take_minute(), meter.stop(fds=descriptors())
     service.stop()
     await run
@@ -172,7 +172,7 @@ async def eelogger(task: Task, meter: Meter) -> Cost:
         lag_n=lag.n,
         steady_cpu_s=steady.cpu_s,
         steady_wall_s=steady.wall_s,
-        messages=service.recorder.messages,
+        messages=service.instrument.recorder.messages,
         **steady.more,
     )
 
