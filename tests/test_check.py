@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from eelogger.errors import CloudError, KeyRefused
 from eelogger.figures.offset import Offset
 from eelogger.paths import LogPaths
 from eelogger.simulator import Cloud, World
+from eelogger.simulator.events import make
 from eelogger.text.tables import width
 
 WAIT_S = 0.3
@@ -173,6 +175,11 @@ def unknown_camera(cloud: Cloud) -> None:
     cloud.list_body = json.dumps(cloud.world.rows())
 
 
+def future_event(cloud: Cloud) -> None:
+    camera = cloud.world.cameras[0].id
+    cloud.latest[camera]["ANNT"] = make(camera, "ANNT", time.time_ns() // 1000 + 60_000_000, {"ns": 103})
+
+
 Fault = Callable[[Cloud], None]
 
 
@@ -191,6 +198,7 @@ Fault = Callable[[Cloud], None]
         (isauth_fails, {}, 0, "key", WARNING, "cannot be tested: 127.0.0.1 fails (status 500)"),
         (quiet, {}, 0, "event stream", WARNING, "subscribed to 3 cameras; nothing came within 0.3 s"),
         (unknown_camera, {}, 0, "event stream", WARNING, "subscribed to 3 cameras; nothing came"),
+        (future_event, {}, 0, "event stream", WARNING, "delivers: first data 0."),
         (no_pongs, {}, 0, "network", OK, "the server does not answer pings"),
         (clock_behind, {}, 0, "clock", WARNING, "cloud − local "),
         (nothing, {"key": "c000"}, 0, "settings", WARNING, "complete, from the environment"),
@@ -244,6 +252,17 @@ async def test_cameras_the_server_does_not_know_are_counted(
     rows = await checked(cloud, tmp_path, monkeypatch)
     assert rows["event stream"].hints[0].startswith("2 cameras refused, such as ")
     assert rows["event stream"].hints[0].endswith("404 'Camera not found'")
+
+
+async def test_events_from_the_future_are_counted(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    future_event(cloud)
+    rows = await checked(cloud, tmp_path, monkeypatch)
+    dated = sum(four_cc in ("ANNT", "ALRS") for camera in cloud.world.cameras for four_cc in cloud.latest[camera.id])
+    assert rows["event stream"].hints == (
+        f"1 of {dated} dated events came before their own timestamp: a camera's clock, or this machine's, is wrong",
+    )
 
 
 async def test_a_cloud_that_is_not_there_is_nothing_to_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

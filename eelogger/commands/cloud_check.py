@@ -172,6 +172,9 @@ def _stream(heard: Heard, cameras: int, wait_s: float) -> Finding:
     else:
         said = f"delivers: first data {heard.first_s:.3f} s after subscribing, {words.count(heard.updates, 'update')}"
         said += f" of {len(heard.cameras)} of {words.count(cameras, 'camera')}"
+    if heard.early:
+        came = f"{heard.early} of {words.count(heard.dated, 'dated event')} came before their own timestamp"
+        hints.append(f"{came}: a camera's clock, or this machine's, is wrong")
     if heard.ended:
         hints.append(f"but then the server ended it: {heard.ended}")
     return Finding(_STREAM, said, WARNING if hints else OK, tuple(hints))

@@ -15,14 +15,14 @@ from typing import Final
 from websockets.exceptions import ConnectionClosed
 
 from ..errors import EeloggerError, MessageError
-from ..model import CloudNotice
+from ..model import CameraUpdate, CloudNotice
 from ..net.connection import StampedConnection
 from ..net.rest import key_headers
 from ..net.tls import tls_context
 from ..reconnect.policy import Trouble, judge
 from ..settings import Settings, proxy_for
 from ..stream import EventStream
-from ..wire import read_message
+from ..wire import event_time_us, read_message, split_events
 
 PONG_S: Final = 2.0
 SPREAD_S: Final = 1.0
@@ -30,7 +30,10 @@ SPREAD_S: Final = 1.0
 
 
 class Heard:
-    """What the stream said: a `stream.Sink` that counts. Durations in seconds or µs, None is what did not happen."""
+    """What the stream said: a `stream.Sink` that counts. Durations in seconds or µs, None is what did not happen.
+
+    `early` of the `dated` events came before their own timestamp.
+    """
 
     def __init__(self) -> None:
         self.handshake_s: float | None = None
@@ -39,11 +42,13 @@ class Heard:
         self.first_s: float | None = None
         self.updates = 0
         self.cameras: set[str] = set()
+        self.dated = self.early = 0
         self.unreadable = 0
         self.notices: list[CloudNotice] = []
         self.ended = ""
         self.error: Trouble | EeloggerError | None = None
-        self._began = self._subscribed = time.monotonic()
+        self._began = time.monotonic()
+        self._subscribed_us = 0
         self._open = asyncio.Event()
         self._told = asyncio.Event()
         self._pinging: asyncio.Task[None] | None = None
@@ -53,7 +58,7 @@ class Heard:
 
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
         """The subscription is on its way."""
-        self._subscribed = time.monotonic()
+        self._subscribed_us = at_us
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Count a message."""
@@ -64,13 +69,22 @@ class Heard:
             return []
         known = [update.camera_id for update in message.updates if "error" not in update.data]
         if known and self.first_s is None:
-            self.first_s = time.monotonic() - self._subscribed
+            self.first_s = (arrived_us - self._subscribed_us) / 1e6
         self.updates += len(known)
         self.cameras.update(known)
+        for update in message.updates:
+            self._date(update, arrived_us)
         self.notices += message.notices
         if known or any(not notice.camera_id for notice in message.notices):
             self._told.set()
         return message.notices
+
+    def _date(self, update: CameraUpdate, arrived_us: int) -> None:
+        for event in split_events(*update)[0]:
+            happened_us = event_time_us(event.get("timestamp"))
+            if happened_us is not None:
+                self.dated += 1
+                self.early += happened_us > arrived_us
 
     def lost(self, at_us: int, reason: str) -> None:
         """The connection ended."""
