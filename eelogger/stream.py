@@ -11,6 +11,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from websockets.exceptions import ConnectionClosed
@@ -25,6 +26,8 @@ from .net.opening import CLOSE_TIMEOUT_S, Connect
 from .net.tcp import make_impatient
 
 SUBSCRIBE_AT_ONCE: Final = 500
+HOLD_OFF_S: Final = 0.3
+"""So long the sink's history is waited for before subscribing: what is held while it is read, a kill would take."""
 
 
 class Sink(Protocol):
@@ -46,7 +49,8 @@ class Sink(Protocol):
 class EventStream:
     """Connects, subscribes and receives; the same object serves one connection after another.
 
-    Until `ready` is set messages are stamped and held, bounded like any queue: the sink is reading its history.
+    Until `ready` is set the sink is reading its history: usually that is over before the subscription, else messages
+    are stamped and held, bounded like any queue.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class EventStream:
             tasks: list[asyncio.Task[None]] = []
             try:
                 self.on_open(connection)
+                await self._hold_off()
                 # Taken just before the first message: what the server dates before it is its initial state.
                 subscribed_us = now_us()
                 tasks.append(self._beside(connection, self._subscribe(connection, self.cameras), "subscribe"))
@@ -105,6 +110,12 @@ class EventStream:
             if isinstance(error, Exception) and not isinstance(error, ConnectionClosed):
                 raise error
         return reason
+
+    async def _hold_off(self) -> None:
+        """Let the sink get ready, but be stamping within a second of the start however much it has to read."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLD_OFF_S):
+                await self.ready.wait()
 
     async def add(self, camera_ids: Iterable[str]) -> None:
         """Subscribe further cameras on the open connection; their first values are theirs alone."""

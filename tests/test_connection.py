@@ -10,6 +10,7 @@ import asyncio
 import gc
 import itertools
 import logging
+import math
 import os
 import shutil
 import socket
@@ -38,7 +39,7 @@ from eelogger.net.connection import StampedConnection
 from eelogger.net.heartbeat import HEARTBEAT_S
 from eelogger.net.lag import loop_factory
 from eelogger.simulator import TEST_KEY, Cloud, Connection, World, compare
-from eelogger.stream import EventStream
+from eelogger.stream import HOLD_OFF_S, EventStream
 from eelogger.text.times import parse_time
 
 ISAUTH = "/g/aaa/isauth"
@@ -682,6 +683,27 @@ class Heard:
     def lost(self, at_us: int, reason: str) -> None:
         """The connection ended."""
         self.lost_us = at_us
+
+
+@pytest.mark.parametrize("ready_after_s", [0.1, math.inf], ids=["a little to read", "much to read"])
+async def test_a_subscription_waits_for_the_past_to_be_read_but_not_long(ready_after_s: float) -> None:
+    """What arrives meanwhile is only in memory."""
+    async with Cloud(World.of(cameras=1)) as cloud:
+        heard = Heard()
+        stream = EventStream(heard)
+        stream.cameras = [cloud.world.cameras[0].id]
+        stream.headers = {"Cookie": f"auth_key={cloud.auth_key}"}
+        began_s = time.monotonic()
+        if math.isfinite(ready_after_s):
+            asyncio.get_running_loop().call_later(ready_after_s, stream.ready.set)
+        task = asyncio.create_task(stream.connect_and_log(cloud.events_url, {}))
+        await cloud.wait_subscribed()
+        assert min(ready_after_s, HOLD_OFF_S) <= time.monotonic() - began_s
+        assert stream.ready.is_set() == (ready_after_s < HOLD_OFF_S)
+        stream.ready.set()
+        await asyncio.wait_for(heard.messages.wait(), 5)
+        stream.close()
+        await task
 
 
 @pytest.mark.slow
