@@ -71,6 +71,7 @@ class EventStream:
         self.ssl: ssl.SSLContext | None = None
         self.proxy: str | None = None
         self.connection: StampedConnection | None = None
+        self._intake: Intake | None = None
         self._closing: list[asyncio.Task[None]] = []
         self._sink = sink
         self._what = {"resource": list(resources)} | ({"event": list(events)} if "event" in resources else {})
@@ -97,8 +98,10 @@ class EventStream:
                 tasks.append(self._beside(connection, Heartbeat(connection, self.on_rtt).run(), "heartbeat"))
                 await self.ready.wait()
                 self._sink.subscribed(subscribed_us)
-                await Intake(connection, self._hand_on).run()
+                self._intake = Intake(connection, self._hand_on)
+                await self._intake.run()
             finally:
+                self._intake = None
                 reason = why_ended(connection)
                 self._sink.lost(last_sign_of_life_us(connection, now_us()), reason)
                 self.connection = None
@@ -117,10 +120,16 @@ class EventStream:
             async with asyncio.timeout(HOLD_OFF_S):
                 await self.ready.wait()
 
+    def catch_up(self) -> None:
+        """Hand on what has arrived: what the sink is told next comes after it."""
+        if self._intake is not None:
+            self._intake.flush()
+
     async def add(self, camera_ids: Iterable[str]) -> None:
         """Subscribe further cameras on the open connection; their first values are theirs alone."""
         ids = list(camera_ids)
         if self.connection is not None and ids:
+            self.catch_up()
             self._sink.subscribed(now_us(), ids)
             await self._subscribe(self.connection, ids)
 

@@ -30,20 +30,32 @@ class Intake:
         self._connection = connection
         self._hand_on = hand_on
         self._loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._over = asyncio.Event()
+        self._error: Exception | None = None
         self._due: asyncio.Handle | None = None
         self._gathers = False
 
     async def run(self) -> None:
-        """Until the connection has ended and all it brought is handed on; raises what `hand_on` raises."""
+        """Until the connection has ended and all it brought is handed on, which a cancellation brings about at once.
+
+        Raises what `hand_on` raises.
+        """
         self._connection.on_arrival = self._arrived
         self._turn()
         try:
-            await self._over
+            await self._over.wait()
         finally:
             self._connection.on_arrival = lambda: None
             if self._due is not None:
                 self._due.cancel()
+            if self._error is not None:
+                raise self._error
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand on all that waits: what is done next comes after it. Raises what `hand_on` raises."""
+        while (received := self._connection.take()) is not None:
+            self._hand_on(received)
 
     def _arrived(self) -> None:
         """Something waits, or nothing will come any more."""
@@ -64,10 +76,10 @@ class Intake:
                 if time.perf_counter() > until:
                     break
         except Exception as error:
-            if not self._over.done():
-                self._over.set_exception(error)
+            self._error = error
+            self._over.set()
             return
         if connection.waiting:
             self._due, self._gathers = self._loop.call_soon(self._turn), False
-        elif connection.ended and not self._over.done():
-            self._over.set_result(None)
+        elif connection.ended:
+            self._over.set()

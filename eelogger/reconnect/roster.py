@@ -59,8 +59,7 @@ class Roster:
         if found is None:
             self._take(self._guard.cameras or {})
             return
-        for reason, count in found.skipped.items():
-            _log.debug("camera list: %d rows skipped: %s", count, reason)
+        self._tell_skipped(found)
         kept = found.kept(settings)
         if not kept and not self._recorder.cameras:
             raise no_camera(found)
@@ -125,6 +124,7 @@ class Roster:
         before = self._recorder.cameras
         if cameras == before:
             return
+        self._stream.catch_up()  # what the cameras of the old list have sent is theirs
         gone = before.keys() - cameras.keys()
         for camera_id in gone:
             self._recorder.observation.camera_gone(camera_id)
@@ -139,6 +139,13 @@ class Roster:
             renamed,
             len(cameras),
         )
+
+    def _tell_skipped(self, found: CameraList) -> None:
+        """Rows that are no camera of ours; at the first list for everybody, then only when asked for more."""
+        skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(found.skipped.items()))
+        if skipped:
+            level = logging.DEBUG if self._recorder.cameras else logging.INFO
+            _log.log(level, "the camera list holds beside cameras to log: %s", skipped)
 
     def _tell_recovered(self) -> None:
         """Who has been subscribed since the last refresh and reported no error is in the session again."""
