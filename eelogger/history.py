@@ -176,7 +176,8 @@ class History:
     def _subscribe(self, gap: Gap) -> Iterator[None]:
         """A subscription of the day; a camera measured since then has had its first event after the gap."""
         handler = self._recorder.handler
-        for camera_id in [gap.camera_id] if gap.camera_id else self.stems:
+        # Also cameras that have no files yet: they were not observed either.
+        for camera_id in [gap.camera_id] if gap.camera_id else self._known:
             stats = handler.day.cameras.get(camera_id)
             subscribe(handler, gap, [camera_id], missed=stats is None or stats.latest_us() < gap.to_us)
             yield

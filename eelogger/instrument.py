@@ -60,6 +60,7 @@ class Instrument:
         self.started_us = started_us
         self.ended_us = 0
         self.is_ready = False
+        self._ready_us = started_us
         self._prune = prune
         self._set_up_recording()
         self._set_up_connecting(load)
@@ -120,7 +121,7 @@ class Instrument:
 
     def begin_day(self) -> None:
         """What was on disk has been taken up: today's files are there, and of a day that is over none."""
-        self.is_ready = True
+        self.is_ready, self._ready_us = True, now_us()
         self.use_cameras()
         self.recorder.turn_day(now_us())
         self._prune(self.recorder.day)
@@ -173,8 +174,10 @@ class Instrument:
             done_us = self.before.done_us if self.before else self.started_us
         blind_us = self.observation.blind_since_us
         alive_us = now_us() if blind_us is None else blind_us
-        if self.is_ready and alive_us - done_us > HELD_US:
-            alive_us = done_us
+        # Before the first line of this run is on disk, lines wait at most since it could have any.
+        held_since_us = max(done_us, self._ready_us)
+        if self.is_ready and alive_us - held_since_us > HELD_US:
+            alive_us = held_since_us
         return state_text(
             State(self.recorder.day, alive_us, done_us, clean, self.observation.since_us, self._keys.remembered)
         )

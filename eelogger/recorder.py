@@ -108,7 +108,7 @@ class Recorder:
             self._reject(Reject(error.reason, "", data[:4096].decode("utf-8", "backslashreplace")))
             return []
         for camera_id, cam_data in updates:
-            camera = self.cameras.get(camera_id) or self._by_lower_id.get(camera_id.lower())
+            camera = self._listed(camera_id)
             if camera is None:
                 self._reject(Reject("unknown-camera", camera_id, wire.excerpt(cam_data)))
                 continue
@@ -122,7 +122,7 @@ class Recorder:
         self.messages += 1
         if self.judges:
             self._writer.mark(arrived_us)
-        return notices
+        return [self._as_listed(notice) for notice in notices] if notices else notices
 
     def record_update(
         self,
@@ -178,6 +178,14 @@ class Recorder:
             if is_missed(gap):
                 gap_us = gap.to_us - gap.from_us
         self.handler.subscribed(camera_ids, at_us, gap_us)
+
+    def _listed(self, camera_id: str) -> Camera | None:
+        """The camera of the list, however its id is written; None when it is not in there."""
+        return self.cameras.get(camera_id) or self._by_lower_id.get(camera_id.lower())
+
+    def _as_listed(self, notice: CloudNotice) -> CloudNotice:
+        camera = self._listed(notice.camera_id)
+        return notice if camera is None else notice._replace(camera_id=camera.id)
 
     def _reject(self, reject: Reject) -> None:
         self.rejects.add(reject, self._arrived_us, self._size)

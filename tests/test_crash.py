@@ -12,6 +12,7 @@ import json
 import random
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,24 @@ def much_to_read(logs: Path) -> Path:
     path = logs / "stream" / "Gone_100e9999_stream.log"
     path.write_text(f'{arrival} -- {{"pre": "20261122090720.000"}}\n' * 1_000_000)
     return path
+
+
+async def test_gaps_of_runs_that_die_young_do_not_overlap(tmp_path: Path) -> None:
+    """On a quiet account, after an outage longer than lines may wait for the disk (here shorter, to be quick)."""
+    logs = tmp_path / "logs"
+    env = {"CHILD_SET": "instrument.HELD_US=1500000"}
+    async with Cloud(World.of(cameras=2, rate=0.0)) as cloud:
+        cloud.initial_state = False
+        for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
+            async with running(cloud, logs, script=CHILD, env=env) as logger:
+                await cloud.wait_subscribed(2)
+                await asyncio.sleep(2.5)
+                await logger.stop(how)
+            await cloud.wait_disconnected()
+            await asyncio.sleep(0.5)
+    gaps = [dict(pair.split("=", 1) for pair in line.split()) for line in (logs / "gaps.log").read_text().splitlines()]
+    assert [gap["reason"] for gap in gaps] == ["started", "stopped", "died", "died"]
+    assert all(before["to"] < after["from"] for before, after in pairwise(gaps)), "it was observing in between"
 
 
 async def random_kills(tmp_path: Path, kills: int, seed: int) -> None:

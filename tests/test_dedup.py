@@ -149,6 +149,11 @@ def test_what_was_read_from_disk_is_known() -> None:
     assert new_ones(renewed, ["e", "a", "b"]) == ["b"], "the last occurrence on disk counts"
 
 
+def test_identities_that_look_alike_are_told_apart() -> None:
+    alike = ["\ud800", "\ud801", "?", "\ufffd", "8D5E", "8d5e", "8d5e ", "x" * 255, "x" * 256]
+    assert new_ones(Dedup(), alike * 2) == alike
+
+
 def test_the_latest_can_be_asked_for() -> None:
     dedup = Dedup()
     dedup.restore_latest(A, "ANNT", "x")

@@ -432,6 +432,25 @@ async def test_gaps_before_a_restart_count_for_the_next_measured_event(tmp_path:
         assert "after_gap_s=8.000000" in log.read_text().splitlines()[-1], name
 
 
+async def test_a_camera_without_files_has_missed_the_gaps_too(tmp_path: Path) -> None:
+    """But one that was added on the day only those since."""
+    gaps: list[Step] = [Reconnect(NOON_US + n * SECOND - 3 * SECOND, NOON_US + n * SECOND) for n in (10, 20)]
+    added: list[Step] = [Reconnect(NOON_US, NOON_US), gaps[0]]
+    begun: list[Step] = [*one_event(FRONT), *gaps]
+    message = Message(NOON_US + 91 * SECOND, {BACK: {"event": {"ANNT": annt(NOON_US + 90 * SECOND, "z")}}})
+    for name, script, missed_s in (("known", begun, 6), ("added", added, 3)):
+        async with run(tmp_path / name) as before:
+            before.play(script)
+            if name == "added":
+                before.recorder.subscribed(NOON_US + 15 * SECOND, [BACK])
+                before.play(gaps[1:])
+        async with run(tmp_path / name) as after:
+            restart(after, NOON_US + 80 * SECOND)
+            after.play([message])
+        (log,) = (tmp_path / name).glob(f"*_{BACK}.log")
+        assert f"after_gap_s={missed_s}.000000" in log.read_text().splitlines()[-1], name
+
+
 async def test_what_was_rejected_today_counts_after_a_restart(tmp_path: Path) -> None:
     rejected = LogPaths(tmp_path).rejected
     for size in (0, DAY_BYTES, DAY_BYTES + 1):

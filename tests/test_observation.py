@@ -226,3 +226,24 @@ def test_other_kinds_are_shown_and_blind_nobody(kind: str) -> None:
     observation.restore(Gap(kind, 10, 20, "reason"))
     assert observation.gaps == [Gap(kind, 10, 20, "reason")]
     assert observation.observed_share(0, 100) == 1.0
+
+
+def test_what_is_blind_at_a_start_was_not_before_the_end_of_the_last_gap_on_record() -> None:
+    """`.state` may be older than `gaps.log`: a time in which something was observed would count as missed, twice."""
+    observation = Observation(0)
+    observation.lost(10, "died")
+    for gap in (
+        Gap("gap", 5, 20, "closed-1001"),
+        Gap("suspend", 20, 29, "sleep"),
+        Gap("gap", 20, 28, "error-404", A),
+        Gap("gap", 12, 15, "stopped"),
+    ):
+        observation.restore(gap)
+    assert observation.begun(30) == Gap("gap", 20, 30, "died")
+
+
+def test_a_gap_ends_no_earlier_than_it_began() -> None:
+    observation = Observation(0)
+    observation.lost(10, "died")
+    observation.restore(Gap("gap", 5, 50, "a clock that was put back since"))
+    assert observation.begun(30) == Gap("gap", 30, 30, "died")

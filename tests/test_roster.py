@@ -17,6 +17,8 @@ import pytest
 from virtual import Run, bare, loop_s, served, virtually
 
 from eelogger.errors import NoCamera
+from eelogger.model import CloudNotice
+from eelogger.net import intake
 from eelogger.reconnect.link import REFRESH_S
 from eelogger.simulator import Cloud, World, compare
 from eelogger.simulator.subscriptions import Request, parse_request
@@ -84,6 +86,35 @@ def test_cameras_come_and_go_on_the_open_connection(tmp_path: Path) -> None:
         assert (tmp_path / f"Roof_{NEW}.log").exists()
         assert [gap["reason"] for gap in logger.gaps() if gap.get("camera") == NEW] == ["added"]
         assert gone not in json.loads((tmp_path / "cameras.json").read_text())
+
+    virtually(run())
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["one that leaves", "one subscribed again"])
+def test_what_arrived_before_a_new_list_is_judged_before_it(
+    leaves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages wait for others a while, here a very long one: a new list must not overtake what is there."""
+
+    async def run() -> None:
+        async with Cloud(World.of(cameras=6)) as cloud, served(cloud, tmp_path, refresh_s=SOON_S) as logger:
+            await subscribed(cloud, 6)
+            handler = logger.service.instrument.handler
+            camera = cloud.world.cameras[0].id
+            await cloud.emit(camera, delay_s=0.2)  # the first one of its type, which may be the state before
+            while camera not in handler.day.cameras or cloud.ledger.entries[-1].identity not in handler.dedup:
+                await asyncio.sleep(0.1)
+            before = handler.totals.copy()
+            monkeypatch.setattr(intake, "GATHER_S", 10 * SOON_S)
+            await cloud.emit(camera, delay_s=0.2)
+            if leaves:
+                cloud.remove_camera(camera)
+            else:
+                logger.service.instrument._roster.left[camera] = CloudNotice(camera, 404, "not found")
+            await refreshed(cloud)
+            assert handler.totals - before == {"measured": 1}
+            await logger.stop()
+        judge(cloud, tmp_path)
 
     virtually(run())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from standings import NOON_US, SECOND, cameras, day_of, standing, verdict
@@ -16,6 +17,7 @@ from eelogger.model import Camera, CloudNotice, Gap, Verdict
 from eelogger.stats import CameraStats
 from eelogger.text.tables import width
 from eelogger.views import summary
+from eelogger.views.bridges import AT_ONCE
 from eelogger.views.standing import OwnError, Standing, observed_shares
 from eelogger.views.summary import SummaryRenderer
 
@@ -89,6 +91,15 @@ def test_bridges_are_compared_when_there_are_several() -> None:
     assert re.split(r"[ │]+", lines[start + 3])[:6] == ["100bb001", "2", "40", "1.000", "1.000", "1.987"]
     assert lines[start + 3].endswith("75.0 %")
     assert not any(line.startswith("BRIDGES") for line in render(standing(day, cameras("a"))))
+
+
+def test_a_bridge_has_the_events_of_all_its_cameras() -> None:
+    many = 3 * AT_ONCE + 1
+    known = {camera_id: replace(camera, bridge="100bb002") for camera_id, camera in cameras(*["x"] * many).items()}
+    known["100f0000"] = Camera("100f0000", "other", "100bb001")
+    lines = render(standing(day_of(verdict(camera_id, SECOND) for camera_id in known), known))
+    rows = {row[0]: row[1:3] for line in lines if line.startswith("100bb") and (row := re.split(r"[ │]+", line))}
+    assert rows == {"100bb002": [str(many), str(many)], "100bb001": ["1", "1"]}
 
 
 def test_the_head_says_everything_a_reader_must_know() -> None:

@@ -50,7 +50,10 @@ class Observation:
         """The connection's subscription begins; the gap it ends. Single cameras' gaps end with it (`cameras_begun`)."""
         self.cameras_begun(at_us)
         blind, self._all = self._all, None
-        return None if blind is None else self._keep(Gap("gap", blind.from_us, at_us, blind.reason))
+        if blind is None:
+            return None
+        # A clock put back meanwhile must not make a gap that ends before it begins.
+        return self._keep(Gap("gap", min(blind.from_us, at_us), at_us, blind.reason))
 
     def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None:
         """One camera left the session."""
@@ -88,8 +91,11 @@ class Observation:
         return replace(self, _cameras=dict(self._cameras), _gaps=list(self._gaps), _spans=spans)
 
     def restore(self, gap: Gap) -> None:
-        """Take up a gap of today read from `gaps.log`."""
+        """Take up a gap of today read from `gaps.log`; what is blind now was not before the end of that one."""
         self._keep(gap)
+        blind = self._all
+        if blind is not None and gap.kind == "gap" and not gap.camera_id and gap.to_us > blind.from_us:
+            self._all = _Blindness(gap.to_us, blind.reason)
 
     @property
     def blind_since_us(self) -> int | None:

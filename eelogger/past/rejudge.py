@@ -36,14 +36,6 @@ class RereadHandler(Handler):
         self.recorded = recorded
         self._begun: set[tuple[str, str]] = set()
 
-    def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
-        """As ever; but a camera that was added then was not missed before, though all cameras are known by now."""
-        ids = list(camera_ids)
-        super().subscribed(ids, at_us, gap_us)
-        if gap_us is None:
-            for camera_id in ids:
-                self._missed.pop(camera_id, None)
-
     def arrived(self, at_us: int) -> None:
         """An update follows, in the order of arrival; one that was not recorded makes its time unknown."""
         if not self.recorded:
@@ -75,6 +67,8 @@ def subscribe(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: 
     What of a gap was cut off at midnight ended with none, and is the day's before.
     """
     cut_off = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0
+    if not is_missed(gap):  # all cameras of the day are known by now, also those that were added then
+        handler.begin_camera(camera_ids)
     if gap.kind == "gap" and not cut_off:
         gap_us = gap.to_us - gap.from_us if missed and is_missed(gap) else None
         handler.subscribed(camera_ids, gap.to_us, gap_us)

@@ -11,7 +11,8 @@ import gc
 from typing import Final
 
 YOUNG: Final = 20_000
-"""New objects before it looks at them: half a millisecond of work."""
+"""New objects before it looks at them, for half a millisecond; more than a batch under load holds, since what goes with
+its batch need not be looked at."""
 SECOND_LOOKS: Final = (5, 50)
 """How many looks at new objects make one at those before, and how many of these one at all that came since `settle`."""
 

@@ -101,7 +101,7 @@ class Present:
             state=run.session.state,
             cameras=len(run.recorder.cameras),
             kernel=self._kernel,
-            write_p99_us=run.writer.write_p99_us(),
+            write_p99_us=run.writer.take_write_p99_us(),
             backlog=connection.queued_bytes if connection else 0,
             events=events - before[0],
             rejected=rejected - before[1],

@@ -30,6 +30,9 @@ CLOSE_S: Final = 10.0
 BUSY_RETRY_S: Final = 1.0
 """How soon a snapshot that a reader holds is tried again, and how long at the end, in seconds."""
 
+REMEMBERED: Final = 10_000
+"""How many batches' durations are kept: a few minutes at the highest rates, hours at low ones."""
+
 HANGS_S: Final = 60.0
 """A batch takes milliseconds, on a slow disk seconds."""
 
@@ -41,7 +44,8 @@ class Drain:
 
     def __init__(self, pending: Pending, known: Known, rebase: Rebase, notify: Notify) -> None:
         self.trouble = Trouble(notify)
-        self.durations_us: deque[int] = deque(maxlen=10_000)
+        self.durations_us: deque[int] = deque(maxlen=REMEMBERED)
+        self.since_asked_us: list[int] = []
         self.abandoned = False
         self._pending = pending
         self._known = known
@@ -125,6 +129,8 @@ class Drain:
         outcome = await self._call(_in_thread(batch, self._known, skip, executor=self._thread))
         self._lender.end()
         self.durations_us.append(outcome.took_us)
+        if len(self.since_asked_us) < REMEMBERED:
+            self.since_asked_us.append(outcome.took_us)
         self._pending.wrote(batch, size)
         if outcome.tell is not None:
             outcome.tell()

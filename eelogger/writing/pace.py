@@ -19,8 +19,7 @@ LONGEST_PAUSE_S: Final = 0.06
 the last 0.1 s, and no more."""
 BUSY_CHARS: Final = 200_000
 BUSY_PAUSE_S: Final = 0.04
-"""After so much in a batch it is the thousands of events a second that count: a batch in 15 ms would be a tenth of
-all work."""
+"""After so much in a batch it is the thousands of events a second that count, and fewer, larger batches cost less."""
 SATURATED_CHARS: Final = 1_000_000
 SATURATED_PAUSE_S: Final = 0.15
 """After so much the processor is what there is too little of, and lines may be seen a quarter of a second late."""
