@@ -101,22 +101,20 @@ class CameraStats:
         day, of_group = self._day.histogram, self._groups[group]
         p50, p95, p99 = self._day.values_us()
         n = of_group.earlier.n + of_group.hour.n
+        # A percentile is a bucket's answer or else an extreme; those have their texts already.
+        least, most, most_us = self._min_text, self._max_text, day.max_us
         figures = (
             day.n,
-            _TEXT.get(p50) or self._extreme(p50),
-            _TEXT.get(p95) or self._extreme(p95),
-            _TEXT.get(p99) or self._extreme(p99),
+            most if p50 == most_us else _TEXT.get(p50) or least,
+            most if p95 == most_us else _TEXT.get(p95) or least,
+            most if p99 == most_us else _TEXT.get(p99) or least,
             mean3(day.total_us, day.n),
-            self._min_text,
-            self._max_text,
+            least,
+            most,
             n,
             mean3(of_group.earlier.total_us + of_group.hour.total_us, n),
         )
         return made(Figures, figures)
-
-    def _extreme(self, us: int) -> str:
-        """The text of a percentile that is no bucket's answer: then it is the maximum or the minimum."""
-        return self._max_text if us == self._day.histogram.max_us else self._min_text
 
     def _turn(self, hour: int) -> None:
         """Begin a new clock hour."""
