@@ -93,7 +93,7 @@ class Handler:
                 # A camera's own gap ends with that of all cameras: then the longer one counts.
                 self._missed[camera_id] = earlier_us, at_us, max(last_us, gap_us)
 
-    def begin_camera(self, camera_ids: Iterable[str]) -> None:
+    def begin_cameras(self, camera_ids: Iterable[str]) -> None:
         """These cameras are new: gaps before now are none of theirs."""
         for camera_id in camera_ids:
             self._missed.pop(camera_id, None)

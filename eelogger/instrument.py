@@ -1,8 +1,8 @@
 """The instrument of one run, put together: every room that lives as long as the run, and what one tells another.
 
 Decides who is told what: of a camera list that changed, a clock that stepped, a minute or a day that is over. When it
-begins and ends is for `service`. Invariant: nothing of the day's files is touched before `is_ready`, when what stood
-in them has been taken up.
+begins and ends is for `service`. Invariant: no day ends before `is_ready`, when what stood in its files has been taken
+up.
 """
 
 from __future__ import annotations

@@ -155,12 +155,11 @@ def test_what_the_peer_held_back_while_we_stood_still_says_so() -> None:
 
 
 class Told:
-    """What an intake hands on, in which pass of the loop, when, and how long each takes."""
+    """What an intake hands on, in which pass of the loop, and how long each takes."""
 
     def __init__(self, pause_s: float = 0.0) -> None:
         self.numbers: list[int] = []
         self.passes: list[int] = []
-        self.times: list[float] = []
         self._pause_s = pause_s
         self._pass = 0
         self._loop = asyncio.get_running_loop()
@@ -173,8 +172,13 @@ class Told:
     def __call__(self, received: Received) -> None:
         self.numbers.append(int(received.data.strip()))
         self.passes.append(self._pass)
-        self.times.append(time.perf_counter())
         time.sleep(self._pause_s)
+
+
+async def arrived(connection: StampedConnection, messages: int) -> None:
+    """Until so many messages wait to be taken."""
+    while connection.waiting < messages:
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -242,8 +246,7 @@ async def test_an_end_brings_all_that_waits_at_once(before: bool, monkeypatch: p
         intake = None if before else asyncio.create_task(Intake(connection, told).run())
         for number in range(5):
             await peer.send(str(number))
-        while connection.waiting < 5:
-            await asyncio.sleep(0)
+        await arrived(connection, 5)
         assert told.numbers == []
         await peer.close()
         await connection.wait_closed()
@@ -272,8 +275,7 @@ async def test_a_turn_is_short_and_the_loop_runs_in_between() -> None:
     async with talking() as (connection, peer):
         for number in range(30):
             await peer.send(str(number))
-        while connection.waiting < 30:
-            await asyncio.sleep(0)
+        await arrived(connection, 30)
         intake = asyncio.create_task(Intake(connection, told).run())
         while len(told.numbers) < 30:
             passes.append(time.perf_counter())
@@ -315,15 +317,13 @@ async def test_a_cancellation_leaves_nothing_behind(monkeypatch: pytest.MonkeyPa
         intake = asyncio.create_task(Intake(connection, told).run())
         for number in range(3):
             await peer.send(str(number))
-        while connection.waiting < 3:
-            await asyncio.sleep(0)
+        await arrived(connection, 3)
         intake.cancel()
         await asyncio.wait([intake])
         assert intake.cancelled()
         assert (told.numbers, connection.waiting) == ([0, 1, 2], 0)
         await peer.send("4")
-        while not connection.waiting:
-            await asyncio.sleep(0)
+        await arrived(connection, 1)
         assert told.numbers == [0, 1, 2]
 
 
@@ -334,8 +334,7 @@ async def test_what_is_asked_for_is_handed_on_now(monkeypatch: pytest.MonkeyPatc
         intake = Intake(connection, told)
         running = asyncio.create_task(intake.run())
         await peer.send("1")
-        while not connection.waiting:
-            await asyncio.sleep(0)
+        await arrived(connection, 1)
         intake.flush()
         assert told.numbers == [1]
         await peer.close()

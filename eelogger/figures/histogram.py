@@ -115,17 +115,15 @@ class Histogram:
         self._first, self._counts = first, grown
         return bucket - first
 
-    def copy(self) -> Histogram:
-        """Another one that has counted the same."""
-        twin = Histogram()
-        twin.n, twin.total_us, twin.min_us, twin.max_us = self.n, self.total_us, self.min_us, self.max_us
-        twin._first, twin._counts = self._first, self._counts[:]
-        return twin
-
     def merge(self, *others: Histogram) -> None:
         """Count everything the others have counted."""
         parts = [part for part in (self, *others) if part.n]
         if not parts:
+            return
+        if len(parts) == 1:  # nothing to add up
+            (one,) = parts
+            self.n, self.total_us, self.min_us, self.max_us = one.n, one.total_us, one.min_us, one.max_us
+            self._first, self._counts = one._first, one._counts[:]
             return
         first = min(part._first for part in parts)
         sums = [0] * (max(part._first + len(part._counts) for part in parts) - first)
@@ -188,11 +186,8 @@ class Histogram:
 
 def merged(parts: Iterable[Histogram]) -> Histogram:
     """A new histogram of everything the parts have counted."""
-    counted = [part for part in parts if part.n]
-    if len(counted) == 1:
-        return counted[0].copy()
     whole = Histogram()
-    whole.merge(*counted)
+    whole.merge(*parts)
     return whole
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .histogram import ANSWERS_US, P50, P95, P99, PERCENTILES, Histogram, bucket_of, rank_of
+from .histogram import ANSWERS_US, P50, P95, P99, PERCENTILES, Histogram, bucket_of
 
 FEWEST: Final = 3
-"""With fewer the median is an extreme too; from here on its rank is neither the first nor the last."""
+"""With fewer the median is the smallest; from here on its rank is neither the first nor the last."""
 
 
 class RunningQuantiles:
@@ -54,7 +54,7 @@ class RunningQuantiles:
         at50, at95, at99 = self._at
         below50, below95, below99 = self._below
         if n < FEWEST:
-            return histogram.value_at(rank_of(P50, n)), histogram.max_us, histogram.max_us
+            return histogram.min_us, histogram.max_us, histogram.max_us
         low_us, high_us = histogram.min_us, histogram.max_us
         # Written out three times: as a loop it costs twice as much, and this runs for each logged line.
         rank = -(-P50 * n // 1000)

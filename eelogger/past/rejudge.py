@@ -68,7 +68,7 @@ def subscribe(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: 
     """
     cut_off = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0
     if not is_missed(gap):  # all cameras of the day are known by now, also those that were added then
-        handler.begin_camera(camera_ids)
+        handler.begin_cameras(camera_ids)
     if gap.kind == "gap" and not cut_off:
         gap_us = gap.to_us - gap.from_us if missed and is_missed(gap) else None
         handler.subscribed(camera_ids, gap.to_us, gap_us)
