@@ -7,29 +7,20 @@ network libraries.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from .version import __version__
-
-if TYPE_CHECKING:
-    from .cameras import get_cameraids
-    from .handler import Handler
-    from .model import Camera, Verdict
-    from .paths import sanitize_filename
-    from .stream import EventStream
-    from .writer import Writer
-
-__all__ = ["Camera", "EventStream", "Handler", "Verdict", "Writer", "__version__", "get_cameraids", "sanitize_filename"]
+__version__ = "0.1.0"
 
 _HOMES: Final = {
-    "Camera": "model",
-    "EventStream": "stream",
-    "Handler": "handler",
-    "Verdict": "model",
-    "Writer": "writer",
-    "get_cameraids": "cameras",
-    "sanitize_filename": "paths",
+    "connect_and_log": "script",
+    "get_cameraids": "cloud.cameras",
+    "handle_event": "script",
+    "log_event_data": "script",
+    "log_processed_event_uuid": "script",
+    "sanitize_filename": "storage.paths",
 }
+
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,139 +1,254 @@
-"""The terminal: arguments in, text and exit code out. The one room that prints.
+"""Turn the arguments into a run or a command, its text and its exit code.
 
-stdout carries what was asked for (tables, reports), stderr everything else. An expected failure is one message and
-one hint, never a traceback; without a terminal, under cron, the same one is told once a day.
+stdout carries what was asked for, stderr everything else. An expected failure is one message and one hint, never a
+traceback.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import errno
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from .commands import dispatch as commands
-from .commands.arguments import parser
-from .errors import AlreadyRunning, DiskError, EeloggerError, UsageError
-from .logdir import said
-from .logdir.oplog import OneLine, quiet_libraries
-from .net.lag import loop_factory
-from .paths import LogPaths
-from .screen.console import Console
-from .service import Service
-from .settings import ENV_FILE, demo, load, log_dir_of, wants_colour
-from .upkeep import collector
+from . import __version__
+from .commands import seconds
+from .errors import AlreadyRunning, DiskError, EeloggerError, SettingsError, UsageError
+from .settings import ENV_FILE, demo_settings, load, log_dir_of, wants_colour
+from .storage import notices
+from .storage.paths import LogPaths
+from .storage.program_log import OneLine, quiet_libraries
+from .views.console import Console
+from .views.status_line import event_heading, event_line, status_line
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .model import Verdict
+    from .run import Run
+
+COMMANDS: Final = {
+    "check": "test everything a run needs, print what was found",
+    "login": "log in and write branding, account id and key to .env",
+    "watch": "show a running logger's events, one short line each",
+    "status": "one line about a running logger, exit code as monitoring plugins",
+    "report": "the figures of a period: tables, CSV, JSON, a page with plots, evidence",
+    "replay": "judge stream logs anew, into a new log directory",
+}
+"""Each is the module of its name; the texts are for `--help`, which need not import them."""
+
+BROKEN_OFF: Final = 130
+"""What shells expect after Ctrl-C; with 0 a command that follows with && would begin."""
+UNKNOWN: Final = 3
+"""What `status` exits with on any error: a monitoring system reads 2, usage, as CRITICAL."""
+WORKED_S: Final = 3_600
+"""A run that was connected for so long worked: what ends it is news, and still one mail an hour at most."""
+
+_EPILOG: Final = """exit codes:
+  0 stopped as asked     2 usage                66 nothing to show
+  69 no camera to log    74 disk                75 another process has this log directory
+  77 key or certificate refused                 78 settings
+  check --self-test: 70 when the figures are wrong; status: 0, 1, 2 or 3 as monitoring plugins
+  any command: 130 when broken off with Ctrl-C
+"""
 
 
-def main(argv: Sequence[str], started_s: float | None = None) -> int:
+def command() -> int:
+    """Run as the installed command `eelogger`."""
+    return main(sys.argv[1:], time.time())
+
+
+def main(argv: Sequence[str], started_s: float) -> int:
     """Run a command; returns the exit code. `started_s` is when the process began, in seconds since 1970."""
-    options = parser().parse_args(argv, argparse.Namespace(**_DEFAULTS))
-    console = Console(sys.stdin, sys.stdout, sys.stderr, quiet=options.quiet)
-    _log_to(console, options)
+    _occupy_closed_streams()
+    console = Console(sys.stdin, sys.stdout, sys.stderr)
+    options = argparse.Namespace(log_dir=None, env_file=ENV_FILE, verbose=0, quiet=False, command="")
+    options.run = partial(_log_events, started_s=started_s)
     try:
-        return _command(options, console, started_s or time.time())
+        parser(argv).parse_args(argv, options)
+        console.quiet = options.quiet
+        _log_to(console, options.verbose)
+        _require_sense(options)
+        code: int = options.run(options, console)
+        return code
+    except SystemExit as end:  # argparse has said what is wrong, or shown its help
+        name = next(filter(COMMANDS.__contains__, argv), "")
+        return 0 if not end.code else UNKNOWN if name == "status" else UsageError.exit_code
     except EeloggerError as error:
-        _tell(error, options, console)
-        return error.exit_code
+        if _is_told(error, options, console):
+            console.error(f"eelogger: {error}")
+            if error.hint:
+                console.error(f"  hint: {error.hint}")
+        return UNKNOWN if options.command == "status" else error.exit_code
     except KeyboardInterrupt:
         if console.is_terminal():
-            console.complain("")  # the prompt that follows stands beside ^C otherwise
-        return 0
+            console.error("")  # the prompt that follows stands beside ^C otherwise
+        return BROKEN_OFF if options.command else 0
     except BrokenPipeError:
         # `| head` has seen enough; what is still buffered goes nowhere when the interpreter flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        console.error(f"eelogger: standard output cannot be written: {error.strerror}")
+        return UNKNOWN if options.command == "status" else DiskError.exit_code
+    finally:
+        console.close()
 
 
-_DEFAULTS = {"log_dir": None, "env_file": ENV_FILE, "verbose": 0, "quiet": False}
+def _occupy_closed_streams() -> None:
+    """A file opened later must not get the number of a closed stream: whatever prints there would write into it."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # stderr
+        pass
+    os.close(fd)
 
 
-def _command(options: argparse.Namespace, console: Console, started_s: float) -> int:
-    if options.command is not None:
-        if options.demo or options.seconds is not None:
-            raise UsageError("--demo and --seconds are for a run, not for a command", "leave them out")
-        return commands.run(options, console)
-    run = _run_demo if options.demo else _run_account
+def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line; of the commands only those that stand in `argv` are imported and have arguments."""
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--log-dir", type=Path, metavar="DIR", help="where the files are (default: logs beside app.py)")
+    shared.add_argument("--env-file", type=Path, metavar="FILE", help="settings file (default: .env beside app.py)")
+    shared.add_argument("-v", "--verbose", action="count", help="say more on stderr; twice: everything")
+    shared.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    top = argparse.ArgumentParser(
+        prog="app.py",
+        description="Logs how late the Eagle Eye cloud delivers camera events: delay = arrival - the event's own "
+        "timestamp. Without an account: python app.py --demo --seconds 20",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
+    )
+    top.add_argument("--version", action="version", version=f"eelogger {__version__}")
+    top.add_argument("--demo", action="store_true", help="log an embedded demo cloud instead of an account")
+    top.add_argument("--seconds", type=seconds, metavar="N", help="stop after N seconds, counted from the start")
+    top.add_argument("--events", action="store_true", help="print each first-seen event, as watch does")
+    commands = top.add_subparsers(metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        added = commands.add_parser(name, parents=[shared], help=text, description=text[0].upper() + text[1:] + ".")
+        if name in argv:
+            module = import_module(f".commands.{name}", __package__)
+            module.add_arguments(added)
+            added.set_defaults(command=name, run=module.run)
+    return top
+
+
+def _require_sense(options: argparse.Namespace) -> None:
+    try:
+        (options.log_dir or Path()).absolute()  # EEN_LOG_DIR may be relative too
+    except OSError:
+        raise UsageError("the current directory was removed", "give an absolute --log-dir") from None
+    if options.command and (options.demo or options.events or options.seconds is not None):
+        raise UsageError("--demo, --events and --seconds are for a run, not for a command", "leave them out")
+
+
+def _log_events(options: argparse.Namespace, console: Console, *, started_s: float) -> int:
+    from .cloud.loop_delay import loop_factory
+
+    log = _log_demo if options.demo else _log_account
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(run(options, console, started_s))
-    collector.leave()
+        runner.run(log(options, console, started_s))
     return 0
 
 
-async def _run_account(options: argparse.Namespace, console: Console, started_s: float) -> None:
+async def _log_account(options: argparse.Namespace, console: Console, started_s: float) -> None:
+    from .wiring import build_run
+
     read = partial(load, None, options.env_file, log_dir=options.log_dir)
-    found = read()
-    # Only once the directory is ours: a second start has nothing to say.
-    warn = partial(_warn, found.warnings, LogPaths(found.log_dir), console)
-    await _serve(Service(read, found, int(started_s * 1_000_000), warn), options, console, started_s)
+    settings = read()
+
+    def warn() -> None:  # only once the directory is ours: a second start has nothing to say
+        for warning in settings.warnings:
+            if not _is_cron(console) or notices.is_news(run.paths, warning, time.time()):
+                console.error(f"eelogger: {warning}")
+
+    run = build_run(settings, load=read, started_us=int(started_s * 1_000_000), on_begun=warn)
+    try:
+        await _serve(run, options, console, started_s)
+    except EeloggerError:
+        if run.worked_s >= WORKED_S:
+            notices.forget(run.paths, settings.warnings)
+        raise
+    notices.forget(run.paths, settings.warnings)
 
 
-async def _run_demo(options: argparse.Namespace, console: Console, started_s: float) -> None:
-    from .simulator import Cloud, World  # only here: no run on an account needs it
+async def _log_demo(options: argparse.Namespace, console: Console, started_s: float) -> None:
+    from .simulator import Account, Cloud
+    from .wiring import build_run
 
-    async with Cloud(World.demo(), traffic=True) as cloud:
-        made_up = demo(cloud.base_url, cloud.account_id, cloud.auth_key, options.log_dir)
-        console.tell(f"demo cloud: {made_up.log_dir} gets the files; look with: tail -F {made_up.log_dir}/*.log")
-        service = Service(lambda: made_up, made_up, int(started_s * 1_000_000))
-        await _serve(service, options, console, started_s)
+    async with Cloud(Account.demo(), traffic=True) as cloud:
+        settings = demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, options.log_dir)
+        console.info(f"demo cloud: {settings.log_dir} gets the files; look with: tail -F {settings.log_dir}/*.log")
+        await _serve(build_run(settings, started_us=int(started_s * 1_000_000)), options, console, started_s)
 
 
-async def _serve(service: Service, options: argparse.Namespace, console: Console, started_s: float) -> None:
+async def _serve(run: Run, options: argparse.Namespace, console: Console, started_s: float) -> None:
     """Run until a signal or the time is up, then print the closing table."""
     loop = asyncio.get_running_loop()
-    _on_signals(loop, service, console)
+    _on_signals(loop, run, console)
     if options.seconds is not None:
-        loop.call_later(max(0.0, started_s + options.seconds - time.time()), service.stop)
-    drawing = asyncio.create_task(console.keep_status_line(service.glance, colour=wants_colour()), name="status line")
+        loop.call_later(max(0.0, started_s + options.seconds - time.time()), run.stop)
+    if options.events or (options.demo and console.writes_to_terminal() and not options.quiet):
+        run.on_event.append(_event_printer(console))
+    drawing = asyncio.create_task(console.keep_status_line(partial(_status_line, run)), name="status line")
     shows = not options.quiet
     try:
-        await service.run()
+        await run.run()
     except EeloggerError:
-        worked = service.worked_s >= said.WORKED_S
-        if worked:
-            said.forget(service.paths)
         # Without a terminal a run that never worked says what is wrong, and no more.
-        shows = shows and (worked or console.has_terminal())
+        shows = shows and (run.worked_s >= WORKED_S or console.has_terminal())
         raise
     finally:
         drawing.cancel()
         await asyncio.wait([drawing])
         if shows:
-            _close(service, console)
-    said.forget(service.paths)
+            await _print_table(run, console)
 
 
-def _warn(warnings: Iterable[str], paths: LogPaths, console: Console) -> None:
-    """Say what is odd about the settings; under cron once a day, in the program's log each time."""
-    for warning in warnings:
-        news = console.is_terminal() or said.is_news(paths, said.WARNING + warning, time.time())
-        _log.log(logging.WARNING if news else logging.INFO, "%s", warning)
+def _status_line(run: Run, columns: int) -> str:
+    state = run.state()
+    return "" if state is None else status_line(state, columns, colour=wants_colour())
 
 
-def _close(service: Service, console: Console) -> None:
-    """Print the closing table, unless the terminal or pipe is gone."""
-    with contextlib.suppress(OSError):
-        console.write_all(service.closing())
+def _event_printer(console: Console) -> Callable[[Verdict, str], None]:
+    is_first = True
+
+    def print_event(verdict: Verdict, name: str) -> None:
+        nonlocal is_first
+        columns = console.columns()
+        heading, is_first = event_heading(columns) if is_first else "", False
+        with suppress(OSError):  # nobody reads it any more
+            console.write(heading + event_line(verdict, name, columns))
+
+    return print_event
 
 
-def _on_signals(loop: asyncio.AbstractEventLoop, service: Service, console: Console) -> None:
+async def _print_table(run: Run, console: Console) -> None:
+    with suppress(OSError):  # the terminal or pipe is gone
+        await console.write_in_slices(run.closing())
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> None:
     """SIGTERM and Ctrl-C stop; a closed terminal does too, where there was one; SIGUSR1 prints the closing table."""
+    tables: set[asyncio.Task[None]] = set()
     actions: dict[str, Callable[[], object]] = {
-        "SIGTERM": service.stop,
-        "SIGINT": service.stop,
-        "SIGHUP": service.stop if console.has_terminal() else lambda: None,
-        "SIGUSR1": lambda: _close(service, console),
+        "SIGTERM": run.stop,
+        "SIGINT": run.stop,
+        "SIGHUP": run.stop if console.has_terminal() else lambda: None,
+        "SIGUSR1": lambda: tables.add(loop.create_task(_print_table(run, console))),
     }
     for name, action in actions.items():
         number = getattr(signal, name, None)
-        if number is None:
+        if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # nohup
             continue
         try:
             loop.add_signal_handler(number, action)
@@ -141,32 +256,24 @@ def _on_signals(loop: asyncio.AbstractEventLoop, service: Service, console: Cons
             signal.signal(number, lambda *_, action=action: loop.call_soon_threadsafe(action))
 
 
-def _log_to(console: Console, options: argparse.Namespace) -> None:
+def _log_to(console: Console, verbose: int) -> None:
     quiet_libraries()
-    root = logging.getLogger()
-    root.setLevel(logging.DEBUG)
     handler = console.log_handler(OneLine())
-    levels = {0: logging.WARNING, 1: logging.INFO}
-    handler.setLevel(logging.ERROR if options.quiet else levels.get(options.verbose, logging.DEBUG))
-    root.addHandler(handler)
+    handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(verbose, 2))
+    logging.basicConfig(level=logging.DEBUG, handlers=[handler])
 
 
-def _tell(error: EeloggerError, options: argparse.Namespace, console: Console) -> None:
-    """One message and one hint; under cron only if it is news."""
-    if not console.is_terminal() and not _is_news(error, options):
-        return
-    console.complain(f"eelogger: {error}")
-    if error.hint:
-        console.complain(f"  hint: {error.hint}")
+def _is_cron(console: Console) -> bool:
+    return console.quiet and not console.has_terminal()
 
 
-def _is_news(error: EeloggerError, options: argparse.Namespace) -> bool:
-    if options.command is not None or error.exit_code == 2:
+def _is_told(error: EeloggerError, options: argparse.Namespace, console: Console) -> bool:
+    """Whether this trouble is said: always, but under cron once a day, by directory and by reason."""
+    if not _is_cron(console) or options.command or options.demo or isinstance(error, UsageError):
         return True
     paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
     if isinstance(error, AlreadyRunning):
         # The other process works: nothing to tell. One that hangs is told once an hour.
-        return bool(error.stale_s) and said.is_news(paths, "hangs", time.time(), said.HOUR_S)
-    # How many lines a full disk cost differs each time; that it is full does not.
-    what = type(error).__name__ if isinstance(error, DiskError) else str(error)
-    return said.is_news(paths, f"{error.exit_code} {what}", time.time())
+        return bool(error.stale_s) and notices.is_news(paths, "hangs", time.time(), notices.HOUR_S)
+    names = [problem.name for problem in error.problems] if isinstance(error, SettingsError) else []
+    return notices.is_news(paths, " ".join([str(error.exit_code), error.reason, *names]), time.time())

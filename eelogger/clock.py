@@ -1,8 +1,6 @@
-"""The clocks of this machine: the wall clock's reading and resolution, the kernel's opinion of it, steps and sleep.
+"""Read the clocks of this machine, and find steps and sleep.
 
-`StepWatch` compares the wall clock with clocks that nobody sets; what it finds are `Gap` values for `gaps.log`. How
-far the wall clock is off is for `offset`. Nothing here corrects a figure, and nothing here raises because a system
-lacks a clock: where there is no `CLOCK_BOOTTIME` or `adjtimex`, less is known.
+Nothing here raises because a system lacks a clock: without `CLOCK_BOOTTIME` or `adjtimex` less is known.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from .model import Gap
-from .text.units import seconds3
 
 JUMP_NS: Final = 500_000_000
 """Less than this between wall and monotonic clock is slewing and drift, not a step."""
@@ -85,7 +82,7 @@ def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
     if asleep_ns > JUMP_NS or late:
         gaps.append(Gap("suspend", from_us, to_us, "sleep" if asleep_ns > JUMP_NS else "late"))
     if abs(jump_ns) > JUMP_NS and not (late and after.boot_ns is None and jump_ns > 0):
-        gaps.append(Gap("clock-step", from_us, to_us, f"stepped by {seconds3(jump_ns // 1_000)} s"))
+        gaps.append(Gap("clock-step", from_us, to_us, f"stepped by {jump_ns / 1e9:.3f} s"))
     return gaps
 
 

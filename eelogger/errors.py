@@ -1,21 +1,7 @@
-"""What can go wrong, as one tree; each leaf says in a sentence what happened and in a hint what to do.
+"""What can go wrong, as one tree: a message, a hint, a reason token for machines, an exit code.
 
-Rooms raise these; the edge (`cli`) prints message and hint once and ends with `exit_code`. An exception that is
-not in this tree is a defect of the program and keeps its traceback.
-
-    EeloggerError
-    ├── UsageError (2)           the command line makes no sense
-    ├── NothingToShow (66)       no readable logs where they were looked for
-    ├── NoCamera (69)            the account has no camera to log
-    ├── DiskError (74)           lines could not be written and the buffer is full
-    ├── AlreadyRunning (75)      another process has this log directory
-    ├── Refused (77)             what no retry can mend without a person
-    │   ├── KeyRefused               the session key is not, or no longer, valid
-    │   ├── LoginRefused             user name, password or code was not accepted
-    │   └── CertificateRefused       the server's certificate does not verify
-    ├── SettingsError (78)       settings missing or malformed, all of them at once
-    ├── CloudError               a REST call failed and may be tried again
-    └── MessageError             one WebSocket message could not be read; the stream goes on
+Rooms raise these; `cli` prints message and hint once and ends with `exit_code`. Any other exception is a defect of the
+program and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -25,80 +11,98 @@ from dataclasses import dataclass
 
 
 class EeloggerError(Exception):
-    """The root: `str()` is the message, `hint` what the operator can do about it."""
+    """The root: `str()` is the message, `hint` what the operator can do, `reason` a token that never changes."""
 
-    exit_code = 70
+    exit_code, reason = 70, "defect"
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, reason: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.reason = reason or self.reason
 
 
 class UsageError(EeloggerError):
     """The command line makes no sense."""
 
-    exit_code = 2
+    exit_code, reason = 2, "usage"
 
 
 class NothingToShow(EeloggerError):
     """There are no readable logs where they were looked for."""
 
-    exit_code = 66
+    exit_code, reason = 66, "nothing-to-show"
 
 
 class NoCamera(EeloggerError):
     """The camera list holds no attached camera that the settings keep; fatal at the start only."""
 
-    exit_code = 69
+    exit_code, reason = 69, "no-camera"
 
 
-class DiskError(EeloggerError):
-    """The log directory cannot be written; `lost_lines` says how many lines that cost, `why` only what is wrong."""
+class CloudError(EeloggerError):
+    """A REST call failed in a way that may pass; `status` is None when no answer came.
 
-    exit_code = 74
+    A run tries again for ever. What asks only once (`login`, `check`) ends with this code.
+    """
 
-    def __init__(self, message: str, hint: str = "", lost_lines: int = 0, why: str = "") -> None:
-        super().__init__(message, hint)
-        self.lost_lines = lost_lines
-        self.why = why or message
-
-
-class AlreadyRunning(EeloggerError):
-    """Another process has this log directory; `stale_s` is None while it shows signs of life."""
-
-    exit_code = 75
+    exit_code, reason = 69, "cloud"
 
     def __init__(
         self,
         message: str,
         hint: str = "",
         *,
-        pid: int | None = None,
-        since: str = "",
-        stale_s: int | None = None,
+        reason: str = "",
+        status: int | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
+        super().__init__(message, hint, reason=reason)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class DiskError(EeloggerError):
+    """The log directory, or a file that was asked for, cannot be written; `lost_lines` is what that cost."""
+
+    exit_code, reason = 74, "disk"
+
+    def __init__(self, message: str, hint: str = "", *, reason: str = "", lost_lines: int = 0) -> None:
+        super().__init__(message, hint, reason=reason)
+        self.lost_lines = lost_lines
+
+
+class AlreadyRunning(EeloggerError):
+    """Another process has this log directory; `stale_s` is None while it shows signs of life."""
+
+    exit_code, reason = 75, "already-running"
+
+    def __init__(self, message: str, hint: str = "", *, stale_s: int | None = None) -> None:
         super().__init__(message, hint)
-        self.pid = pid
-        self.since = since
         self.stale_s = stale_s
 
 
 class Refused(EeloggerError):
     """What no retry can mend without a person."""
 
-    exit_code = 77
+    exit_code, reason = 77, "refused"
 
 
 class KeyRefused(Refused):
     """The session key is not, or no longer, valid."""
 
+    reason = "key-refused"
+
 
 class LoginRefused(Refused):
     """User name, password or second factor was not accepted."""
 
+    reason = "login-refused"
+
 
 class CertificateRefused(Refused):
     """The server's certificate does not verify."""
+
+    reason = "certificate"
 
 
 @dataclass(frozen=True)
@@ -113,35 +117,18 @@ class Problem:
 class SettingsError(EeloggerError):
     """Settings are missing or malformed; `problems` holds all of them, `warnings` what is odd beside them."""
 
-    exit_code = 78
+    exit_code, reason = 78, "settings"
 
     def __init__(self, problems: list[Problem], warnings: Iterable[str] = ()) -> None:
         self.problems = problems
         self.warnings = tuple(warnings)
         lines = [f"{p.name}: {p.message} ({p.hint})" for p in problems] + [f"besides, {text}" for text in self.warnings]
-        told = "".join(f"\n  {line}" for line in lines)
-        super().__init__(f"the settings cannot be used:{told}", "see .env.example, it explains every setting")
-
-
-class CloudError(EeloggerError):
-    """A REST call failed in a way that may pass; `status` is None when no answer came.
-
-    A run tries again for ever; what asks only once (`login`, `check`) ends with the code of "nothing to log".
-    """
-
-    exit_code = 69
-
-    def __init__(
-        self, message: str, hint: str = "", *, status: int | None = None, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message, hint)
-        self.status = status
-        self.retry_after_s = retry_after_s
+        text = "".join(f"\n  {line}" for line in lines)
+        super().__init__(f"the settings cannot be used:{text}", "see .env.example, it explains every setting")
 
 
 class MessageError(EeloggerError):
-    """One WebSocket message could not be read; `reason` is a short token for counts and `rejected.log`."""
+    """One WebSocket message could not be read; the stream goes on. `reason` stands in `rejected.log`."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"unreadable message: {reason}")
-        self.reason = reason
+        super().__init__(f"unreadable message: {reason}", reason=reason)

@@ -1,8 +1,6 @@
-"""The vocabulary: frozen values that pass between rooms, and the tables of namespaces and four-CCs.
+"""Frozen values that pass between rooms, and the tables of namespaces and four-CCs.
 
-Every time is an integer of microseconds since 1970 UTC (`*_us`), every duration an integer of microseconds too;
-seconds appear only in text. Values on the path of every event are `NamedTuple`s, because a frozen dataclass costs
-five times as much to make, and are made by `made`; all others are frozen dataclasses.
+Times are integers of µs since 1970 UTC (`*_us`), durations integers of µs; seconds stand only in text.
 """
 
 from __future__ import annotations
@@ -10,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-# `made(Verdict, (kind, …))`: a NamedTuple's own constructor is a Python function around this, at twice the price.
-# No field may be left out, which is why only the path of every event uses it.
+# `made(Verdict, (kind, …))` costs half of `Verdict(kind, …)`: a NamedTuple's constructor is a Python function around
+# it. No field may be left out, so only the path of every event uses it.
 made = tuple.__new__
+
+DAY_US: Final = 86_400_000_000
+HOUR_US: Final = 3_600_000_000
 
 MEASURED: Final = "measured"
 EARLY: Final = "early"
@@ -22,11 +23,11 @@ DUPLICATE: Final = "duplicate"
 IGNORED: Final = "ignored"
 UNIDENTIFIED: Final = "unidentified"
 
+LOGGED_KINDS: Final = frozenset({MEASURED, EARLY, INITIAL, UNDATED})
+"""Verdicts on a first sight: they have a delay line. The others are only counted."""
+
 Group = int | str
 """What figures are kept by within a camera: an annotation namespace, or a four-CC where there is none."""
-
-LOGGED_KINDS: Final = frozenset({MEASURED, EARLY, INITIAL, UNDATED})
-"""Verdicts on a first sight, which have a line in the delay log; all others are only counted."""
 
 NAMESPACES: Final[dict[int, str]] = {
     101: "Line Events (counting and line crossing)",
@@ -63,6 +64,35 @@ FOUR_CCS: Final[dict[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a run waits for what, in seconds; tests hand in shorter times."""
+
+    open_s: float = 15.0
+    """To open a WebSocket, handshake included."""
+    close_s: float = 0.5
+    """For the closing handshake: a stop must be over in 2 s, also when the peer is dead."""
+    first_retry_s: float = 1.0
+    longest_retry_s: float = 60.0
+    steady_s: float = 15.0
+    """A connection that brought data for so long worked: it is reconnected after `first_retry_s`."""
+    refresh_s: float = 300.0
+    """Between two camera lists; they keep the key alive and sample the clock."""
+    liveness_s: float = 5.0
+    """Between two looks at the connection; twice this without any data is death once a ping was answered."""
+    write_rest_s: float = 0.05
+    """The writer's rest between two batches."""
+    disk_retry_s: float = 1.0
+    """Before a disk that refused is tried again."""
+    disk_close_s: float = 10.0
+    """How long a slow disk is waited for at the end of a run."""
+    tick_s: float = 1.0
+    """Between two looks at clocks, midnight, lock and snapshots."""
+    summary_s: float = 5.0
+    metrics_s: float = 15.0
+    health_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Camera:
     """One attached camera: `id` is its ESN (8 hex digits), `bridge` the ESN it reports through or ""."""
 
@@ -79,7 +109,7 @@ class CameraUpdate(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """A part of a message that could not be read: a short reason token, where, and the text for `rejected.log`."""
+    """A part of a message that could not be read: a reason token, the camera, and an excerpt for `rejected.log`."""
 
     reason: str
     camera_id: str
@@ -87,7 +117,7 @@ class Reject(NamedTuple):
 
 
 class CloudNotice(NamedTuple):
-    """An error the server reports inside the stream; `camera_id` is "" when it concerns the request itself."""
+    """An error that the server reports inside the stream; `camera_id` is "" when it concerns the request itself."""
 
     camera_id: str
     status_code: int
@@ -102,11 +132,10 @@ class Message(NamedTuple):
     notices: list[CloudNotice]
 
 
-class Figures(NamedTuple):
-    """The running statistics of a camera's day, a measured event included, and those of its group.
+class RunningFigures(NamedTuple):
+    """The figures on a measured delay line, the event included: the camera's of the day, and its group's.
 
-    `n … max_us` are the camera's, `group_n` and `group_avg_us` the group's (its namespace or four-CC).
-    Texts are seconds with three decimals, made once by `stats`.
+    Texts are seconds with three decimals.
     """
 
     n: int
@@ -121,11 +150,11 @@ class Figures(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The judgement of one value under a four-CC; `lines` makes its text, `stats` its figures.
+    """The judgement of one value under a four-CC.
 
-    `delay_us` = `arrived_us` − `event_us`, None when undated; `figures` only when measured; `ns` None where there
-    is no usable annotation namespace; `event` the description printed as `event=`; `op` and `seq` as sent, when
-    they are integers; `data` the event's object with its `type` added.
+    `delay_us` = `arrived_us` − `event_us`, None when undated; `figures` only when measured; `ns` None where there is
+    no usable annotation namespace; `event` is the description printed as `event=`; `op` and `seq` as sent, when they
+    are integers; `data` the event's object with its `type` added.
     """
 
     kind: str
@@ -137,7 +166,7 @@ class Verdict(NamedTuple):
     arrived_us: int
     event_us: int | None
     delay_us: int | None
-    figures: Figures | None = None
+    figures: RunningFigures | None = None
     op: int | None = None
     seq: int | None = None
     after_gap_us: int | None = None
@@ -145,11 +174,17 @@ class Verdict(NamedTuple):
     new_max: bool = False
     data: dict[str, Any] | None = None
 
+    @property
+    def group(self) -> Group:
+        """What its figures are kept by."""
+        return self.type if self.ns is None else self.ns
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A period that taints or blinds: `kind` gap, suspend, clock-step, backlog or unknown;
-    `camera_id` when one camera's.
+    """A period that taints or blinds: `kind` is gap, suspend, clock-step, backlog or unknown.
+
+    `camera_id` is "" when it concerns all cameras.
     """
 
     kind: str
@@ -166,3 +201,11 @@ class DateSample:
     date_us: int
     sent_us: int
     received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLogin:
+    """A login that was refused: a fingerprint of its credentials, and until when it is not tried again."""
+
+    fingerprint: str
+    until_us: int

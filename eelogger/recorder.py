@@ -1,175 +1,177 @@
-"""From the bytes of a message to lines in the writer's hands: where judgement meets the files.
-
-Decides what is written for each verdict, when a day begins, and what a gap line says; leaves reading to `wire`,
-judging to `handler`, text to `lines` and the disk to `writer`. Invariant: an update's lines are all handed over
-before the next message is taken, so `writer.mark` can say how far the files are complete.
-"""
+"""Turn messages into verdicts and lines, and begin the days."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from . import lines, wire
 from .clock import now_us
-from .day import CameraDay, Day
 from .errors import MessageError
-from .figures.observation import Observation, is_missed
-from .handler import Handler, StreamLog
-from .logdir.blocks import size_of
-from .logdir.days import day_of, midnight_after_us
-from .logdir.rejects import Rejects
-from .model import LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
-from .text.times import parse_time
-from .writer import Writer
+from .measure import protocol
+from .measure.coverage import Coverage, is_missed
+from .measure.handler import Handler
+from .model import DAY_US, HOUR_US, LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
+from .storage.batch import Sink
+from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, stream_line
+from .storage.line_blocks import size_of
+from .storage.paths import LogPaths, day_of
+from .storage.rejected import Rejects
+from .storage.torn_tails import TornTail
+
+PUT_BACK_US: Final = HOUR_US
+"""A clock put back over midnight by less than this leaves its lines in the later day."""
+_EXCERPT_BYTES: Final = 4096
 
 
 class Recorder:
-    """Takes messages, updates and gaps; `on_new_day` gets the day that ended, its lines already handed over."""
+    """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
 
-    def __init__(
-        self,
-        handler: Handler,
-        writer: Writer,
-        observation: Observation,
-        *,
-        day: str,
-        on_new_day: Callable[[str], None] = lambda day: None,
-        reread: Callable[[str], CameraDay | None] = lambda camera_id: None,
-    ) -> None:
+    `on_new_day(ended, coverage)` is called between the last line of a day and the first of the next,
+    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line.
+    """
+
+    def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
         self.handler = handler
-        self.observation = observation
-        rejected = writer.paths.rejected
-        self.rejects = Rejects(lambda line: writer.append(rejected, line), size_of(rejected))
+        self.lines = lines
+        self.coverage = coverage
+        self.paths = paths
         self.cameras: dict[str, Camera] = {}
-        self._by_lower_id: dict[str, Camera] = {}
         self.known: dict[str, Camera] = {}
-        self.day = day
+        self.labels: dict[str, Label] = {}
+        self.stems: dict[str, str] = {}
         self.messages = 0
-        self.judges = True
-        self._writer = writer
-        self.labels: dict[str, lines.Label] = {}
-        self._midnight_us = midnight_after_us(parse_time(day))
-        self.observation_before_midnight = observation
-        self._on_new_day = on_new_day
-        self._reread = reread
-        self._arrived_us = 0
-        self._size = 0
+        self.rejects = Rejects(self._write_reject, size_of(paths.rejected))
+        self.on_new_day: Callable[[str, Coverage], None] = lambda ended, coverage: None
+        self.on_renamed: Callable[[dict[str, str]], None] = lambda stems: None
+        self.on_event: Callable[[Verdict], None] | None = None
+        self._by_lower_id: dict[str, Camera] = {}
+        self._files: dict[str, tuple[str, str]] = {}
+        self._arrived_us = self._size = 0
+        self.begin(day)
         handler.on_reject = self._reject
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
-        """These cameras, and no others, are logged from now on; a camera known by another name gets its new one."""
+        """Log these cameras and no others from now on, each under its present name."""
         self.cameras = dict(cameras)
         self._by_lower_id = {camera.id.lower(): camera for camera in cameras.values()}
-        self.known |= cameras
-        self.labels.update((camera.id, lines.label(camera)) for camera in cameras.values())
+        before = dict(self.stems)
+        self.use_files(camera for camera in cameras.values() if self.known.get(camera.id) != camera)
+        renamed = {stem: self.stems[id_] for id_, stem in before.items() if self.stems[id_] != stem}
+        if renamed:
+            self.on_renamed(renamed)
+
+    def use_files(self, cameras: Iterable[Camera], stems: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Log these cameras into the files of these stems, by id; where there is none, of their present name."""
+        for camera in cameras:
+            stem = self.stems[camera.id] = stems.get(camera.id) or self.paths.stem(camera.id, camera.name)
+            self.known[camera.id] = camera
+            self.labels[camera.id] = label(camera)
+            self._files[camera.id] = os.fspath(self.paths.stream(stem)), os.fspath(self.paths.delay(stem))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether messages should wait: too much that was recorded is not on disk yet."""
+        return self.lines.is_behind
 
     def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
-        """The names of annotation namespaces, from here on."""
+        """Call annotation namespaces so from here on."""
         self.handler.name_namespaces(ns_values)
 
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
-        """A subscription begins: the connection's, or that of single cameras on an open connection."""
-        if camera_ids is None:
-            single = self.observation.cameras_begun(at_us)
-            self._begun(list(self.cameras), self.observation.begun(at_us), at_us)
-            for gap in single:
-                self._begun([gap.camera_id], gap, at_us)
+        """Begin a subscription: the connection's, or that of single cameras on an open connection."""
+        if camera_ids is not None:
+            for camera_id in camera_ids:
+                self._begun([camera_id], self.coverage.close_camera_gap(camera_id, at_us), at_us)
             return
-        for camera_id in camera_ids:
-            self._begun([camera_id], self.observation.camera_begun(camera_id, at_us), at_us)
-
-    def keep_only(self) -> None:
-        """From now on what arrives gets its stream line alone: the next start judges it, on its way back."""
-        self.judges = False
+        single = self.coverage.close_camera_gaps(at_us)
+        self._begun(list(self.cameras), self.coverage.close_gap(at_us), at_us)
+        for gap in single:
+            self._begun([gap.camera_id], gap, at_us)
 
     def lost(self, at_us: int, reason: str) -> None:
         """Nothing is observed from `at_us` on, until the next subscription."""
-        self.observation.lost(at_us, reason)
+        self.coverage.open_gap(at_us, reason)
 
-    def torn(self, path: Path, cut: bytes) -> None:
-        """A torn last line was found at the start and cut away: it is rebuilt by the way back."""
-        reject = Reject("torn-line", "", f"{path.name}: {cut[:4096].decode('utf-8', 'backslashreplace')}")
-        self.rejects.add(reject, now_us(), len(cut))
+    def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None:
+        """One camera is not observed from `at_us` on."""
+        self.coverage.open_camera_gap(camera_id, at_us, reason)
+
+    def camera_gone(self, camera_id: str) -> None:
+        """The camera left the account: nobody means to observe it."""
+        self.coverage.camera_gone(camera_id)
 
     def note_gap(self, gap: Gap) -> None:
         """Write one line of `gaps.log`."""
-        self._writer.append(self._writer.paths.gaps, lines.gap_line(gap))
+        self.lines.write_other(os.fspath(self.paths.gaps), gap_line(gap))
+
+    def torn(self, tail: TornTail) -> None:
+        """A torn last line was cut away at the start; what it said is in the stream log, or was never whole."""
+        excerpt = f"{tail.path.name}: {tail.excerpt.decode('utf-8', 'backslashreplace')}"
+        self.rejects.add(Reject("torn-line", "", excerpt), now_us(), tail.size)
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
-        """Take one message; returns the errors the server reports in it."""
-        if arrived_us >= self._midnight_us and self.judges:
+        """Take one message; returns the errors that the server reports in it."""
+        if not self._earliest_us <= arrived_us < self._midnight_us:
             self.turn_day(arrived_us)
         self._arrived_us, self._size = arrived_us, len(data)
         try:
-            updates, rejects, notices = wire.read_message(data)
+            updates, rejects, notices = protocol.read_message(data)
         except MessageError as error:
-            self._reject(Reject(error.reason, "", data[:4096].decode("utf-8", "backslashreplace")))
+            self._reject(Reject(error.reason, "", data[:_EXCERPT_BYTES].decode("utf-8", "backslashreplace")))
             return []
         for camera_id, cam_data in updates:
-            camera = self._listed(camera_id)
+            camera = self.cameras.get(camera_id) or self._by_lower_id.get(camera_id.lower())
             if camera is None:
-                self._reject(Reject("unknown-camera", camera_id, wire.excerpt(cam_data)))
+                self._reject(Reject("unknown-camera", camera_id, protocol.excerpt(cam_data)))
                 continue
             try:
-                # The list's own text of the id: the dozen look-ups that follow find it without comparing letters.
-                self.record_update(camera.id, cam_data, arrived_us, lag_us, self._writer.stream_logs)
+                # The list's own text of the id: the look-ups that follow find it without comparing letters.
+                self.record_update(camera.id, cam_data, arrived_us, lag_us)
             except MessageError as error:
-                self._reject(Reject(error.reason, camera_id, wire.excerpt(cam_data)))
+                self._reject(Reject(error.reason, camera_id, protocol.excerpt(cam_data)))
         for reject in rejects:
             self._reject(reject)
         self.messages += 1
-        if self.judges:
-            self._writer.mark(arrived_us)
+        self.lines.mark(arrived_us)
         return [self._as_listed(notice) for notice in notices] if notices else notices
 
     def record_update(
-        self,
-        camera_id: str,
-        cam_data: dict[str, Any],
-        arrived_us: int,
-        lag_us: int | None,
-        stream_logs: Mapping[str, StreamLog],
-    ) -> None:
-        """Take one camera's update; with `stream_logs` that go nowhere it is one already in its stream log."""
-        handler, writer = self.handler, self._writer
-        if not self.judges:
-            stream_logs[camera_id].write(lines.stream_line(arrived_us, cam_data))
-            return
-        for verdict in handler.log_event_data(camera_id, cam_data, arrived_us, stream_logs, lag_us=lag_us):
-            if verdict.kind in LOGGED_KINDS:
-                text = lines.delay_line(verdict, self.labels[camera_id])
-                writer.log_delay(camera_id, (handler.day, verdict), text)
-                writer.log_processed_event_uuid(verdict.identity, camera_id)
+        self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
+    ) -> list[Verdict]:
+        """Write a camera's update to its stream log, judge its events, and write what follows.
 
-    def turn_day(self, now_us: int) -> None:
-        """Begin a new day when midnight has passed; a clock set back over midnight stays in its later day."""
-        while now_us >= self._midnight_us:
-            ended, midnight_us = self.day, self._midnight_us
-            self.observation_before_midnight = self.observation.as_it_stands()
-            for gap in self.observation.midnight(midnight_us):
-                self.note_gap(gap)
-            self.day = day_of(max(now_us, midnight_us))
-            self._midnight_us = midnight_after_us(max(now_us, midnight_us))
-            self.rejects.new_day()
-            self._on_new_day(ended)
-
-    def rebase(self, camera_id: str, tokens: list[tuple[Day, Verdict]]) -> list[str]:
-        """The writer found a delay log changed by others: statistics start from the file as it now is.
-
-        Returns the lines that are still to be written, with the figures they have then.
+        Raises `MessageError` when the update is nested too deep to be written.
         """
-        label = self.labels[camera_id]
-        rebuilt: set[int] = set()
-        texts = []
-        for day, verdict in tokens:
-            if id(day) not in rebuilt:
-                rebuilt.add(id(day))
-                # Of several days only the first can have lines on disk already.
-                day.restart(camera_id, self._reread(camera_id) if len(rebuilt) == 1 else None)
-            texts.append(lines.delay_line(day.again(verdict), label))
-        return texts
+        stream, delay = self._files[camera_id]
+        lines = self.lines
+        lines.write_stream(stream, stream_line(arrived_us, cam_data))
+        verdicts = self.handler.judge(camera_id, cam_data, arrived_us, lag_us)
+        for verdict in verdicts:
+            if verdict.kind in LOGGED_KINDS:
+                lines.write_delay(delay, delay_line(verdict, self.labels[camera_id]))
+                lines.write_identity(quote(verdict.identity) + "\n", delay)
+                if self.on_event is not None:
+                    self.on_event(verdict)
+        return verdicts
+
+    def turn_day(self, at_us: int) -> None:
+        """Begin another day when midnight has passed, or when the running day is one of a wrong clock."""
+        if self._earliest_us <= at_us < self._midnight_us:
+            return
+        ended, coverage = self.day, self.coverage.frozen()
+        for gap in self.coverage.midnight(min(at_us, self._midnight_us)):
+            self.note_gap(gap)
+        self.begin(day_of(at_us))
+        self.rejects.new_day()
+        self.on_new_day(ended, coverage)
+
+    def begin(self, day: str) -> None:
+        """Let the lines that follow be this day's."""
+        self.day = day
+        began_us = parse_time(day)
+        self._earliest_us, self._midnight_us = began_us - PUT_BACK_US, began_us + DAY_US
 
     def _begun(self, camera_ids: list[str], gap: Gap | None, at_us: int) -> None:
         gap_us = None
@@ -179,13 +181,12 @@ class Recorder:
                 gap_us = gap.to_us - gap.from_us
         self.handler.subscribed(camera_ids, at_us, gap_us)
 
-    def _listed(self, camera_id: str) -> Camera | None:
-        """The camera of the list, however its id is written; None when it is not in there."""
-        return self.cameras.get(camera_id) or self._by_lower_id.get(camera_id.lower())
-
     def _as_listed(self, notice: CloudNotice) -> CloudNotice:
-        camera = self._listed(notice.camera_id)
+        camera = self._by_lower_id.get(notice.camera_id.lower())
         return notice if camera is None else notice._replace(camera_id=camera.id)
 
     def _reject(self, reject: Reject) -> None:
         self.rejects.add(reject, self._arrived_us, self._size)
+
+    def _write_reject(self, line: str) -> None:
+        self.lines.write_other(os.fspath(self.paths.rejected), line)

@@ -1,31 +1,27 @@
-"""The settings of one run: environment and `.env` in, one frozen object out, all problems at once.
+"""Read settings from environment and `.env` into one frozen object.
 
-The only room that reads the environment (proxies included). `settings_table` says which settings there are,
-`validators` what each accepts; here is decided where a value comes from (the environment wins, empty is unset),
-what a run needs, and what follows from it: addresses, filters. Invariant: no secret is in a `repr`, a problem or a
-warning.
+The only room that reads the environment, proxies included. No secret is in a `repr`, a problem or a warning.
 """
 
 from __future__ import annotations
 
 import os
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from .env.env_file import read_env_file, unknown_names
-from .env.settings_table import CREDENTIALS, SETTINGS, Setting, missing
-from .env.validators import KEY_SHAPE, Invalid, is_loopback
+from . import setting_types as t
 from .errors import Problem, SettingsError
 from .model import NAMESPACES, Camera
+from .setting_types import Invalid
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-"""Where `app.py` stands."""
+_HOME: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = _HOME if (_HOME / "app.py").exists() else Path()
+"""Where `.env` and `logs` are: beside `app.py`, or in the current directory where the package is installed."""
 
 ENV_FILE: Final = ROOT / ".env"
 """The default settings file: the only one that may be missing."""
@@ -33,29 +29,62 @@ ENV_FILE: Final = ROOT / ".env"
 _DOMAIN: Final = "eagleeyenetworks.com"
 
 
+class Setting(NamedTuple):
+    """One setting: `default` as it would be written, `unset` the value of an empty text."""
+
+    name: str
+    parse: Callable[[str], Any]
+    unset: Any
+    default: str
+    example: str
+    help: str
+
+
+def _set(parse: Callable[[str], Any], meaning: str, unset: Any = None, *, secret: bool = False, **texts: str) -> Any:
+    row = {"parse": parse, "unset": unset, "default": "", "example": "", "help": meaning} | texts
+    return field(repr=not secret, metadata=row)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run was asked to do; each field is the setting of the same name, "" or None when unset."""
+    """What a run was asked to do; `keep_days` is `EEN_KEEP_DAYS`, and so on; "" or None when unset."""
 
-    branding: str
-    account_id: str
-    auth_key: str = field(repr=False)
-    username: str = field(repr=False)
-    password: str = field(repr=False)
-    api_key: str = field(repr=False)
-    base_url: str
-    ca_file: Path | None
-    log_dir: Path
-    events: tuple[str, ...]
-    resources: tuple[str, ...]
-    namespaces: frozenset[int] | None
-    namespace_names: tuple[tuple[int, str], ...]
-    cameras: tuple[str, ...]
-    bridges: tuple[str, ...]
-    keep_days: int
-    log_max_bytes: int | None
-    disk_buffer_bytes: int
-    metrics_file: Path | None
+    branding: str = _set(t.dns_label, "active brand subdomain, one DNS label", "", example="c000")
+    account_id: str = _set(t.account, "account id (8 digits)", "", example="00012345")
+    auth_key: str = _set(t.session_key, "session key, the auth_key cookie", "", example=f"c000~{0:032d}", secret=True)
+    username: str = _set(str, "log in instead of, or to renew, a key", "", example="ops@example.com", secret=True)
+    password: str = _set(str, "belongs to the user name; quote it with '...' if it holds # or blanks", "", secret=True)
+    api_key: str = _set(t.header_token, "sent as `Authentication: <key>:` when set", "", secret=True)
+    base_url: str = _set(
+        t.origin,
+        "another origin (tests, gateways) for REST, login and WebSocket; http for loopback only",
+        "",
+        example="https://gateway.example:8443",
+    )
+    ca_file: Path | None = _set(t.path, "further CA certificates (PEM)", example="company-ca.pem")  # noqa: RUF009
+    log_dir: Path = _set(t.path, "where everything is written; --log-dir wins", default="logs")  # noqa: RUF009
+    events: tuple[str, ...] = _set(t.four_ccs, "four-CCs to subscribe and measure", default="ANNT,ALRS")
+    resources: tuple[str, ...] = _set(
+        t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event"
+    )
+    namespaces: frozenset[int] | None = _set(
+        t.numbers, "annotation namespaces to measure; empty: all", example="101,103"
+    )
+    namespace_names: tuple[tuple[int, str], ...] = _set(
+        t.names, "names for more namespaces", (), example="300=GPS data;301=Doors"
+    )
+    cameras: tuple[str, ...] = _set(
+        t.items, "keep only these: ids, or name patterns with *; empty: all", (), example="100e1e23,Front*"
+    )
+    bridges: tuple[str, ...] = _set(
+        t.items, "keep only cameras on these bridges; written as EEN_CAMERAS", (), example="100bb001,Site A*"
+    )
+    keep_days: int = _set(t.days, "days of history that stay", default="30")
+    log_max_bytes: int | None = _set(t.size_or_off, "bytes of history that stay, oldest days go first", default="off")
+    disk_buffer_bytes: int = _set(t.size, "held in memory while the disk cannot be written", default="64M")
+    metrics_file: Path | None = _set(  # noqa: RUF009
+        t.path, "figures for a Prometheus text collector; empty: off", example="eelogger.prom"
+    )
     warnings: tuple[str, ...] = ()
 
     @property
@@ -73,36 +102,36 @@ class Settings:
         """The names of annotation namespaces: the built-in ones and those set."""
         return NAMESPACES | dict(self.namespace_names)
 
-    def rest_base(self, branding: str = "") -> str:
-        """The origin of REST calls, by default for the branding set."""
-        return self.base_url or f"https://{branding or self.branding}.{_DOMAIN}"
+    def rest_base(self) -> str:
+        """The origin of REST calls."""
+        return self.base_url or f"https://{self.branding}.{_DOMAIN}"
 
-    def websocket_uri(self, branding: str = "", account_id: str = "") -> str:
+    def websocket_uri(self) -> str:
         """The address of the event stream: wss, or ws when the base URL is http."""
-        scheme, _, host = self.rest_base(branding).partition("://")
-        account = account_id or self.account_id
-        return f"{'ws' if scheme == 'http' else 'wss'}://{host}/api/v2/Device/{account}/Events"
+        scheme, _, host = self.rest_base().partition("://")
+        return f"{'ws' if scheme == 'http' else 'wss'}://{host}/api/v2/Device/{self.account_id}/Events"
 
     def keeps(self, camera: Camera, bridge_name: str = "") -> bool:
         """Whether `EEN_CAMERAS` and `EEN_BRIDGES` keep this camera; they go by id or by name."""
-        return _matches(self.cameras, camera.id, camera.name) and _matches(self.bridges, camera.bridge, bridge_name)
+        wanted = t.matches(self.cameras, camera.id, camera.name)
+        return wanted and t.matches(self.bridges, camera.bridge, bridge_name)
 
     def signed_in(self, branding: str, account_id: str, auth_key: str) -> Settings:
         """These settings with a new key; a branding and account that were set stay."""
-        return replace(
-            self,
-            branding=self.branding or branding,
-            account_id=self.account_id or account_id,
-            auth_key=auth_key,
-        )
+        branding, account_id = self.branding or branding, self.account_id or account_id
+        return replace(self, branding=branding, account_id=account_id, auth_key=auth_key)
 
     def fingerprint(self) -> str:
-        """Tells whether the login changed since it was refused; four hex digits, so that it tells nothing else.
-
-        16 bits cannot give a password away; one change in 65,536 goes unnoticed and waits for the next try.
-        """
+        """Tell whether the login changed since it was refused: 16 bits, which give no password away."""
         text = "\0".join((self.username, self.password, self.login_base))
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=2, person=b"eelogger").hexdigest()
+
+
+SETTINGS: Final = tuple(Setting(f"EEN_{f.name.upper()}", **f.metadata) for f in fields(Settings) if f.metadata)
+"""All settings, in the order in which people need them."""
+
+CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
+"""Who logs in where; `.env.example` leaves these open and all others commented out."""
 
 
 def load(
@@ -112,66 +141,59 @@ def load(
     log_dir: Path | None = None,
     need_credentials: bool = True,
 ) -> Settings:
-    """Read all settings; `environ` None is this process's. Raises `SettingsError` with every problem and
-    warning found.
+    """Read all settings; raises `SettingsError` with every problem. `environ` None is this process's.
 
     Without `need_credentials` (login, report) missing credentials are fine and malformed ones only a warning.
     """
     environ = os.environ if environ is None else environ
     problems: list[Problem] = []
     warnings: list[str] = []
-    filed = read_env_file(env_file, problems, warnings, optional=env_file == ENV_FILE)
-    warnings += unknown_names(environ, filed)
+    filed = t.read_env_file(env_file, problems, warnings, optional=env_file == ENV_FILE)
+    warnings += t.unknown_names(environ, filed, [row.name for row in SETTINGS])
     values: dict[str, Any] = {}
     for row in SETTINGS:
-        text, base = _find(row, environ, filed, env_file)
+        name = row.name.removeprefix("EEN_").lower()
         try:
-            values[row.field] = row.read(text, base)
+            values[name] = _value(row, environ, filed, env_file)
         except Invalid as wrong:
-            values[row.field] = row.unset
+            values[name] = row.unset
             problems.append(Problem(row.name, wrong.message, wrong.hint))
     if log_dir is not None:
         values["log_dir"] = log_dir.absolute()
     if need_credentials:
-        problems += missing(values, {problem.name for problem in problems})
+        problems += _missing(values, {problem.name for problem in problems})
     else:
         warnings += [f"{p.name}: {p.message} ({p.hint})" for p in problems if p.name in CREDENTIALS]
         problems = [p for p in problems if p.name not in CREDENTIALS]
-    if values["auth_key"] and not values["base_url"] and not KEY_SHAPE.fullmatch(values["auth_key"]):
+    if values["auth_key"] and not values["base_url"] and not t.KEY_SHAPE.fullmatch(values["auth_key"]):
         warnings.append("EEN_AUTH_KEY does not look like a session key (c000~ and 32 hex digits)")
     if problems:
         raise SettingsError(problems, warnings)
     return Settings(**values, warnings=tuple(warnings))
 
 
-def wants_colour() -> bool:
-    """Whether the environment leaves colour on (`NO_COLOR`, see no-color.org)."""
-    return not os.environ.get("NO_COLOR")
-
-
 def log_dir_of(environ: Mapping[str, str] | None, env_file: Path | None, log_dir: Path | None) -> Path:
     """The log directory alone, whatever else is wrong with the settings."""
     if log_dir is not None:
         return log_dir.absolute()
-    filed = read_env_file(env_file, [], [], optional=True)
+    environ = os.environ if environ is None else environ
     row = next(row for row in SETTINGS if row.name == "EEN_LOG_DIR")
-    text, base = _find(row, os.environ if environ is None else environ, filed, env_file)
     try:
-        found: Path = row.read(text, base)
+        path: Path = _value(row, environ, t.read_env_file(env_file, [], []), env_file)
     except Invalid:
         return ROOT / row.default
-    return found
+    return path
 
 
-def demo(base_url: str, account_id: str, auth_key: str, log_dir: Path | None = None) -> Settings:
+def demo_settings(base_url: str, account_id: str, auth_key: str, log_dir: Path | None = None) -> Settings:
     """Settings for the demo cloud: all default but `EEN_LOG_DIR`; without it `logs/demo`."""
     environ = {"EEN_BASE_URL": base_url, "EEN_ACCOUNT_ID": account_id, "EEN_AUTH_KEY": auth_key}
-    told = os.environ.get("EEN_LOG_DIR", "").strip()
-    return load(environ | {"EEN_LOG_DIR": told or str(ROOT / "logs" / "demo")}, None, log_dir=log_dir)
+    environ["EEN_LOG_DIR"] = os.environ.get("EEN_LOG_DIR", "").strip() or str(ROOT / "logs" / "demo")
+    return load(environ, None, log_dir=log_dir)
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy for a URL, by the rules of the websockets library, so that REST and WebSocket take the same way.
+    """The proxy for a URL, the same for REST and WebSocket: wss_proxy, socks_proxy, https_proxy, all_proxy.
 
     Loopback never has one. The answer may hold a password: never print it.
     """
@@ -179,32 +201,56 @@ def proxy_for(url: str) -> str | None:
     host = parts.hostname or ""
     secure = parts.scheme in ("https", "wss")
     port = parts.port or (443 if secure else 80)
-    if is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{port}"):
+    if t.is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{port}"):
         return None
     proxies = urllib.request.getproxies()
-    for scheme in ("wss", "socks", "https") if secure else ("ws", "socks", "https", "http"):
-        proxy = proxies.get(scheme)
-        if proxy:
+    for scheme in ("wss", "socks", "https", "all") if secure else ("ws", "socks", "https", "http", "all"):
+        if proxy := proxies.get(scheme):
             # curl accepts host:port alone, so it stands in many environments.
             proxy = proxy if "://" in proxy else f"http://{proxy}"
             return proxy.replace("http://", "socks5h://", 1) if scheme == "socks" else proxy
     return None
 
 
-def _find(
-    row: Setting, environ: Mapping[str, str], filed: Mapping[str, str], env_file: Path | None
-) -> tuple[str, Path]:
-    """The text of a setting, and the directory that a relative path in it starts from: where it was written."""
-    for source, base in ((environ, Path()), (filed, env_file.parent if env_file else Path())):
-        text = source.get(row.name, "")
+def wants_colour() -> bool:
+    """Whether the environment leaves colour on (`NO_COLOR`, see no-color.org)."""
+    return not os.environ.get("NO_COLOR")
+
+
+def _value(row: Setting, environ: Mapping[str, str], filed: Mapping[str, str], env_file: Path | None) -> Any:
+    """The value of a setting; a relative path starts where its text was written. Raises `Invalid`."""
+    text, base = row.default, ROOT
+    for source, folder in ((filed, env_file.parent if env_file else ROOT), (environ, Path())):
+        found = source.get(row.name, "")
         # Blanks around a value are slips of the hand, but a password may begin with one.
-        text = text if row.name == "EEN_PASSWORD" else text.strip()
-        if text:
-            return text, base
-    return row.default, ROOT
+        found = found if row.name == "EEN_PASSWORD" else found.strip()
+        text, base = (found, folder) if found else (text, base)
+    if not text:
+        return row.unset
+    if not text.isprintable() and row.name != "EEN_PASSWORD":
+        raise Invalid("holds a control character or is not UTF-8", "type it anew, without pasting")
+    value = row.parse(text)
+    if isinstance(value, Path):
+        value = (base / value).absolute()
+        if row.name == "EEN_CA_FILE":
+            t.check_certificates(value)
+    return value
 
 
-def _matches(wanted: tuple[str, ...], *texts: str) -> bool:
-    # Only * and ? are wild: camera names hold brackets, and "Gate [2]" must mean itself.
-    patterns = [item.casefold().replace("[", "[[]") for item in wanted]
-    return not wanted or any(fnmatchcase(text.casefold(), p) for p in patterns for text in texts)
+def _missing(values: Mapping[str, Any], malformed: set[str]) -> Iterator[Problem]:
+    """What a run lacks: a login, or key, account and branding (or base URL); what is malformed was already said."""
+    user, password = values["username"], values["password"]
+    hints = {
+        "EEN_AUTH_KEY": "run `python app.py login`, or paste the auth_key cookie, or set EEN_USERNAME and EEN_PASSWORD",
+        "EEN_ACCOUNT_ID": "run `python app.py login`, or copy the 8 digits from the account settings",
+        "EEN_BRANDING": "give the part before .eagleeyenetworks.com in the browser, such as c000",
+    }
+    if user and password:
+        hints = {}
+    elif (user or password) and not values["auth_key"]:
+        hints = {"EEN_PASSWORD" if user else "EEN_USERNAME": "a login needs both user name and password"}
+    elif values["base_url"] or "EEN_BASE_URL" in malformed:
+        del hints["EEN_BRANDING"]
+    for name, hint in hints.items():
+        if name not in malformed and not values[name.removeprefix("EEN_").lower()]:
+            yield Problem(name, "is not set", hint)

@@ -1,19 +1,20 @@
-"""A logger, or a simulator, whose wall clock is shifted or which kills itself at a named crash point.
+"""A logger whose clock, disk or rights are bent before it starts: `launch(..., script=CHILD, env={...})`.
 
-Told by the environment: `CHILD_SHIFT_S` seconds are added to the wall clock; `CHILD_CRASH=name:n` kills the process
-with SIGKILL when the n-th such boundary of the disk is reached; `CHILD_SLOW_S=batch:s` makes each batch of lines take
-s seconds longer, `file:s` each file of it; `CHILD_BOUND=1` binds root by the rights of files; `CHILD_SET=room.NAME=n`
-gives constants other values; `CHILD_RUNS=simulator` runs that one.
+CHILD_SHIFT_S=seconds        added to the wall clock
+CHILD_SLOW_S=seconds         each write to a log file takes so much longer
+CHILD_CRASH=append:n         SIGKILL just before the n-th call of that function of `storage.disk`; append:n:after: after
+CHILD_TIMING="refresh_s=1"   other defaults of `model.Timing`
+CHILD_BOUND=1                root heeds the rights of files
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,53 +28,51 @@ def shift_clock(shift_s: float) -> None:
     time.time = lambda: time.time_ns() / 1e9
 
 
-def crash_at(name: str, count: int) -> None:
-    """Install the hook; the process ends without any clean-up, like in a power cut but with the kernel alive."""
-    from eelogger.writing import disk
+def slow_down(pause_s: float) -> None:
+    """Let each write of more than a byte take longer, as a busy disk does; pipes and wake-ups are left alone."""
+    real = os.write
 
-    left = count
-
-    def boundary(reached: str) -> None:
-        nonlocal left
-        if reached == name:
-            left -= 1
-            if left <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    disk.boundary = boundary
-
-
-def slow_down(what: str, pause_s: float) -> None:
-    """Let each write take longer, as a busy disk does."""
-    from aiofiles.ospath import wrap  # type: ignore[attr-defined]  # its stubs leave it out
-
-    from eelogger.writing import disk, drain, flush
-
-    def slower(call: Callable[..., Any]) -> Callable[..., Any]:
-        def write(*args: Any) -> Any:
+    def write(fd: int, data: Any) -> int:
+        if os.fstat(fd).st_mode & 0o170000 == 0o100000:
             time.sleep(pause_s)
-            return call(*args)
+        return real(fd, data)
 
-        return write
-
-    if what == "batch":
-        drain._in_thread = wrap(slower(flush.write_batch))
-    else:
-        disk._write = slower(disk._write)
+    os.write = write
 
 
-def set_constants(settings: str) -> None:
-    """Give constants of the program other values: days of waiting become seconds."""
-    for setting in settings.split():
-        name, _, value = setting.partition("=")
-        room, _, constant = name.rpartition(".")
-        module = importlib.import_module(f"eelogger.{room}")
-        assert hasattr(module, constant), name
-        setattr(module, constant, float(value))
+def crash_at(what: str) -> None:
+    """End the process without any clean-up, like in a power cut but with the kernel alive."""
+    from eelogger.storage import disk
+
+    name, number, *when = what.split(":")
+    calls, real = count(1), getattr(disk, name)
+
+    def call(*args: Any, **more: Any) -> Any:
+        is_last = next(calls) == int(number)
+        if is_last and not when:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **more)
+        if is_last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(disk, name, call)
+
+
+def set_timing(text: str) -> None:
+    """Give the fields of `Timing` other defaults."""
+    from dataclasses import fields
+
+    from eelogger.model import Timing
+
+    given = dict(item.split("=") for item in text.split())
+    init: Callable[..., None] = Timing.__init__
+    init.__defaults__ = tuple(float(given.pop(field.name, field.default)) for field in fields(Timing))  # type: ignore[arg-type]
+    assert not given, given
 
 
 def bind_root() -> None:
-    """Start anew without the capabilities that let root pass by the rights of files; a mere user has none."""
+    """Start anew without the capabilities that let root pass by the rights of files."""
     import ctypes
 
     drop_from_bounding_set, dac_override, dac_read_search = 24, 1, 2
@@ -85,26 +84,18 @@ def bind_root() -> None:
 
 
 def main() -> int:
-    """Run what was asked for."""
-    if os.environ.get("CHILD_BOUND"):
+    """Bend what is asked for, then run as `app.py` does."""
+    env = os.environ.get
+    if env("CHILD_BOUND"):
         bind_root()
-    if shift := os.environ.get("CHILD_SHIFT_S"):
-        shift_clock(float(shift))
-    if crash := os.environ.get("CHILD_CRASH"):
-        name, _, count = crash.partition(":")
-        crash_at(name, int(count))
-    if constants := os.environ.get("CHILD_SET"):
-        set_constants(constants)
-    if slow := os.environ.get("CHILD_SLOW_S"):
-        what, _, pause = slow.partition(":")
-        slow_down(what, float(pause))
-    if os.environ.get("CHILD_RUNS") == "simulator":
-        import asyncio
-
-        from eelogger.simulator.__main__ import arguments, serve
-
-        asyncio.run(serve(arguments(sys.argv[1:])))
-        return 0
+    for name, bend in (
+        ("CHILD_SHIFT_S", lambda text: shift_clock(float(text))),
+        ("CHILD_TIMING", set_timing),
+        ("CHILD_SLOW_S", lambda text: slow_down(float(text))),
+        ("CHILD_CRASH", crash_at),
+    ):
+        if text := env(name):
+            bend(text)
     from eelogger.cli import main as run
 
     return run(sys.argv[1:], time.time())

@@ -1,8 +1,29 @@
-"""For all tests: property tests are judged by what they find, not by how busy the machine is."""
+"""Fixtures for all tests; property tests are judged by what they find, not by how busy the machine is."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fault_cloud import FaultCloud
 from hypothesis import HealthCheck, settings
+
+from eelogger.simulator import Account
 
 settings.register_profile("eelogger", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("eelogger")
+
+
+@pytest.fixture
+def log_dir(tmp_path: Path) -> Path:
+    """A log directory that does not exist yet."""
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+async def cloud() -> AsyncIterator[FaultCloud]:
+    """An account of three cameras on one bridge that sends nothing by itself, not even an initial state."""
+    async with FaultCloud(Account.of(cameras=3)) as cloud:
+        cloud.initial_state = False
+        yield cloud

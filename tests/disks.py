@@ -67,17 +67,6 @@ def fill(disk: Path) -> Path:
 
 
 @contextmanager
-def read_only(path: Path) -> Iterator[None]:
-    """A directory under which nothing can be written meanwhile (EROFS), by whoever."""
-    _mount("--bind", str(path), str(path))
-    try:
-        _mount("-o", "remount,bind,ro", str(path))
-        yield
-    finally:
-        _umount(path)
-
-
-@contextmanager
 def immutable(path: Path) -> Iterator[None]:
     """A file that not even root may change (EPERM), where file system and rights allow to make one."""
     if shutil.which("chattr") is None or subprocess.run(["chattr", "+i", str(path)], capture_output=True).returncode:

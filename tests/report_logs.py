@@ -5,55 +5,75 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from eelogger.day import Day
-from eelogger.lines import delay_line, gap_line, label, stream_line
-from eelogger.logdir.days import day_of
-from eelogger.logdir.state import State, state_text
+from run_states import NOON_US, SECOND, verdict
+
+from eelogger.measure.seconds import seconds6
 from eelogger.model import Camera, Gap, Verdict
-from eelogger.paths import LogPaths
-from eelogger.text.times import time_text
-from eelogger.text.units import seconds6
+from eelogger.report.build import Report, build
+from eelogger.report.cells import Event, OnEvents
+from eelogger.report.export import event_fields
+from eelogger.report.query import Query
+from eelogger.storage.formats import delay_line, gap_line, label, stream_line, time_text
+from eelogger.storage.paths import LogPaths, day_of
+from eelogger.storage.state import State, state_text
+
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+END_US = NOON_US + HOUR
+
+KNOWN = {
+    "100e0000": Camera("100e0000", "Front Door", "100bb001"),
+    "100e0001": Camera("100e0001", "Back Gate", "100bb001"),
+    "100e0002": Camera("100e0002", "Lobby", "100bb002"),
+}
+
+
+def some(count: int = 60) -> list[Verdict]:
+    """Events over three days, on all cameras, in two groups, with delays of 0.1 s, 0.2 s, …"""
+    ids = list(KNOWN)
+    return [
+        verdict(ids[i % 3], (i + 1) * SECOND // 10, NOON_US - (count - i) * HOUR, 103 if i % 2 else None)
+        for i in range(count)
+    ]
 
 
 def write_logs(
     root: Path,
-    cameras: dict[str, Camera],
     verdicts: Iterable[Verdict],
+    cameras: dict[str, Camera] = KNOWN,
     *,
     gaps: Iterable[Gap] = (),
     health_us: Iterable[int] = (),
-    since_us: int,
-    alive_us: int,
+    since_us: int = NOON_US - 3 * DAY,
+    alive_us: int = END_US,
 ) -> Path:
     """A log directory of all these, earlier days in their folders, today being that of `alive_us`."""
     today = day_of(alive_us)
     files: dict[Path, list[str]] = {}
-    days: dict[str, Day] = {}
 
-    def append(day: str, name: str, text: str) -> None:
-        folder = root if day == today else root / "days" / day
-        files.setdefault(folder / name, []).append(text)
+    def append(at_us: int, name: str, text: str) -> None:
+        day = day_of(at_us)
+        files.setdefault((root if day == today else root / "days" / day) / name, []).append(text)
 
-    for verdict in sorted(verdicts, key=lambda v: v.arrived_us):
-        date, camera = day_of(verdict.arrived_us), cameras[verdict.camera_id]
+    for each in sorted(verdicts, key=lambda v: v.arrived_us):
+        camera, at_us = cameras[each.camera_id], each.arrived_us
         stem = LogPaths(root).stem(camera.id, camera.name)
-        day = days.setdefault(date, Day())
-        append(date, f"{stem}.log", delay_line(day.again(verdict), label(camera)))
-        data = {"event": {verdict.type: {"uuid": verdict.identity, "ns": verdict.ns, "name": "</script><b>&"}}}
-        append(date, f"stream/{stem}_stream.log", stream_line(verdict.arrived_us, data))
+        append(at_us, f"{stem}.log", delay_line(each, label(camera)))
+        data = {"event": {each.type: {"uuid": each.identity, "ns": each.ns, "name": "</script><b>&"}}}
+        append(at_us, f"stream/{stem}_stream.log", stream_line(at_us, data))
     for gap in gaps:
-        append(day_of(gap.from_us), "gaps.log", gap_line(gap))
+        append(gap.from_us, "gaps.log", gap_line(gap))
     for number, at_us in enumerate(health_us):
-        append(day_of(at_us), "health.log", health_line(at_us, number))
+        append(at_us, "health.log", health_line(at_us, number))
     for path, texts in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(texts), encoding="utf-8")
     root.mkdir(exist_ok=True)
     rows = {camera.id: {"name": camera.name, "bridge": camera.bridge} for camera in cameras.values()}
     (root / "cameras.json").write_text(json.dumps(rows))
-    state = State(today, alive_us, alive_us, True, since_us)
-    (root / ".state").write_text(state_text(state))
+    (root / ".state").write_text(state_text(State(today, alive_us, alive_us, True, since_us)))
     return root
 
 
@@ -67,3 +87,15 @@ def health_line(at_us: int, number: int) -> str:
         f" lag_p99_s={seconds6(lag_us)} lag_max_s={seconds6(lag_us * 4)}"
         " write_p99_s=0.002000 backlog=0 events=7 rejected=0\n"
     )
+
+
+def report(root: Path, now_us: int = END_US, *, on_events: OnEvents | None = None, **query: Any) -> Report:
+    """The report of a directory for a query of these fields."""
+    return build(Query(root, **query), now_us, lambda done, total: None, on_events)
+
+
+def all_events(root: Path, **query: Any) -> list[dict[str, str]]:
+    """Each event of a report, as `--events-csv` gets it."""
+    seen: list[Event] = []
+    report(root, on_events=seen.extend, **query)
+    return [event_fields(event) for event in seen]

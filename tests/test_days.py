@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
-from hypothesis import given
+from disks import fill, immutable, needs_mounts, small_disk
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eelogger.logdir.days import Pruned, day_of, guess_day, midnight_after_us, move_day, prune
-from eelogger.paths import LogPaths
+from eelogger.model import Camera
+from eelogger.storage.camera_files import cameras_text
+from eelogger.storage.days import (
+    Move,
+    check_move,
+    complete_moves,
+    day_moves,
+    guess_day,
+    move,
+    prune,
+    rename_moves,
+)
+from eelogger.storage.paths import LogPaths
 
 DAY = "2026-11-21"
 KEPT = ("processed_event_uuids.log", "processed_event_uuids.log.1", ".state", ".lock", ".said")
 FOREIGN = ("notes.txt", "demo/summary.log", "demo/stream/A_100e1e23_stream.log", "stream/notes.txt")
+COPIES = ("Copy of A_100e1e23.log", "stream/Copy of A_100e1e23_stream.log")
 CAMERAS = ("A_100e1e23", "B_100e1e24")
-
-# Moves the day and dies by SIGKILL at the given boundary.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from eelogger.logdir.days import move_day
-from eelogger.paths import LogPaths
-left = int(sys.argv[2])
-def boundary(name):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-move_day(LogPaths(Path(sys.argv[1])), "2026-11-21", boundary)
-"""
 
 
 class Cut(BaseException):
@@ -54,12 +52,13 @@ def put(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def fill(paths: LogPaths, hour: int, word: str) -> None:
+def put_day(paths: LogPaths, hour: int, word: str) -> None:
     """Every file of a day, two lines each."""
-    files = [paths.root / name for name in paths.ours()]
+    files = [paths.root / name for name in paths.ours() if name != "cameras.json"]
     files += [f(stem) for stem in CAMERAS for f in (paths.delay, paths.stream)]
     for path in files:
         put(path, "".join(f"time={DAY}T{hour + i:02d}:00:00.000000Z {word} {path.name}\n" for i in (0, 2)))
+    put(paths.cameras, cameras_text([Camera(stem[-8:], stem[0]) for stem in CAMERAS]))
 
 
 def lines(*roots: Path) -> Counter[str]:
@@ -72,175 +71,242 @@ def tree(root: Path) -> set[str]:
     return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
 
 
-def contents(root: Path) -> dict[str, str]:
-    return {name: (root / name).read_text() for name in tree(root)}
-
-
-def dies_at(number: int) -> Callable[[str], None]:
-    """A boundary that ends the process when it is reached the number-th time."""
-    left = iter(range(number))
-
-    def boundary(name: str) -> None:
-        assert name == "day-move"
-        if next(left, None) is None:
-            raise Cut
-
-    return boundary
+def move_day(paths: LogPaths, day: str = DAY) -> int:
+    moves = day_moves(paths, day)
+    for one in moves:
+        move(one)
+    return len(moves)
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> LogPaths:
-    return LogPaths(tmp_path / "logs")
+def paths(log_dir: Path) -> LogPaths:
+    return LogPaths(log_dir)
 
 
-@pytest.mark.parametrize(
-    ("moment", "day", "midnight"),
-    [
-        ("2026-11-21T00:00:00", "2026-11-21", "2026-11-22T00:00:00"),
-        ("2026-11-21T23:59:59", "2026-11-21", "2026-11-22T00:00:00"),
-        ("2028-02-29T12:00:00", "2028-02-29", "2028-03-01T00:00:00"),
-        ("1969-12-31T23:00:00", "1969-12-31", "1970-01-01T00:00:00"),
-    ],
-)
-def test_day_and_midnight(moment: str, day: str, midnight: str) -> None:
-    assert day_of(us(moment)) == day
-    assert midnight_after_us(us(moment)) == us(midnight)
-
-
-@given(st.integers(0, us("2099-12-31T00:00:00")))
-def test_midnight_is_the_first_moment_of_another_day(moment: int) -> None:
-    midnight = midnight_after_us(moment)
-    assert day_of(midnight - 1) == day_of(moment) < day_of(midnight)
-
-
-def test_a_day_moves_and_all_else_stays(paths: LogPaths) -> None:
-    fill(paths, 9, "x")
-    for name in (*KEPT, *FOREIGN):
-        put(paths.root / name, "stays\n")
-    moved = tree(paths.root) - {*KEPT, *FOREIGN}
-    assert move_day(paths, DAY) == len(moved) - 1
-    assert tree(paths.root) == {*KEPT, *FOREIGN, "cameras.json", *(f"days/{DAY}/{name}" for name in moved)}
-    assert paths.cameras.read_text() == paths.day(DAY).cameras.read_text()
-    assert move_day(paths, DAY) == 0
-
-
-def test_nothing_to_move_makes_no_folder(paths: LogPaths) -> None:
-    assert move_day(paths, DAY) == 0
-    put(paths.cameras, "[]")
-    put(paths.uuids, "a\n")
-    assert move_day(paths, DAY) == 0
-    assert paths.days() == []
-
-
-def test_a_day_that_is_none_moves_nothing(paths: LogPaths) -> None:
-    fill(paths, 9, "x")
-    with pytest.raises(ValueError, match="no day"):
-        move_day(paths, "../../elsewhere")
-
-
-def boundaries(paths: LogPaths) -> int:
-    """How often a whole move comes to a boundary."""
-    names: list[str] = []
-    move_day(paths, DAY, names.append)
-    return len(names)
-
-
-@pytest.mark.parametrize("again", [False, True], ids=["new", "there-already"])
-def test_a_move_cut_short_anywhere_is_completed(again: bool, tmp_path: Path) -> None:
-    def prepare(name: str) -> LogPaths:
-        paths = LogPaths(tmp_path / name)
-        fill(paths, 9, "late")
-        if again:
-            fill(paths.day(DAY), 8, "early")
-        return paths
-
-    whole = prepare("whole")
-    wanted = lines(whole.root)
-    count = boundaries(whole)
-    assert count >= len(wanted) / 2
-    assert lines(whole.day(DAY).root) == wanted
-    if again:
-        hours = [line[16:18] for line in whole.day(DAY).gaps.read_text().splitlines()]
-        assert hours == ["08", "09", "10", "11"]
-        assert [line.split()[1] for line in whole.day(DAY).summary.read_text().splitlines()] == ["early"] * 2 + [
-            "late"
-        ] * 2
-    for number in range(count):
-        paths = prepare(f"cut-{number}")
-        with pytest.raises(Cut):
-            move_day(paths, DAY, dies_at(number))
-        with suppress(Cut):  # nothing is left to do after the last one
-            move_day(paths, DAY, dies_at(0))
-        move_day(paths, DAY)
-        assert lines(paths.day(DAY).root) == wanted
-        assert contents(paths.root) == contents(whole.root)
-
-
-@pytest.mark.parametrize("number", [0, 2, 7, 12, 21, 30, 41])
-def test_a_killed_move_is_completed(number: int, paths: LogPaths) -> None:
-    fill(paths, 9, "late")
-    fill(paths.day(DAY), 8, "early")
-    wanted = lines(paths.root)
-    repo = Path(__file__).parent.parent
-    child = subprocess.run([sys.executable, "-c", KILLED, str(paths.root), str(number)], cwd=repo, check=False)
-    assert child.returncode == -signal.SIGKILL
-    paths.remove_temporaries()
-    move_day(paths, DAY)
-    assert lines(paths.day(DAY).root) == lines(paths.root) == wanted
-
-
-def test_a_rename_that_was_killed_goes_with_its_day(paths: LogPaths) -> None:
-    put(paths.delay(CAMERAS[0]), f"time={DAY}T02:00:00Z a\n")
-    put(paths.root / f"{CAMERAS[0]}.log.ee-add", f"time={DAY}T01:00:00Z b\n")
-    move_day(paths, DAY)
-    assert paths.day(DAY).delay(CAMERAS[0]).read_text() == f"time={DAY}T01:00:00Z b\ntime={DAY}T02:00:00Z a\n"
-
-
-def test_a_failed_move_says_so_and_can_be_tried_again(paths: LogPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(paths, 9, "x")
-    wanted = lines(paths.root)
+@contextmanager
+def other_file_system(paths: LogPaths) -> Iterator[None]:
+    """`days` is on one of its own: nothing is renamed across."""
     replace = os.replace
 
-    def refuse(source: Path, target: Path) -> None:
-        if Path(source).name == "gaps.log":
-            raise PermissionError(13, "a reader holds it", str(source))
+    def within(source: Any, target: Any) -> None:
+        if Path(source).is_relative_to(paths.days_dir) != Path(target).is_relative_to(paths.days_dir):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source)
         replace(source, target)
 
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(PermissionError):
-        move_day(paths, DAY)
-    monkeypatch.setattr(os, "replace", replace)
-    move_day(paths, DAY)
-    assert lines(paths.day(DAY).root) == wanted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", within)
+        yield
 
 
-def test_guess_by_the_latest_line(paths: LogPaths) -> None:
-    assert guess_day(paths) is None
-    put(paths.cameras, "[]")
-    put(paths.uuids, "a\n")
-    assert guess_day(paths) is None
-    put(paths.program_log, "started\n")
-    os.utime(paths.program_log, (us("2026-11-18T12:00:00") / 1e6,) * 2)
-    assert guess_day(paths) == "2026-11-18"
-    put(paths.delay(CAMERAS[0]), "torn, without a time")
-    os.utime(paths.delay(CAMERAS[0]), (us("2026-11-19T12:00:00") / 1e6,) * 2)
-    assert guess_day(paths) == "2026-11-19"
-    put(paths.delay(CAMERAS[1]), f"time=2026-11-16T23:59:59.999999Z a\ntime={DAY}T23:59:59.999999Z b\ntime=2026-1")
-    assert guess_day(paths) == DAY
-    put(paths.stream(CAMERAS[0]), "2026-11-22T00:00:00.000000+00:00 -- {}\n2026-99-99T00:00:00 -- {}\n")
-    assert guess_day(paths) == "2026-11-22"
+@contextmanager
+def dies_at(number: int) -> Iterator[list[str]]:
+    """The process ends at the number-th change of the disk; a copy is cut in its middle."""
+    steps: list[str] = []
+
+    def dying(call: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **kwargs: Any) -> Any:
+            if len(steps) == number:
+                if call is shutil.copyfile:
+                    Path(args[1]).write_bytes(Path(args[0]).read_bytes()[:50])
+                raise Cut
+            steps.append(call.__name__)
+            return call(*args, **kwargs)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((os, "replace"), (os, "unlink"), (shutil, "copyfile")):
+            patch.setattr(module, name, dying(getattr(module, name)))
+        yield steps
 
 
-@pytest.mark.parametrize("size", [0, 1, 16_000, 16_330, 16_384, 16_400, 300_000])
-def test_guess_behind_a_long_last_line(size: int, paths: LogPaths) -> None:
-    body = '"\\n2031-01-01T00:00:00 time=2032-01-01T00:00:00"' + "x" * size
-    put(paths.stream(CAMERAS[0]), f"2026-11-20T00:00:00.000000+00:00 -- {{}}\n{DAY}T00:00:00.000000+00:00 -- {body}\n")
-    assert guess_day(paths) == DAY
-    put(paths.stream(CAMERAS[0]), f"{DAY}T00:00:00.000000+00:00 -- {body}")
-    assert guess_day(paths) == DAY
-    # What looks like the beginning of a line where reading begins is none.
-    put(paths.stream(CAMERAS[0]), f"{DAY}T00:00:00.000000+00:00 -- " + "2031-01-01T00:00:00".ljust(16_383, "x") + "\n")
-    assert guess_day(paths) == DAY
+class TestMove:
+    def test_a_day_moves_and_all_else_stays(self, paths: LogPaths) -> None:
+        put_day(paths, 9, "x")
+        moved = tree(paths.root)
+        for name in (*KEPT, *FOREIGN, *COPIES):
+            put(paths.root / name, "stays\n")
+        assert move_day(paths) == len(moved)
+        stays = {*KEPT, *FOREIGN, *COPIES, "cameras.json"}
+        assert tree(paths.root) == {*stays, *(f"days/{DAY}/{name}" for name in moved)}
+        assert paths.cameras.read_text() == paths.day(DAY).cameras.read_text()
+        assert move_day(paths) == 0
+
+    def test_nothing_to_move_makes_no_folder(self, paths: LogPaths) -> None:
+        put(paths.cameras, "[]")
+        put(paths.uuids, "a\n")
+        assert move_day(paths) == 0
+        assert paths.days() == []
+
+    def test_files_that_do_not_exist_yet_move_too_when_lines_are_held_for_them(self, paths: LogPaths) -> None:
+        held = [paths.stream("A_100e1e23"), paths.day("2026-11-20").gaps, Path("/elsewhere/x.log")]
+        assert day_moves(paths, DAY, list(map(str, held))) == [
+            Move(str(held[0]), str(paths.day(DAY).stream("A_100e1e23"))),
+            Move(str(paths.cameras), str(paths.day(DAY).cameras), keep=True),
+        ]
+
+    def test_cameras_get_other_names(self, paths: LogPaths) -> None:
+        put_day(paths, 9, "x")
+        put(paths.delay("Other_100e1e23"), f"time={DAY}T10:00:00Z in between\n")
+        for one in rename_moves(paths, {"A_100e1e23": "Other_100e1e23", "B_100e1e24": "b_100e1e24"}):
+            move(one)
+        assert [line.split()[1] for line in paths.delay("Other_100e1e23").read_text().splitlines()] == ["x", "in", "x"]
+        assert len(lines(paths.root)) == 21
+        assert paths.find_stems() == {"100e1e23": ["Other_100e1e23"], "100e1e24": ["b_100e1e24"]}
+
+    @pytest.mark.parametrize("other", [False, True], ids=["same-disk", "other-disk"])
+    @pytest.mark.parametrize("again", [False, True], ids=["new", "there-already"])
+    def test_cut_short_anywhere_it_is_completed_at_the_next_start(
+        self, again: bool, other: bool, tmp_path: Path
+    ) -> None:
+        for number in range(200):
+            paths = LogPaths(tmp_path / str(number))
+            put_day(paths, 9, "late")
+            if again:
+                put_day(paths.day(DAY), 8, "early")
+            wanted = lines(paths.root)
+            with other_file_system(paths) if other else nullcontext():
+                with dies_at(number) as steps, suppress(Cut):
+                    move_day(paths)
+                cut = len(steps) == number
+                with dies_at(1), suppress(Cut):  # and once more
+                    complete_moves(paths, DAY)
+                assert complete_moves(paths, DAY) == []
+                move_day(paths)
+            assert lines(paths.root) == lines(paths.day(DAY).root) == wanted
+            assert not [name for name in tree(paths.root) if ".ee-" in name]
+            if again:
+                assert [line[16:18] for line in paths.day(DAY).gaps.read_text().splitlines()] == [
+                    "08",
+                    "09",
+                    "10",
+                    "11",
+                ]
+            if not cut:
+                break
+        assert number > (20 if again or other else 10)
+
+    def test_what_may_not_be_renamed_is_not_copied(self, paths: LogPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(source: str, target: str) -> None:
+            if not source.endswith(".ee-tmp"):
+                raise PermissionError(errno.EPERM, "Operation not permitted", source)
+
+        put(paths.gaps, "x\n")
+        monkeypatch.setattr(os, "replace", refuse)
+        with pytest.raises(PermissionError):
+            move_day(paths)
+        assert tree(paths.root) == {"gaps.log"}
+
+    @needs_mounts
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_a_real_other_disk_that_is_full_for_a_while(self, linked: bool, paths: LogPaths, tmp_path: Path) -> None:
+        put_day(paths, 9, "x")
+        wanted = lines(paths.root)
+        with small_disk(tmp_path / "archive" if linked else paths.days_dir, 256) as disk:
+            if linked:
+                paths.days_dir.symlink_to(disk)
+            ballast = fill(disk)
+            with pytest.raises(OSError, match="No space"):
+                move_day(paths)
+            ballast.unlink()
+            move_day(paths)
+            assert lines(paths.day(DAY).root) == wanted
+            assert lines(paths.root) - wanted == Counter()
+            check_move(paths)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=4),
+    st.lists(st.integers(0, 8), max_size=6),
+    st.booleans(),
+)
+@example([[3, 9], [5, 1]], [9, 1, 9, 9], False)  # a clock was set back, and the source was not yet removed
+def test_every_line_is_there_once_and_in_time_order(batches: list[list[int]], cuts: list[int], other: bool) -> None:
+    """Several files become one, each move cut short at any step and then done by a start or the same call again."""
+    with TemporaryDirectory() as folder:
+        paths = LogPaths(Path(folder))
+        source, target = paths.gaps, paths.day(DAY).gaps
+        wanted = []
+        with other_file_system(paths) if other else nullcontext():
+            for batch, hours in enumerate(batches):
+                put(source, "".join(f"kind=gap from={DAY}T0{h}:00:00Z {batch}\n    and more {batch}\n" for h in hours))
+                wanted += source.read_text().splitlines()
+                if cuts:
+                    with dies_at(cuts.pop()), suppress(Cut):
+                        move(Move(str(source), str(target)))
+                if cuts:
+                    with dies_at(cuts.pop()), suppress(Cut):
+                        complete_moves(paths, DAY)
+                move(Move(str(source), str(target)))
+        found = target.read_text().splitlines()
+        assert Counter(found) == Counter(wanted)
+        if all(batch == sorted(batch) for batch in batches):  # else a clock was set back: those stay together
+            assert found[::2] == sorted(found[::2], key=lambda line: line[:30])
+        assert all(after.split()[-1] == line.split()[-1] for line, after in zip(found[::2], found[1::2], strict=True))
+        assert tree(paths.root) == {f"days/{DAY}/gaps.log"}
+
+
+class TestStart:
+    def test_what_could_not_be_moved_at_its_midnight_is_moved_or_told(self, paths: LogPaths) -> None:
+        put_day(paths, 9, "x")
+        late, today = map(paths.delay, CAMERAS)
+        put(today, "time=2026-11-22T09:00:00Z today\n")
+        for path in (late, today, paths.gaps):
+            os.utime(path, (us(f"{DAY}T12:00:00") / 1e6,) * 2)
+        with immutable(late):
+            assert complete_moves(paths, "2026-11-22") == [Move(str(late), str(paths.day(DAY).root / late.name))]
+        assert complete_moves(paths, "2026-11-22") == []
+        assert tree(paths.days_dir) == {f"{DAY}/{late.name}", f"{DAY}/gaps.log"}
+
+    def test_only_our_temporaries_are_removed(self, paths: LogPaths) -> None:
+        ours = ("summary.log.ee-tmp", "stream/x.ee-tmp", f"days/{DAY}/gaps.log.ee-tmp")
+        for name in ours:
+            put(paths.root / name, "half")
+            put(paths.root / f"{name}.mine", "mine")
+        complete_moves(paths, "2026-11-22")
+        assert tree(paths.root) == {f"{name}.mine" for name in ours}
+
+    def test_guess_by_the_latest_line_else_by_the_latest_change(self, paths: LogPaths) -> None:
+        put(paths.cameras, "[]")
+        put(paths.uuids, "a\n")
+        assert guess_day(paths) is None
+        for path, day in ((paths.program_log, "2026-11-18"), (paths.delay(CAMERAS[0]), "2026-11-19")):
+            put(path, "torn, without a time")
+            os.utime(path, (us(f"{day}T12:00:00") / 1e6,) * 2)
+            assert guess_day(paths) == day
+        put(paths.delay(CAMERAS[1]), f"time=2026-11-16T23:59:59.999999Z a\ntime={DAY}T23:59:59.999999Z b\ntime=2026-1")
+        assert guess_day(paths) == DAY
+        put(paths.stream(CAMERAS[0]), "2026-11-22T00:00:00.000000+00:00 -- {}\n2026-99-99T00:00:00 -- {}\n")
+        assert guess_day(paths) == "2026-11-22"
+
+    @pytest.mark.parametrize("size", [0, 1, 16_000, 16_330, 16_384, 16_400, 300_000])
+    def test_guess_behind_a_long_last_line(self, size: int, paths: LogPaths) -> None:
+        body = '"\\n2031-01-01T00:00:00 time=2032-01-01T00:00:00"' + "x" * size
+        put(paths.stream(CAMERAS[0]), f"2026-11-20T00:00:00+00:00 -- {{}}\n{DAY}T00:00:00+00:00 -- {body}\n")
+        assert guess_day(paths) == DAY
+        # What looks like the beginning of a line where reading begins is none.
+        put(paths.stream(CAMERAS[0]), f"{DAY}T00:00:00+00:00 -- " + "2031-01-01T00:00:00".ljust(16_383, "x") + "\n")
+        assert guess_day(paths) == DAY
+
+    def test_whatever_stands_in_the_place_of_a_log_is_passed_over(self, paths: LogPaths) -> None:
+        paths.gaps.mkdir(parents=True)
+        paths.stream(CAMERAS[0]).mkdir(parents=True)
+        put(paths.delay(CAMERAS[0]), "\0\udcff"[:1])
+        os.utime(paths.delay(CAMERAS[0]), (us(f"{DAY}T12:00:00") / 1e6,) * 2)
+        assert guess_day(paths) == DAY
+        assert complete_moves(paths, "2026-11-22") == []
+        move_day(paths)
+        assert paths.gaps.is_dir()
+
+    def test_trial(self, paths: LogPaths) -> None:
+        put(paths.gaps, "x\n")
+        check_move(paths)
+        assert tree(paths.root) == {"gaps.log"}
+        assert not paths.days_dir.exists()
+        put(paths.days_dir, "in the way")
+        with pytest.raises(OSError, match="exists"):
+            check_move(paths)
+        assert tree(paths.root) == {"gaps.log", "days"}
 
 
 def archive(paths: LogPaths, *days: str, size: int = 1000) -> None:
@@ -252,67 +318,69 @@ def archive(paths: LogPaths, *days: str, size: int = 1000) -> None:
 NOVEMBER = [f"2026-11-{day:02d}" for day in range(1, 7)]
 
 
-def test_the_oldest_days_go(paths: LogPaths) -> None:
-    assert prune(paths, 3, None, "2026-11-07") == Pruned([], 0)
-    archive(paths, *NOVEMBER)
-    assert prune(paths, 4, None, "2026-11-07") == Pruned(NOVEMBER[:2], 2000)
-    assert paths.days() == NOVEMBER[2:]
-    assert prune(paths, 4, None, "2026-11-07") == Pruned([], 0)
-    assert prune(paths, 0, None, "2026-11-04") == Pruned(["2026-11-03", "2026-11-05", "2026-11-06"], 3000)
-    assert paths.days() == ["2026-11-04"]
+class TestPrune:
+    def test_the_oldest_days_go(self, paths: LogPaths) -> None:
+        assert prune(paths, 3, None, "2026-11-07") == ([], "")
+        archive(paths, *NOVEMBER)
+        assert prune(paths, 4, None, "2026-11-07") == (NOVEMBER[:2], "")
+        assert paths.days() == NOVEMBER[2:]
+        assert prune(paths, 4, None, "2099-01-01") == ([], ""), "counted, not compared with a clock"
+        assert prune(paths, 0, None, "2026-11-04")[0] == ["2026-11-03", "2026-11-05", "2026-11-06"]
+        assert os.listdir(paths.days_dir) == ["2026-11-04"]
 
+    def test_the_oldest_days_go_until_the_rest_fits(self, paths: LogPaths) -> None:
+        archive(paths, *NOVEMBER)
+        put(paths.delay(CAMERAS[0]), "x" * 300)
+        put(paths.uuids, "x" * 200)
+        put(paths.root / "demo/summary.log", "x" * 9000)
+        put(paths.root / "notes.txt", "x" * 9000)
+        assert prune(paths, 30, 6500, "2026-11-07") == ([], "")
+        assert prune(paths, 30, 6499, "2026-11-07") == (NOVEMBER[:1], "")
+        assert prune(paths, 3, 2600, "2026-11-07") == (NOVEMBER[1:4], "")
+        removed, warning = prune(paths, 30, 400, "2026-11-06")
+        assert (removed, bool(warning)) == (["2026-11-05"], True)
+        assert paths.days() == ["2026-11-06"]
+        assert tree(paths.root) >= {"demo/summary.log", "notes.txt", "processed_event_uuids.log", f"{CAMERAS[0]}.log"}
 
-def test_days_are_counted_so_that_a_wrong_clock_removes_none(paths: LogPaths) -> None:
-    archive(paths, *NOVEMBER)
-    assert prune(paths, 30, None, "2099-01-01") == Pruned([], 0)
+    def test_links_and_other_folders_stay(self, paths: LogPaths, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        put(outside / "precious.txt", "x" * 5000)
+        archive(paths, *NOVEMBER[:2])
+        (paths.days_dir / "2026-10-01").symlink_to(outside)
+        (paths.days_dir / "2026-10-02.ee-tmp").symlink_to(outside)
+        (paths.day(NOVEMBER[0]).root / "link").symlink_to(outside)
+        (paths.day(NOVEMBER[0]).root / "file").symlink_to(outside / "precious.txt")
+        put(paths.days_dir / "2026-11-1/mine.txt", "mine")
+        put(paths.days_dir / "backup.ee-tmp/mine.txt", "mine")
+        put(paths.days_dir / "2026-10-03", "mine")
+        assert prune(paths, 30, 3000, "2026-11-07")[0] == [], "what links lead to is not counted"
+        assert prune(paths, 0, 0, "2026-11-07")[0] == NOVEMBER[:2]
+        assert (outside / "precious.txt").exists()
+        left = {"2026-10-01", "2026-10-02.ee-tmp", "2026-10-03", "2026-11-1", "backup.ee-tmp"}
+        assert set(os.listdir(paths.days_dir)) == left
 
+    @pytest.mark.parametrize("error", [Cut, PermissionError])
+    def test_a_removal_that_was_cut_short_is_completed_and_keeps_no_other(
+        self, error: type[BaseException], paths: LogPaths, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rmtree = shutil.rmtree
 
-def test_the_oldest_days_go_until_the_rest_fits(paths: LogPaths) -> None:
-    archive(paths, *NOVEMBER)
-    put(paths.delay(CAMERAS[0]), "x" * 300)
-    put(paths.uuids, "x" * 200)
-    put(paths.root / "demo/summary.log", "x" * 9000)
-    put(paths.root / "notes.txt", "x" * 9000)
-    assert prune(paths, 30, 6500, "2026-11-07") == Pruned([], 0)
-    assert prune(paths, 30, 6499, "2026-11-07") == Pruned(NOVEMBER[:1], 1000)
-    assert prune(paths, 3, 2600, "2026-11-07") == Pruned(NOVEMBER[1:4], 3000)
-    pruned = prune(paths, 30, 400, "2026-11-06")
-    assert (pruned.days, pruned.bytes) == (["2026-11-05"], 1000)
-    assert "today's files alone" in pruned.warning
-    assert paths.days() == ["2026-11-06"]
-    assert tree(paths.root) >= {"demo/summary.log", "notes.txt", "processed_event_uuids.log", f"{CAMERAS[0]}.log"}
+        def removes_a_file_and_fails(folder: Path, ignore_errors: bool = False) -> None:
+            if NOVEMBER[0] not in str(folder):
+                rmtree(folder)
+            elif not ignore_errors:
+                LogPaths(folder).gaps.unlink()
+                raise error
 
-
-def test_links_and_other_folders_stay(paths: LogPaths, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    put(outside / "precious.txt", "x" * 5000)
-    archive(paths, "2026-11-01")
-    (paths.days_dir / "2026-10-01").symlink_to(outside)
-    (paths.days_dir / "2026-10-02.ee-tmp").symlink_to(outside)
-    (paths.day("2026-11-01").root / "link").symlink_to(outside)
-    (paths.day("2026-11-01").root / "file").symlink_to(outside / "precious.txt")
-    put(paths.days_dir / "2026-11-1/mine.txt", "mine")
-    put(paths.days_dir / "backup.ee-tmp/mine.txt", "mine")
-    put(paths.days_dir / "2026-10-03", "mine")
-    pruned = prune(paths, 0, 0, "2026-11-07")
-    assert pruned.days == ["2026-11-01"]
-    assert 1000 < pruned.bytes < 1500
-    assert (outside / "precious.txt").exists()
-    left = {"2026-10-01", "2026-10-02.ee-tmp", "2026-10-03", "2026-11-1", "backup.ee-tmp"}
-    assert set(os.listdir(paths.days_dir)) == left
-
-
-def removes_a_file_and_dies(folder: Path) -> None:
-    LogPaths(folder).gaps.unlink()
-    raise Cut
-
-
-def test_a_removal_that_was_killed_is_completed(paths: LogPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive(paths, *NOVEMBER[:2])
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", removes_a_file_and_dies)
-        with pytest.raises(Cut):
-            prune(paths, 1, None, "2026-11-07")
-    assert paths.days() == [NOVEMBER[1]]
-    prune(paths, 30, None, "2026-11-07")
-    assert os.listdir(paths.days_dir) == [NOVEMBER[1]]
+        archive(paths, *NOVEMBER)
+        monkeypatch.setattr(shutil, "rmtree", removes_a_file_and_fails)
+        if error is Cut:
+            with pytest.raises(Cut):
+                prune(paths, 4, None, "2026-11-07")
+        else:
+            removed, warning = prune(paths, 4, None, "2026-11-07")
+            assert (removed, NOVEMBER[0] in warning) == ([NOVEMBER[1]], True)
+        assert NOVEMBER[0] not in paths.days()
+        monkeypatch.undo()
+        prune(paths, 4, None, "2026-11-07")
+        assert sorted(os.listdir(paths.days_dir)) == NOVEMBER[2:]

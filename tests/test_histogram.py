@@ -1,14 +1,16 @@
-"""Percentiles within 1 % whatever was counted, and moving positions that never differ from a scan."""
+"""Percentiles within 1 % whatever was counted, and running ones that never differ from a scan."""
 
 from __future__ import annotations
 
 import random
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eelogger.figures.histogram import (
+from eelogger.measure.histogram import (
     ANSWERS_US,
     FIRST_US,
     LAST_US,
@@ -20,12 +22,15 @@ from eelogger.figures.histogram import (
     bucket_of,
     merged,
     rank_of,
+    signed_quantile_us,
 )
-from eelogger.figures.quantiles import RunningQuantiles
+from eelogger.measure.quantiles import RunningQuantiles
+from eelogger.measure.seconds import mean3, micros, seconds3, seconds6
 
 YEARS_US = 80 * 365 * 24 * 3600 * 1_000_000
 # Every order of magnitude as likely as any other, which is how delays come.
 durations = st.integers(0, 12).flatmap(lambda digits: st.integers(0, 10**digits)).map(lambda us: min(us, LAST_US - 1))
+any_durations = durations | st.sampled_from([0, 999, 1_000, 1_020, LAST_US, YEARS_US])
 per_milles = st.integers(1, 1000)
 
 
@@ -60,8 +65,8 @@ def test_both_ends_of_every_bucket_are_within_the_promise() -> None:
         assert_close(answer, first)
         assert_close(answer, last)
         first = last + 1
-    assert first == LAST_US
-    assert [bucket_of(us) for us in (999, 1_000)] == [0, 1]
+    assert first == LAST_US == 30 * 86_400 * 1_000_000
+    assert [bucket_of(us) for us in (999, 1_000, 1_019, 1_020)] == [0, 1, 1, 2], "2 % each"
 
 
 @given(st.lists(durations, min_size=1), per_milles)
@@ -73,31 +78,23 @@ def test_a_quantile_is_within_1_percent_of_the_exact_order_statistic(values: lis
     assert (histogram.min_us, histogram.max_us) == (values[0], values[-1])
     assert (histogram.value_at(1), histogram.quantile_us(1000)) == (values[0], values[-1])
     assert histogram.quantiles_us([per_mille, P50]) == [histogram.quantile_us(per_mille), histogram.quantile_us(P50)]
+    assert histogram.quantiles_us() == [histogram.quantile_us(p) for p in (500, 950, 990)]
 
 
 @pytest.mark.parametrize(
     ("per_mille", "n", "rank"),
     [
-        (P50, 1, 1),
-        (P50, 2, 1),
-        (P50, 3, 2),
-        (P50, 10_000, 5_000),
-        (P95, 20, 19),
-        (P95, 21, 20),
-        (P95, 10_000, 9_500),
-        (P99, 100, 99),
-        (P99, 101, 100),
-        (P99, 10_000, 9_900),
-        (999, 7, 7),
+        (P50, 1, 1), (P50, 2, 1), (P50, 3, 2), (P50, 10_000, 5_000), (P95, 20, 19), (P95, 21, 20), (P95, 10_000, 9_500),
+        (P99, 100, 99), (P99, 101, 100), (P99, 10_000, 9_900), (999, 7, 7),
     ],
-)
+)  # fmt: skip
 def test_rank_is_the_nearest_one_without_a_float_on_the_way(per_mille: int, n: int, rank: int) -> None:
     assert rank_of(per_mille, n) == rank
 
 
 def test_beyond_30_days_the_answer_is_at_least_30_days() -> None:
     histogram = counted([1_000_000, LAST_US, LAST_US + 5, YEARS_US, YEARS_US])
-    assert histogram.quantile_us(P50) == LAST_US == 30 * 24 * 3600 * 1_000_000
+    assert histogram.quantile_us(P50) == LAST_US
     assert histogram.quantile_us(P99) == YEARS_US
     assert list(histogram.counts())[-1] == (YEARS_US, 4)
     assert counted([YEARS_US] * 3).quantile_us(P50) == YEARS_US
@@ -118,7 +115,7 @@ def test_a_bucket_is_told_by_the_largest_duration_in_it(us: int) -> None:
     assert bucket_of(us) == bucket_of(largest) == bucket_of(largest + 1) - 1
 
 
-@given(st.lists(st.lists(durations, max_size=20), min_size=3, max_size=3))
+@given(st.lists(st.lists(any_durations, max_size=20), min_size=3, max_size=3))
 def test_merging_is_counting_in_whatever_order(lists: list[list[int]]) -> None:
     one, two, three = (counted(values) for values in lists)
     whole = content(counted([us for values in lists for us in values]))
@@ -131,37 +128,24 @@ def test_merging_is_counting_in_whatever_order(lists: list[list[int]]) -> None:
 
 
 @given(st.lists(durations, max_size=20), st.lists(durations, max_size=20))
-def test_a_packed_histogram_comes_back_and_counts_on(values: list[int], more: list[int]) -> None:
-    histogram = Histogram.unpacked(counted(values).packed())
+def test_what_was_merged_counts_on_by_itself(values: list[int], more: list[int]) -> None:
+    original = counted(values)
+    copy = merged([original])
     for us in more:
-        histogram.add(us)
-    assert content(histogram) == content(counted(values + more))
+        copy.add(us)
+    assert content(copy) == content(counted(values + more))
+    assert content(original) == content(counted(values))
 
 
-def test_counts_widen_when_a_bucket_is_full() -> None:
-    one = counted([5_000] * 255)
-    two = counted([5_000] * 70_000)
-    two.merge(one)
-    for _ in range(3):
-        two.merge(two)
-    two.add(5_000)
-    assert [count for _, count in two.counts()] == [8 * 70_255 + 1]
-    assert content(Histogram.unpacked(two.packed())) == content(two)
-
-
-@pytest.mark.parametrize("most", [127, 128, 32_767, 32_768])
-def test_merging_widens_when_a_bucket_is_full(most: int) -> None:
-    one = Histogram()
-    one.add(5_000, most)
-    whole = merged([one, one])
-    assert [count for _, count in whole.counts()] == [2 * most]
-
-
-def test_several_equal_ones_count_as_each() -> None:
-    histogram = Histogram()
-    histogram.add(7_000_000, 3)
-    histogram.add(5_000, 300)
-    assert content(histogram) == content(counted([7_000_000] * 3 + [5_000] * 300))
+@pytest.mark.parametrize("most", [127, 128, 255, 256, 32_767, 32_768, 65_535, 65_536])
+def test_counts_widen_when_a_bucket_is_full(most: int) -> None:
+    one = counted([5_000] * most)
+    several = Histogram()
+    several.add(5_000, most)
+    assert content(one) == content(several)
+    assert [count for _, count in one.counts()] == [most]
+    one.add(5_000)
+    assert [count for _, count in merged([one, several]).counts()] == [2 * most + 1]
 
 
 def test_an_empty_histogram_has_no_quantile() -> None:
@@ -169,41 +153,89 @@ def test_an_empty_histogram_has_no_quantile() -> None:
     assert content(empty) == (0, 0, 0, 0, [])
     with pytest.raises(ValueError, match="no rank"):
         empty.quantile_us(P50)
-    with pytest.raises(ValueError, match="no rank"):
-        counted([7]).value_at(2)
+    for rank in (0, 2):
+        with pytest.raises(ValueError, match="no rank"):
+            counted([7]).value_at(rank)
     with pytest.raises(ValueError, match="nothing"):
         RunningQuantiles().values_us()
 
 
-@given(st.lists(st.one_of(durations, st.sampled_from([0, 999, 1_000, 1_020, LAST_US, YEARS_US])), max_size=150))
-def test_moving_positions_equal_a_scan_at_every_moment(values: list[int]) -> None:
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=1), per_milles)
+def test_signed_quantiles_are_those_of_all_dated_events(dated: list[int], per_mille: int) -> None:
+    early, delays = counted([-us for us in dated if us < 0]), counted([us for us in dated if us >= 0])
+    exact = sorted(dated)[rank_of(per_mille, len(dated)) - 1]
+    assert abs(signed_quantile_us(early, delays, per_mille) - exact) <= max(500, abs(exact) / 100 + 0.5)
+
+
+@given(st.lists(any_durations, max_size=150))
+def test_running_quantiles_equal_a_scan_at_every_moment(values: list[int]) -> None:
     running = RunningQuantiles()
     for us in values:
-        running.add(us)
+        running.count(bucket_of(us), us)
         assert list(running.values_us()) == running.histogram.quantiles_us(PERCENTILES)
 
 
 @given(st.lists(durations, min_size=1, max_size=150), st.data())
-def test_moving_positions_may_be_asked_at_any_time(values: list[int], data: st.DataObject) -> None:
+def test_running_quantiles_may_be_asked_at_any_time(values: list[int], data: st.DataObject) -> None:
     running = RunningQuantiles()
     for us in values:
-        running.add(us)
+        running.count(bucket_of(us), us)
         if data.draw(st.booleans()):
             running.values_us()
     assert list(running.values_us()) == running.histogram.quantiles_us()
 
 
-def test_moving_positions_are_right_at_every_number_of_events() -> None:
-    upwards = list(range(1_000_000, 50_000_000, 111_111))
-    for values in (upwards, upwards[::-1], random.Random(5).sample(upwards, len(upwards))):
-        running = RunningQuantiles()
-        for us in values:
-            running.add(us)
-            assert list(running.values_us()) == running.histogram.quantiles_us()
-
-
-def test_moving_positions_follow_from_one_end_to_the_other() -> None:
+def test_running_quantiles_follow_from_one_end_to_the_other() -> None:
     running = RunningQuantiles()
-    for us in [1_000] * 300 + [LAST_US] * 900 + list(range(1_000, 4_000_000, 3_001)) + [3] * 2_000:
-        running.add(us)
+    for us in [1_000] * 300 + [LAST_US] * 900 + random.Random(5).sample(range(1_000, 4_000_000), 1_300) + [3] * 2_000:
+        running.count(bucket_of(us), us)
         assert list(running.values_us()) == running.histogram.quantiles_us()
+
+
+# Numbers as text
+
+
+def rounded(us: int | Fraction, places: str) -> str:
+    exact = Decimal(Fraction(us).numerator) / Decimal(Fraction(us).denominator) / 1_000_000
+    text = str(exact.quantize(Decimal(places), ROUND_HALF_EVEN))
+    return text.removeprefix("-") if Decimal(text) == 0 else text
+
+
+@given(st.integers(-(10**14), 10**14), st.integers(1, 1_000))
+@example(2_961_344_088_929_991_321, 229)  # more than a float tells apart
+@example(-2_961_344_088_929_991_321, 229)
+@example((1 << 52) * 1_000 + 500, 1_000)
+def test_seconds_are_rounded_once_half_to_even(us: int, n: int) -> None:
+    assert seconds3(us) == rounded(us, "0.001")
+    assert seconds6(us) == rounded(us, "0.000001")
+    assert mean3(us, n) == rounded(Fraction(us, n), "0.001")
+    assert micros(seconds6(us)) == us
+
+
+@pytest.mark.parametrize(
+    ("us", "text"),
+    [
+        (999_000, "0.999"), (0, "0.000"), (500, "0.000"), (501, "0.001"), (1_500, "0.002"), (-500, "0.000"),
+        (-1_500, "-0.002"), (999_500, "1.000"), (1_000_000, "1.000"), (-1_000_000, "-1.000"),
+    ],
+)  # fmt: skip
+def test_ties_go_to_the_even_digit_and_zero_has_no_sign(us: int, text: str) -> None:
+    assert seconds3(us) == text
+
+
+def test_a_mean_is_not_rounded_twice() -> None:
+    assert mean3(2_001_001, 2) == "1.001"  # 1000500.5 µs; by way of 1000500 µs it would be 1.000
+
+
+@pytest.mark.parametrize(
+    ("text", "us"),
+    [("1.5", 1_500_000), ("-0.000001", -1), ("7", 7_000_000), ("7.", 7_000_000), ("0.1234569", 123_456)],
+)
+def test_decimal_seconds_are_read_exactly(text: str, us: int) -> None:
+    assert micros(text) == us
+
+
+@pytest.mark.parametrize("text", ["", ".5", "+1", "1e3", "nan", " 1", "1.2.3", "--1", "1\n", "１"])
+def test_other_text_is_no_number_of_seconds(text: str) -> None:
+    with pytest.raises(ValueError, match="not a decimal number"):
+        micros(text)

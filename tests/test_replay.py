@@ -1,120 +1,193 @@
-"""The invariant of a replay: the same input gives the same bytes, and a run's replay what the run had written."""
+"""`replay`: the same input gives the same bytes, a run's replay what the run had written."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
+import io
 import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from shutil import copytree, rmtree
-from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
+from fault_cloud import FaultCloud
 from hypothesis import given, settings
-from runs import CAMERAS, NOON_US, SECOND, Message, Reconnect, Step, annt, event_time, run, scripts, texts
+from launch import APP, CHILD, Ended, command, environment, launch
+from played import (
+    BACK,
+    CAMERAS,
+    FRONT,
+    NOON_US,
+    SECOND,
+    Message,
+    Played,
+    Reconnect,
+    Step,
+    annt,
+    event_time,
+    play,
+    scripts,
+    texts,
+)
 
-from eelogger.errors import DiskError, NothingToShow, UsageError
-from eelogger.lines import parse_delay_line
-from eelogger.logdir.days import day_of
-from eelogger.model import Camera, Verdict
-from eelogger.paths import LogPaths
-from eelogger.replay import replay
+from eelogger.commands.replay import run
+from eelogger.errors import EeloggerError
+from eelogger.model import Camera, Gap, Verdict
+from eelogger.simulator import Account
+from eelogger.storage.formats import gap_line, parse_delay_line, stream_line
+from eelogger.storage.paths import LogPaths
+from eelogger.storage.state import State, read_state, state_text
+from eelogger.views.console import Console
 
-FRONT, BACK = CAMERAS
 HOUR = 3600 * SECOND
-LATE_US = NOON_US + 11 * HOUR
-COMPARED = ("**/*_100e*.log", "**/gaps.log", "**/maxeventdelay.log", "**/cameras.json")
+FILE = f"Front Door_{FRONT}_stream.log"
+
+
+def replay(*arguments: Path, **env: str) -> Ended:
+    """Replay in this process into the last argument, without the settings of this machine."""
+    *sources, target = arguments
+    options = Namespace(sources=sources, log_dir=target, env_file=Path(os.devnull))
+    out, err = io.StringIO(), io.StringIO()
+    with patch.dict(os.environ, environment(None, None, env), clear=True):
+        try:
+            code = run(options, Console(None, out, err))
+        except EeloggerError as error:
+            code = error.exit_code
+            err.write(f"{error}\n{error.hint}\n")
+    return Ended(code, out.getvalue(), err.getvalue())
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """What a replay has to make again, byte for byte."""
-    found: dict[str, bytes] = {}
-    for pattern in COMPARED:
-        found |= texts(root, pattern)
-    return found
+    """What a replay has to make again, byte for byte, but for `lag_s`."""
+    found = texts(root) | texts(root, "**/gaps.log") | texts(root, "**/maxeventdelay.log")
+    return {name: re.sub(rb" lag_s=\S+", b"", text) for name, text in found.items()}
 
 
 def verdicts(path: Path) -> list[Verdict]:
-    """The verdicts of a delay log."""
-    parsed = [parse_delay_line(line) for line in path.read_text().split("\n")[:-1]]
+    parsed = [parse_delay_line(line) for line in path.read_text("utf-8").splitlines()]
     return [row[0] for row in parsed if row]
 
 
-@settings(max_examples=15)
-@given(scripts(LATE_US, pauses=(HOUR, 9 * HOUR)))
-def test_a_replay_of_a_run_over_days_with_gaps_is_the_run(script: list[Step]) -> None:
-    async def both(root: Path) -> None:
-        async with run(root / "run") as this:
-            this.play(script)
+def stream(path: Path, count: int, four_cc: str = "ANNT") -> Path:
+    """A stream log of events that are 0.5 s late, ten a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            at_us = NOON_US + number * SECOND // 10
+            event = annt(at_us - SECOND // 2, f"{path.name}-{number}")
+            file.write(stream_line(at_us, {"event": {four_cc: event}}))
+    return path
+
+
+def counts(text: str) -> dict[str, int]:
+    return {name: int(number) for name, number in re.findall(r"([a-z]+) ([0-9]+)(?=, |\n)", text)}
+
+
+# The same again
+
+
+@settings(max_examples=12)
+@given(scripts())
+def test_a_replay_of_a_run_is_the_run(script: list[Step]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        played = play(root / "run", script)
         if not texts(root / "run", "**/*_stream.log"):
-            with pytest.raises(NothingToShow):
-                await replay([root / "run"], root / "again")
             return
-        result = await replay([root / "run"], root / "again")
-        assert contents(root / "again") == contents(root / "run")
-        uuids = [LogPaths(root / name).uuids for name in ("run", "again")]
-        first, second = (sorted(path.read_bytes().split()) if path.exists() else [] for path in uuids)
-        assert first == second
-        assert result.unreadable == 0
-        assert result.updates == sum(len(step.data) for step in script if isinstance(step, Message))
-        await replay([root / "again"], root / "third")
-        assert contents(root / "third") == contents(root / "run")
-
-    with TemporaryDirectory() as folder:
-        asyncio.run(both(Path(folder)))
+        said = replay(root / "run", root / "again")
+        assert said.code == 0, said
+        logs, again = texts(root / "run"), texts(root / "again")
+        assert again == {name: text for name, text in logs.items() if text}
+        assert counts(said.out)["measured"] == played.handler.totals["measured"]
 
 
-async def days_of_events(root: Path) -> None:
+async def test_a_run_over_midnight_is_made_again_with_its_days(log_dir: Path, tmp_path: Path) -> None:
+    """A real run: its two days, their gaps, maxima and cameras."""
+    now = datetime.now(UTC)
+    shift_s = (now.replace(hour=23, minute=59, second=55, microsecond=0) - now) / timedelta(seconds=1)
+    async with FaultCloud(Account.of(cameras=4, rate=40), traffic=True) as cloud:
+        async with launch(cloud, log_dir, script=CHILD, env={"CHILD_SHIFT_S": str(shift_s)}) as logger:
+            await cloud.wait_subscribed(4)
+            await cloud.wait_until((log_dir / "days").exists, timeout_s=40)
+            await cloud.close(1001)
+            await cloud.wait_connected(2)
+            await cloud.wait_subscribed(4)
+            sent = len(cloud.sent)
+            await cloud.wait_until(lambda: len(cloud.sent) > sent + 20)
+            assert await logger.stop() == 0
+    assert len(LogPaths(log_dir).days()) == 1
+    said = replay(log_dir, tmp_path / "again")
+    assert (said.code, said.err) == (0, "")
+    assert contents(tmp_path / "again") == contents(log_dir)
+    assert texts(tmp_path / "again", "**/cameras.json") == texts(log_dir, "**/cameras.json")
+    assert replay(tmp_path / "again", tmp_path / "third").code == 0
+    assert contents(tmp_path / "third") == contents(tmp_path / "again")
+
+
+def two_days(root: Path) -> None:
     """Two days, with a gap over midnight and an event soon after each subscription."""
-    script: list[Step] = [
-        Reconnect(LATE_US, LATE_US),
-        Message(LATE_US + SECOND, {FRONT: {"event": {"ANNT": annt(LATE_US - HOUR, "stale")}}}),
-        Message(LATE_US + 2 * SECOND, {FRONT: {"event": {"ANNT": annt(LATE_US, "a")}}}),
-        Reconnect(LATE_US + 5 * SECOND, LATE_US + 2 * HOUR),
-        Message(LATE_US + 2 * HOUR + 7, {FRONT: {"event": {"ANNT": annt(LATE_US - 9, "b")}}}),
-        Message(LATE_US + 2 * HOUR + 8, {FRONT: {"event": {"ANNT": annt(LATE_US + 2 * HOUR - 9, "c")}}}),
-    ]
-    async with run(root) as this:
-        this.play(script)
+    late_us = NOON_US + 11 * HOUR
+    midnight_us = NOON_US + 12 * HOUR
+    first, second = Played(root / "days/2026-11-22"), Played(root, day="2026-11-23")
+    first.play(
+        [
+            Reconnect(late_us, late_us),
+            Message(late_us + SECOND, {FRONT: {"event": {"ANNT": annt(late_us - HOUR, "stale")}}}),
+            Message(late_us + 2 * SECOND, {FRONT: {"event": {"ANNT": annt(late_us, "a")}}}),
+        ]
+    )
+    first.recorder.note_gap(Gap("gap", late_us + 5 * SECOND, midnight_us, "closed-1006"))
+    second.play([])
+    again_us = midnight_us + HOUR
+    second.recorder.note_gap(Gap("gap", midnight_us, again_us, "closed-1006"))
+    second.handler.subscribed(CAMERAS, again_us, HOUR)
+    second.play(
+        [
+            Message(again_us + 7, {FRONT: {"event": {"ANNT": annt(late_us - 9, "b")}}}),
+            Message(again_us + 8, {FRONT: {"event": {"ANNT": annt(again_us - 9, "c")}}}),
+        ]
+    )
+    first.write()
+    second.write()
+    (root / ".state").write_text(state_text(State("2026-11-23", again_us + 8, again_us + 8, True, late_us)))
 
 
-async def test_days_and_gaps_are_told_apart(tmp_path: Path) -> None:
-    await days_of_events(tmp_path / "run")
-    result = await replay([tmp_path / "run"], tmp_path / "again")
-    assert result.days == ["2026-11-22", "2026-11-23"]
+def test_days_and_gaps_are_told_apart_and_single_days_can_be_replayed(tmp_path: Path) -> None:
+    two_days(tmp_path / "run")
+    assert "from 2 days, 2026-11-22 to 2026-11-23 " in replay(tmp_path / "run", tmp_path / "again").out
     assert contents(tmp_path / "again") == contents(tmp_path / "run")
-    log = Path(f"Front Door_{FRONT}.log")
-    assert [v.kind for v in verdicts(tmp_path / "again/days/2026-11-22" / log)] == ["initial", "measured"]
+    log = f"Front Door_{FRONT}.log"
     first, second = verdicts(tmp_path / "again" / log)
-    assert (first.kind, second.kind) == ("initial", "measured")
-    assert second.after_gap_us == HOUR  # the part of the gap that is this day's
+    assert (first.kind, second.kind, second.after_gap_us) == ("initial", "measured", HOUR)
+    assert replay(tmp_path / "run/days/2026-11-22", tmp_path / "one").code == 0
+    assert contents(tmp_path / "one") == contents(tmp_path / "run/days/2026-11-22")
+    state = read_state(LogPaths(tmp_path / "one"))
+    assert state is not None
+    assert (state.day, state.clean) == ("2026-11-22", True)
 
 
-async def test_a_camera_added_later_has_no_gap_before_it(tmp_path: Path) -> None:
-    async with run(tmp_path / "run", {FRONT: CAMERAS[FRONT]}) as this:
-        this.play([Reconnect(NOON_US, NOON_US), Reconnect(NOON_US + 5 * SECOND, NOON_US + 9 * SECOND)])
-        this.writer.register(BACK, this.paths.stem(BACK, CAMERAS[BACK].name))
-        this.recorder.know(CAMERAS)
-        this.recorder.subscribed(NOON_US + 20 * SECOND, [BACK])
-        this.play(
-            [Message(NOON_US + 30 * SECOND, {c: {"event": {"ANNT": annt(NOON_US + 29 * SECOND, c)}} for c in CAMERAS})]
-        )
+def test_names_are_those_of_the_day(tmp_path: Path) -> None:
+    two_days(tmp_path / "run")
     (tmp_path / "run/cameras.json").unlink()
-    await replay([tmp_path / "run"], tmp_path / "again")
-    assert [v.after_gap_us for v in verdicts(tmp_path / f"again/Front Door_{FRONT}.log")] == [4 * SECOND]
-    assert [v.after_gap_us for v in verdicts(tmp_path / f"again/Hof, hinten_{BACK}.log")] == [None]
+    (tmp_path / "run/days/2026-11-22/cameras.json").write_text('{"100e0001": {"name": "Tür/1", "bridge": "100bb009"}}')
+    assert replay(tmp_path / "run", tmp_path / "again").code == 0
+    (earlier,) = (tmp_path / "again").glob(f"days/2026-11-22/*_{FRONT}.log")
+    (later,) = (tmp_path / "again").glob(f"*_{FRONT}.log")
+    assert (earlier.name, later.name) == (f"Tür_1_{FRONT}.log", f"Front Door_{FRONT}.log")
+    parsed = [parse_delay_line(path.read_text("utf-8").split("\n")[0]) for path in (earlier, later)]
+    assert [row[1] for row in parsed if row] == [
+        Camera(FRONT, "Tür/1", "100bb009"),
+        Camera(FRONT, "Front Door", "100bb001"),
+    ]
 
 
-async def test_single_days_can_be_replayed(tmp_path: Path) -> None:
-    await days_of_events(tmp_path / "run")
-    result = await replay([tmp_path / "run/days/2026-11-22"], tmp_path / "one")
-    assert result.days == ["2026-11-22"]
-    archived = contents(tmp_path / "run/days/2026-11-22")
-    assert contents(tmp_path / "one") == archived
-    copytree(tmp_path / "run", tmp_path / "2026-11-23")
-    rmtree(tmp_path / "2026-11-23/days")
-    await replay([tmp_path / "2026-11-23", tmp_path / "run/days/2026-11-22"], tmp_path / "both")
-    assert contents(tmp_path / "both") == contents(tmp_path / "run")
+# Without a record
 
 
 OLD_LINES = f"""\
@@ -122,122 +195,172 @@ OLD_LINES = f"""\
 this is no line
 2026-11-22T14:00:01+02:00 -- {{"event": {{"ANNT": {{"timestamp": "20261122115800.000", "uuid": "b", "ns": 103}}}}}}
 2026-11-22T12:00:02Z -- [1, 2]
-2026-11-22T12:00:03.25Z -- {{"event": {{"ALRS": {{"timestamp": "{event_time(NOON_US - 56_750_000)}", "eventid": -1}}}}}}
+2026-11-22T12:00:03.25Z -- {{"event": {{"ALRS": {{"timestamp": "{event_time(NOON_US - 5 * SECOND)}", "eventid": -1}}}}}}
 2026-11-23T00:00:00.000001 -- {{"event": {{"ANNT": {{"timestamp": "20261123000000.000", "uuid": "c", "ns": 103}}}}}}
 """
 
 
 @pytest.mark.parametrize("form", ["file", "directory", "stream folder"])
-async def test_files_of_the_older_script_are_read(tmp_path: Path, form: str) -> None:
-    path = tmp_path / "old/stream" / f"Front Door_{FRONT}_stream.log"
+def test_files_of_the_older_script_are_read(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "old/stream" / FILE
     path.parent.mkdir(parents=True)
     path.write_text(OLD_LINES)
     source = {"file": path, "directory": tmp_path / "old", "stream folder": path.parent}[form]
-    result = await replay([source], tmp_path / "new")
-    assert (result.days, result.cameras, result.updates, result.unreadable) == (["2026-11-22", "2026-11-23"], 1, 4, 2)
-    (earlier,) = (tmp_path / "new").glob("days/2026-11-22/*_100e*.log")
-    # Older than its arrival by more than a minute: only the first value of a four-CC is the state before.
+    said = replay(source, tmp_path / "new")
+    assert "4 updates of 1 camera from 2 days, 2026-11-22 to 2026-11-23" in said.out
+    assert "skipped 2 lines" in said.out
+    earlier = tmp_path / f"new/days/2026-11-22/Front Door_{FRONT}.log"
+    # A first value that is older than the file by more than 30 s was the state before.
     assert [(v.identity[:6], v.kind) for v in verdicts(earlier)] == [
         ("a", "initial"),
         ("b", "measured"),
         ("ALRS:1", "measured"),
     ]
     assert [v.delay_us for v in verdicts(tmp_path / "new" / earlier.name)] == [1]
-    assert earlier.name == f"Front Door_{FRONT}.log"
-    assert day_of(verdicts(earlier)[0].arrived_us) == "2026-11-22"
-
-
-async def test_a_day_without_gaps_is_known_by_its_health(tmp_path: Path) -> None:
-    """Where a run would have said so, a first value that is late is late, and no state before."""
-    script: list[Step] = [Message(NOON_US, {FRONT: {"event": {"ANNT": annt(NOON_US - HOUR, "late")}}})]
-    async with run(tmp_path / "run") as this:
-        this.play(script)
-    await replay([tmp_path / "run"], tmp_path / "unknown")
-    (tmp_path / "run/health.log").write_text("time=2026-11-22T12:00:00.000000Z state=connected\n")
-    await replay([tmp_path / "run"], tmp_path / "known")
-    log = f"Front Door_{FRONT}.log"
-    assert [v.kind for v in verdicts(tmp_path / "unknown" / log)] == ["initial"]
-    assert [v.kind for v in verdicts(tmp_path / "known" / log)] == ["measured"]
-
-
-async def test_what_is_to_be_measured_can_be_chosen_and_named(tmp_path: Path) -> None:
-    events = {"ANNT": annt(NOON_US, "a", 101), "EMES": {"timestamp": event_time(NOON_US), "eventid": 3}}
-    async with run(tmp_path / "run") as this:
-        this.play([Reconnect(NOON_US, NOON_US), Message(NOON_US + 5, {FRONT: {"event": events}})])
-    result = await replay(
-        [tmp_path / "run"], tmp_path / "again", events={"ANNT", "EMES"}, namespaces={103}, ns_values={101: "Doors"}
+    gaps = (tmp_path / "new/days/2026-11-22/gaps.log").read_text()
+    assert gaps.splitlines(keepends=True)[-1] == gap_line(
+        Gap("unknown", NOON_US + SECOND // 2, NOON_US + 3_250_001, "no-record")
     )
-    assert result.verdicts == {"ignored": 1, "measured": 1}
-    assert [v.event for v in verdicts(tmp_path / f"again/Front Door_{FRONT}.log")] == ["motion start"]
 
 
-async def test_progress_ends_with_everything(tmp_path: Path) -> None:
-    await days_of_events(tmp_path / "run")
-    seen: list[tuple[int, int]] = []
-    await replay([tmp_path / "run"], tmp_path / "again", lambda done, total: seen.append((done, total)))
-    assert seen == sorted(seen)
-    assert seen[-1][0] == seen[-1][1] == sum(map(len, texts(tmp_path / "run", "**/*_stream.log").values()))
+def test_a_day_without_gaps_is_known_by_its_health(tmp_path: Path) -> None:
+    """Where a run would have said so, a first value that is late is late, and no state before."""
+    play(tmp_path / "run", [Message(NOON_US, {FRONT: {"event": {"ANNT": annt(NOON_US - HOUR, "late")}}})])
+    assert counts(replay(tmp_path / "run", tmp_path / "unknown").out)["initial"] == 1
+    (tmp_path / "run/health.log").write_text("time=2026-11-22T12:00:00.000000Z state=connected\n")
+    assert counts(replay(tmp_path / "run", tmp_path / "known").out)["measured"] == 1
 
 
-async def test_a_directory_that_holds_something_is_refused(tmp_path: Path) -> None:
-    await days_of_events(tmp_path / "run")
-    before = contents(tmp_path / "run")
-    (tmp_path / "file").touch()
-    for target in (tmp_path / "run", tmp_path / "file"):
-        with pytest.raises(UsageError):
-            await replay([tmp_path / "run"], target)
-    assert contents(tmp_path / "run") == before
-    (tmp_path / "empty").mkdir()
-    await replay([tmp_path / "run"], tmp_path / "empty")
-    assert contents(tmp_path / "empty") == before
+def test_what_is_unknown_stays_unknown_when_it_is_replayed_again(tmp_path: Path) -> None:
+    stream(tmp_path / "old" / FILE, 25)
+    for root, source in (("again", "old"), ("third", "again")):
+        assert replay(tmp_path / source, tmp_path / root).code == 0
+    assert contents(tmp_path / "third") == contents(tmp_path / "again")
+    first, second = (read_state(LogPaths(tmp_path / root)) for root in ("again", "third"))
+    assert first is not None
+    assert second is not None
+    assert first.since_us == second.since_us
+    # A run that goes on there is on record.
+    with (tmp_path / "again/gaps.log").open("a", encoding="utf-8") as file:
+        file.write(gap_line(Gap("gap", NOON_US + 3 * SECOND, NOON_US + 60 * SECOND, "stopped")))
+    assert replay(tmp_path / "again", tmp_path / "fourth").code == 0
+    assert (tmp_path / "fourth/gaps.log").read_bytes() == (tmp_path / "again/gaps.log").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["missing", "empty", "foreign.txt", f"X_{FRONT}_stream.log"])
-async def test_nothing_readable_is_nothing_to_show(tmp_path: Path, name: str) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "foreign.txt").write_text("x")
-    (tmp_path / f"X_{FRONT}_stream.log").write_bytes(b"\0\xff\nno line\n2026-11-22 -- 5\n9999999 -- {}\n")
-    with pytest.raises(NothingToShow, match=name):
-        await replay([tmp_path / name], tmp_path / "new")
-    assert not (tmp_path / "new").exists()
+def test_logs_of_the_first_release_are_read(tmp_path: Path) -> None:
+    source = Path(__file__).parent / "fixtures" / "logs-0.1.0"
+    said = replay(source, tmp_path / "again")
+    assert (said.code, "2 days" in said.out) == (0, True), said
+    logs, again = contents(source), contents(tmp_path / "again")
+    for name in (name for name in logs if "_stream" in name or (name.endswith(".log") and "_" in name)):
+        assert again[name] == logs[name], name
 
 
-async def test_a_full_disk_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    await days_of_events(tmp_path / "run")
-
-    def full(fd: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("eelogger.writing.disk.os.write", full)
-    with pytest.raises(DiskError):
-        await replay([tmp_path / "run"], tmp_path / "again")
+# What is told
 
 
-def test_names_are_those_of_cameras_json_else_of_the_files(tmp_path: Path) -> None:
-    asyncio.run(days_of_events(tmp_path / "run"))
-    (tmp_path / "run/cameras.json").unlink()
-    (tmp_path / "run/days/2026-11-22/cameras.json").write_text('{"100e0001": {"name": "Tür/1", "bridge": "100bb009"}}')
-    asyncio.run(replay([tmp_path / "run"], tmp_path / "again"))
-    (earlier,) = (tmp_path / "again").glob("days/2026-11-22/*_100e*.log")
-    (later,) = (tmp_path / "again").glob("*_100e*.log")
-    parsed = [parse_delay_line(path.read_text().split("\n")[0]) for path in (earlier, later)]
-    assert [row[1] for row in parsed if row] == [Camera(FRONT, "Tür/1", "100bb009"), Camera(FRONT, "Front Door")]
-    assert (earlier.name, later.name) == (f"Tür_1_{FRONT}.log", f"Front Door_{FRONT}.log")
+def test_events_and_namespaces_count_as_in_a_run(tmp_path: Path) -> None:
+    stream(tmp_path / "old" / FILE, 3)
+    stream(tmp_path / "old" / f"Gate_{BACK}_stream.log", 4, "ALRS")
+    said = replay(tmp_path / "old", tmp_path / "a", EEN_EVENTS="ANNT")
+    assert (counts(said.out)["measured"], counts(said.out)["ignored"]) == (3, 4)
+    names = {"EEN_NAMESPACE_NAMES": "103=Break-in", "EEN_NAMESPACES": "103"}
+    assert replay(tmp_path / "old", tmp_path / "b", **names).code == 0
+    assert "event=Break-in" in (tmp_path / f"b/Front Door_{FRONT}.log").read_text()
+    # Judged by settings other than those meant it would be wrong, and nobody would see it.
+    assert replay(tmp_path / "old", tmp_path / "c", EEN_EVENTS="?").code == 78
+    assert not (tmp_path / "c").exists()
 
 
-def test_reading_needs_no_descriptor_for_each_file(tmp_path: Path) -> None:
-    """Ten thousand cameras are merged with a handful of open files."""
-    resource = pytest.importorskip("resource")
-    (tmp_path / "stream").mkdir()
-    for number in range(300):
-        camera_id = f"100f{number:04x}"
-        (tmp_path / "stream" / f"x_{camera_id}_stream.log").write_text(
-            f'2026-11-22T12:00:{number % 60:02}Z -- {{"event": {{}}}}\n' * 3
-        )
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 20, limits[1]))
-    try:
-        result = asyncio.run(replay([tmp_path], tmp_path / "again"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert result.updates == 900
+def test_the_target_must_be_told_and_empty(tmp_path: Path) -> None:
+    source = stream(tmp_path / "old" / FILE, 1)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine").write_text("keep")
+    for target in (tmp_path / "full", source, source / "inside"):
+        assert replay(source, target).code == 2
+    assert command("replay", source).code == 2
+    assert os.listdir(tmp_path / "full") == ["mine"]
+
+
+GARBAGE = b"\0\xff\nno line\n2026-11-22 -- 5\n9999999 -- {}\n" + os.urandom(10_000)
+
+
+@pytest.mark.parametrize("found", [None, {}, {FILE: GARBAGE}, {"IMG_20261122.jpg": b""}])
+def test_where_nothing_is_to_be_replayed_it_says_so(tmp_path: Path, found: dict[str, bytes] | None) -> None:
+    if found is not None:
+        (tmp_path / "old").mkdir()
+        for name, content in found.items():
+            (tmp_path / "old" / name).write_bytes(content)
+    said = replay(tmp_path / "old", tmp_path / "again")
+    assert (said.code, said.out, (tmp_path / "again").exists()) == (66, "", False)
+    assert "old" in said.err
+
+
+def test_damaged_lines_are_counted_and_the_rest_replayed(tmp_path: Path) -> None:
+    path = stream(tmp_path / "old" / FILE, 3)
+    good = path.read_bytes().splitlines(keepends=True)
+    deep = b"2026-11-22T12:00:01.000000+00:00 -- " + b"[" * 1_000_000 + b"\n"
+    number = b'2026-11-22T12:00:01.000000+00:00 -- {"event": {"ANNT": ' + b"9" * 5000 + b"}}\n"
+    noise = os.urandom(999).replace(b"\n", b"") + b"\n"
+    path.write_bytes(b"".join([good[0], noise, deep, number, *good[1:], good[0][:60]]))
+    said = replay(path, tmp_path / "again")
+    assert (said.code, counts(said.out)["measured"]) == (0, 3)
+    assert "skipped 4 lines" in said.out
+
+
+def test_what_of_the_sources_is_passed_over_is_told(tmp_path: Path) -> None:
+    good = stream(tmp_path / "old" / FILE, 3)
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "photos").mkdir()
+    stream(tmp_path / "logs/stream/Gate_100e1e24_stream.log", 2).chmod(0)
+    stream(tmp_path / "logs/stream/Yard_100e1e25_stream.log", 2)
+    os.mkfifo(tmp_path / "logs/stream/Pipe_100e1e26_stream.log")  # to open one takes for ever
+    (tmp_path / "logs/days/2026-11-21/stream").mkdir(parents=True)
+    (tmp_path / "logs/days/2026-11-21").chmod(0)
+    stream(tmp_path / "closed/stream/Roof_100e1e27_stream.log", 2)
+    (tmp_path / "closed").chmod(0)
+    sources = [tmp_path / name for name in ("absent", "notes.txt", "photos", "logs", "closed")]
+    said = command("replay", good, *sources, "--log-dir", tmp_path / "again", script=CHILD, env={"CHILD_BOUND": "1"})
+    for closed in (tmp_path / "logs/days/2026-11-21", tmp_path / "closed"):
+        closed.chmod(0o700)
+    assert (said.code, counts(said.out)["measured"]) == (0, 5)
+    told = said.err.replace(f"{tmp_path}/", "")
+    for name in (
+        *("absent", "notes.txt", "photos", "closed", "logs/days/2026-11-21"),
+        *("logs/stream/Gate_100e1e24_stream.log", "logs/stream/Pipe_100e1e26_stream.log"),
+    ):
+        assert re.search(rf"(?m)^skipped: {re.escape(name)}\b", told), (name, told)
+    assert len(set(told.splitlines())) == len(told.splitlines()), "each once"
+
+
+def test_a_place_that_cannot_be_written_is_a_disk_error(tmp_path: Path) -> None:
+    source = stream(tmp_path / "old" / FILE, 300)
+    (tmp_path / "shut").mkdir(mode=0o500)
+    said = command(*("replay", source, "--log-dir", tmp_path / "shut/again"), script=CHILD, env={"CHILD_BOUND": "1"})
+    assert (said.code, said.out, "the sources are as they were" in said.err) == (74, "", True)
+    line = [sys.executable, str(APP), "replay", str(source), "--log-dir", str(tmp_path / "b")]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *line],
+        env=environment(None, None),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, "is not complete, remove it" in done.stderr) == (74, "", True)
+
+
+def test_ctrl_c_is_not_success(tmp_path: Path) -> None:
+    source = stream(tmp_path / "old" / FILE, 60_000)
+    process = subprocess.Popen(
+        [sys.executable, APP, "replay", source, "--log-dir", tmp_path / "again"],
+        env=environment(None, None),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "again").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, "is not complete, remove it" in err) == (130, "", True)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import traceback
 from pathlib import Path
 
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
 from eelogger import settings as room
-from eelogger.env.settings_table import CREDENTIALS, SETTINGS, env_example
-from eelogger.env.validators import Invalid, origin
 from eelogger.errors import SettingsError
 from eelogger.model import Camera
-from eelogger.settings import ENV_FILE, ROOT, Settings, demo, load, proxy_for
+from eelogger.setting_types import Invalid, matches, origin
+from eelogger.settings import (
+    CREDENTIALS,
+    ENV_FILE,
+    ROOT,
+    SETTINGS,
+    demo_settings,
+    load,
+    log_dir_of,
+    proxy_for,
+)
 
 KEY = f"c000~{0:032d}"
 ACCESS = {"EEN_BRANDING": "c000", "EEN_ACCOUNT_ID": "00012345", "EEN_AUTH_KEY": KEY}
@@ -44,48 +50,27 @@ def env_file(tmp_path: Path, content: str | bytes, mode: int = 0o600) -> Path:
 
 def test_defaults() -> None:
     settings = load(ACCESS, None)
-    assert settings == Settings(
-        branding="c000",
-        account_id="00012345",
-        auth_key=KEY,
-        username="",
-        password="",
-        api_key="",
-        base_url="",
-        ca_file=None,
-        log_dir=ROOT / "logs",
-        events=("ANNT", "ALRS"),
-        resources=("event",),
-        namespaces=None,
-        namespace_names=(),
-        cameras=(),
-        bridges=(),
-        keep_days=30,
-        log_max_bytes=None,
-        disk_buffer_bytes=64 << 20,
-        metrics_file=None,
-        warnings=(),
-    )
+    unset = dict.fromkeys(("username", "password", "api_key", "base_url"), "")
+    assert {name: getattr(settings, name) for name in unset} == unset
+    assert (settings.log_dir, settings.ca_file, settings.metrics_file) == (ROOT / "logs", None, None)
+    assert (settings.events, settings.resources, settings.namespaces) == (("ANNT", "ALRS"), ("event",), None)
+    assert (settings.cameras, settings.bridges, settings.namespace_names) == ((), (), ())
+    assert (settings.keep_days, settings.log_max_bytes, settings.disk_buffer_bytes) == (30, None, 64 << 20)
+    assert settings.warnings == ()
 
 
-def test_each_setting_is_a_field_and_stands_in_the_example_file() -> None:
-    fields = [field.name for field in dataclasses.fields(Settings)]
-    assert fields == [row.field for row in SETTINGS] + ["warnings"]
-    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()
+def test_each_setting_stands_in_example_file_and_readme_and_takes_its_own_texts(tmp_path: Path) -> None:
+    example, readme = ((ROOT / name).read_text(encoding="utf-8") for name in (".env.example", "README.md"))
+    assert len(SETTINGS) == 19
     for row in SETTINGS:
-        assert f"{row.name}=" in env_example()
-        assert row.meaning
-
-
-def test_every_example_and_default_is_accepted_by_its_own_setting(tmp_path: Path) -> None:
-    for row in SETTINGS:
+        is_open = row.name in CREDENTIALS
+        sample = f" (example: {row.example})" if is_open and row.example else ""
+        line = f"{row.name}=" if is_open else f"#{row.name}={row.default or row.example}"
+        assert f"\n# {row.help}{sample}\n{line}\n" in example
+        assert f"| `{row.name}` | {f'`{row.default}`' if row.default else ''} | {row.help} |\n" in readme
         for text in filter(None, (row.default, row.example)):
-            if row.name != "EEN_CA_FILE":
-                row.read(text, tmp_path)
-
-
-def test_the_example_file_itself_says_what_is_missing(tmp_path: Path) -> None:
-    told = problems({}, env_file(tmp_path, env_example()))
+            row.parse(text)
+    told = problems({}, env_file(tmp_path, example))
     assert set(told) == {"EEN_AUTH_KEY", "EEN_ACCOUNT_ID", "EEN_BRANDING"}
 
 
@@ -112,30 +97,21 @@ def test_values_are_literal_and_passwords_keep_their_blanks(tmp_path: Path) -> N
     assert settings.has_login
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (f"EEN_AUTH_KEY={SECRET}".encode("utf-16"), "is not UTF-8 text"),
-        (f"A=1\nEEN_PASSWORD='{SECRET}\n".encode(), "line 2 cannot be read"),
-        (b"#" * (1 << 20) + b"##", "is larger than 1 MiB"),
-    ],
-    ids=["UTF-16", "open quotation mark", "huge"],
-)
-def test_unreadable_file_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
-    file = env_file(tmp_path, content)
-    assert problems(dict(ACCESS), file) == {str(file): message}
-
-
-def test_missing_file_is_a_problem_unless_it_is_the_default_one(
+def test_unreadable_files_are_problems_and_a_missing_one_unless_it_is_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missing, folder = tmp_path / "other.env", tmp_path / "folder"
-    folder.mkdir()
-    assert problems(dict(ACCESS), missing) == {str(missing): "does not exist"}
-    assert list(problems(dict(ACCESS), folder)) == [str(folder)]
+    for content, message in [
+        (f"EEN_AUTH_KEY={SECRET}".encode("utf-16"), "is not UTF-8 text"),
+        (f"A=1\nEEN_PASSWORD='{SECRET}\n".encode(), "line 2 cannot be read"),
+    ]:
+        file = env_file(tmp_path, content)
+        assert problems(dict(ACCESS), file) == {str(file): message}
+    missing = tmp_path / "other.env"
+    assert list(problems(dict(ACCESS), missing)) == [str(missing)]
+    assert list(problems(dict(ACCESS), tmp_path)) == [str(tmp_path)]
+    assert ENV_FILE == ROOT / ".env"
     monkeypatch.setattr(room, "ENV_FILE", missing)
     load(ACCESS, missing)
-    assert ENV_FILE == ROOT / ".env"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
@@ -144,6 +120,18 @@ def test_file_open_to_others_is_warned_about(tmp_path: Path, mode: int, warns: b
     warnings = load(ACCESS, env_file(tmp_path, "EEN_PASSWORD=x\n", mode)).warnings
     assert any("chmod 600" in text for text in warnings) == warns
     assert not any("chmod 600" in text for text in load(ACCESS, env_file(tmp_path, "EEN_PASSWORD=\n", mode)).warnings)
+
+
+@pytest.mark.parametrize(
+    "line", ['$env:EEN_KEEP_DAYS = "7"', "set EEN_KEEP_DAYS=7", "SET een_keep_days=7", "setx EEN_KEEP_DAYS 7"]
+)
+def test_lines_of_another_shell_are_warned_about(tmp_path: Path, line: str) -> None:
+    settings = load(ACCESS, env_file(tmp_path, f"# mine\n{line}\nEEN_CAMERAS=a\n"))
+    assert (settings.keep_days, settings.cameras) == (30, ("a",))
+    (warning,) = settings.warnings
+    assert "line 2" in warning
+    assert "EEN_KEEP_DAYS=value" in warning
+    assert "7" not in warning.replace(str(tmp_path), "")
 
 
 def test_names_that_are_probably_mistakes_are_warned_about(tmp_path: Path) -> None:
@@ -164,22 +152,16 @@ def test_names_that_are_probably_mistakes_are_warned_about(tmp_path: Path) -> No
         ({"EEN_USERNAME": "ops"}, {"EEN_PASSWORD"}),
         ({"EEN_PASSWORD": SECRET, "EEN_ACCOUNT_ID": "1"}, {"EEN_USERNAME"}),
         ({"EEN_AUTH_KEY": f"{SECRET};", "EEN_ACCOUNT_ID": "1"}, {"EEN_AUTH_KEY", "EEN_BRANDING"}),
+        ({"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"}, set()),
+        ({"EEN_AUTH_KEY": KEY, "EEN_ACCOUNT_ID": "1", "EEN_BASE_URL": "https://x"}, set()),
+        (ACCESS | {"EEN_USERNAME": "ops"}, set()),
     ],
 )
 def test_what_a_run_needs(environ: dict[str, str], missing: set[str]) -> None:
-    assert set(problems(environ)) == missing
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"},
-        {"EEN_AUTH_KEY": KEY, "EEN_ACCOUNT_ID": "1", "EEN_BASE_URL": "https://x"},
-        ACCESS | {"EEN_USERNAME": "ops"},
-    ],
-)
-def test_enough_for_a_run(environ: dict[str, str]) -> None:
-    load(environ, None)
+    if missing:
+        assert set(problems(environ)) == missing
+    else:
+        load(environ, None)
 
 
 def test_login_and_report_need_no_credentials_not_even_well_formed_ones() -> None:
@@ -196,23 +178,9 @@ BAD = [
     ("EEN_API_KEY", ["a b", "ä", "a\r\nX: y"]),
     (
         "EEN_BASE_URL",
-        [
-            "x",
-            "ftp://x",
-            "http://example.com",
-            "https://x/y",
-            "https://u:p@x",
-            "https://x?q",
-            "https://x#f",
-            "https://x:99999",
-            "https://[::zz]",
-            "https://[1:2]",
-            "https://x,y",
-            "https://x:",
-            "http://[::1",
-            "https://",
-        ],
+        ["x", "ftp://x", "http://example.com", "https://x/y", "https://u:p@x", "https://x?q", "https://x#f"],
     ),
+    ("EEN_BASE_URL", ["https://x:99999", "https://[::zz]", "https://[1:2]", "https://x,y", "https://x:", "https://"]),
     ("EEN_EVENTS", ["ANN", "ANNT,ALRSX", "AN T", ",", "ÄNNT"]),
     ("EEN_RESOURCES", ["thumb", "events", ",", "event;pre"]),
     ("EEN_NAMESPACES", ["a", "1.5", "1" * 5000, "１０３", ","]),
@@ -231,19 +199,14 @@ def test_malformed(name: str, text: str) -> None:
     assert list(problems(ACCESS | {name: text})) == [name]
 
 
-def test_all_problems_are_told_at_once_and_no_secret_with_them() -> None:
+def test_all_problems_are_told_at_once_with_the_warnings_that_may_explain_them() -> None:
     malformed = {name: f"{SECRET}; \x07" for name, _ in BAD} | {"EEN_NAMESPACES": "x", "EEN_LOG_DIR": "\x07"}
     malformed["EEN_BASE_URL"] = f"https://u:{SECRET}@x"
-    told = problems(malformed)
-    assert set(told) >= {name for name, _ in BAD}
-
-
-def test_warnings_are_told_beside_the_problems_they_may_explain(tmp_path: Path) -> None:
+    assert set(problems(malformed)) >= {name for name, _ in BAD}
     with pytest.raises(SettingsError) as failed:
         load(ACCESS | {"EEN_BRANDING": "", "EEN_BRANDNG": "c1"}, None)
     (warning,) = failed.value.warnings
     assert "EEN_BRANDING?" in warning
-    assert [problem.name for problem in failed.value.problems] == ["EEN_BRANDING"]
     assert f"\n  besides, {warning}" in str(failed.value)
 
 
@@ -268,8 +231,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
 def test_well_formed(name: str, text: str, value: object) -> None:
-    field = next(row.field for row in SETTINGS if row.name == name)
-    assert getattr(load(ACCESS | {name: text}, None), field) == value
+    assert getattr(load(ACCESS | {name: text}, None), name.removeprefix("EEN_").lower()) == value
 
 
 @given(st.from_regex(r"https?://[\[\]:a-z0-9_.%@-]{1,12}(:[0-9]{1,6})?/?", fullmatch=True) | st.text(max_size=30))
@@ -294,12 +256,6 @@ def test_relative_paths_start_where_they_were_written(tmp_path: Path, monkeypatc
     assert load(ACCESS, file, log_dir=Path("cli")).log_dir == here / "cli"
 
 
-def test_certificate_file_is_tried(tmp_path: Path) -> None:
-    file = tmp_path / "ca.pem"
-    trustme.CA().cert_pem.write_to_path(file)
-    assert load(ACCESS | {"EEN_CA_FILE": str(file)}, None).ca_file == file
-
-
 @pytest.mark.parametrize(
     ("environ", "warns"),
     [({}, False), ({"EEN_AUTH_KEY": "abc"}, True), ({"EEN_AUTH_KEY": "abc", "EEN_BASE_URL": "https://x"}, False)],
@@ -310,38 +266,53 @@ def test_an_unusual_key_is_warned_about_without_showing_it(environ: dict[str, st
     assert "abc" not in "".join(warnings)
 
 
-def test_addresses() -> None:
+def test_addresses_and_names_of_namespaces() -> None:
     cloud = load(ACCESS, None)
     assert cloud.rest_base() == "https://c000.eagleeyenetworks.com"
-    assert cloud.rest_base("c001") == "https://c001.eagleeyenetworks.com"
     assert cloud.login_base == "https://login.eagleeyenetworks.com"
     assert cloud.websocket_uri() == "wss://c000.eagleeyenetworks.com/api/v2/Device/00012345/Events"
-    assert cloud.websocket_uri("c1", "9") == "wss://c1.eagleeyenetworks.com/api/v2/Device/9/Events"
     local = load(ACCESS | {"EEN_BASE_URL": "http://127.0.0.1:8080"}, None)
-    assert local.rest_base("c001") == local.login_base == "http://127.0.0.1:8080"
+    assert local.rest_base() == local.login_base == "http://127.0.0.1:8080"
     assert local.websocket_uri() == "ws://127.0.0.1:8080/api/v2/Device/00012345/Events"
-
-
-def test_filters() -> None:
-    def keeps(cameras: str, bridges: str = "", name: str = "Front Door") -> bool:
-        settings = load(ACCESS | {"EEN_CAMERAS": cameras, "EEN_BRIDGES": bridges}, None)
-        return settings.keeps(Camera("100e1e23", name, "100bb001"), "Site A")
-
-    assert keeps("")
-    assert keeps("100E1E23")
-    assert keeps("Back*, front*")
-    assert not keeps("Front")
-    assert not keeps("100e1e24")
-    assert keeps("gate [2]", name="Gate [2]")
-    assert not keeps("gate [2]", name="Gate 2")
-    assert keeps("", "100BB001")
-    assert keeps("", "site *")
-    assert not keeps("Front*", "site b")
-
-
-def test_names_of_namespaces_are_added() -> None:
     table = load(ACCESS | {"EEN_NAMESPACE_NAMES": "300=GPS;103=Burglar"}, None).namespace_table
     assert (table[300], table[103], table[104]) == ("GPS", "Burglar", "Loitering")
+
+
+@pytest.mark.parametrize(
+    ("cameras", "bridges", "kept"),
+    [
+        ("", "", True),
+        ("100E1E23", "", True),
+        ("Back*, front [1]", "", True),
+        ("Front", "", False),
+        ("front ?1?", "", True),
+        ("100e1e24", "", False),
+        ("", "100BB001", True),
+        ("", "site *", True),
+        ("Front*", "site b", False),
+    ],
+)
+def test_filters(cameras: str, bridges: str, kept: bool) -> None:
+    settings = load(ACCESS | {"EEN_CAMERAS": cameras, "EEN_BRIDGES": bridges}, None)
+    assert settings.keeps(Camera("100e1e23", "Front [1]", "100bb001"), "Site A") == kept
+
+
+@given(st.text(max_size=8), st.text(max_size=4), st.text(max_size=4))
+def test_only_stars_and_question_marks_are_wild(text: str, before: str, after: str) -> None:
+    literal = "".join("" if c in "*?" else c for c in text)
+    assert matches((), text)
+    assert matches((literal,), literal.swapcase()) == (literal.casefold() == literal.swapcase().casefold())
+    assert matches((f"{literal}*",), literal + after)
+    assert matches((f"*{literal}?",), f"{before}{literal}x")
+    assert not matches((literal + "x",), literal)
+
+
+def test_the_log_directory_is_known_whatever_else_is_wrong(tmp_path: Path) -> None:
+    file = env_file(tmp_path, "EEN_LOG_DIR=out\nEEN_KEEP_DAYS=x\n'\n")
+    assert log_dir_of({}, file, None) == tmp_path / "out"
+    assert log_dir_of({"EEN_LOG_DIR": "/elsewhere"}, file, None) == Path("/elsewhere")
+    assert log_dir_of({}, file, tmp_path) == tmp_path
+    assert log_dir_of({"EEN_LOG_DIR": "\x07"}, None, None) == ROOT / "logs"
 
 
 def test_secrets_are_hidden() -> None:
@@ -368,19 +339,13 @@ def test_signing_in_keeps_what_was_set() -> None:
 def test_demo_takes_nothing_but_the_log_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for row in SETTINGS:
         monkeypatch.delenv(row.name, raising=False)
-    monkeypatch.setenv("EEN_EVENTS", "nonsense")
-    settings = demo("http://127.0.0.1:1", "1", "k")
-    assert (settings.log_dir, settings.events) == (ROOT / "logs" / "demo", ("ANNT", "ALRS"))
+    monkeypatch.setenv("EEN_KEEP_DAYS", "7")
+    settings = demo_settings("http://127.0.0.1:1", "1", "k")
+    assert (settings.log_dir, settings.keep_days) == (ROOT / "logs" / "demo", 30)
     monkeypatch.setenv("EEN_LOG_DIR", str(tmp_path))
-    assert demo("http://127.0.0.1:1", "1", "k").log_dir == tmp_path
-    assert demo("http://127.0.0.1:1", "1", "k", tmp_path / "x").log_dir == tmp_path / "x"
-
-
-def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in CREDENTIALS:
-        monkeypatch.setenv(name, ACCESS.get(name, ""))
-    monkeypatch.setenv("EEN_KEEP_DAYS", "3")
-    assert load(None, None).keep_days == 3
+    assert load(None, None, need_credentials=False).log_dir == tmp_path, "the process's environment is the default"
+    assert demo_settings("http://127.0.0.1:1", "1", "k").log_dir == tmp_path
+    assert demo_settings("http://127.0.0.1:1", "1", "k", tmp_path / "x").log_dir == tmp_path / "x"
 
 
 @pytest.mark.parametrize(
@@ -397,6 +362,10 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
         ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "http://127.0.0.1:80", None),
         ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "wss://[::1]:80", None),
         ({"http_proxy": "http://p:1"}, "https://a.example", None),
+        ({"all_proxy": "http://p:1"}, "https://a.example", "http://p:1"),
+        ({"ALL_PROXY": "p:1"}, "wss://a.example", "http://p:1"),
+        ({"all_proxy": "http://p:1", "https_proxy": "http://q:1"}, "https://a.example", "http://q:1"),
+        ({"all_proxy": "http://p:1", "no_proxy": "*"}, "https://a.example", None),
     ],
 )
 def test_proxy_rules(environ: dict[str, str], url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
-"""`.state`: what is written is read back, and whatever else stands there is as good as none."""
+"""`.state` and who is at work: what is written is read back, and whatever else stands there is as good as none."""
 
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,14 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.backoff import RefusedLogin
-from eelogger.logdir.state import State, read_state, state_text
-from eelogger.paths import LogPaths
+from eelogger.model import RefusedLogin
+from eelogger.storage.lock import DirectoryLock
+from eelogger.storage.paths import LogPaths
+from eelogger.storage.process_state import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
+from eelogger.storage.state import State, read_refused_login, read_state, remember_refused_login, state_text
 
 MOMENTS = st.integers(0, 4_000_000_000_000_000)
-LOGINS = st.builds(RefusedLogin, st.text(), st.integers(0, 10**16), st.integers(1, 99))
+LOGINS = st.builds(RefusedLogin, st.text(), st.integers(0, 10**16))
 STATES = st.builds(State, st.dates().map(str), MOMENTS, MOMENTS, st.booleans(), MOMENTS, st.none() | LOGINS)
 STATE = State("2026-11-22", 1_795_348_800_123_456, 1_795_348_799_000_000, True, 1_795_000_000_000_000)
+LOGIN = RefusedLogin("f", 1_795_348_800_000_000)
 
 
 def stored(text: str | bytes) -> State | None:
@@ -49,7 +54,6 @@ def test_a_person_can_read_it() -> None:
         "",
         "\0" * 300,
         "null",
-        "[]",
         "5",
         "{}",
         "[" * 100_000,
@@ -59,6 +63,7 @@ def test_a_person_can_read_it() -> None:
         state_text(STATE).replace("2026-11-22", "2026-02-30", 1),
         state_text(STATE).replace('"2026-11-22T12:00:00.123456Z"', "5"),
         state_text(STATE).replace("2026-11-22T12:00:00.123456Z", "0001-01-01T00:00:00+09:00"),
+        state_text(STATE).replace("2026-11-22T12:00:00.123456Z", "9999-12-31T23:59:59Z"),
         state_text(STATE).replace('"alive"', '"live"'),
     ],
     ids=range(14),
@@ -67,10 +72,62 @@ def test_damage_is_as_good_as_none(content: str | bytes) -> None:
     assert stored(content) is None
 
 
-def test_none_is_none(tmp_path: Path) -> None:
-    assert read_state(LogPaths(tmp_path)) is None
-    assert read_state(LogPaths(tmp_path / "missing")) is None
+@pytest.mark.parametrize(
+    ("login", "read"),
+    [
+        ('{"tries": 0}', None),
+        ("5", None),
+        (f'{{"fingerprint": "f", "until_us": {"9" * 400}}}', None),
+        ('{"fingerprint": "f", "until_us": 1795348800000000, "tries": 3}', LOGIN),
+    ],
+)
+def test_unknown_keys_and_a_damaged_login_are_passed_over(login: str, read: RefusedLogin | None) -> None:
+    text = state_text(STATE).replace("{", f'{{"new": [1], "login": {login},', 1)
+    assert stored(text) == replace(STATE, login=read)
 
 
-def test_unknown_keys_and_a_damaged_login_are_let_pass() -> None:
-    assert stored(state_text(STATE).replace("{", '{"new": [1], "login": {"tries": 0},', 1)) == STATE
+@pytest.mark.parametrize("before", [None, b"garbage\xff", state_text(STATE).encode()])
+def test_a_refused_login_is_remembered_beside_the_rest(tmp_path: Path, before: bytes | None) -> None:
+    paths = LogPaths(tmp_path / "logs")
+    if before is not None:
+        paths.root.mkdir()
+        paths.state.write_bytes(before)
+    state = read_state(paths)
+    remember_refused_login(paths, LOGIN)
+    assert read_refused_login(paths) == LOGIN
+    if state:
+        assert read_state(paths) == replace(state, login=LOGIN)
+    remember_refused_login(paths, None)
+    assert read_refused_login(paths) is None
+    assert read_state(paths) == state
+    assert os.listdir(paths.root) == [".state"]
+    nowhere = LogPaths(paths.state / "logs")
+    remember_refused_login(nowhere, LOGIN)
+    assert read_refused_login(nowhere) is None
+
+
+def test_who_is_at_work(tmp_path: Path) -> None:
+    paths = LogPaths(tmp_path)
+
+    def kind(quiet_s: float = 0) -> str:
+        if quiet_s:
+            then = paths.lock.stat().st_mtime - quiet_s
+            os.utime(paths.lock, (then, then))
+        return process_state(paths).kind
+
+    assert kind() == NEVER
+    paths.state.write_text(state_text(STATE))
+    assert kind() == STOPPED
+    sign = json.dumps({"pid": os.getppid(), "since": "2026-11-22T00:00:00Z"})
+    with DirectoryLock(paths):
+        paths.lock.write_text(sign)
+        assert process_state(paths)[:3] == (RUNNING, os.getppid(), "2026-11-22T00:00:00Z")
+        paths.state.unlink()
+        assert kind(30) == RUNNING
+        assert kind(60) == HANGS
+    assert kind() == DIED, "the pid is another process's by now: nobody holds the lock"
+    paths.lock.write_text(sign.replace(str(os.getppid()), "4194303"))
+    assert kind() == RUNNING, "in another container: its pid cannot be seen from here"
+    assert kind(20) == DIED
+    paths.state.write_text(state_text(STATE))
+    assert kind() == STOPPED

@@ -1,31 +1,38 @@
-"""`summary.log`: the worst first, every figure as in the statistics, and nothing rendered again without need."""
+"""`summary.log` and the closing table: the worst first, and why to doubt it."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+from collections.abc import Iterator
 
 import pytest
-from standings import NOON_US, SECOND, cameras, day_of, standing, verdict
+from run_states import DATE, NOON_US, SECOND, add, cameras, day_of, run_state, verdict
 
 from eelogger.clock import KernelClock
-from eelogger.figures.histogram import Histogram
-from eelogger.figures.observation import Observation
-from eelogger.figures.offset import Offset
-from eelogger.figures.worst import note_clean
-from eelogger.model import Camera, CloudNotice, Gap, Verdict
-from eelogger.stats import CameraStats
-from eelogger.text.tables import width
+from eelogger.measure.camera_statistics import Day
+from eelogger.measure.clock_offset import Offset
+from eelogger.measure.coverage import Coverage
+from eelogger.measure.histogram import Histogram
+from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, CloudNotice, Gap
 from eelogger.views import summary
-from eelogger.views.bridges import AT_ONCE
-from eelogger.views.standing import OwnError, Standing, observed_shares
-from eelogger.views.summary import SummaryRenderer
+from eelogger.views.run_state import OwnError, RunState
+from eelogger.views.summary import closing_table
+from eelogger.views.tables import width
 
-HOUR = 3600 * SECOND
+# A local clock 0.3 s slow on a true median of 0.3 s: half of the events come before their own timestamp.
+HALF_EARLY = [verdict("100e0000", i * 3_000 - 300_000, NOON_US + i) for i in range(201)]
 
 
-def render(value: Standing) -> list[str]:
-    return "".join(SummaryRenderer().render(value)).splitlines()
+def lines_of(pieces: Iterator[str]) -> list[str]:
+    return "".join(pieces).splitlines()
+
+
+def render(state: RunState) -> list[str]:
+    return lines_of(summary.render(state))
+
+
+def closing(day: Day, known: dict[str, Camera], **fields: object) -> list[str]:
+    """The table without its last line, which is about the logger itself."""
+    return lines_of(closing_table(run_state(day, known, **fields)))[:-1]
 
 
 def titles(lines: list[str]) -> list[str]:
@@ -33,73 +40,73 @@ def titles(lines: list[str]) -> list[str]:
     return [line.split("  ")[0] for line in lines[start + 2 :] if not line.startswith(" ")]
 
 
+def half_observed() -> Coverage:
+    coverage = Coverage(NOON_US)
+    coverage.open_camera_gap("100e0001", NOON_US, "error-404")
+    coverage.close_camera_gap("100e0001", NOON_US + 300 * SECOND)
+    return coverage
+
+
 def test_the_worst_p95_of_the_last_two_clock_hours_stands_first_and_few_events_last() -> None:
-    before = [verdict("100e0000", 9 * SECOND, NOON_US - 3 * HOUR + i) for i in range(50)]
-    now = [verdict("100e0000", SECOND, NOON_US + i) for i in range(20)]
+    before = [verdict("100e0000", 9 * SECOND, NOON_US - 3 * HOUR_US + i) for i in range(50)]
     slow = [verdict("100e0001", 2 * SECOND, NOON_US - 1 + i) for i in range(20)]
+    now = [verdict("100e0000", SECOND, NOON_US + i) for i in range(20)]
     few = [verdict("100e0002", 60 * SECOND, NOON_US + i) for i in range(19)]
-    lines = render(standing(day_of(before + now + slow + few), cameras("was slow", "is slow", "few", "silent")))
+    lines = render(run_state(day_of(before + slow + now + few), cameras("was slow", "is slow", "few", "silent")))
     assert titles(lines) == ["is slow", "was slow", "few", "silent"]
 
 
-def test_a_row_shows_the_two_hours_and_the_day_of_each_group() -> None:
-    events = [verdict("100e0000", 4 * SECOND, NOON_US - 5 * HOUR + i) for i in range(10)]
+def test_the_camera_block_to_the_letter() -> None:
+    events = [verdict("100e0000", 4 * SECOND, NOON_US - 5 * HOUR_US + i, after_gap_us=1) for i in range(10)]
     events += [verdict("100e0000", 2 * SECOND, NOON_US + i, None) for i in range(20)]
-    lines = render(standing(day_of(events), cameras("Front Door")))
-    rows = {line[:23].strip(): re.split(r"[ │]+", line[23:].strip()) for line in lines if line.startswith("  ")}
-    assert rows["all"] == ["20", "12:00:00", *["2.000"] * 6, "30", "2.000", "2.667", "2.000", "3.973", "4.000", "4.000"]
-    assert rows["Intrusion"] == ["0", "07:00:00", *["-"] * 6, "10", *["4.000"] * 6]
-    assert rows["ROI alert start"] == ["20", "12:00:00", *["2.000"] * 6, "20", *["2.000"] * 6]
+    lines = render(run_state(day_of(events), cameras("Front Door")))
+    assert lines[lines.index("") + 1 :] == [
+        "CAMERAS (1), worst p95 since 11:00 first, fewer than 20 events last. Seconds, UTC.",
+        "p95 of each hour: ▁ up to 0.25 s, each step doubles, █ over 16 s",
+        "name                          id        bridge    00    06    12    18              max at    clean max at"
+        " observed",
+        "         since 11:00: events   latest   min   avg   p50   p95   p99   max │    day   min   avg   p50   p95"
+        "   p99   max",
+        "Front Door                    100e0000  100bb001         ▅    ▄             4.000 07:00:00  2.000 12:00:00"
+        "    100 %",
+        f"  all                     20 12:00:00{' 2.000' * 6} │     30 2.000 2.667 2.000 3.973 4.000 4.000",
+        f"  Intrusion                0 07:00:00{'     -' * 6} │     10{' 4.000' * 6}",
+        f"  ROI alert start         20 12:00:00{' 2.000' * 6} │     20{' 2.000' * 6}",
+    ]
 
 
-def test_the_picture_of_the_day_is_blank_where_nothing_came() -> None:
-    events = [verdict("100e0000", SECOND, NOON_US + h * HOUR) for h in (-12, -2, 0)]
-    lines = render(standing(day_of(events), cameras("Front Door")))
-    title = next(line for line in lines if line.startswith("Front Door"))
-    assert title[50:74] == "▃" + " " * 9 + "▃ ▃" + " " * 11
+def test_a_wrong_clock_shows_at_once_though_the_median_looks_healthy() -> None:
+    day, known = day_of(HALF_EARLY), cameras("Front Door")
+    lines = render(run_state(day, known))
+    block = lines[next(i for i, line in enumerate(lines) if line.startswith("?Front Door")) :]
+    assert [line.count("?") for line in block] == [1, 1, 0]
+    assert block[1].endswith(
+        " 100 of 201 dated events (49.7 %) came before their own timestamp; over all dated p50 0.000 s, p95 0.269 s"
+    )
+    assert "a clock is wrong" in " ".join(" ".join(lines[: lines.index("")]).split())
+    lines = closing(day, known)
+    assert lines[1].split()[-2:] == ["all_p50_s", "all_p95_s"]
+    assert lines[2].split() == [
+        "?", "Front", "Door", "101", "0.000", "0.150", "0.151", "0.285", "0.297", "0.300", "100", "0", "0", "0.000",
+        "0.269",
+    ]  # fmt: skip
+    assert "1 camera: More than 1 % of the events" in lines[3]
+    assert lines[-1].endswith("(? a clock is wrong)")
 
 
-def test_a_censored_camera_carries_doubt_on_every_figure_and_the_head_says_why() -> None:
-    events = [verdict("100e0000", i * 3_000 - 300_000, NOON_US + i) for i in range(201)]
-    lines = render(standing(day_of(events), cameras("Front Door")))
-    assert titles(lines)[0].startswith("?Front Door")
-    row = next(line for line in lines if line.startswith("  Intrusion"))
-    assert row.count("?") == 12
-    head = "\n".join(lines[: next(i for i, line in enumerate(lines) if line.startswith("CAMERAS"))])
-    assert "a clock is wrong" in head
-    assert "100 of 201 dated events" in head
-
-
-def test_maximum_and_clean_maximum_stand_beside_each_other_with_their_time() -> None:
-    worst, clean = verdict("100e0000", 9 * SECOND, after_gap_us=5), verdict("100e0000", 3 * SECOND, NOON_US + SECOND)
-    found: dict[str, Verdict] = {}
-    for each in (worst, clean):
-        note_clean(found, each)
-    lines = render(standing(day_of([worst, clean]), cameras("a"), clean=found))
-    title = next(line for line in lines if line.startswith("a "))
-    assert title.split()[-6:-2] == ["9.000", "12:00:00", "3.000", "12:00:01"]
-
-
-def test_bridges_are_compared_when_there_are_several() -> None:
-    known = {
-        c: Camera(c, c, b) for c, b in (("100e0000", "100bb001"), ("100e0001", "100bb001"), ("100e0002", "100bb002"))
-    }
-    day = day_of(verdict(c, (i + 1) * SECOND, NOON_US + k) for i, c in enumerate(known) for k in range(20))
-    lines = render(standing(day, known, observed=lambda camera_id: 0.5 if camera_id == "100e0001" else 1.0))
+def test_bridges_are_compared_and_their_share_counts_all_cameras() -> None:
+    known = cameras("a", "silent") | {"100e0002": Camera("100e0002", "c", "")}
+    day = day_of(
+        verdict(id_, n * SECOND, NOON_US + k) for id_, n in (("100e0000", 1), ("100e0002", 3)) for k in range(20)
+    )
+    lines = render(run_state(day, known, coverage=half_observed()))
     start = next(i for i, line in enumerate(lines) if line.startswith("BRIDGES"))
-    assert re.split(r"[ │]+", lines[start + 2])[:6] == ["100bb002", "1", "20", "3.000", "3.000", "3.000"]
-    assert re.split(r"[ │]+", lines[start + 3])[:6] == ["100bb001", "2", "40", "1.000", "1.000", "1.987"]
-    assert lines[start + 3].endswith("75.0 %")
-    assert not any(line.startswith("BRIDGES") for line in render(standing(day, cameras("a"))))
-
-
-def test_a_bridge_has_the_events_of_all_its_cameras() -> None:
-    many = 3 * AT_ONCE + 1
-    known = {camera_id: replace(camera, bridge="100bb002") for camera_id, camera in cameras(*["x"] * many).items()}
-    known["100f0000"] = Camera("100f0000", "other", "100bb001")
-    lines = render(standing(day_of(verdict(camera_id, SECOND) for camera_id in known), known))
-    rows = {row[0]: row[1:3] for line in lines if line.startswith("100bb") and (row := re.split(r"[ │]+", line))}
-    assert rows == {"100bb002": [str(many), str(many)], "100bb001": ["1", "1"]}
+    assert lines[start + 1 : start + 4] == [
+        "bridge      cameras  events    min    p50    p95 │     day    min    p50    p95 observed",
+        "(none)            1      20  3.000  3.000  3.000 │      20  3.000  3.000  3.000    100 %",
+        "100bb001          2      20  1.000  1.000  1.000 │      20  1.000  1.000  1.000   75.0 %",
+    ]
+    assert not any(line.startswith("BRIDGES") for line in render(run_state(Day(), cameras("a"))))
 
 
 def test_the_head_says_everything_a_reader_must_know() -> None:
@@ -110,84 +117,97 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
     ]
     preview = Histogram()
     preview.add(250_000)
-    value = standing(
-        day, cameras("Front\x1b Door"), counted={"duplicate": 4120, "pre": 7}, rejected={"not-json": 2}, gaps=gaps,
-        offset=Offset(2_000_000, 90_000), kernel=KernelClock(False, 16_000_000, 0), network="round trip 0.041 s",
-        own_error=OwnError(300, 4_100, 10_000, 2_000), left={"100e0000": CloudNotice("100e0000", 404, "gone\n")},
-        previews={"100e0000": preview}, warnings=["disk nearly full"],
+    state = run_state(
+        day, cameras("Front\x1b Door"), totals={"duplicate": 4120, "pre": 7}, rejected={"not-json": 2}, gaps=gaps,
+        offset=Offset(2_000_000, 90_000), kernel=KernelClock(False, 16_000_000, 0), rtt_us=41_000, rtt_source="pong",
+        own_error=OwnError(300, 4_100, 10_000, 9), write_p99_us=2_000, previews={"100e0000": preview},
+        left={"100e0000": CloudNotice("100e0000", 404, "gone\n")}, disk="No space left on device", held_lines=12,
     )  # fmt: skip
-    text = " ".join("\n".join(render(value)).split())
+    text = " ".join("\n".join(render(state)).split())
     for part in (
         "connected since 2026-11-22 12:00:00 UTC (10 min 00 s)",
         "measured 1, early 1, initial 0, undated 0",
         "duplicate 4,120, ignored 0, unidentified 0, pre 7, rejected 2 (not-json 2)",
         "the local clock is 2.0 s behind (± 0.1 s): every delay is shown about 2.0 s too short",
         "kernel: NOT synchronised",
-        "round trip 0.041 s",
+        "round trip 41.0 ms (pong)",
         "p99 0.3 ms, max 4.1 ms; above 10.0 ms a line carries lag_s=; disk write p99 2.0 ms",
         "1 gap, 20.0 s in all, longest 20.0 s; last: 12:00:00 20.0 s closed-1001; also suspend 12:00:00 1.0 s sleep",
+        "No space left on device; 12 lines held in memory",
         "Front\\x1b Door: the server dropped it: 404 gone\\n",
-        "WARNING disk nearly full",
         "PREVIEW PROBE",
         "A delay is camera or bridge clock error",
     ):
         assert part in text
+    assert "round trip unknown" in "\n".join(render(run_state(day, {})))
+    assert render(run_state(day, {}, headline="STOPPED now"))[0] == "STOPPED now"
 
 
 def test_it_fits_into_120_columns_and_holds_nothing_unprintable() -> None:
     known = cameras("x" * 300, "正门" * 80, "\u202e\x1b[2J", "")
-    day = day_of(verdict(c, 10**12 + i * SECOND, NOON_US - i, 900_000 + i % 3) for i in range(60) for c in known)
-    lines = render(standing(day, known, state="x" * 10, warnings=["w " * 300], names={900_000: "n" * 99}))
+    day = day_of(verdict(c, 10**12 + i * SECOND, NOON_US + i, 900_000 + i % 3) for i in range(60) for c in known)
+    lines = render(run_state(day, known, state="x" * 10, names={900_000: "n" * 99}))
     assert max(map(width, lines)) <= 120
     assert all(line.isprintable() for line in lines)
 
 
-def test_rows_are_rendered_again_only_when_the_camera_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-    plain = summary._title
-
-    def counting(stats: CameraStats, camera: Camera, worst: Verdict | None, clean: Verdict | None) -> str:
-        made.append(camera.id)
-        return plain(stats, camera, worst, clean)
-
-    monkeypatch.setattr(summary, "_title", counting)
-    known = cameras("a", "b")
-    day = day_of(verdict(c, SECOND) for c in known)
-    renderer = SummaryRenderer()
-    first = "".join(renderer.render(standing(day, known)))
-    assert "".join(renderer.render(standing(day, known))) == first
-    assert made == ["100e0000", "100e0001"]
-    day.again(verdict("100e0001", 2 * SECOND))
-    changed = "".join(renderer.render(standing(day, known)))
-    assert made[2:] == ["100e0001"]
-    assert changed == "".join(SummaryRenderer().render(standing(day, known)))
-    next_hour = standing(day, known, written_us=NOON_US + 2 * HOUR)
-    assert "".join(renderer.render(next_hour)) == "".join(SummaryRenderer().render(next_hour))
+def test_the_worst_200_cameras_are_shown_and_the_others_counted() -> None:
+    known = cameras(*(f"camera {i:03d}" for i in range(250)))
+    day = day_of(verdict(c, i * SECOND, NOON_US + k) for i, c in enumerate(known) for k in range(20))
+    lines = render(run_state(day, known))
+    assert titles(lines)[:200] == [f"camera {i:03d}" for i in range(249, 49, -1)]
+    assert lines[-1] == "… and 50 more cameras"
+    assert "CAMERAS (250)" in "\n".join(lines)
 
 
 def test_a_day_that_ended_is_shown_as_at_its_end() -> None:
-    late = [verdict("100e0000", SECOND, NOON_US + 11 * HOUR + i) for i in range(20)]
-    lines = render(standing(day_of(late), cameras("a"), written_us=NOON_US + 12 * HOUR + SECOND))
+    late = [verdict("100e0000", SECOND, NOON_US + 11 * HOUR_US + i) for i in range(20)]
+    lines = render(run_state(day_of(late), cameras("a"), written_us=NOON_US + 12 * HOUR_US + SECOND))
     assert next(line for line in lines if line.startswith("  Intrusion"))[21:28].strip() == "20"
 
 
-def test_cameras_that_come_between_two_pieces_do_no_harm() -> None:
-    day, known = day_of([verdict("100e0000", SECOND)]), cameras("a")
-    pieces = SummaryRenderer().render(standing(day, known))
-    next(pieces)
-    known["100e0009"] = Camera("100e0009", "new", "100bb002")
-    day.again(verdict("100e0009", SECOND))
-    assert "CAMERAS (1)" in "".join(pieces)
+@pytest.mark.parametrize("make", [summary.render, closing_table])
+def test_what_changes_while_the_text_is_made_does_no_harm(make: object) -> None:
+    day, known, left = day_of([verdict("100e0000", SECOND)]), cameras("a", "b"), dict[str, CloudNotice]()
+    pieces = make(run_state(day, known, left=left))  # type: ignore[operator]
+    text = ""
+    for i, piece in enumerate(pieces):
+        text += piece
+        camera_id = f"100f{i:04x}"
+        known[camera_id] = Camera(camera_id, "new", f"bridge {i}")
+        left[camera_id] = CloudNotice(camera_id, 404, "gone")
+        add(day, [verdict(camera_id, SECOND)])
+    assert "CAMERAS (2)" in text or "1 camera without an event" in text
 
 
-def test_observed_shares_are_those_of_the_observation() -> None:
-    observation = Observation(NOON_US)
-    observation.lost(NOON_US, "closed-1001")
-    observation.begun(NOON_US + 10 * SECOND)
-    observation.camera_lost("100e0001", NOON_US + 20 * SECOND, "404")
-    observation.camera_begun("100e0001", NOON_US + 30 * SECOND)
-    observation.camera_lost("100e0002", NOON_US + 90 * SECOND, "404")
-    end_us = NOON_US + 100 * SECOND
-    shares = observed_shares(observation, NOON_US, end_us, apart=["100e0002"])
-    for camera_id in ("", "100e0000", "100e0001", "100e0002"):
-        assert shares(camera_id) == observation.observed_share(NOON_US, end_us, camera_id)
+def test_the_closing_table_to_the_letter() -> None:
+    day = day_of([verdict(f"100e000{c}", (c + 1) * SECOND, NOON_US + i) for c in (0, 1) for i in range(20)])
+    day.count(verdict("100e0000", 0)._replace(kind=INITIAL))
+    day.count(verdict("100e0000", 0)._replace(kind=UNDATED))
+    state = run_state(
+        day, cameras("one", "two", "silent"), own_error=OwnError(3_100, 4_900, 10_000, 40), write_p99_us=2_800
+    )
+    assert lines_of(closing_table(state)) == [
+        "Delays of 2026-11-22 (UTC), in seconds, worst p95 first:",
+        "camera  events  min_s  avg_s  p50_s  p95_s  p99_s  max_s  early  initial  undated",
+        "two         20  2.000  2.000  2.000  2.000  2.000  2.000      0        0        0",
+        "one         20  1.000  1.000  1.000  1.000  1.000  1.000      0        1        1",
+        "1 camera without an event",
+        "two: 95 % within 2.0 s, worst 2.0 s at 12:00 UTC; observed 100 %",
+        "All cameras: 95 % within 2.0 s, worst 2.0 s at 12:00 UTC (two); observed 100 %",
+        "Own error: p99 3.1 ms, max 4.9 ms; above 10.0 ms a line carries lag_s=; disk write p99 2.8 ms",
+    ]
+
+
+def test_the_closing_table_names_every_camera_and_says_what_is_missing() -> None:
+    day = day_of(verdict(f"100e000{i}", (9 - i) * SECOND) for i in range(4))
+    lines = closing(day, cameras("Cash\x1b[2J\nDesk", "Cash\x1b[2J\nDesk", "", ""))
+    name = "Cash\\x1b[2J\\nDesk"
+    assert [line.split("  ")[0] for line in lines[2:6]] == [
+        f"{name} (100e0000)", f"{name} (100e0001)", "100e0002", "100e0003",
+    ]  # fmt: skip
+    nothing = ["1 camera without an event", "All cameras: no measured event; observed 100 %"]
+    assert closing(Day(), cameras("a")) == nothing
+    assert lines_of(closing_table(run_state(day, {}, reading=0.42))) == [
+        f"The files of {DATE} (UTC) are still being read (42.0 %): there are no figures yet."
+    ]

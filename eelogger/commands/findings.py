@@ -1,74 +1,58 @@
-"""What `check` found, and how it is shown: a table with a hint under each problem, and the exit code of a run.
-
-Values and text only; finding out is for `check` and `cloud_check`. Invariant: the exit code is that of the first
-finding that failed, and findings stand in the order in which a run would come upon them.
-"""
+"""What `check` found, as a table with hints and an exit code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from ..errors import EeloggerError
-from ..text.tables import Column, table, wrapped
+from ..errors import AlreadyRunning, EeloggerError
+from ..views.tables import Column, table, wrapped
 
 OK: Final = "ok"
 WARNING: Final = "warning"
 FAILED: Final = "FAILED"
-NOTHING_TO_LOG: Final = 69
-"""Also of a cloud that cannot be reached: a run would go on trying, and log nothing meanwhile."""
-
-_RESULT_COLUMNS: Final = 76
-_HINT_COLUMNS: Final = 104
+_COLUMNS: Final = 76
+_ANY: Final = 10_000  # a path or command in a hint is to be copied: it is never cut
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One row: what was tested and what came out; `hints` say what to do, `exit_code` how a run would end."""
+class Finding(NamedTuple):
+    """What was tested and what came out; `hints` say what to do, `exit_code` how a run would end, 0: it would not."""
 
     what: str
     result: str
-    verdict: str = OK
     hints: tuple[str, ...] = ()
     exit_code: int = 0
 
+    @property
+    def verdict(self) -> str:
+        """One word: a problem has a hint, and one that ends a run has an exit code."""
+        return FAILED if self.exit_code else WARNING if self.hints else OK
 
-def failed(what: str, error: EeloggerError) -> Finding:
+
+def failed_by(what: str, error: EeloggerError) -> Finding:
     """The row of an error that ends a run, or that a run would meet again and again (`CloudError`)."""
-    return Finding(what, str(error), FAILED, (error.hint,) if error.hint else (), error.exit_code)
+    return Finding(what, str(error), (error.hint,) if error.hint else (), error.exit_code)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """How a run would end now."""
-    return next((finding.exit_code for finding in findings if finding.verdict == FAILED), 0)
+    """How a run would end now: by the first finding that failed."""
+    return next((finding.exit_code for finding in findings if finding.exit_code), 0)
 
 
 def report(findings: Sequence[Finding]) -> Iterator[str]:
-    """The table, without newlines, and a last sentence."""
-    texts = [list(wrapped("", finding.result, _RESULT_COLUMNS)) for finding in findings]
-    columns = (
-        Column("what", right=False),
-        Column("result", right=False, widest=_RESULT_COLUMNS),
-        Column("verdict", right=False),
-    )
-    rows = [(finding.what, text[0], finding.verdict) for finding, text in zip(findings, texts, strict=True)]
-    title, *lines = table(columns, rows)
-    yield title
-    indent = " " * (2 + max(len(row[0]) for row in rows))
-    for finding, text, line in zip(findings, texts, lines, strict=True):
-        yield line
-        yield from (f"{indent}{more}" for more in text[1:])
-        for hint in finding.hints:
-            yield from wrapped(f"{indent}→ ", hint, _HINT_COLUMNS)
+    """The lines of the table, each hint below its finding, and a last sentence."""
+    rows = []
+    for finding in findings:
+        first, *more = wrapped("", finding.result, _COLUMNS)
+        more += [line for hint in finding.hints for line in wrapped("→ ", hint, _COLUMNS)]
+        rows += [(finding.what, first, finding.verdict), *(("", line, "") for line in more)]
+    yield from table([Column(title, False, _ANY) for title in ("what", "result", "verdict")], rows)
     yield ""
-    yield _conclusion(findings)
-
-
-def _conclusion(findings: Sequence[Finding]) -> str:
     code = exit_code(findings)
-    warnings = sum(finding.verdict == WARNING for finding in findings)
-    if code:
-        first = next(finding for finding in findings if finding.verdict == FAILED)
-        return f"A run would not log anything now: {first.what} failed (exit code {code})."
-    return f"A run can start{'; see the warnings' if warnings else ''}."
+    if code == AlreadyRunning.exit_code:
+        yield f"Another logger already uses this directory (exit code {code})."
+    elif code:
+        failed = next(finding.what for finding in findings if finding.exit_code)
+        yield f"A run would not log anything now: see {failed} above (exit code {code})."
+    else:
+        yield f"A run can start{'; see the warnings' if any(finding.hints for finding in findings) else ''}."

@@ -1,100 +1,267 @@
-"""`python app.py replay`: a log directory made anew from stream logs, and what is said about it.
+"""Judge stream logs anew into a new log directory.
 
-Decides what is told of what was skipped; judging and writing are for `replay`. What counts is what a run would count:
-`EEN_EVENTS`, `EEN_NAMESPACES` and `EEN_NAMESPACE_NAMES` hold here too. Invariant: the sources are only read.
+A run's replay equals its delay logs but for `lag_s`, which stream logs do not tell. The sources are only read.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from ..errors import DiskError, NothingToShow, UsageError
-from ..model import EARLY, INITIAL, MEASURED, UNDATED
-from ..past.sources import parts_of
-from ..replay import Replayed, replay
-from ..screen.progress import BROKEN_OFF, Terminal, progress
-from ..settings import load
-from ..text import words
-from ..text.tables import printable
+from ..errors import DiskError, MessageError, NothingToShow, UsageError
+from ..measure.coverage import NO_RECORD, UNKNOWN, Coverage
+from ..measure.handler import Handler
+from ..model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Gap
+from ..recorder import Recorder
+from ..settings import Settings, load
+from ..storage.batch import Batch
+from ..storage.camera_files import cameras_text, known_cameras, read_bridges, stream_logs
+from ..storage.days import day_moves, guess_day, move
+from ..storage.disk import Flush, IdentityLog
+from ..storage.disk_errors import explain
+from ..storage.formats import worst_line
+from ..storage.line_blocks import Skipped, size_of
+from ..storage.paths import LogPaths, day_of, day_start_us, is_camera_id, is_day
+from ..storage.restore import subscribe_again
+from ..storage.state import State, read_state, state_text
+from ..storage.streamlog import Update, read_gaps, updates
+from ..storage.writer import UUID_LIMIT
+from ..views.console import Console
+from ..views.number_format import count
+from ..views.progress import progress
+from ..views.tables import printable
 
-_LOGGED: Final = (MEASURED, EARLY, INITIAL, UNDATED)
+_BATCH_CHARS: Final = 4 << 20
 
 
-def run(options: argparse.Namespace, terminal: Terminal) -> int:
+class Part(NamedTuple):
+    """Stream logs of one day, or of several from `day` on where no run told their day.
+
+    `gaps` is None where nobody recorded when subscriptions began.
+    """
+
+    day: str
+    files: dict[str, list[Path]]
+    cameras: dict[str, Camera]
+    bridges: dict[str, str]
+    gaps: list[Gap] | None = None
+    state: State | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sources."""
+    parser.description = "Judges stream logs anew, into --log-dir DIR, which must be empty or not exist yet."
+    kinds = "log directory, folder of a day, or stream log"
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help=kinds)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
     """Replay the sources into `--log-dir`; raises `UsageError`, `NothingToShow`, `DiskError`, `SettingsError`."""
-    sources, target = options.sources, options.log_dir
+    target = options.log_dir
     if target is None:
         raise UsageError("say where to write", "give --log-dir DIR, a directory that is empty or does not exist yet")
-    where = printable(str(target))
-    settings = load(None, options.env_file, need_credentials=False)
+    _require_empty(target)
+    skipped = Skipped()
+    parts = list(read_parts(options.sources, skipped))
+    if not any(_first_day(part.files) for part in parts):
+        raise NothingToShow(
+            f"there is no readable line of a stream log in {', '.join(map(_shown, options.sources))}",
+            "give a log directory, a folder of its days, or files called NAME_ID_stream.log",
+        )
+    for source in options.sources:
+        if not any(source == path or source in path.parents for part in parts for path in _paths(part)):
+            console.info(f"skipped: {_shown(source)} is no stream log, nor a directory that holds one")
+    replay = Replay(parts, target, load(None, options.env_file, need_credentials=False), skipped)
     try:
-        for remark in _passed_over(sources):
-            terminal.tell(remark)
-        with progress("replaying", terminal) as advance:
-            done = asyncio.run(
-                replay(
-                    sources,
-                    target,
-                    advance,
-                    events=frozenset(settings.events),
-                    namespaces=settings.namespaces,
-                    ns_values=settings.namespace_table,
-                )
-            )
+        with progress("replaying", console) as advance:
+            replay.run(advance)
     except KeyboardInterrupt:
-        terminal.tell(f"broken off: {where} is not complete, remove it")
-        return BROKEN_OFF
-    except DiskError as error:
-        raise DiskError(printable(error.why), _hint(target, where)) from None
-    except OSError as error:
-        what = printable(str(error.filename or where))
-        raise NothingToShow(f"{what} cannot be read: {error.strerror or error}", "check its owner and mode") from None
-    terminal.write("".join(f"{line}\n" for line in _told(done, where)))
+        console.info(f"broken off: {_shown(target)} is not complete, remove it")
+        raise
+    for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
+        console.info(f"skipped: {_shown(path)} cannot be read: {why}")
+    console.write("".join(f"{line}\n" for line in replay.result()))
     return 0
 
 
-def _hint(target: Path, where: str) -> str:
-    """What to do when the target cannot be written; it may not even have been made."""
-    begun = ""
-    with suppress(OSError):
-        begun = f"{where} is not complete, remove it; " if any(target.iterdir()) else ""
-    return f"{begun}give --log-dir a place that may be written and has room; the sources are as they were"
+class Replay:
+    """The replay on its way: the recorder of a run, fed from files."""
+
+    def __init__(self, parts: Sequence[Part], target: Path, settings: Settings, skipped: Skipped) -> None:
+        self._parts = sorted(parts, key=lambda part: part.day)
+        self._paths = LogPaths(target)
+        self._skipped = skipped
+        self._batch = Batch()
+        self._identities = IdentityLog(os.fspath(self._paths.uuids), os.fspath(self._paths.uuids_old), UUID_LIMIT)
+        self._days = [self._parts[0].day]
+        self._updates = 0
+        self._first_us = min((part.state.since_us for part in parts if part.state), default=sys.maxsize)
+        self._last_us = max((part.state.alive_us for part in parts if part.state), default=0)
+        self._unknown_until_us = 0
+        self._unknown: tuple[int, int] | None = None  # from when to when, in this day, without a record
+        handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
+        self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=self._days[0])
+        self._recorder.on_new_day = self._new_day
+        handler.on_reject = lambda reject: None
+        for part in reversed(self._parts):  # who is quiet on one day has its gap on the next
+            self._recorder.use_files(part.cameras.values())
+
+    def run(self, advance: Callable[[int, int], object]) -> None:
+        """Judge and write everything; `advance` gets bytes done and in all. Raises `DiskError`."""
+        total = sum(size_of(path) for part in self._parts for path in _paths(part))
+        done = 0
+
+        def on_read(size: int) -> None:
+            nonlocal done
+            done += size
+            advance(min(done, total), total)
+
+        for part in self._parts:
+            self._recorder.turn_day(day_start_us(part.day))
+            self._recorder.use_files(part.cameras.values())
+            self._put(self._paths.cameras, cameras_text(part.cameras.values(), part.bridges))
+            day = part.day if part.gaps is not None else None
+            for item in updates(part.files, part.gaps, day=day, skipped=self._skipped, on_read=on_read):
+                self._take(item, recorded=part.gaps is not None)
+                if self._batch.size > _BATCH_CHARS:
+                    self._flush()
+        self._end_day()
+        since_us = max(self._first_us, self._unknown_until_us)
+        state = State(self._recorder.day, self._last_us, self._last_us, True, since_us)
+        self._put(self._paths.state, state_text(state))
+        self._flush()
+
+    def result(self) -> Iterator[str]:
+        """What came of it, in words."""
+        cameras, days = count(len(self._recorder.known), "camera"), count(len(self._days), "day")
+        period = " to ".join(dict.fromkeys((self._days[0], self._days[-1])))
+        updated = f"{count(self._updates, 'update')} of {cameras} from {days}, {period} (UTC)"
+        yield f"{_shown(self._paths.root)}: {updated}"
+        counts = dict.fromkeys((MEASURED, EARLY, INITIAL, UNDATED), 0) | self._recorder.handler.totals
+        yield ", ".join(f"{kind} {number:,}" for kind, number in counts.items())
+        if self._skipped.lines:
+            yield f"skipped {count(self._skipped.lines, 'line')} that could not be read"
+
+    def _take(self, item: Update | Gap, *, recorded: bool) -> None:
+        recorder = self._recorder
+        if isinstance(item, Gap):
+            if item.kind == UNKNOWN:
+                self._unknown_until_us = item.to_us
+            recorder.note_gap(item)
+            cameras = [item.camera_id] if item.camera_id else list(recorder.known)
+            subscribe_again(recorder.handler, item, cameras)
+            at_us = item.to_us
+        else:
+            at_us = item.arrived_us
+            recorder.turn_day(at_us)
+            if not recorded:
+                self._unknown = (self._unknown or (at_us,))[0], at_us + 1
+                self._unknown_until_us = at_us + 1
+            try:
+                recorder.record_update(item.camera_id, item.data, at_us)
+                self._updates += 1
+            except MessageError:
+                self._skipped.lines += 1
+        self._first_us, self._last_us = min(self._first_us, at_us), max(self._last_us, at_us)
+
+    def _new_day(self, ended: str, coverage: Coverage) -> None:
+        self._end_day()
+        self._unknown = None
+        self._recorder.handler.new_day()
+        self._flush()
+        for one in day_moves(self._paths, ended):
+            try:
+                move(one)
+            except OSError as error:
+                raise _unwritable(error, one.target, self._paths.root) from None
+        self._days.append(self._recorder.day)
+
+    def _end_day(self) -> None:
+        if self._unknown:
+            self._recorder.note_gap(Gap(UNKNOWN, *self._unknown, NO_RECORD))
+        worst = self._recorder.handler.day.worst.values()
+        if ranked := sorted(worst, key=lambda verdict: (verdict.delay_us or 0, verdict.camera_id), reverse=True):
+            lines = (worst_line(verdict, self._recorder.labels[verdict.camera_id]) for verdict in ranked)
+            self._put(self._paths.max_delay, "".join(lines))
+
+    def _put(self, path: Path, content: str) -> None:
+        self._batch.snapshots[os.fspath(path)] = content
+
+    def _flush(self) -> None:
+        outcome = Flush(self._batch, self._identities, (), lambda: True).run()
+        for path, error in (outcome.errors | outcome.snapshots).items():
+            raise _unwritable(error, path, self._paths.root)
 
 
-def _passed_over(sources: Sequence[Path]) -> Iterator[str]:
-    """What of the sources is not replayed, in words; raises `NothingToShow` when that is all."""
-    there = [source for source in sources if source.exists()]
-    yield from (f"skipped: there is no {printable(str(source))}" for source in sources if source not in there)
-    unreadable: list[OSError] = []
+def _unwritable(error: Exception, path: str, target: Path) -> DiskError:
+    said, hint = explain(error, path)
+    return DiskError(said, f"{hint}; {_shown(target)} is not complete, remove it; the sources are as they were")
+
+
+def _require_empty(target: Path) -> None:
     try:
-        files = {path for part in parts_of(sources, unreadable) for _, path in part.files}
-    finally:
-        for error in unreadable:
-            yield f"skipped: {printable(str(error.filename))} cannot be read: {error.strerror}"
-    told = {str(error.filename) for error in unreadable}
-    for source in there:
-        if str(source) not in told and not any(path == source or source in path.parents for path in files):
-            yield f"skipped: {printable(str(source))} is no stream log, nor a directory that holds one"
-    for path in sorted(files):
-        if path.exists() and not path.is_file():
-            yield f"skipped: {printable(str(path))} is not an ordinary file"
-        elif path.exists() and not os.access(path, os.R_OK):
-            yield f"skipped: {printable(str(path))} cannot be read"
+        problem = "is not empty" if os.listdir(target) else ""
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        problem = f"cannot be used: {error.strerror}"
+    if problem:
+        raise UsageError(f"{_shown(target)} {problem}", "give a directory that is empty or does not exist yet")
 
 
-def _told(done: Replayed, where: str) -> Iterator[str]:
-    days = done.days[0] if len(done.days) == 1 else f"{done.days[0]} to {done.days[-1]} ({len(done.days)} days)"
-    yield (
-        f"{where}: {words.count(done.updates, 'update')} of {words.count(done.cameras, 'camera')}"
-        f" from {words.count(len(done.days), 'day')}, {days} (UTC)"
-    )
-    counts = dict.fromkeys(_LOGGED, 0) | dict(done.verdicts)
-    yield ", ".join(f"{kind} {count:,}" for kind, count in counts.items())
-    if done.unreadable:
-        yield f"skipped {words.count(done.unreadable, 'line')} that could not be read"
+def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
+    """The parts of all sources that have a readable line."""
+    alone: list[Path] = []
+    for source in sources:
+        if not os.path.isdir(source):
+            alone.append(source)
+        elif found := list(_of_directory(LogPaths(source), skipped)):
+            yield from found
+        else:
+            with suppress(OSError):
+                alone += sorted(source.iterdir())
+    files: dict[str, list[Path]] = {}
+    cameras = {}
+    for path in alone:
+        stem = path.name.removesuffix(".gz").removesuffix(".log").removesuffix("_stream")
+        if os.path.isfile(path) and is_camera_id(stem[-8:]):
+            files.setdefault(stem[-8:], []).append(path)
+            cameras[stem[-8:]] = Camera(stem[-8:], stem[:-8].removesuffix("_") or stem[-8:])
+    if day := _first_day(files):
+        yield Part(day, files, cameras, {})
+
+
+def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
+    folders = [*((root.day(day), day) for day in root.days(skipped.files)), (root, "")]
+    # A run writes health.log every minute, but to gaps.log only when there is a gap.
+    recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder, _ in folders)
+    for folder, name in folders:
+        files, gaps = stream_logs(folder, skipped), read_gaps(folder)
+        first = _first_day(files)
+        if not first and not gaps:
+            continue
+        state = None if name else read_state(folder)
+        day = name or (root.root.name if is_day(root.root.name) else "") or (state.day if state else "")
+        if not recorded:  # the older script kept all days in one file
+            day = first or ""
+        if day := day or guess_day(folder) or first or "":
+            yield Part(day, files, known_cameras(folder), read_bridges(folder), gaps if recorded else None, state)
+
+
+def _first_day(files: dict[str, list[Path]]) -> str | None:
+    """The day of the oldest first line."""
+    first = next((item for item in updates(files, []) if isinstance(item, Update)), None)
+    return day_of(first.arrived_us) if first else None
+
+
+def _paths(part: Part) -> Iterator[Path]:
+    return (path for paths in part.files.values() for path in paths)
+
+
+def _shown(path: object) -> str:
+    return printable(str(path))

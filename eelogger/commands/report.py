@@ -1,157 +1,157 @@
-"""`python app.py report`: from options to tables on the terminal, files, and evidence.
+"""`report`: from options to tables on the terminal, files, and evidence.
 
-Decides what is written where and what is said about it; figures and how they look are for `report`. Nonsense and
-places that cannot be written are found before the logs are read, which may take minutes. Invariant: the log directory
-is only read.
+Nonsense and places that cannot be written are found before the logs are read, which may take minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from .. import report
 from ..clock import now_us
-from ..errors import DiskError, NothingToShow, SettingsError, UsageError
+from ..errors import DiskError, SettingsError, UsageError
 from ..model import NAMESPACES
-from ..report.statements import skipped
-from ..screen.outputs import STDOUT, Output
-from ..screen.progress import BROKEN_OFF, Terminal, progress
+from ..report.build import Report, build
+from ..report.cells import Event
+from ..report.evidence import check_place, write_evidence
+from ..report.export import BOM, EVENT, csv_line, csv_row, event_fields, figures_csv, json_report
+from ..report.page import html
+from ..report.plots import MISSING, available
+from ..report.query import Query, parse_moment
+from ..report.read import sentences
+from ..report.text import WIDEST, text
 from ..settings import load, log_dir_of
-from ..text.tables import printable
+from ..storage.camera_files import read_bridges
+from ..storage.paths import LogPaths
+from ..views.console import Console
+from ..views.output_file import STDOUT, OutputFile
+from ..views.progress import progress
+from ..views.tables import printable
+from . import count, seconds
 
-_KINDS: Final = ("csv", "events_csv", "json", "html")
-_ROWS_AT_ONCE: Final = 500
+_FILES: Final = {
+    "csv": "a row for each camera and namespace",
+    "events_csv": "a row for each event",
+    "json": "everything, for programs",
+    "html": "one page that needs no network, with plots",
+}
 
 
-def run(options: argparse.Namespace, terminal: Terminal) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `report`."""
+    parser.description = "The figures of a period, from the files alone: a running logger is not disturbed."
+    parser.epilog = (
+        "WHEN: 24h or 7d ago, 2026-11-01, 2026-11-01T08:30+01:00, '2026-11-01 08:30 Europe/Berlin'; UTC without a zone."
+        " PATTERN: id, or name with * and ?; may be repeated. FILE: - is stdout."
+    )
+    parser.add_argument("--since", metavar="WHEN", help="beginning of the period (default: all that is kept)")
+    parser.add_argument("--until", metavar="WHEN", help="its end, not included (default: now)")
+    for name in ("camera", "bridge", "namespace"):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar="PATTERN", help=f"only this {name}")
+    for name, what in _FILES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE", help=what)
+    parser.add_argument("--anonymise", action="store_true", help="labels instead of names, ids and places")
+    parser.add_argument("--evidence", type=Path, metavar="DIR", help="the worst events with all raw lines, to be sent")
+    parser.add_argument("--worst", type=count, default=20, metavar="N", help="how many single events (default: 20)")
+    parser.add_argument("--min-delay", type=seconds, metavar="S", help="and every one of S seconds and more")
+    parser.add_argument("--no-self-test", action="store_true", help="evidence without a self-test (ten seconds)")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
     """Show and write what was asked for; raises `UsageError`, `NothingToShow`, `DiskError`."""
-    asked = _asked(options, terminal)
-    paths: dict[str, Path] = {kind: path for kind in _KINDS if (path := getattr(options, kind)) is not None}
+    query = _query(options, console)
+    paths: dict[str, Path] = {name: path for name in _FILES if (path := getattr(options, name)) is not None}
     if len(set(paths.values())) < len(paths):
         raise UsageError("two outputs cannot go to the same place", "give each a file of its own; - is stdout, for one")
-    if options.evidence is not None:
-        with _writing(options.evidence):
-            report.check_place(options.evidence, anonymised=options.anonymise)
+    if options.evidence:
+        with _disk_errors(options.evidence):
+            check_place(options.evidence, anonymised=options.anonymise)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(OutputFile(path, console.write)) for name, path in paths.items()}
+        for name in files.keys() & {"csv", "events_csv"}:
+            files[name].write(BOM * (paths[name] != STDOUT))
+        report = _build(query, files, console)
+        for name, pieces in (("csv", figures_csv), ("json", json_report), ("html", html)):
+            if name in files:
+                files[name].write(pieces(report))
+        for file in files.values():
+            file.keep()
+    written = [printable(str(path)) for path in paths.values() if path != STDOUT]
+    if options.evidence:
+        written.append(_write_evidence(report, options, console))
     try:
-        with ExitStack() as stack:
-            outputs = {kind: stack.enter_context(Output(path, terminal.write)) for kind, path in paths.items()}
-            made = _build(asked, outputs.get("events_csv"), terminal)
-            for line in skipped(made):
-                terminal.tell(line)
-            _write(made, outputs, terminal)
-        written = [printable(str(path)) for path in paths.values() if path != STDOUT]
-        if options.evidence is not None:
-            written.append(_write_evidence(made, asked.log_dir, options, terminal))
-        try:
-            if STDOUT not in paths.values():
-                terminal.write("".join(report.text(made, terminal.columns(report.WIDEST))))
-        finally:  # `| head` may have seen enough
-            for place in written:
-                terminal.tell(f"written: {place}")
-    except KeyboardInterrupt:
-        terminal.tell("broken off")
-        return BROKEN_OFF
+        if STDOUT not in paths.values():
+            console.write_all(text(report, console.columns(WIDEST)))
+    finally:  # `| head` may have seen enough
+        for place in written:
+            console.info(f"written: {place}")
     return 0
 
 
-def _asked(options: argparse.Namespace, terminal: Terminal) -> report.ReportOptions:
+def _query(options: argparse.Namespace, console: Console) -> Query:
     at_us = now_us()
-    since_us, until_us = (
-        None if text is None else report.parse_moment(text, at_us, option)
-        for option, text in (("--since", options.since), ("--until", options.until))
-    )
+    since_us = parse_moment(options.since, at_us, "--since") if options.since is not None else None
+    until_us = parse_moment(options.until, at_us, "--until") if options.until is not None else None
     if since_us is not None and until_us is not None and since_us >= until_us:
         raise UsageError("--since is not before --until", "--until is the end of the period, a date its beginning")
+    names = NAMESPACES
     try:
         names = load(None, options.env_file, need_credentials=False).namespace_table
     except SettingsError as error:
-        terminal.tell(f"{error}\n  so namespaces have their built-in names")
-        names = NAMESPACES
-    return report.ReportOptions(
-        log_dir_of(None, options.env_file, options.log_dir),
+        console.info(f"{error}\n  so namespaces have their built-in names")
+    log_dir = log_dir_of(None, options.env_file, options.log_dir)
+    patterns = options.camera, options.bridge, options.namespace
+    late_us = None if options.min_delay is None else round(options.min_delay * 1_000_000)
+    return Query(
+        log_dir,
         since_us,
         until_us,
-        options.camera or (),
-        options.bridge or (),
-        options.namespace or (),
+        *patterns,
         options.anonymise,
         options.worst,
-        None if options.min_delay is None else round(options.min_delay * 1_000_000),
+        late_us,
         names,
+        read_bridges(LogPaths(log_dir)),
     )
 
 
-def _build(asked: report.ReportOptions, events: Output | None, terminal: Terminal) -> report.Report:
-    rows = _Rows(events)
-    try:
-        with progress("reading", terminal) as advance:
-            made = report.build(asked, progress=advance, on_event=rows.take if events else None)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = printable(str(error.filename or asked.log_dir))
-        raise NothingToShow(f"{where} cannot be read: {error.strerror or error}", "check its owner and mode") from None
-    rows.flush()
-    return made
+def _build(query: Query, files: dict[str, OutputFile], console: Console) -> Report:
+    def write_events(events: list[Event]) -> None:
+        files["events_csv"].write([csv_row(*map(event_fields, events))])
+
+    if "events_csv" in files:
+        files["events_csv"].write([csv_line(EVENT)])
+    with progress("reading", console) as advance:
+        on_events = write_events if "events_csv" in files else None
+        report = build(query, now_us(), advance, on_events)
+    for sentence in sentences(report.skipped):
+        console.info(sentence)
+    if "html" in files and not available():
+        console.info(MISSING)
+    return report
 
 
-class _Rows:
-    """Events on their way into a CSV file; the header comes with the first of them."""
+def _write_evidence(report: Report, options: argparse.Namespace, console: Console) -> str:
+    outcome = io.StringIO()
+    if not options.no_self_test:
+        from . import selftest  # with the simulator, which no other report needs
 
-    def __init__(self, output: Output | None) -> None:
-        self._output = output
-        self._rows = [report.events_csv_header()]
-
-    def take(self, event: report.Logged) -> None:
-        self._rows.append(report.event_csv_line(event))
-        if len(self._rows) >= _ROWS_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._output is not None:
-            self._output.write(["".join(self._rows)])
-            self._rows.clear()
-
-
-def _write(made: report.Report, outputs: dict[str, Output], terminal: Terminal) -> None:
-    contents: dict[str, Callable[[], Iterator[str]]] = {
-        "csv": lambda: report.csv_lines(made),
-        "events_csv": lambda: iter(()),  # written while the logs were read
-        "json": lambda: iter([report.json_text(made)]),
-        "html": lambda: report.html(made),
-    }
-    if "html" in outputs and not report.available():
-        terminal.tell(report.MISSING)
-    for kind, output in outputs.items():
-        output.write(contents[kind]())
-    for output in outputs.values():
-        output.keep()
-
-
-def _write_evidence(made: report.Report, log_dir: Path, options: argparse.Namespace, terminal: Terminal) -> str:
-    said = ""
-    if options.self_test:
-        from .selftest import self_test  # with the embedded cloud, which no other report needs
-
-        terminal.tell("measuring known delays for the evidence; this takes some ten seconds")
-        sound, lines = asyncio.run(self_test())
-        said = "".join(f"{line}\n" for line in lines)
-        if not sound:
-            terminal.tell("the self-test failed, which the evidence says; see python app.py check --self-test")
-    with _writing(options.evidence):
-        files = report.write_evidence(made, log_dir, options.evidence, self_test=said)
+        console.info("measuring known delays for the evidence; this takes some ten seconds")
+        if selftest.run(options, Console(None, outcome, None)):
+            console.info("the self-test failed, which the evidence says; see python app.py check --self-test")
+    with _disk_errors(options.evidence):
+        files = write_evidence(report, options.evidence, self_test=outcome.getvalue())
     return f"{printable(str(options.evidence))} ({len(files)} files)"
 
 
 @contextmanager
-def _writing(directory: Path) -> Iterator[None]:
+def _disk_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        told = f"{printable(str(error.filename or directory))} cannot be written: {error.strerror}"
-        raise DiskError(told, "give a directory in a place that may be written and has room") from None
+        message = f"{printable(str(error.filename or directory))} cannot be written: {error.strerror}"
+        raise DiskError(message, "give a directory in a place that may be written and has room") from None

@@ -1,201 +1,160 @@
-"""`check --self-test`: a logger measures delays that are known, and the truth is printed beside what it measured.
+"""Measure delays that are known and judge the result (`check --self-test`).
 
-A cloud in this process sends events of known age; a logger, a process of its own as always, logs them into a temporary
-directory; the cloud's ledger then judges the files line by line. Decides what counts as sound: everything sent is
-there once with the right verdict and delay, and half of all delays are right within `SOUND_US`. How precise the rest
-is depends on how busy the machine is, and is said, not judged.
+A cloud in this process sends events of known age, a run logs them into a temporary directory, and each delay line is
+held against the cloud's list of what it sent.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import contextlib
-import json
-import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..clock import now_us
-from ..figures.histogram import rank_of
-from ..model import EARLY, INITIAL, MEASURED, UNDATED
-from ..net.lag import loop_factory
-from ..settings import ROOT, load
-from ..text import words
-from ..text.tables import Column, table
-from ..text.units import seconds3
+from ..cloud.loop_delay import loop_factory
+from ..errors import EeloggerError
+from ..measure.histogram import rank_of
+from ..measure.seconds import seconds3
+from ..model import MEASURED
+from ..settings import demo_settings
+from ..simulator import Account, Cloud, SentEvent
+from ..storage.delaylog import DelayRow, rows
+from ..storage.paths import LogPaths
+from ..views.console import Console
+from ..views.number_format import count, milliseconds
+from ..views.tables import Column, table
+from ..wiring import build_run
 
 SECONDS: Final = 6.0
 START_S: Final = 20.0
-STOP_S: Final = 20.0
 SOUND_US: Final = 10_000
-BUSY_US: Final = 25_000
+"""Half of all delays must be right within this; a busy machine makes the rest less precise."""
 CAMERAS: Final = 20
 RATE: Final = 80.0
 ODD_ONES: Final = 5
-"""So many events dated in the future, and so many without a date, beside the usual ones."""
-
-_LOGGER: Final = (
-    "import sys; sys.path.insert(0, {root!r}); from eelogger.commands.selftest import run_logger; run_logger()"
-)
+"""So many events from the future, and so many without a date, beside the usual ones."""
+SHOWN: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Outcome:
-    """Truth and measurement, in µs, of one run; `difference` is what the ledger does not agree with, "" for nothing."""
+    """How many events were sent, each with its line where it has one, and what is wrong."""
 
     sent: int
-    arrived: int
-    expected: Counter[str]
-    logged: Counter[str]
-    true_us: list[int]
-    measured_us: list[int]
-    errors_us: list[int]
-    difference: str
+    logged: list[tuple[SentEvent, DelayRow]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    def errors_us(self) -> list[int]:
+        """List by how much each delay is too long."""
+        return [row.arrived_us - item.sent_us for item, row in self.logged]
+
+    def is_sound(self) -> bool:
+        """Whether everything is logged as it was sent, and half of the delays are right within `SOUND_US`."""
+        return not self.wrong and self.sent > 0 and _quantile(self.errors_us(), 500) <= SOUND_US
 
 
-async def self_test(seconds: float = SECONDS) -> tuple[bool, list[str]]:
-    """Whether the instrument is sound on this machine, and the lines that show it."""
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Print truth beside measurement; returns 0 when the figures are right, else 70."""
+    console.info("measuring known delays; this takes some ten seconds")
     with tempfile.TemporaryDirectory(prefix="eelogger-self-test-", ignore_cleanup_errors=True) as folder:
         try:
-            outcome = await _measure(Path(folder), seconds)
-        except (TimeoutError, OSError) as error:
-            return False, [
-                f"The self-test could not be done: {str(error) or 'the logger did not connect or end in time'}"
-            ]
-    if not outcome.errors_us:
-        return False, ["The self-test failed: the logger has logged nothing.", outcome.difference]
-    return _is_sound(outcome), [*_table(outcome), "", *_conclusion(outcome)]
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                sent = runner.run(measure(Path(folder), SECONDS))
+        except (EeloggerError, TimeoutError) as error:
+            console.write(f"The self-test could not be done: {str(error) or 'no connection in time'}\n")
+            return EeloggerError.exit_code
+        outcome = judge(sent, logged_rows(Path(folder)))
+    console.write("".join(f"{line}\n" for line in [*_table(outcome), "", *conclusion(outcome)]))
+    return 0 if outcome.is_sound() else EeloggerError.exit_code
 
 
-async def _measure(log_dir: Path, seconds: float) -> Outcome:
-    from ..simulator import Cloud, World  # only here: no run needs it
-
-    async with Cloud(World.of(CAMERAS, RATE, seed=now_us() % 1000)) as cloud:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", _LOGGER.format(root=str(ROOT)), stdin=asyncio.subprocess.PIPE
-        )
-        assert process.stdin is not None  # noqa: S101  (for mypy: it is a pipe)
-        told = {
-            "EEN_BASE_URL": cloud.base_url,
-            "EEN_ACCOUNT_ID": cloud.account_id,
-            "EEN_AUTH_KEY": cloud.auth_key,
-            "EEN_LOG_DIR": str(log_dir),
-        }
+async def measure(log_dir: Path, seconds: float) -> list[SentEvent]:
+    """Log a cloud's events for some seconds; returns what it sent, raises what ended the run."""
+    async with Cloud(Account.of(CAMERAS, RATE, seed=now_us() % 1000), traffic=True) as cloud:
+        one = build_run(demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, log_dir))
+        running = asyncio.create_task(one.run(), name="run")
+        sending = asyncio.create_task(_send(cloud, seconds), name="sending")
         try:
-            process.stdin.write(json.dumps(told).encode() + b"\n")
-            await _until_subscribed(cloud, process)
-            await _send(cloud, seconds)
-            process.stdin.close()
-            await asyncio.wait_for(process.wait(), STOP_S)
+            await asyncio.wait([running, sending], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return _judge(cloud, log_dir)
+            one.stop()
+            sending.cancel()
+            await asyncio.wait([running, sending])
+        await running
+        await sending
+        return list(cloud.sent)
 
 
-async def _until_subscribed(cloud: Any, process: asyncio.subprocess.Process) -> None:
-    """Until the logger listens; raises `OSError` when it ends instead, `TimeoutError` when it takes too long."""
-    waiting = [asyncio.create_task(cloud.wait_subscribed(CAMERAS, START_S)), asyncio.create_task(process.wait())]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    ended = waiting[1].done()
-    for task in waiting:
-        task.cancel()
-    _, code = await asyncio.gather(*waiting, return_exceptions=True)
-    if ended:
-        raise OSError(f"the logger ended with exit code {code}")
-    await waiting[0]
-
-
-async def _send(cloud: Any, seconds: float) -> None:
-    """The world's traffic, with the odd ones among it."""
-    camera_ids = [camera.id for camera in cloud.world.cameras]
-    traffic = asyncio.create_task(cloud.run(), name="traffic")
-    for number in range(ODD_ONES):
+async def _send(cloud: Cloud, seconds: float) -> None:
+    """Add the odd ones to the traffic once the run listens."""
+    await cloud.wait_subscribed(CAMERAS, START_S)
+    for camera in cloud.account.cameras[:ODD_ONES]:
         await asyncio.sleep(seconds / ODD_ONES)
-        await cloud.emit(camera_ids[number], delay_s=-0.3)
-        await cloud.emit(camera_ids[number], omit=["timestamp"])
-    traffic.cancel()
-    await asyncio.wait([traffic])
+        await cloud.emit(camera.id, delay_s=-0.3)
+        await cloud.emit(camera.id, timestamp=None)
 
 
-def _judge(cloud: Any, log_dir: Path) -> Outcome:
-    from ..simulator import compare
-    from ..simulator.comparison import verdicts
-    from ..simulator.logdir import read_logs
+def logged_rows(log_dir: Path) -> Iterator[DelayRow | None]:
+    """Read every line of every delay log, those of a day that ended meanwhile too."""
+    paths = LogPaths(log_dir)
+    for folder in (*map(paths.day, paths.days()), paths):
+        for _, _, path in folder.delay_files():
+            yield from rows(path.read_bytes())
 
-    entries = cloud.ledger.entries
-    comparison = compare(entries, log_dir)
-    firsts = {entry.identity: entry for entry in entries if entry.first and entry.identity}
-    outcome = Outcome(
-        comparison.sent, comparison.arrived, Counter(), Counter(), [], [], [], "" if comparison.ok else str(comparison)
-    )
-    for line in (line for lines in read_logs(log_dir).delay_files for line in lines):
-        entry = firsts.get(line.fields.get("uuid", ""))
-        if entry is None:
-            continue
-        verdict = line.fields.get("verdict", "")
-        right = verdicts(entry, line.arrived_us)
-        outcome.logged[verdict] += 1
-        outcome.expected[verdict if verdict in right else min(right)] += 1
-        outcome.errors_us.append(line.arrived_us - entry.send_us)
-        if verdict == MEASURED and entry.event_us is not None:
-            outcome.true_us.append(entry.send_us - entry.event_us)
-            outcome.measured_us.append(line.arrived_us - entry.event_us)
+
+def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow | None]) -> Outcome:
+    """Hold the lines against what was sent: each identity once, with the right verdict and delay."""
+    firsts = {item.event.identity: item for item in reversed(sent)}
+    outcome, found = Outcome(len(firsts)), defaultdict[str, list[DelayRow | None]](list)
+    for row in lines:
+        found[row.identity if row else "a line that cannot be read"].append(row)
+    for identity in firsts.keys() | found.keys():
+        match firsts.get(identity), found[identity]:
+            case SentEvent() as item, [DelayRow() as row]:
+                outcome.logged.append((item, row))
+                outcome.wrong += _differences(item, row)
+            case item, found_rows:
+                outcome.wrong.append(f"{identity}: sent {int(bool(item))} times, logged {len(found_rows)} times")
     return outcome
 
 
-def _is_sound(outcome: Outcome) -> bool:
-    return not outcome.difference and _quantile(outcome.errors_us, 500) <= SOUND_US
+def _differences(item: SentEvent, row: DelayRow) -> Iterator[str]:
+    event_us, right = item.event.event_us, item.verdicts(row.arrived_us)
+    if row.kind not in right:
+        yield f"{row.identity}: {row.kind}, expected {' or '.join(sorted(right))}"
+    if row.delay_us != (None if event_us is None else row.arrived_us - event_us) or row.arrived_us < item.sent_us:
+        yield f"{row.identity}: a wrong delay"
+
+
+def conclusion(outcome: Outcome) -> Iterator[str]:
+    """Say what the figures mean."""
+    p99, most = (_quantile(outcome.errors_us(), part) for part in (990, 1000))
+    if outcome.wrong or not outcome.sent:
+        yield "NOT sound: what was logged is not what was sent."
+        yield from outcome.wrong[:SHOWN]
+    elif not outcome.is_sound():
+        yield f"NOT sound: half of the delays are more than {milliseconds(SOUND_US)} too long: the machine is too busy."
+    else:
+        kinds = Counter(row.kind for _, row in outcome.logged)
+        verdicts = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+        yield f"Sound: {count(outcome.sent, 'event')} logged once each, with the right verdict ({verdicts});"
+        yield f"99 % of the delays are right within {milliseconds(p99)}, all within {milliseconds(most)}."
 
 
 def _table(outcome: Outcome) -> Iterator[str]:
-    kinds = (MEASURED, EARLY, INITIAL, UNDATED)
-    rows = [["values sent and arrived", str(outcome.sent), str(outcome.arrived)]]
-    rows += [[f"verdict {kind}", str(outcome.expected[kind]), str(outcome.logged[kind])] for kind in kinds]
-    for name, per_mille in (("p50", 500), ("p95", 950), ("p99", 990), ("max", 1000)):
-        true, measured = (_quantile(values, per_mille) for values in (outcome.true_us, outcome.measured_us))
-        rows.append([f"delay {name}, s", seconds3(true), seconds3(measured)])
-    for name, per_mille in (("p50", 500), ("p99", 990), ("max", 1000)):
-        rows.append([f"delay error {name}, ms", "0", f"{_quantile(outcome.errors_us, per_mille) / 1000:.1f}"])
-    return table((Column("what", right=False), Column("truth"), Column("measured")), rows)
+    measured = [(item, row) for item, row in outcome.logged if row.kind == MEASURED]
+    measured_us = [row.delay_us or 0 for _, row in measured]
+    true_us = [(row.delay_us or 0) - (row.arrived_us - item.sent_us) for item, row in measured]
+    lines = [["events", str(outcome.sent), str(len(outcome.logged))]]
+    for name, part in (("p50", 500), ("p95", 950), ("p99", 990), ("max", 1000)):
+        lines.append([f"delay {name}, s", *(seconds3(_quantile(values, part)) for values in (true_us, measured_us))])
+    return table((Column("what", right=False), Column("truth"), Column("measured")), lines)
 
 
-def _conclusion(outcome: Outcome) -> Iterator[str]:
-    if outcome.difference:
-        yield "NOT sound: what was logged is not what was sent."
-        yield from outcome.difference.splitlines()
-        return
-    if not _is_sound(outcome):
-        yield f"NOT sound: half of the delays are more than {SOUND_US / 1000:g} ms too long; this machine is too busy."
-        return
-    p99, most = (f"{_quantile(outcome.errors_us, part) / 1000:.1f} ms" for part in (990, 1000))
-    yield f"Sound: {words.count(outcome.logged.total(), 'event')} logged once each, with the right verdict;"
-    yield f"99 % of the delays are right within {p99}, all within {most}."
-    if _quantile(outcome.errors_us, 990) > BUSY_US:
-        yield "This machine was busy: with fewer programs beside it the delays are more precise."
-
-
-def _quantile(values: list[int], per_mille: int) -> int:
+def _quantile(values: Sequence[int], per_mille: int) -> int:
     return sorted(values)[rank_of(per_mille, len(values)) - 1] if values else 0
-
-
-def run_logger() -> None:
-    """The logger of a self-test, in a process of its own: settings come on stdin, whose end stops it."""
-    from ..service import Service
-
-    settings = load(json.loads(sys.stdin.readline()), None)
-
-    async def main() -> None:
-        service = Service(lambda: settings, settings, now_us())
-        loop = asyncio.get_running_loop()
-        ended = loop.run_in_executor(None, sys.stdin.read)
-        ended.add_done_callback(lambda _: service.stop())
-        await service.run()
-
-    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main())

@@ -1,135 +1,249 @@
-"""`status`: one line and an exit code about a running logger, as monitoring plugins give them.
+"""Tell a monitoring system about a running logger in one line.
 
-Decides what is judged by which limit and how it is said; what is true is for `readings`. Invariant: one line of
-printable text, the worst first, then `|` and the same figures for machines; 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+It reads `.state`, `.lock` and the last line of `health.log`, so its figures are up to a minute old. After the `|`
+stand the same figures for machines.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Iterator, Mapping
-from typing import Final
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
 
-from ..logdir.presence import DIED, HANGS, NEVER, RUNNING, STOPPED
-from ..past.readings import Readings, take_readings
-from ..paths import LogPaths
-from ..text import words
-from ..text.tables import printable
-from ..text.units import seconds3
-from .limits import MEASURES, Limits, Measure
+from ..clock import now_us
+from ..errors import EeloggerError
+from ..model import HOUR_US
+from ..settings import log_dir_of
+from ..storage.disk_errors import free_bytes, free_inodes
+from ..storage.formats import parse_pairs, parse_time
+from ..storage.line_blocks import last_line
+from ..storage.paths import LogPaths
+from ..storage.process_state import DIED, HANGS, NEVER, RUNNING, STOPPED, ProcessState, process_state
+from ..storage.state import read_state
+from ..views.console import Console
+from ..views.number_format import clock_time, share, span
+from ..views.number_format import count as counted
+from ..views.tables import printable
 
-OK: Final = 0
-WARNING: Final = 1
-CRITICAL: Final = 2
-UNKNOWN: Final = 3
+OK, WARNING, CRITICAL, UNKNOWN = range(4)
 _WORDS: Final = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+BLIND_US: Final = 30_000_000
+"""`.state` of an idle logger is up to 10 s old; what it says of longer ago is blindness."""
+HEALTH_US: Final = 180_000_000
+"""A line a minute: older than three, it says nothing of now."""
+UNWRITTEN_US: Final = 20_000_000
+FULL_BYTES: Final = 1 << 20
+
+_SECONDS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_LIMIT = re.compile(r"\s*([a-z0-9]+)\s*=\s*(?:(off)|([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([a-z]*|%))\s*").fullmatch
+
+Values = Mapping[str, float | None]
+"""By measure, in its unit: figures, where None is unknown, or limits, where None is none."""
 
 
-def status(paths: LogPaths, warn: Limits, crit: Limits, now_us: int) -> tuple[int, str]:
-    """The exit code and the line of the logger in a log directory."""
+class Measure(NamedTuple):
+    """What can be limited: its unit (s, % or none), the limits it has unless told otherwise; `low` ones go down.
+
+    `key` is where it stands in `health.log`, "" when it is not from there alone.
+    """
+
+    name: str
+    unit: str
+    key: str
+    meaning: str
+    warn: float | None = None
+    crit: float | None = None
+    low: bool = False
+
+    def shown(self, value: float) -> str:
+        """A value of this measure for people."""
+        if self.unit == "s":
+            return span(max(0, round(value * 1_000_000)))
+        return f"{value:g}{' %' if self.unit else ''}"
+
+    def is_beyond(self, value: float | None, limit: float | None) -> bool:
+        """Whether a value is over its limit, or under it."""
+        return value is not None and limit is not None and (value < limit if self.low else value > limit)
+
+
+MEASURES: Final = (
+    Measure("p95", "s", "p95_s", "95 % of the delays of the two latest clock hours are shorter"),
+    Measure("silent", "s", "", "since the last first-seen event"),
+    Measure("blind", "s", "", "how long nothing has been observed; 0 while connected", 60, 300),
+    Measure("observed", "%", "observed", "share of today (UTC) that was observed", low=True),
+    Measure("gaps", "", "gaps", "gaps in today's observation"),
+    Measure("early", "%", "early", "events of these hours dated after their arrival: a clock is wrong", 1),
+    Measure("clock", "s", "", "how far the local clock is off, as far as that is certain", 1),
+    Measure("lag", "s", "lag_p99_s", "the logger's own error, p99 of the last minute", 0.1),
+    Measure("rtt", "s", "rtt_s", "round trip to the cloud"),
+    Measure("held", "", "held", "lines that wait for the disk", 0),
+    Measure("unwritten", "s", "", "how long a running logger has written nothing; 0 below 20 s", 0, 300),
+    Measure("events", "", "recent", "measured events of the two latest clock hours", low=True),
+)
+_UNITS: Final = {measure.name: measure.unit for measure in MEASURES}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--warn` and `--crit`."""
+    parser.description = "One line about a running logger. Exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(_help())
+    for option, level in ("--warn", "WARNING"), ("--crit", "CRITICAL"):
+        parser.add_argument(option, action="append", metavar="NAME=LIMIT", help=f"{level} beyond; may be repeated")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Print the line; returns 0, 1, 2 or 3 as monitoring plugins do."""
+    try:
+        warn, crit = parse_limits(options.warn or ()), parse_limits(options.crit or ())
+        paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
+        code, said = status(paths, warn, crit, now_us())
+    except (ValueError, EeloggerError) as wrong:
+        code, said = UNKNOWN, str(wrong)
+    console.write(f"EELOGGER {_WORDS[code]} - {said}\n")
+    return code
+
+
+def _help() -> Iterator[str]:
+    yield "what can be limited (and what is unless told otherwise):"
+    for measure in MEASURES:
+        named = (("warn", measure.warn), ("crit", measure.crit))
+        limits = ", ".join(f"{name} {measure.shown(limit)}" for name, limit in named if limit is not None)
+        yield f"  {measure.name:<9} {measure.meaning}{f' ({limits})' if limits else ''}"
+    yield "Times are in seconds, or with ms, s, m, h or d: --warn p95=2,silent=10m --crit blind=1h; NAME=off: none."
+    yield "A logger that is stopped, dead or hanging is CRITICAL whatever the limits; a full disk is a WARNING."
+
+
+def parse_limits(texts: Iterable[str]) -> dict[str, float | None]:
+    """`p95=2,silent=10m` and `blind=off` as limits; raises `ValueError` with what is wrong."""
+    limits: dict[str, float | None] = {}
+    for part in (part for text in texts for part in text.split(",")):
+        match = _LIMIT(part.lower())
+        if not match or match[1] not in _UNITS:
+            raise ValueError(f"{printable(repr(part))}: give NAME=LIMIT, NAME one of {', '.join(_UNITS)}")
+        unit = _UNITS[match[1]]
+        units = _SECONDS if unit == "s" else {"": 1.0, unit: 1.0}
+        if not match[2] and match[4] not in units:
+            raise ValueError(f"{printable(repr(part))}: {match[4]} is no unit of {match[1]}")
+        limits[match[1]] = None if match[2] else float(match[3]) * units[match[4]]
+    return limits
+
+
+def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int, str]:
+    """The exit code and the text of the logger in a log directory."""
     where = printable(str(paths.root)).replace("|", "/")
     try:
         os.listdir(paths.root)
-        readings = take_readings(paths, now_us)
     except OSError as error:
-        return UNKNOWN, f"EELOGGER UNKNOWN - the log directory {where} cannot be read: {error.strerror}"
-    if readings.presence.kind == NEVER:
-        return UNKNOWN, f"EELOGGER UNKNOWN - no logger has been at work in {where}"
-    return verdict(readings, warn, crit, now_us)
-
-
-def verdict(readings: Readings, warn: Limits, crit: Limits, now_us: int) -> tuple[int, str]:
-    """The exit code and the line of readings."""
-    values = _values(readings, now_us)
-    if readings.presence.kind not in (RUNNING, HANGS):
-        crit = {**crit, "blind": None}  # a logger that is not there is blind, and that is said already
-        warn = {**warn, "blind": None}
-    found = [_of_presence(readings), *_beyond(values, warn, crit)]
-    code = max(level for level, _ in found)
-    trouble = [text for level, text in sorted(found, key=lambda item: -item[0]) if level]
-    said = "; ".join([*trouble, ", ".join(_summary(readings, now_us))]).replace("|", "/")
-    machine = " ".join(_performance(measure, values[measure.name], warn, crit) for measure in MEASURES)
-    return code, f"EELOGGER {_WORDS[code]} - {said} | {machine} events={readings.events};;;0"
-
-
-def _values(readings: Readings, now_us: int) -> dict[str, float | None]:
-    """What is measured, in the units of `MEASURES`; None is unknown."""
-    offset = readings.offset
-    # Less than the bound may be an artefact of the network.
-    off_us = None if offset is None else abs(offset.offset_us) if abs(offset.offset_us) > offset.bound_us else 0
-    silent_us = None if readings.latest_us is None else max(0, now_us - readings.latest_us)
-    return {
-        "p95": _seconds(readings.p95_us),
-        "silent": _seconds(silent_us),
-        "blind": _seconds(readings.blind_us),
-        "observed": None if readings.observed is None else int(readings.observed * 1000) / 10,
-        "gaps": readings.gaps,
-        "early": round(readings.early * 100, 2),
-        "clock": _seconds(off_us),
-        "lag": _seconds(readings.lag_us),
-        "rtt": _seconds(readings.rtt_us),
-    }
-
-
-def _of_presence(readings: Readings) -> tuple[int, str]:
-    who = readings.presence
-    process = f"process {who.pid}" if who.pid else "the process"
-    said = {
-        HANGS: f"{process} has shown no sign of life for {_span(int(who.untouched_s * 1_000_000))}",
-        DIED: f"the logger died: {process} is gone and did not stop by itself",
-        STOPPED: f"the logger is stopped{f' ({readings.headline})' if readings.headline else ''}",
-    }
-    return (CRITICAL, said[who.kind]) if who.kind in said else (OK, "")
-
-
-def _beyond(values: Mapping[str, float | None], warn: Limits, crit: Limits) -> Iterator[tuple[int, str]]:
-    """What is beyond a limit, a level and a sentence each."""
+        return UNKNOWN, f"the log directory {where} cannot be read: {error.strerror}"
+    process, health = process_state(paths), _health(paths, at_us)
+    if process.kind == NEVER:
+        return UNKNOWN, f"no logger has been at work in {where}"
+    values = _values(paths, process, health, at_us)
+    warn = {measure.name: measure.warn for measure in MEASURES} | dict(warn)
+    crit = {measure.name: measure.crit for measure in MEASURES} | dict(crit)
+    if process.kind not in (RUNNING, HANGS):  # it is blind, and that is said already
+        warn["blind"] = crit["blind"] = None
+    found = [*_of_process(process), *_of_disk(paths, process)]
     for measure in MEASURES:
         value = values[measure.name]
-        for level, given in ((CRITICAL, crit), (WARNING, warn)):
-            limit = _limit(measure, given, level)
-            if value is None or limit is None or not (value < limit if measure.low else value > limit):
-                continue
-            beyond = f"{'below' if measure.low else 'above'} {measure.shown(limit)}"
-            yield level, f"{measure.name} {measure.shown(value)} ({_WORDS[level].lower()} {beyond})"
-            break
+        for level, limit in ((CRITICAL, crit[measure.name]), (WARNING, warn[measure.name])):
+            if measure.is_beyond(value, limit):
+                beyond = f"{_WORDS[level].lower()} {'below' if measure.low else 'above'} {measure.shown(limit or 0)}"
+                found.append((level, f"{measure.name} {measure.shown(value or 0)} ({beyond})"))
+                break
+    code = max((level for level, _ in found), default=OK)
+    trouble = [text for _, text in sorted(found, key=lambda item: -item[0])]
+    said = "; ".join([*trouble, ", ".join(_summary(process, health, values))]).replace("|", "/")
+    machine = [_performance(m, values[m.name], warn[m.name], crit[m.name]) for m in MEASURES]
+    return code, f"{said} | {' '.join(machine)}"
 
 
-def _limit(measure: Measure, given: Limits, level: int) -> float | None:
-    return given.get(measure.name, measure.crit if level == CRITICAL else measure.warn)
+def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
+    """The last line of `health.log`, unless it is too old to say anything."""
+    for folder in (paths, *map(paths.day, paths.days()[-1:])):
+        with suppress(ValueError, KeyError):
+            pairs = parse_pairs(last_line(folder.health).decode("utf-8", "replace"))
+            if 0 <= at_us - parse_time(pairs["time"]) <= HEALTH_US:
+                return pairs
+    return {}
 
 
-def _summary(readings: Readings, now_us: int) -> Iterator[str]:
-    if readings.presence.kind == RUNNING:
-        yield readings.state or "running"
-    if readings.cameras is not None:
-        yield words.count(readings.cameras, "camera")
-    since = words.clock_time(readings.from_us)
-    if readings.p95_us is None:
-        yield f"no measured event since {since} UTC"
-    else:
-        mark = "?" if readings.early > 0.01 else ""
-        events = words.count(readings.events, "event")
-        yield f"p95 {words.span(readings.p95_us)}{mark} of {events} since {since} UTC"
-    yield "no event yet" if readings.latest_us is None else f"last event {_span(now_us - readings.latest_us)} ago"
-    if readings.observed is not None:
-        yield f"observed {words.share(readings.observed)} of today"
-    if readings.unreadable:
-        yield f"{words.count(readings.unreadable, 'line')} unreadable"
-    if readings.odd_files:
-        yield f"skipped {words.count(readings.odd_files, 'log that is no file', 'logs that are no files')}"
+def _values(paths: LogPaths, process: ProcessState, health: Mapping[str, str], at_us: int) -> Values:
+    """What is measured."""
+    values = {m.name: _number(health, m.key, 100 if m.unit == "%" else 1) for m in MEASURES}
+    unwritten_us, state = _unwritten_us(paths, process, at_us), read_state(paths)
+    blind_us = at_us - unwritten_us - state.alive_us if state else 0
+    is_observing = process.kind == RUNNING and blind_us < BLIND_US
+    values |= {"blind": 0.0 if is_observing else max(0, blind_us) / 1e6, "unwritten": unwritten_us / 1e6}
+    offset, bound = _number(health, "clock_offset_s"), _number(health, "clock_bound_s")
+    if offset is not None and bound is not None:  # less than the bound may be an artefact of the network
+        values["clock"] = abs(offset) if abs(offset) > bound else 0.0
+    with suppress(ValueError, KeyError):  # up to the line of `health.log`: later events are not known here
+        values["silent"] = max(0, parse_time(health["time"]) - parse_time(health["last_event"])) / 1e6
+    return values
 
 
-def _performance(measure: Measure, value: float | None, warn: Limits, crit: Limits) -> str:
-    limits = [_limit(measure, warn, WARNING), _limit(measure, crit, CRITICAL)]
+def _number(health: Mapping[str, str], key: str, factor: int = 1) -> float | None:
+    with suppress(ValueError, KeyError):
+        value = float(health[key]) * factor
+        return round(value, 6) if abs(value) < 1e15 else None  # neither nan nor inf
+    return None
+
+
+def _unwritten_us(paths: LogPaths, process: ProcessState, at_us: int) -> int:
+    """How long a running logger has not written `.state`, which it does every 10 s; 0 while that is not too long."""
+    with suppress(ValueError, OSError):
+        since_us = max(parse_time(process.since), paths.state.stat().st_mtime_ns // 1000)
+        return at_us - since_us if process.kind == RUNNING and at_us - since_us > UNWRITTEN_US else 0
+    return 0
+
+
+def _of_process(process: ProcessState) -> Iterator[tuple[int, str]]:
+    who = f"process {process.pid}" if process.pid else "the process"
+    said = {
+        HANGS: f"{who} has shown no sign of life for {span(int(process.untouched_s * 1_000_000))}",
+        DIED: f"the logger died: {who} is gone and did not stop by itself",
+        STOPPED: "the logger is stopped",
+    }
+    if process.kind in said:
+        yield CRITICAL, said[process.kind]
+
+
+def _of_disk(paths: LogPaths, process: ProcessState) -> Iterator[tuple[int, str]]:
+    """What will hold lines, or does already: `health.log` itself cannot be written then."""
+    if process.kind != RUNNING:
+        return
+    room, files = free_bytes(paths.root), free_inodes(paths.root)
+    if room is not None and room < FULL_BYTES:
+        yield WARNING, "the disk is full and lines are held: free some space, or keep fewer days (EEN_KEEP_DAYS)"
+    elif files == 0:
+        yield WARNING, "the disk has no inodes left and lines are held: remove some files, space is not the problem"
+
+
+def _summary(process: ProcessState, health: Mapping[str, str], values: Values) -> Iterator[str]:
+    if process.kind == RUNNING:
+        yield printable(health.get("state", "running")).replace("-", " ")
+    if not health:
+        yield "no figures of the last minutes"
+        return
+    at_us, silent_s, p95_s, observed = parse_time(health["time"]), *map(values.get, ("silent", "p95", "observed"))
+    yield counted(int(_number(health, "cameras") or 0), "camera")
+    figures = "no measured event"
+    if p95_s is not None:
+        mark = "?" if (values["early"] or 0) > 1 else ""
+        figures = f"p95 {span(round(p95_s * 1e6))}{mark} of {counted(int(values['events'] or 0), 'event')}"
+    yield f"{figures} since {clock_time((at_us // HOUR_US - 1) * HOUR_US)} UTC"
+    last = "no event until" if silent_s is None else f"last event {span(round(silent_s * 1e6))} before"
+    yield f"{last} {clock_time(at_us)} UTC"
+    if observed is not None:
+        yield f"observed {share(observed / 100)} of today"
+
+
+def _performance(measure: Measure, value: float | None, *limits: float | None) -> str:
     ranges = ["" if limit is None else f"{limit:g}{':' if measure.low else ''}" for limit in limits]
     shown = "U" if value is None else f"{value:.3f}".rstrip("0").rstrip(".") + measure.unit
     return f"{measure.name}={shown};{';'.join(ranges)};0"
-
-
-def _seconds(us: int | None) -> float | None:
-    return None if us is None else float(seconds3(us))
-
-
-def _span(us: int) -> str:
-    return words.span(max(0, us))

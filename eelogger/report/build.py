@@ -1,144 +1,171 @@
-"""Building a report: read what the period needs, once, and put the figures together.
-
-Decides the period that is reported and what is said when there is nothing; printing and files are for others.
-Invariant: reads only; a running logger is not disturbed, and no lock is needed.
-"""
+"""Put a report together: everything that is shown of a period, as one value."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..clock import now_us
 from ..errors import NothingToShow
-from ..model import Gap
-from ..paths import LogPaths
-from ..text import words
-from .anonymous import Labels
-from .cells import Cells
-from .excerpts import Excerpts
-from .figures import Tables
-from .reading import Progress, Reading, folders
-from .selection import FOREVER_US, Selection
-from .values import Logged, Report, ReportOptions, Worst
-from .vitals import NOT_RUNNING, Health, first_observed_us, gaps_in, last_observed_us, observed_share
+from ..measure.coverage import UNKNOWN, Coverage
+from ..model import Camera, Gap, Group
+from ..storage.paths import LogPaths, day_of
+from ..views.figures import NO_BRIDGE, Figures, Row, Table, Tally, rank
+from ..views.number_format import count, moment, span
+from ..views.sentences import camera_labels, group_name
+from . import conditions
+from .cells import Event, OnEvents, Timeline
+from .conditions import Minute
+from .lookup import StreamLines
+from .query import Query
+from .read import Progress, Reading, folders, sentences
 
 
-def build(
-    options: ReportOptions,
-    *,
-    progress: Progress = lambda done, total: None,
-    on_event: Callable[[Logged], None] | None = None,
-    at_us: int | None = None,
-) -> Report:
-    """The report of a log directory; `on_event` is called with each event in it; raises `NothingToShow`.
+class Worst(NamedTuple):
+    """A single bad event, the health line of its minute, and its JSON ("" when that cannot be found)."""
 
-    `at_us` is the present, for reports that have no end.
+    event: Event
+    minute: Minute | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is shown: ranked rows by kind (account, bridge, camera, namespace, cell) and what goes with them.
+
+    A cell is one camera's events of one group. `suspects` says why rows carry `?`, `conditions` how far the figures
+    can be trusted.
     """
-    present_us = now_us() if at_us is None else at_us
-    selection = Selection(
-        options.since_us or 0,
-        FOREVER_US if options.until_us is None else options.until_us,
-        options.cameras,
-        options.bridges,
-        options.namespaces,
-        options.names,
-    )
-    unreadable: list[OSError] = []
-    where = folders(LogPaths(options.log_dir), selection.from_us, selection.to_us, unreadable)
-    reading = Reading(where, progress, unreadable)
-    labels = Labels(reading.named | reading.cameras) if options.anonymise else None
-    cells = Cells(selection, options.worst, options.min_delay_us, _relabelled(on_event, labels))
-    reading.into(cells)
-    if not cells.cells():
-        raise _nothing(options, reading, cells)
-    report = _put_together(options, selection, where, reading, cells, present_us)
-    return report if labels is None else labels.report(report)
+
+    query: Query
+    made_us: int
+    from_us: int
+    to_us: int
+    rows: dict[str, list[Row]]
+    cameras: dict[str, Camera]
+    worst: list[Worst]
+    timeline: Timeline
+    gaps: list[Gap]
+    minutes: list[Minute]
+    skipped: dict[str, int]
+    headlines: list[str]
+    suspects: list[str]
+    conditions: dict[str, str]
+
+    @property
+    def total(self) -> Row:
+        """All cameras together."""
+        return self.rows["account"][0]
+
+    @property
+    def tables(self) -> dict[str, list[Row]]:
+        """The tables for people: a single bridge tells nothing that the total does not."""
+        names = ("bridge", "camera", "namespace")
+        return {name: self.rows[name] for name in names if name != "bridge" or len(self.rows[name]) > 1}
+
+    @property
+    def period(self) -> str:
+        """From when to when, with which patterns, from where."""
+        text = f"{moment(self.from_us)} to {moment(self.to_us)} ({span(self.to_us - self.from_us)})"
+        text += f"; only {patterns}" if (patterns := self.query.patterns()) else ""
+        return f"{text}, {source}" if (source := self.query.source()) else text
 
 
-def _relabelled(on_event: Callable[[Logged], None] | None, labels: Labels | None) -> Callable[[Logged], None] | None:
-    if on_event is None or labels is None:
-        return on_event
-    relabel = labels.logged
-    return lambda event: on_event(relabel(event))
-
-
-def _put_together(
-    options: ReportOptions,
-    selection: Selection,
-    where: list[LogPaths],
-    reading: Reading,
-    cells: Cells,
-    present_us: int,
-) -> Report:
-    """The report of what has been counted, with the gaps and the health of its period."""
-    from_us, to_us, last_us = _period(options, LogPaths(options.log_dir), cells, present_us)
-    gaps = gaps_in(where, from_us, to_us)
+def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | None = None) -> Report:
+    """The report of a log directory; `on_events` gets all events in it. Raises `NothingToShow`."""
+    reading = Reading(query, progress, on_events)
+    reading.read()
+    counted, labels = reading.cells, reading.cells.labels
+    if not any(counted):
+        raise _nothing(query, reading)
+    where = folders(LogPaths(query.log_dir), query, [])
+    from_us, to_us, last_us = conditions.period(query, counted.first_us, counted.last_us, now_us)
+    gaps = conditions.gaps_in(where, from_us, to_us)
     if to_us > last_us:
-        gaps.append(Gap("gap", last_us, to_us, NOT_RUNNING))
-    worst = cells.worst()
-    health = Health(from_us, to_us, [event.verdict.arrived_us for event in worst])
-    health.read(where)
-    known = {camera.id: camera for camera in reading.cameras.values() if selection.wants_camera(camera)}
-    excerpts = Excerpts(where)
-    tables = Tables(cells.cells(), known, observed_share(gaps, from_us, to_us), options.names)
+        gaps.append(Gap("gap", last_us, to_us, conditions.NOT_RUNNING))
+    if labels:
+        gaps = [labels.gap(gap) for gap in gaps]
+    minutes, streams = conditions.read_minutes(where, from_us, to_us), StreamLines(where)
+    rows, cameras = _rows(reading, query, gaps, (from_us, to_us))
+    total, dated = rows["account"][0], day_of(from_us) != day_of(to_us)
+    top = total.figures.max_event
+    whose = cameras[top.camera_id].name or top.camera_id if top else ""
     return Report(
-        source=str(options.log_dir),
-        made_us=present_us,
+        query=query,
+        made_us=now_us,
         from_us=from_us,
         to_us=to_us,
-        last_observed_us=last_us,
-        total=tables.total(),
-        bridges=tables.by_bridge(),
-        cameras=tables.by_camera(),
-        namespaces=tables.by_namespace(),
-        cells=tables.by_cell(),
-        worst=[_worst(excerpts, event, health) for event in worst],
-        slots=list(cells.timeline.slots()),
+        rows=rows,
+        cameras=cameras,
+        worst=[
+            Worst(event, conditions.minute_of(minutes, event.row.arrived_us), "" if labels else _body(streams, event))
+            for event in counted.worst()
+        ],
+        timeline=counted.timeline,
         gaps=gaps,
-        minutes=health.minutes(),
-        own_error=health.whole,
-        skipped=replace(reading.skipped, lines=reading.skipped.lines + cells.contradictory),
-        filters=selection.said(),
+        minutes=conditions.thinned(minutes, from_us, to_us),
+        skipped=reading.skipped(),
+        headlines=Table(rows["camera"]).headlines(total, whose, dated=dated),
+        suspects=[*conditions.suspects(rows["camera"], total)],
+        conditions=dict(conditions.sentences(total.figures, minutes, gaps, cameras)),
     )
 
 
-def _worst(excerpts: Excerpts, event: Logged, health: Health) -> Worst:
-    arrived_us = event.verdict.arrived_us
-    return Worst(event, health.at(arrived_us), excerpts.body(event.camera.id, arrived_us))
+def _rows(
+    reading: Reading, query: Query, gaps: list[Gap], period: tuple[int, int]
+) -> tuple[dict[str, list[Row]], dict[str, Camera]]:
+    """The rows of each kind, ranked; each kind holds each event once. Then the cameras by id."""
+    coverage = Coverage(period[0])
+    for gap in gaps:
+        coverage.restore(gap)
+    is_known, share = not any(gap.kind == UNKNOWN for gap in gaps), coverage.shares(*period)
+    cells = [*reading.cells]
+    wanted = map(reading.cells.labelled, filter(query.wants_camera, reading.cameras.values()))
+    cameras = {camera.id: camera for camera in (*(cell.camera for cell in cells), *wanted)}
+    labels = camera_labels(cameras.values())
+    bridges: dict[str, set[str]] = {}
+    for camera in (*cameras.values(), *(cell.camera for cell in cells)):
+        bridges.setdefault(camera.bridge, set()).add(camera.id)
+
+    def row(kind: str, of: str, group: Group | None, tallies: list[Tally]) -> Row:
+        part = coverage.observed_shares(*period, bridges[of]) if kind == "bridge" else share(of)
+        name = labels[of] if kind in ("camera", "cell") else of or NO_BRIDGE if kind == "bridge" else "all cameras"
+        name = group_name(group, query.names) if kind == "namespace" and group is not None else name
+        bridge = cameras[of].bridge if of in cameras else of
+        return Row(kind, of, name, bridge, group, Figures(tallies, part if is_known else None))
+
+    found: dict[tuple[str, str, Group | None], list[Tally]] = {("bridge", bridge, None): [] for bridge in bridges}
+    found |= {("camera", camera_id, None): [] for camera_id in cameras}
+    for cell in cells:
+        camera, group = cell.camera, cell.group
+        for key in (
+            ("account", "", None), ("bridge", camera.bridge, None), ("camera", camera.id, None),
+            ("namespace", "", group), ("cell", camera.id, group),
+        ):  # fmt: skip
+            found.setdefault(key, []).append(cell.tally)
+    rows: dict[str, list[Row]] = {}
+    for key, tallies in found.items():
+        rows.setdefault(key[0], []).append(row(*key, tallies))
+    return {kind: sorted(of_kind, key=rank) for kind, of_kind in rows.items()}, cameras
 
 
-def _period(options: ReportOptions, paths: LogPaths, cells: Cells, present_us: int) -> tuple[int, int, int]:
-    """Beginning and end of what is reported, and the last moment in it that is known to be observed."""
-    first_us = first_observed_us(paths)
-    from_us = max(options.since_us or 0, cells.first_us if first_us is None else min(first_us, cells.first_us))
-    known_us = last_observed_us(paths, present_us)
-    # The event itself is within the period.
-    last_us = max(known_us or 0, cells.last_us + 1)
-    asked = options.until_us is not None or options.since_us is not None
-    to_us = min(options.until_us or present_us, max(present_us, last_us)) if asked else last_us
-    return from_us, max(to_us, from_us), min(last_us, to_us)
+def _body(streams: StreamLines, event: Event) -> str:
+    at_us, identity = event.row.arrived_us, json.dumps(event.row.identity).encode()
+    lines = streams.lines(event.cell.id, at_us, at_us + 1)
+    return max(lines, key=lambda line: identity in line, default=b"").partition(b" -- ")[2].decode("utf-8", "replace")
 
 
-def _nothing(options: ReportOptions, reading: Reading, cells: Cells) -> NothingToShow:
-    skipped = reading.skipped
+def _nothing(query: Query, reading: Reading) -> NothingToShow:
+    hint = "--log-dir says where the logs are"
     try:
-        entries = len(os.listdir(options.log_dir))
-    except (FileNotFoundError, NotADirectoryError):
-        return NothingToShow(f"there is no directory {options.log_dir}", "--log-dir says where the logs are")
+        entries = os.listdir(query.log_dir)
     except OSError as error:
-        return NothingToShow(f"{options.log_dir} cannot be read: {error.strerror}", "check its owner and mode")
-    found = [words.count(reading.files, "delay log")]
-    if skipped.files:
-        found.append(f"{words.count(skipped.files, 'file')} without a delay line")
-    if skipped.errors:
-        found.append(f"{words.count(skipped.errors, 'file or folder', 'files or folders')} that cannot be read")
-    if cells.outside:
-        found.append(f"{words.count(cells.outside, 'event')} outside the period")
-    if not reading.files:
-        found.append(f"{words.count(entries, 'entry', 'entries')} in all")
-    return NothingToShow(
-        f"no event to report in {options.log_dir}: found {', '.join(found)}",
-        "look at --since, --until and the patterns" if reading.files else "--log-dir says where the logs are",
-    )
+        return NothingToShow(f"{query.log_dir} cannot be read: {error.strerror}", hint)
+    found = [count(len(reading.files), "delay log"), *sentences(reading.skipped())]
+    if reading.files:
+        found.append(f"{count(reading.cells.outside, 'event')} outside the period")
+        hint = "look at --since, --until and the patterns"
+    else:
+        found.append(f"{count(len(entries), 'entry', 'entries')} in all")
+    return NothingToShow(f"no event to report in {query.log_dir}: found {', '.join(found)}", hint)

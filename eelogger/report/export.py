@@ -1,60 +1,66 @@
-"""A report for programs: CSV (figures, events) and JSON.
+"""Write a report for programs: CSV of figures and of events, and JSON.
 
-Decides names, units and order of columns; header names carry units, times are UTC. Invariant: no cell of foreign text
-is taken for a formula by a spreadsheet, and every text can be encoded.
+Column names carry units, times are UTC. No foreign text is taken for a formula by a spreadsheet, and no `camera` or
+`bridge` for a number, as an id such as 100e0045 would be.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from ..text.tables import printable
-from ..text.times import time_text
-from ..text.units import seconds6
-from ..version import __version__
-from .columns import COUNTS, DOUBT, EVENT, FIGURES, MAXIMA, event_fields, figures, worst_fields
-from .statements import conditions, headlines
-from .values import Logged, Report, Row
+from .. import __version__
+from ..measure.seconds import seconds3
+from ..model import Gap
+from ..storage.formats import parse_pairs, time_text
+from ..views.figures import FEW, Row, texts
+from ..views.tables import printable
+from .build import Report, Worst
+from .cells import Event
 
-_KEYS: Final = ("camera", "name", "bridge", "ns", "namespace")
-_FIGURES: Final = (*FIGURES, *MAXIMA, *COUNTS, "observed_percent", *DOUBT)
-_SPECIAL: Final = re.compile(r'[",\r\n]').search
+BOM: Final = "\ufeff"
+"""Begins a CSV file, so that spreadsheets read its umlauts; `encoding="utf-8-sig"` passes over it."""
+EVENT: Final = (
+    "arrived_utc", "event_time_utc", "delay_s", "verdict", "event", "ns", "type", "camera", "camera_id", "name",
+    "bridge", "bridge_id", "uuid", "op", "seq", "after_gap_s", "lag_s",
+)  # fmt: skip
+FIGURES: Final = (
+    "events", "min_s", "avg_s", "p50_s", "p90_s", "p95_s", "p99_s", "max_s", "clean_max_s", "early", "undated",
+    "observed_percent",
+)  # fmt: skip
+"""What tables for people show."""
+RANKED: Final = f"worst p95 first, those with fewer than {FEW} events last"
+_KEYS: Final = ("camera", "camera_id", "name", "bridge", "bridge_id", "ns", "type", "namespace")
+_FOREIGN: Final = {*_KEYS, "event", "uuid", "max_uuid", "clean_max_uuid"} - {"ns"}
+_RUNNING: Final = re.compile(rb" n=[0-9]+(?: [a-z0-9_]+=[0-9.]+)+(?= [a-z])").sub
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-_FOREIGN: Final = frozenset(
-    {"camera", "name", "bridge", "namespace", "event", "type", "uuid", "max_uuid", "clean_max_uuid"}
-)
+_WHOLE: Final = {"events", "early", "initial", "undated", "ns", "op", "seq"}
 
 
-def csv_lines(report: Report) -> Iterator[str]:
-    """One row a camera and namespace, worst p95 first, a header before them."""
-    names = (*_KEYS, *_FIGURES)
-    yield csv_line(names)
-    for row in report.cells:
-        yield csv_row(names, _keys(row) | figures(row))
+def figures_csv(report: Report) -> Iterator[str]:
+    """A header, then one row for each camera and group, worst p95 first."""
+    rows = [_keys(report, row) | texts(row.figures) for row in report.rows["cell"]]
+    yield csv_line(rows[0])
+    yield csv_row(*rows)
 
 
-def events_csv_header() -> str:
-    """The header of `event_csv_line`."""
-    return csv_line(EVENT)
+def csv_line(names: Iterable[str]) -> str:
+    """The names of columns as a line of CSV."""
+    return csv_row({name: name for name in names})
 
 
-def event_csv_line(event: Logged) -> str:
-    """One row for one event."""
-    return csv_row(EVENT, event_fields(event))
-
-
-def csv_row(names: Sequence[str], values: Mapping[str, str]) -> str:
-    """One row of named values; foreign ones are defused."""
-    return csv_line([defused(values[name]) if name in _FOREIGN else values[name] for name in names])
-
-
-def csv_line(cells: Sequence[str]) -> str:
-    """One line, newline included (RFC 4180, but for the lone newline)."""
-    # Four times as fast as the csv module, which wants a file; there may be millions of events.
-    return ",".join(['"' + cell.replace('"', '""') + '"' if _SPECIAL(cell) else cell for cell in cells]) + "\n"
+def csv_row(*rows: Mapping[str, str]) -> str:
+    """Rows of named values as lines of CSV; foreign ones are defused."""
+    lines = io.StringIO()
+    cells = ([defused(value) if name in _FOREIGN else value for name, value in row.items()] for row in rows)
+    csv.writer(lines, lineterminator="\n").writerows(cells)
+    return lines.getvalue()
 
 
 def defused(text: str) -> str:
@@ -62,68 +68,86 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _keys(row: Row) -> dict[str, str]:
-    camera = row.camera
-    ns = str(row.group) if row.group is not None else ""
-    texts = (camera.id if camera else "", camera.name if camera else "", row.bridge, ns, "")
-    return dict(zip(_KEYS, map(printable, texts), strict=True)) | {"namespace": printable(_namespace(row))}
+def heading(name: str) -> str:
+    """A figure's name as a column's title for people."""
+    return name.replace("_percent", " %").replace("_s", " s").replace("_", " ")
 
 
-def _namespace(row: Row) -> str:
-    event = row.worst or row.clean
-    return event.verdict.event if event else str(row.group or "")
+def event_fields(event: Event) -> dict[str, str]:
+    """An event's values by the names of `EVENT`; "" where there is none, foreign text printable."""
+    row, camera = event.row, event.cell.camera
+    # The figures of the day are half of the line; nothing else in it is a row of numbers.
+    pairs = defaultdict(str, parse_pairs(_RUNNING(b"", row.line, 1).decode("utf-8", "replace")))
+    values = (
+        time_text(row.arrived_us), pairs["event_time"], pairs["delay_s"], row.kind, printable(pairs["event"]),
+        "" if row.ns is None else str(row.ns), printable(row.type), *_place(camera.id, camera.name, camera.bridge),
+        printable(event.identity), pairs["op"], pairs["seq"], pairs["after_gap_s"], pairs["lag_s"],
+    )  # fmt: skip
+    return dict(zip(EVENT, values, strict=True))
 
 
-def json_text(report: Report) -> str:
-    """The whole report as one JSON object; seconds are numbers."""
+def worst_fields(worst: Worst) -> dict[str, str]:
+    """A bad event's values, with clock and round trip of its minute."""
+    _, offset_us, bound_us, rtt_us, *_ = worst.minute or (0, None, None, None)
+    values = {"clock_offset_s": offset_us, "clock_bound_s": bound_us, "rtt_s": rtt_us}
+    return event_fields(worst.event) | {name: "" if us is None else seconds3(us) for name, us in values.items()}
+
+
+def json_report(report: Report) -> Iterator[str]:
+    """The whole report as one JSON object; numbers are numbers, seconds too."""
+    tables = {"bridge": "bridges", "camera": "cameras", "namespace": "namespaces", "cell": "cameras_namespaces"}
     content = {
         "eelogger": __version__,
-        "source": printable(report.source),
+        "source": report.query.source(),
         "made_utc": time_text(report.made_us),
         "from_utc": time_text(report.from_us),
         "to_utc": time_text(report.to_us),
-        "filters": printable(report.filters),
-        "anonymised": report.anonymised,
-        "headlines": list(headlines(report)),
-        "conditions": dict(conditions(report)),
-        "total": _numbers(figures(report.total)),
-        "bridges": [{"bridge": printable(row.bridge), **_numbers(figures(row))} for row in report.bridges],
-        "cameras": [{**_named(row), **_numbers(figures(row))} for row in report.cameras],
-        "namespaces": [
-            {"group": row.group, "name": printable(row.label), **_numbers(figures(row))} for row in report.namespaces
-        ],
-        "cameras_namespaces": [{**_numbers(_keys(row)), **_numbers(figures(row))} for row in report.cells],
-        "worst": [_numbers(worst_fields(each)) for each in report.worst],
-        "gaps": [
-            {
-                "kind": gap.kind,
-                "from_utc": time_text(gap.from_us),
-                "to_utc": time_text(gap.to_us),
-                "seconds": float(seconds6(gap.to_us - gap.from_us)),
-                "reason": printable(gap.reason),
-                "camera": printable(gap.camera_id),
-            }
-            for gap in report.gaps
-        ],
-        "skipped": {"files": report.skipped.files, "lines": report.skipped.lines, "errors": report.skipped.errors},
+        "patterns": report.query.patterns(),
+        "anonymised": report.query.anonymise,
+        "headlines": report.headlines,
+        "conditions": report.conditions,
+        "total": _numbers(texts(report.total.figures)),
     }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    for kind, name in tables.items():
+        content[name] = [_numbers(_keys(report, row) | texts(row.figures)) for row in report.rows[kind]]
+    content["worst"] = [_numbers(worst_fields(worst)) for worst in report.worst]
+    content |= {"gaps": [_gap(gap) for gap in report.gaps], "skipped": report.skipped}
+    yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _named(row: Row) -> dict[str, str]:
-    return {name: value for name, value in _keys(row).items() if name in ("camera", "name", "bridge")}
+def _gap(gap: Gap) -> dict[str, str | float]:
+    times = {"from_utc": time_text(gap.from_us), "to_utc": time_text(gap.to_us)}
+    texts = {"kind": gap.kind, **times, "reason": printable(gap.reason), "camera_id": printable(gap.camera_id)}
+    return texts | {"seconds": (gap.to_us - gap.from_us) / 1e6}
+
+
+def _keys(report: Report, row: Row) -> dict[str, str]:
+    """What a row is about."""
+    ns, four_cc = (str(row.group), "") if isinstance(row.group, int) else ("", printable(row.group or ""))
+    namespace = next((printable(each.name) for each in report.rows["namespace"] if each.group == row.group), "")
+    name = report.cameras[row.id].name if row.id in report.cameras else ""
+    values = *_place(row.id, name, row.bridge), ns, four_cc, namespace
+    return dict(zip(_KEYS, values, strict=True))
+
+
+@lru_cache(maxsize=1024)  # there may be millions of events
+def _place(camera_id: str, name: str, bridge: str) -> tuple[str, str, str, str, str]:
+    """Camera and bridge for spreadsheets, and their raw ids."""
+    name, camera_id, bridge = map(printable, (name, camera_id, bridge))
+    # The labels of `--anonymise` have a hyphen, ids have none.
+    camera, through = (
+        "" if "-" in of or not of else f"{what} " for what, of in (("camera", camera_id), ("bridge", bridge))
+    )
+    named = f"{name} ({camera_id})" if name not in ("", camera_id) else camera + camera_id
+    return named, camera_id, name, through + bridge, bridge
 
 
 def _numbers(values: Mapping[str, str]) -> dict[str, Any]:
-    always = ("name", "bridge", "observed_percent")
-    return {name: _number(name, value) for name, value in values.items() if value or name in always}
+    return {name: _number(name, text) for name, text in values.items()}
 
 
 def _number(name: str, text: str) -> Any:
-    if name == "censored":
+    if name == "suspect":
         return text == "1"
-    if name in ("events", *COUNTS, "op", "seq"):
-        return int(text)
-    if name.endswith(("_s", "_percent")):
-        return float(text) if text else None
-    return text
+    read = int if name in _WHOLE else float if name.endswith(("_s", "_percent")) else str
+    return read(text) if text or read is str else None

@@ -1,59 +1,119 @@
-"""A report as one HTML page that needs nothing else: no network, no script, for any screen, light and dark.
+"""Show a report as one HTML page that needs nothing else, for any screen, light and dark.
 
-Decides what stands where; figures are the texts of `columns`, sentences those of `statements`, drawings come from
-`plots`. Invariant: foreign text enters only through `_e`, and a content security policy forbids everything but style.
+Foreign text enters only through `_e`; a content security policy forbids all but style and embedded images.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from itertools import islice
 from typing import Final
 
-from ..figures.observation import is_missed
-from ..text import words
-from ..text.tables import printable
-from ..version import __version__
-from .columns import FIGURES, figures, shown, worst_fields
-from .plots import MISSING, available, distribution, over_time
-from .statements import conditions, doubts, headlines, period, skipped
-from .style import STYLE
-from .values import Report, Row, Worst
+from .. import __version__
+from ..views.figures import Row, shown, texts
+from ..views.number_format import moment
+from ..views.sentences import CONTAINS
+from ..views.tables import printable
+from .build import Report, Worst
+from .export import FIGURES, RANKED, heading, worst_fields
+from .plots import MISSING, available, distribution, image, over_time
+from .read import sentences
 
 SHOWN: Final = 1_000
-_WIDE_PX: Final = 1040
-_NARROW_PX: Final = 380
+_WIDTHS_PX: Final = (380, 1040)
 _LONGEST_JSON: Final = 20_000
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_COLUMNS: Final = (*FIGURES, "early", "undated", "observed_percent")
-_TITLES: Final = tuple(name.replace("_s", " s").replace("_percent", " %").replace("_", " ") for name in _COLUMNS)
-_TIMES: Final = {"max_s": ("max_at_utc", "max_uuid"), "clean_max_s": ("clean_max_at_utc", "clean_max_uuid")}
-_WORST: Final = (
-    ("delay_s", "delay s"), ("op", "op"), ("seq", "seq"), ("after_gap_s", "after gap s"), ("lag_s", "lag s"),
-    ("clock_offset_s", "cloud − local s"), ("clock_bound_s", "± s"), ("rtt_s", "RTT s"),
-)  # fmt: skip
+_CARDS: Final = {
+    "events": "events", "p50_s": "median s", "p95_s": "95 % within s", "p99_s": "99 % within s", "max_s": "worst s",
+    "clean_max_s": "worst, clean s", "early": "early", "observed_percent": "observed %",
+}  # fmt: skip
+_WORST: Final = {
+    "delay_s": "delay s", "op": "op", "seq": "seq", "after_gap_s": "after gap s", "lag_s": "lag s",
+    "clock_offset_s": "cloud − local s", "clock_bound_s": "± s", "rtt_s": "RTT s",
+}  # fmt: skip
+_CAPTIONS: Final = {
+    "bridge": "One slow bridge: its site is slow. All slow: the cloud or this machine",
+    "camera": RANKED,
+    "namespace": "Annotation namespaces, or event types without one",
+}
+_PLOTS: Final = {
+    "Delay over time, and what the logger says of itself; shaded where nothing was observed": over_time,
+    "Distribution of delays": distribution,
+}
+_HEAD: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:;
+ base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Event delays</title>
+<style>
+:root { color-scheme: light dark; --bg: #fff; --card: #f4f6f8; --fg: #16202a; --muted: #5a6773; --warn: #b3261e; }
+@media (prefers-color-scheme: dark) {
+  :root { --bg: #12171c; --card: #1c242c; --fg: #e6ebf0; --muted: #9aa7b3; --warn: #ff8a80; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem; max-width: 76rem; font: 16px/1.45 system-ui, sans-serif;
+  background: var(--bg); color: var(--fg); }
+h1, h2 { font-size: 1.25rem; margin: 1.5rem 0 .5rem; }
+p { margin: .3rem 0; }
+.muted, small, dt, th { color: var(--muted); }
+.headline { font-size: 1.15rem; }
+.warn { border-left: 4px solid var(--warn); padding: .3rem .8rem; }
+.warn, .cards div, pre { background: var(--card); }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
+.cards div { padding: .5rem .7rem; }
+.cards b { display: block; font-size: 1.25rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .8rem 0; }
+dd { margin: 0; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; width: 100%; }
+th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var(--card); white-space: nowrap;
+  vertical-align: top; }
+tr > :first-child { text-align: left; white-space: normal; min-width: 8rem; position: sticky; left: 0;
+  background: var(--bg); }
+#worst-events :is(td, th):last-child { text-align: left; }
+td small { display: block; font-family: ui-monospace, monospace; }
+summary { cursor: pointer; list-style: none; text-decoration: underline dotted; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; font-size: .8rem; }
+img { width: 100%; height: auto; display: block; }
+@media (max-width: 640px) { body { padding: .7rem; } dl { grid-template-columns: 1fr; gap: 0; } }
+</style>
+</head>
+<body>
+<h1>How late camera events arrived</h1>
+"""
+_FOOT: Final = f"""<h2>What a delay contains</h2>
+<p>{escape(CONTAINS)}</p>
+<p>It is the arrival at this machine minus the event’s own timestamp. Percentiles are within 1 %. <em>Clean</em> maxima
+leave out events after a gap, events that came while the logger itself was late, and those not seen at their creation.
+Early events (before their own timestamp) and initial state enter no figure.</p>
+"""
 
 
 def html(report: Report) -> Iterator[str]:
     """The page in pieces."""
-    yield (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Event delays, {_e(words.moment(report.from_us))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-    )
-    yield from _head(report)
-    yield from _plots(report)
-    if len(report.bridges) > 1:
-        yield from _table(
-            "bridge", "One slow bridge points to a site, all of them to the cloud or to us", report.bridges
-        )
-    yield from _table("camera", "Worst p95 first, those with fewer than 20 events last", report.cameras)
-    yield from _table("namespace", "Annotation namespaces, or four-CCs where there is none", report.namespaces)
-    yield from _worst(report)
-    yield from _gaps(report)
-    yield from _foot(report)
+    yield f"{_HEAD}<p class=muted>{_e(report.period)}</p>\n"
+    yield from (f"<p class=headline>{_e(sentence)}</p>\n" for sentence in report.headlines)
+    yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
+    cards = zip(_CARDS.items(), shown(report.total.figures, [*_CARDS]), strict=True)
+    divs = (f"<div><small>{title}</small><b>{_figure(name, value)}</b></div>" for (name, title), value in cards)
+    yield f"<div class=cards>{''.join(divs)}</div>\n"
+    lines = (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in report.conditions.items())
+    yield f"<dl>{''.join(lines)}</dl>\n"
+    if report.total.figures.events:
+        yield from _plots(report)
+    for what, rows in report.tables.items():
+        caption = f"{_CAPTIONS[what]}; open a maximum for its time and event"
+        yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], map(_row, rows), len(rows))
+    if report.worst:
+        titles = ["camera", *_WORST.values(), "arrived (UTC), namespace, event"]
+        caption = "With clock and round trip of their minute; open one for the event"
+        yield from _table("Worst events", caption, titles, map(_event, report.worst), len(report.worst))
+    yield _FOOT
+    yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
+    yield f"<p class=muted>Made {moment(report.made_us)} by eelogger {__version__}. All times are UTC.</p>\n"
     yield "</body>\n</html>\n"
 
 
@@ -61,119 +121,58 @@ def _e(text: str) -> str:
     return escape(printable(text), quote=True)
 
 
-def _head(report: Report) -> Iterator[str]:
-    source = f" · {_e(report.source)}" if report.source else ""
-    yield f"<h1>How late camera events arrived</h1>\n<p class=muted>{_e(period(report))}{source}</p>\n"
-    yield from (f"<p class=headline>{_e(sentence)}</p>\n" for sentence in headlines(report))
-    if doubted := "".join(f"<p>{_e(sentence)}</p>" for sentence in doubts(report)):
-        yield f"<div class=warn>{doubted}</div>\n"
-    names = ("events", "p50_s", "p95_s", "p99_s", "max_s", "clean_max_s", "early", "observed_percent")
-    titles = ("events", "median", "95 % within", "99 % within", "worst", "worst, clean", "early", "observed")
-    units = ["", *[" s"] * 5, "", " %"]
-    yield "<div class=cards>"
-    for name, title, unit, value in zip(names, titles, units, shown(report.total, names), strict=True):
-        figure = f'<span data-figure="{name}">{_e(value)}</span>{unit if value[:1].isdigit() else ""}'
-        yield f"<div><span>{title}</span><b>{figure}</b></div>"
-    yield "</div>\n<dl>"
-    yield from (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in conditions(report))
-    yield "</dl>\n"
+def _figure(name: str, value: str) -> str:
+    return f'<span data-figure="{name}">{_e(value or "-")}</span>'
 
 
 def _plots(report: Report) -> Iterator[str]:
-    if not report.total.n:
-        return
     if not available():
         yield f"<p class=warn>{_e(MISSING)}</p>\n"
         return
-    for title, draw in (
-        ("Over time: delay, and what the instrument says of itself; shaded where nothing was observed", over_time),
-        ("Distribution of delays", distribution),
-    ):
-        yield f"<h2>{_e(title)}</h2>\n"
-        for kind, width in (("wide", _WIDE_PX), ("narrow", _NARROW_PX)):
-            yield f"<div class={kind}>{draw(report, width)}</div>\n"
+    for title, draw in _PLOTS.items():
+        narrow, wide = (image(draw, report, width_px) for width_px in _WIDTHS_PX)
+        yield f'<h2>{title}</h2>\n<picture><source media="(max-width: 640px)" srcset="{narrow}">'
+        yield f'<img src="{wide}" alt="{title}"></picture>\n'
 
 
-def _table(what: str, caption: str, rows: Sequence[Row]) -> Iterator[str]:
-    yield f"<h2>By {what}</h2>\n<p class=muted>{_e(caption)}; open a maximum for its time and event</p>\n"
-    yield f"<div class=scroll><table id=by-{what}>\n"
-    yield f"<thead><tr><th>{what}</th>"
-    yield "".join(f"<th>{title}</th>" for title in _TITLES) + "</tr></thead>\n<tbody>\n"
-    for row in rows[:SHOWN]:
-        ids = f' data-camera="{_e(row.camera.id)}"' if row.camera else ""
-        yield f"<tr{ids}><td>{_e(row.label)}</td>{''.join(_cells(row))}</tr>\n"
+def _table(title: str, caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], n: int) -> Iterator[str]:
+    """A table of `n` rows of cells that are HTML already, cut to `SHOWN`."""
+    name = title.lower().replace(" ", "-")
+    yield f"<h2>{title}</h2>\n<p class=muted>{caption}</p>\n<div class=scroll><table id={name}>\n"
+    yield f"<thead><tr><th>{'<th>'.join(columns)}</tr></thead>\n<tbody>\n"
+    yield from (f"<tr><td>{'<td>'.join(row)}</tr>\n" for row in islice(rows, SHOWN))
     yield "</tbody></table></div>\n"
-    if len(rows) > SHOWN:
-        yield f"<p class=muted>… and {words.count(len(rows) - SHOWN, f'more {what}')}; all are in the CSV.</p>\n"
+    if n > SHOWN:
+        yield f"<p class=muted>… and {n - SHOWN:,} more; --json has all.</p>\n"
 
 
-def _cells(row: Row) -> Iterator[str]:
+def _row(row: Row) -> list[str]:
     """The figures; a maximum opens to show when it was and which event."""
-    values = figures(row)
-    for name, text in zip(_COLUMNS, shown(row, _COLUMNS), strict=True):
-        figure = f'<span data-figure="{name}">{_e(text)}</span>'
-        at, uuid = (values[key] for key in _TIMES[name]) if name in _TIMES else ("", "")
-        if at:
-            figure = f"<details><summary>{figure}</summary><small>{_e(at)}</small><small>{_e(uuid)}</small></details>"
-        yield f"<td>{figure}</td>"
+    values, cells = texts(row.figures), [_e(row.title)]
+    for name, value in zip(FIGURES, shown(row.figures, FIGURES), strict=True):
+        prefix = name.removesuffix("_s")
+        cell = _figure(name, value)
+        if at := values.get(f"{prefix}_at_utc"):
+            cell = _opening(cell, f"<small>{at}</small><small>{_e(values[f'{prefix}_uuid'])}</small>")
+        cells.append(cell)
+    return cells
 
 
-def _worst(report: Report) -> Iterator[str]:
-    if not report.worst:
-        return
-    yield "<h2>Worst events</h2>\n"
-    yield "<p class=muted>With clock and round trip of their minute; open one for the event</p>\n"
-    yield "<div class=scroll><table id=worst>\n"
-    yield "<thead><tr><th>camera</th>" + "".join(f"<th>{_e(title)}</th>" for _, title in _WORST)
-    yield "<th class=left>arrived (UTC), namespace, event</th></tr></thead>\n<tbody>\n"
-    for worst in report.worst[:SHOWN]:
-        fields = worst_fields(worst)
-        yield f"<tr><td>{_e(fields['name'])}</td>"
-        yield "".join(f'<td data-figure="{name}">{_e(fields[name] or "-")}</td>' for name, _ in _WORST)
-        yield f"<td class=left>{_event(worst, fields)}</td></tr>\n"
-    yield "</tbody></table></div>\n"
-
-
-def _event(worst: Worst, fields: dict[str, str]) -> str:
-    """When and what, which opens to show the uuid and the event as it came."""
-    summary = f"{fields['arrived_utc']} {fields['event']}"
+def _event(worst: Worst) -> list[str]:
+    """One bad event, which opens to show its uuid and how it came."""
+    fields = worst_fields(worst)
     body = f"<pre>{_json(worst.body)}</pre>" if worst.body else ""
-    return f"<details><summary>{_e(summary)}</summary><small>{_e(fields['uuid'])}</small>{body}</details>"
+    last = _opening(f"{fields['arrived_utc']} {_e(fields['event'])}", f"<small>{_e(fields['uuid'])}</small>{body}")
+    return [_e(fields["name"] or fields["camera_id"]), *(_figure(name, fields[name]) for name in _WORST), last]
+
+
+def _opening(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>{content}</details>"
 
 
 def _json(body: str) -> str:
     try:
-        text = json.dumps(json.loads(body), indent=1, ensure_ascii=True)
+        text = json.dumps(json.loads(body), indent=1)
     except (ValueError, RecursionError):
         text = body
-    more = "\n…" if len(text) > _LONGEST_JSON else ""
-    return "\n".join(map(_e, text[:_LONGEST_JSON].split("\n"))) + more
-
-
-def _gaps(report: Report) -> Iterator[str]:
-    """All times in which something was missed or tainted, the longest first; folded, there may be many."""
-    found = [gap for gap in report.gaps if gap.to_us > gap.from_us and is_missed(gap)]
-    found.sort(key=lambda gap: gap.from_us - gap.to_us)
-    if not found:
-        return
-    yield f"<h2>Gaps</h2>\n<details><summary>{words.count(len(found), 'gap')}, the longest first</summary>"
-    yield "<div class=scroll><table id=gaps>\n<thead><tr><th>kind</th><th>from (UTC)</th><th>lasted</th>"
-    yield "<th class=left>reason</th><th class=left>camera</th></tr></thead>\n<tbody>\n"
-    for gap in found[:SHOWN]:
-        lasted = words.span(gap.to_us - gap.from_us)
-        yield f"<tr><td>{_e(gap.kind)}</td><td>{_e(words.moment(gap.from_us)[:19])}</td><td>{_e(lasted)}</td>"
-        yield f"<td class=left>{_e(gap.reason)}</td><td class=left>{_e(gap.camera_id or 'all')}</td></tr>\n"
-    yield "</tbody></table></div></details>\n"
-
-
-def _foot(report: Report) -> Iterator[str]:
-    yield f"<h2>What a delay contains</h2>\n<p>{_e(words.CONTAINS)}</p>\n"
-    yield (
-        "<p>It is the arrival at this machine minus the event’s own timestamp. Percentiles are within 1 %."
-        " <em>Clean</em> maxima leave out events after a gap, events that came while the logger itself was late, and"
-        " those not seen at their creation. Early events (before their own timestamp) and initial state enter no"
-        " figure.</p>\n"
-    )
-    yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in skipped(report))
-    made = f"Made {words.moment(report.made_us)} by eelogger {__version__}."
-    yield f"<p class=muted>{_e(made)} All times are UTC.</p>\n"
+    return "\n".join(map(_e, text[:_LONGEST_JSON].split("\n"))) + "\n…" * (len(text) > _LONGEST_JSON)

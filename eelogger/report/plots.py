@@ -1,159 +1,171 @@
-"""The plots of the page, as SVG by matplotlib, which is an optional extra and imported only here.
+"""Draw the plots of the page with matplotlib, an optional extra.
 
-Decides what is drawn and how; colours are variables of the page's style, so one drawing serves light and dark. Text in
-a plot is our own. Invariant: an SVG refers to nothing outside itself, and its ids are its own on the page.
+Each is an SVG image with colours for light and dark pages. Lines break where nothing was observed.
 """
 
 from __future__ import annotations
 
 import io
-import re
-from typing import TYPE_CHECKING, Final
+import math
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
 
-from ..figures.histogram import P50, P95, P99
-from ..text.times import DAY_US, time_text
-from .panels import COLOURS, clock, delays, drawable_s, log_ticks, own_error, plain_number, round_trip, shade
-from .values import Report
+from ..measure.coverage import is_missed
+from ..measure.histogram import P50, P95, P99, merged
+from ..model import DAY_US
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from .build import Report
+
 MISSING: Final = "no plots: matplotlib is not installed (python -m pip install 'matplotlib>=3.9' adds them)"
 
 _DPI: Final = 72
-_SECOND_US: Final = 1_000_000
-_TICK_PX: Final = 75
-_TICKS_S: Final = (
-    *(1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200),
-    *(days * 86_400 for days in (1, 2, 5, 10, 30, 60, 120, 365, 730, 3650)),
-)
-_BIN: Final = 10 ** (1 / 16)
+_MINUTE_US: Final = 60_000_000
+_MOST_SHADES: Final = 200
+_COLOURS: Final = {
+    "muted": ("#5a6773", "#9aa7b3"), "grid": ("#dfe4e8", "#2c3640"), "line": ("#0b5cad", "#7db8f5"),
+    "band": ("#9cc3ea", "#2f5c8a"), "gap": ("#e3dccb", "#3d382b"), "warn": ("#b3261e", "#ff8a80"),
+}  # fmt: skip
+"""Each on a light page and on a dark one."""
+_C: Final = {name: light for name, (light, _) in _COLOURS.items()}
+_STYLE: Final[Any] = {
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none"),
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _C["muted"]),
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": _C["grid"], "grid.linewidth": 0.6, "lines.linewidth": 1.2, "lines.markersize": 2.5,
+    "legend.frameon": False, "legend.fontsize": 9, "legend.borderaxespad": 0, "svg.fonttype": "none",
+}  # fmt: skip
+
+Point = tuple[float, float, float, float]
+"""Day, low end of the band, value, high end."""
 
 
 def available() -> bool:
     """Whether plots can be drawn."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("matplotlib") is not None
 
 
-def over_time(report: Report, width_px: int) -> str:
-    """Delay, clock, round trip and own error over one time axis; gaps shaded."""
-    drawn = [delays]
-    if any(minute.offset_us is not None for minute in report.minutes):
-        drawn.append(clock)
-    if any(minute.rtt_us is not None for minute in report.minutes):
-        drawn.append(round_trip)
-    if any(minute.lag_max_us is not None for minute in report.minutes):
-        drawn.append(own_error)
-    heights = [2.4] + [1.0] * (len(drawn) - 1)
-    figure = _figure(width_px, 70 * sum(heights) + 60)
-    axes = figure.subplots(len(drawn), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-    for draw, ax in zip(drawn, axes, strict=True):
-        _style(ax)
-        draw(ax, report)
-        shade(ax, report)
-    _time_axis(axes[-1], report, width_px)
-    return _svg(figure, f"time{width_px}", "Delay, clock, round trip and own error over time")
-
-
-def distribution(report: Report, width_px: int) -> str:
-    """How many events took how long, on a log axis."""
-    figure = _figure(width_px, 240)
-    ax = figure.subplots()
-    _style(ax)
-    bins: dict[int, int] = {}
-    for us, count in report.total.delays.counts():
-        index = _bin(us)
-        bins[index] = bins.get(index, 0) + count
-    starts = [_BIN**index / 1e6 for index in sorted(bins)]
-    widths = [start * (_BIN - 1) for start in starts]
-    ax.bar(starts, [bins[index] for index in sorted(bins)], widths, align="edge", color=COLOURS["band"], linewidth=0)
-    ax.set_xscale("log")
-    ax.set_xticks(log_ticks(*ax.get_xlim()))
-    for number, per_mille in enumerate((P50, P95, P99)):
-        at_s = drawable_s(report.total.delays.quantile_us(per_mille))
-        ax.axvline(at_s, color=COLOURS["line"], linewidth=1)
-        label = f"p{per_mille // 10} {at_s:.3g} s"
-        ax.annotate(
-            label, (at_s, 1), xycoords=("data", "axes fraction"), xytext=(3, -10 - 12 * number),
-            textcoords="offset points", color=COLOURS["fg"], fontsize=10,
-        )  # fmt: skip
-    ax.set_xlabel("delay in seconds (log)")
-    ax.set_ylabel("events")
-    ax.xaxis.set_major_formatter(plain_number)
-    ax.xaxis.set_minor_formatter(lambda value, position: "")
-    return _svg(figure, f"dist{width_px}", "Distribution of delays")
-
-
-def _bin(us: int) -> int:
-    from math import floor, log
-
-    return floor(log(max(us, 1)) / log(_BIN))
-
-
-def _figure(width_px: int, height_px: float) -> Figure:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
-    FigureCanvasSVG(figure)
-    figure.patch.set_alpha(0)
-    return figure
-
-
-def _style(ax: Axes) -> None:
-    ax.patch.set_alpha(0)
-    for side, spine in ax.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(COLOURS["muted"])
-    ax.tick_params(which="both", colors=COLOURS["muted"], labelsize=10)
-    ax.xaxis.label.set_color(COLOURS["muted"])
-    ax.yaxis.label.set_color(COLOURS["muted"])
-    ax.grid(color=COLOURS["grid"], linewidth=0.6)
-    ax.set_axisbelow(True)
-
-
-def _time_axis(ax: Axes, report: Report, width_px: int) -> None:
-    """Ticks at round times, so few that their labels have room; the first one and each midnight carry the date."""
-    margin_us = max((report.to_us - report.from_us) // 100, 1_000_000)
-    from_us, to_us = report.from_us - margin_us, report.to_us + margin_us
-    most = max(3, width_px // _TICK_PX)
-    step_us = next((s * _SECOND_US for s in _TICKS_S if (to_us - from_us) // (s * _SECOND_US) < most), to_us - from_us)
-    ticks = range(-(-from_us // step_us) * step_us, to_us, step_us)
-    ax.set_xlim(from_us / DAY_US, to_us / DAY_US)
-    labels = [_tick_label(us, step_us, first=us == ticks[0]) for us in ticks]
-    ax.set_xticks([us / DAY_US for us in ticks], labels)
-    ax.set_xlabel("time (UTC)")
-
-
-def _tick_label(us: int, step_us: int, *, first: bool) -> str:
-    text = time_text(us)
-    clock = text[11 : 19 if step_us < 60 * _SECOND_US else 16]
-    if us % DAY_US == 0:
-        return text[5:10]
-    return f"{clock}\n{text[5:10]}" if first else clock
-
-
-def _svg(figure: Figure, name: str, label: str) -> str:
-    """The drawing as an element for the page, with its own ids and the page's colours and font."""
+def image(draw: Callable[[Report, int], Figure], report: Report, width_px: int) -> str:
+    """A drawing as a `data:` URI; it has a style of its own, for an image cannot use the page's."""
     import matplotlib as mpl
 
     out = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    with mpl.rc_context(_STYLE):
+        draw(report, width_px).savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
-    text = text[text.index("<svg") :].strip()
-    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(?<=[ \n])id="', f'id="{name}-', text)
-    text = text.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    text = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", text)
-    for variable, stand_in in COLOURS.items():
-        text = text.replace(stand_in, f"var(--{variable})")
-    text = re.sub(
-        r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{label}">', text, count=1
-    )
-    return text.replace("xlink:href", "href")
+    for name, (colour, _) in _COLOURS.items():
+        text = text.replace(colour, f"var(--{name})")
+    light, dark = (";".join(f"--{name}:{pair[i]}" for name, pair in _COLOURS.items()) for i in (0, 1))
+    style = f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    return "data:image/svg+xml;base64," + b64encode(text.replace("<defs>", f"{style}<defs>", 1).encode()).decode()
+
+
+def over_time(report: Report, width_px: int) -> Figure:
+    """Delay, clock, round trip and own error over one time axis."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    panels = [panel for panel in _panels(report) if panel[2]]
+    figure, axes = _figure(width_px, [170] + [75] * (len(panels) - 1))
+    for ax, (unit, (line, band), points) in zip(axes, panels, strict=True):
+        days, low, values, high = zip(*broken(points, report), strict=True)
+        ax.fill_between(days, low, high, facecolor=_C["band"], edgecolor=_C["band"], linewidth=1, label=band)
+        marker = "o" if len(points) < 60 else ""  # a single point would not be seen
+        ax.plot(days, values, color=_C["line"], label=line, marker=marker)
+        # Above the axes: inside it would cover something in most reports.
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+        ax.set_ylabel(unit)
+        _shade(ax, report)
+    _log_scale(axes[0].set_yscale, axes[0].yaxis)
+    for ax in axes[1:]:
+        ax.axhline(0, color=_C["muted"], linewidth=0.6)
+    locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
+    axes[-1].xaxis.set_major_locator(locator)
+    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    margin_us = max((report.to_us - report.from_us) // 100, 1_000_000)
+    ends = (report.from_us - margin_us) / DAY_US, (report.to_us + margin_us) / DAY_US
+    axes[-1].set(xlim=ends, xlabel="time (UTC)")
+    return figure
+
+
+def distribution(report: Report, width_px: int) -> Figure:
+    """How many events took how long, on a log axis."""
+    figure, (ax,) = _figure(width_px, [190])
+    delays = merged(report.timeline.slots.values())
+    values, counts = zip(*((_log_s(us), n) for us, n in delays.counts()), strict=True)
+    first, last = (math.floor(16 * math.log10(end)) for end in (values[0], values[-1]))
+    ax.hist(values, bins=[10 ** (i / 16) for i in range(first, last + 2)], weights=counts, color=_C["band"])
+    _log_scale(ax.set_xscale, ax.xaxis)
+    for number, per_mille in enumerate((P50, P95, P99), 1):
+        at_s = _log_s(delays.quantile_us(per_mille))
+        ax.axvline(at_s, color=_C["line"])
+        ax.text(at_s, 1 - number / 12, f"\u00a0p{per_mille // 10} {at_s:.3g} s", transform=ax.get_xaxis_transform())
+    ax.set(xlabel="delay in seconds (log)", ylabel="events")
+    return figure
+
+
+def broken(points: Iterable[Point], report: Report) -> list[Point]:
+    """The points with a hole in each gap of the account that is longer than what a point speaks of."""
+    longest_us = max(report.timeline.slot_us, _MINUTE_US)
+    blind = (gap for gap in report.gaps if gap.kind == "gap" and not gap.camera_id)
+    middles = ((gap.from_us + gap.to_us) / 2 / DAY_US for gap in blind if gap.to_us - gap.from_us >= longest_us)
+    return sorted([*points, *((day, math.nan, math.nan, math.nan) for day in middles)])
+
+
+def _panels(report: Report) -> Iterator[tuple[str, tuple[str, str], list[Point]]]:
+    """Unit, names of line and band, and points of each panel."""
+    delays, clock, network, own = (list[Point]() for _ in range(4))
+    slot_us = report.timeline.slot_us
+    for number, slot in report.timeline.slots.items():
+        p50, p95 = map(_log_s, slot.quantiles_us((P50, P95)))
+        delays.append(((number + 0.5) * slot_us / DAY_US, p50, p50, p95))
+    for time_us, offset_us, bound_us, rtt_us, rtt_max_us, p99_us, most_us in report.minutes:
+        days = time_us / DAY_US
+        if offset_us is not None and bound_us is not None:
+            clock.append((days, (offset_us - bound_us) / 1e6, offset_us / 1e6, (offset_us + bound_us) / 1e6))
+        if rtt_us is not None:
+            network.append((days, rtt_us / 1e6, rtt_us / 1e6, max(rtt_us, rtt_max_us or 0) / 1e6))
+        if p99_us is not None and most_us is not None:
+            own.append((days, p99_us / 1e3, p99_us / 1e3, most_us / 1e3))
+    yield "delay s (log)", ("median", "up to p95"), delays
+    yield "clock s", ("cloud − local", "bound"), clock
+    yield "RTT s", ("round trip", "up to maximum"), network
+    yield "own error ms", ("p99", "up to maximum"), own
+
+
+def _shade(ax: Axes, report: Report) -> None:
+    """Grey where nothing was observed, a line where the clock was set."""
+    shown = [gap for gap in report.gaps if gap.kind in ("gap", "suspend", "clock-step") and not gap.camera_id]
+    for gap in sorted(filter(is_missed, shown), key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
+        start, end = max(gap.from_us, report.from_us) / DAY_US, min(gap.to_us, report.to_us) / DAY_US
+        if gap.kind == "clock-step":
+            ax.axvline(start, color=_C["warn"], linewidth=1)
+        elif end > start:
+            ax.axvspan(start, end, color=_C["gap"], linewidth=0.6)
+
+
+def _log_scale(set_scale: Callable[[str], object], axis: Any) -> None:
+    """A log axis with plain numbers, 1, 2 and 5 of each decade where there is room."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    set_scale("log")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _log_s(us: int) -> float:
+    """A duration in seconds for a log axis, which has no zero; below 1 ms there is one bucket anyway."""
+    return max(us, 500) / 1e6
+
+
+def _figure(width_px: int, heights: list[int]) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_px / _DPI, (sum(heights) + 60) / _DPI), dpi=_DPI, layout="constrained")
+    grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
+    return figure, list(grid[:, 0])

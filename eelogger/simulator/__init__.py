@@ -1,30 +1,13 @@
-"""A small Eagle Eye cloud on one loopback port: for the demo, the tests, the self-test and the benchmarks.
+"""Serve a small Eagle Eye cloud on one loopback port.
 
-It imports nothing else of eelogger, so that a misreading of the protocol cannot hide by being shared: what the logger
-reads, names and computes is read, named and computed here a second time.
+It shares no reading or arithmetic with the logger, so that a misread protocol cannot hide.
 """
 
 from __future__ import annotations
 
-from .cloud import Cloud
-from .comparison import compare
-from .connection import Connection
+from .account import TEST_KEY, Account
 from .events import Event
-from .findings import Comparison
-from .ledger import Entry, Ledger, read_ledger
-from .state import TEST_KEY
-from .world import Delays, World
+from .recordings import Recorded
+from .server import Cloud, Connection, SentEvent
 
-__all__ = [
-    "TEST_KEY",
-    "Cloud",
-    "Comparison",
-    "Connection",
-    "Delays",
-    "Entry",
-    "Event",
-    "Ledger",
-    "World",
-    "compare",
-    "read_ledger",
-]
+__all__ = ["TEST_KEY", "Account", "Cloud", "Connection", "Event", "Recorded", "SentEvent"]

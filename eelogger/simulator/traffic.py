@@ -1,67 +1,109 @@
-"""The world's own traffic: walks the script in real time and hands events to be delivered.
+"""Let an account's cameras see things: annotations and alerts in real time.
 
-One task for events, one for preview timestamps. An event's timestamp is the instant of sending minus the scripted
-delay, so scheduling here can never make a measured delay wrong.
+An event's timestamp is the instant of sending minus its delay, so that a late timer makes no delay wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count, groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from .events import ANNT, END, PRE, Event, make
-from .script import Beat
-from .world import World
+from .account import Account, SimCamera
+from .events import CREATE, END, HEARTBEAT, Event, make
 
-Deliver = Callable[[Sequence[Event]], Awaitable[Any]]
+HEARTBEAT_S: Final = (3.0, 9.8)
+"""Heartbeats are at most 10 s apart."""
+ALERT_SHARE: Final = 0.2
+"""How many annotations have an ALRS in the message of their creation."""
+EVENTS_A_START: Final = 3 + ALERT_SHARE
+"""How many events follow from one start (one heartbeat on average): starts are made so much rarer."""
+WARM_UP_S: Final = 40.0
+"""The script begins this much earlier, unseen, so that the rate is right from the start."""
+FIRST_SWALLOWED: Final = 20
+"""So that a short demo has swallowed one."""
 
-BEHIND_S: Final = 5.0
-"""Further behind than this (a suspended laptop) the script goes on from now instead of catching up in a flood."""
-CATCH_UP_S: Final = 0.1
-"""How much of the preview timestamps missed while nobody wanted them is made up for."""
+
+class Beat(NamedTuple):
+    """One value, due `due_s` after the start and `delay_s` after it happened."""
+
+    due_s: float
+    delay_s: float
+    camera_id: str
+    four_cc: str
+    fields: dict[str, Any]
+    swallowed: bool
 
 
-async def play(beats: Iterable[Beat], deliver: Deliver) -> None:
-    """Deliver the events of `beats` when they are due; beats due at one instant share a message."""
+async def play(
+    account: Account, deliver: Callable[[list[Event]], Awaitable[object]], record: Callable[[Event], object]
+) -> None:
+    """Deliver the account's events for ever, each when it is due, and only record the swallowed ones.
+
+    What is due at one instant shares a message.
+    """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    uuids: dict[int, str] = {}
-    for due_s, together in groupby(beats, lambda beat: beat.due_s):
-        wait_s = start + due_s - loop.time()
-        if wait_s < -BEHIND_S:
-            start -= wait_s
-        await asyncio.sleep(max(0.0, wait_s))
+    for due_s, together in groupby(beats(account), lambda beat: beat.due_s):
+        await asyncio.sleep(max(0.0, start + due_s - loop.time()))
         now_us = time.time_ns() // 1000
-        await deliver([_event(beat, now_us, uuids) for beat in together])
+        events = []
+        for beat in together:
+            event = make(beat.camera_id, beat.four_cc, now_us - round(beat.delay_s * 1e6), beat.fields)
+            if beat.swallowed:
+                record(event)
+            else:
+                events.append(event)
+        await deliver(events)
 
 
-def _event(beat: Beat, now_us: int, uuids: dict[int, str]) -> Event:
-    at_us = now_us - round(beat.delay_s * 1e6)
-    if beat.four_cc != ANNT:
-        return make(beat.camera_id, beat.four_cc, at_us, {})
-    name = uuids.setdefault(beat.life, str(uuid.uuid4()))
-    if beat.op == END:
-        del uuids[beat.life]
-    return make(beat.camera_id, ANNT, at_us, {"uuid": name, "ns": beat.ns, "op": beat.op, "seq": beat.seq})
+def beats(account: Account) -> Iterator[Beat]:
+    """Write the endless script, by `due_s`; but for uuids it is the same for the same account."""
+    rng = random.Random(f"eelogger script {account.seed}")
+    order = count()
+    heap: list[tuple[float, int, Beat | SimCamera]] = []
+
+    def push(due_s: float, item: Beat | SimCamera) -> None:
+        heapq.heappush(heap, (due_s, next(order), item))
+
+    for camera in account.cameras:
+        if camera.rate > 0:
+            push(rng.expovariate(camera.rate / EVENTS_A_START) - WARM_UP_S, camera)
+    began = count(1)
+    while heap:
+        due_s, _, item = heapq.heappop(heap)
+        if isinstance(item, Beat):
+            if due_s >= 0:
+                yield item
+            continue
+        # Only of those that are seen from their creation on.
+        swallowed = bool(account.swallowed) and due_s >= 0 and next(began) % account.swallowed == FIRST_SWALLOWED
+        for beat in _life(rng, item, due_s, swallowed):
+            push(beat.due_s, beat)
+        push(due_s + rng.expovariate(item.rate / EVENTS_A_START), item)
 
 
-async def previews(world: World, wait_wanted: Callable[[], Awaitable[None]], deliver: Deliver) -> None:
-    """A preview timestamp of each camera in turn, `pre_per_s` a second each, while somebody wants them."""
-    if not world.cameras or world.pre_per_s <= 0:
-        return
-    loop = asyncio.get_running_loop()
-    rng = random.Random(f"eelogger previews {world.seed}")
-    pause_s = 1.0 / (world.pre_per_s * len(world.cameras))
-    due = loop.time()
-    for number in count():
-        await wait_wanted()
-        due = max(due + pause_s, loop.time() - CATCH_UP_S)
-        await asyncio.sleep(max(0.0, due - loop.time()))
-        camera = world.cameras[number % len(world.cameras)]
-        at_us = time.time_ns() // 1000 - round(camera.bridge.delays.draw(rng) * 1e6)
-        await deliver([make(camera.id, PRE, at_us, {})])
+def _life(rng: random.Random, camera: SimCamera, at_s: float, swallowed: bool) -> Iterator[Beat]:
+    """Write one annotation: creation, heartbeats, end; sometimes an alert beside it."""
+    same = {"uuid": str(uuid.uuid4()), "ns": rng.choice(camera.namespaces)}
+
+    def beat(op: int, seq: int) -> Beat:
+        delay_s = camera.bridge.draw_delay(rng)
+        return Beat(at_s + delay_s, delay_s, camera.id, "ANNT", {**same, "op": op, "seq": seq}, swallowed)
+
+    created = beat(CREATE, 0)
+    yield created
+    if rng.random() < ALERT_SHARE:
+        yield created._replace(four_cc="ALRS", fields={}, swallowed=False)
+    seq = 1
+    while rng.random() < 0.5:
+        at_s += rng.uniform(*HEARTBEAT_S)
+        yield beat(HEARTBEAT, seq)
+        seq += 1
+    at_s += rng.uniform(0.5, HEARTBEAT_S[1])
+    yield beat(END, seq)

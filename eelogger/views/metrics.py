@@ -1,148 +1,118 @@
-"""The metrics of a run as a Prometheus textfile, for node_exporter's textfile collector.
+"""The metrics of a run as a Prometheus textfile.
 
-Decides names, units and labels by the Prometheus conventions; when it is written is for `snapshots`. Histograms and
-counts of the day start anew at midnight, which Prometheus takes for a restart and `rate()` bridges. Invariant:
-foreign text stands only in escaped label values.
+It is for node_exporter's textfile collector. Histograms and counts of the day start anew at midnight, which Prometheus
+takes for a restart and `rate()` bridges.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..figures.histogram import Histogram
-from ..model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Group
-from ..text.tables import printable
-from ..text.words import group_name
-from .standing import Standing
+from ..measure.camera_statistics import CameraStatistics
+from ..measure.histogram import Histogram
+from .figures import first_sights
+from .run_state import RunState
+from .sentences import group_name
+from .tables import printable
 
 LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 """Upper bounds of the exported buckets; ours are 2 % wide, so a count may be off by what is within 2 % of a limit."""
 
 _HELP: Final = {
-    "eelogger_event_delay_seconds": (
-        "histogram",
-        "Arrival minus the event's own timestamp, measured events of the UTC day.",
-    ),
-    "eelogger_preview_delay_seconds": ("histogram", "Delay of preview timestamps since this start."),
-    "eelogger_events_total": ("counter", "First-seen events of the UTC day by verdict, others since this start."),
-    "eelogger_rejected_total": ("counter", "Parts of messages that could not be read, since this start."),
-    "eelogger_last_event_timestamp_seconds": ("gauge", "Arrival of the camera's latest measured event."),
-    "eelogger_last_write_timestamp_seconds": ("gauge", "When these metrics were written."),
-    "eelogger_connected": ("gauge", "1 while subscribed."),
-    "eelogger_gap_seconds_total": ("counter", "Time of the UTC day without a subscription."),
-    "eelogger_observed_ratio": ("gauge", "Share of the UTC day that was observed."),
-    "eelogger_own_error_p99_seconds": ("gauge", "99 % of events were stamped within this, since this start."),
-    "eelogger_own_error_max_seconds": ("gauge", "How late the logger itself was at worst, since this start."),
-    "eelogger_round_trip_seconds": ("gauge", "Round trip of the connection."),
-    "eelogger_clock_offset_seconds": ("gauge", "Cloud clock minus local clock."),
-    "eelogger_clock_offset_bound_seconds": ("gauge", "The true offset is within this of the one given."),
+    "event_delay_seconds": "Arrival minus the event's own timestamp, measured events of the UTC day.",
+    "preview_delay_seconds": "Delay of preview timestamps since this start.",
+    "events_total": "First-seen events of the UTC day by verdict, others since this start.",
+    "rejected_total": "Parts of messages that could not be read, since this start.",
+    "last_event_timestamp_seconds": "Arrival of the camera's latest measured event.",
+    "last_write_timestamp_seconds": "When these metrics were written.",
+    "connected": "1 while subscribed.",
+    "gap_seconds_total": "Time of the UTC day without a subscription.",
+    "observed_ratio": "Share of the UTC day that was observed.",
+    "own_error_p99_seconds": "99 % of events were stamped within this, since this start.",
+    "own_error_max_seconds": "How late the logger itself was at worst, since this start.",
+    "round_trip_seconds": "Round trip of the connection.",
+    "clock_offset_seconds": "Cloud clock minus local clock.",
+    "clock_offset_bound_seconds": "The true offset is within this of the one given.",
 }
 
 
-def render(standing: Standing, *, connected: bool, rtt_us: int | None) -> Iterator[str]:
+def render(state: RunState) -> Iterator[str]:
     """The textfile in pieces."""
-    yield from _delays(standing)
-    yield from _previews(standing)
-    yield from _events(standing)
-    yield from _last_events(standing)
-    yield from _instrument(standing, connected=connected, rtt_us=rtt_us)
-
-
-def _delays(standing: Standing) -> Iterator[str]:
-    name = "eelogger_event_delay_seconds"
-    yield _head(name)
-    for camera_id, stats in list(standing.day.cameras.items()):
-        for group in stats.groups:
-            yield _histogram(name, _camera(standing, camera_id) | _group(group, standing.names), stats.day(group))
-
-
-def _previews(standing: Standing) -> Iterator[str]:
-    name = "eelogger_preview_delay_seconds"
-    if standing.previews:
-        yield _head(name)
-    for camera_id, histogram in list(standing.previews.items()):
-        yield _histogram(name, _camera(standing, camera_id), histogram)
-
-
-def _events(standing: Standing) -> Iterator[str]:
-    totals = dict.fromkeys((MEASURED, EARLY, INITIAL, UNDATED), 0)
-    for stats in list(standing.day.cameras.values()):
-        for kind, n in ((MEASURED, stats.n), (EARLY, stats.early), (INITIAL, stats.initial), (UNDATED, stats.undated)):
-            totals[kind] += n
-        yield ""
-    yield _head("eelogger_events_total")
-    for verdict, n in {**standing.counted, **totals}.items():
-        yield _line("eelogger_events_total", {"verdict": verdict}, n)
-    if standing.rejected:
-        yield _head("eelogger_rejected_total")
-    for reason, n in standing.rejected.items():
-        yield _line("eelogger_rejected_total", {"reason": reason}, n)
-
-
-def _last_events(standing: Standing) -> Iterator[str]:
-    name = "eelogger_last_event_timestamp_seconds"
-    yield _head(name)
-    for camera_id, stats in list(standing.day.cameras.items()):
-        if stats.n:
-            yield _line(name, _camera(standing, camera_id), stats.latest_us() / 1e6)
-
-
-def _instrument(standing: Standing, *, connected: bool, rtt_us: int | None) -> Iterator[str]:
-    own, offset = standing.own_error, standing.offset
-    gaps_us = sum(gap.to_us - gap.from_us for gap in standing.gaps if gap.kind == "gap" and not gap.camera_id)
-    gauges: list[tuple[str, float | None]] = [
-        ("eelogger_connected", int(connected)),
-        ("eelogger_gap_seconds_total", gaps_us / 1e6),
-        ("eelogger_observed_ratio", standing.observed("")),
-        ("eelogger_own_error_p99_seconds", own.p99_us / 1e6 if own else None),
-        ("eelogger_own_error_max_seconds", own.max_us / 1e6 if own else None),
-        ("eelogger_round_trip_seconds", None if rtt_us is None else rtt_us / 1e6),
-        ("eelogger_clock_offset_seconds", offset.offset_us / 1e6 if offset else None),
-        ("eelogger_clock_offset_bound_seconds", offset.bound_us / 1e6 if offset else None),
-        ("eelogger_last_write_timestamp_seconds", standing.written_us / 1e6),
-    ]
-    for name, value in gauges:
+    cameras = list(state.day.cameras.items())
+    yield _head("event_delay_seconds", "histogram")
+    for camera_id, statistics in cameras:
+        for group in statistics.groups:
+            # A namespace has a number; an event without one goes by its four-CC.
+            labels = {
+                "namespace": f"{group}" if isinstance(group, int) else "",
+                "event": group_name(group, state.names),
+            }
+            yield _histogram("event_delay_seconds", _camera(state, camera_id) | labels, statistics.day(group))
+    if state.previews:
+        yield _head("preview_delay_seconds", "histogram")
+    for camera_id, delays in list(state.previews.items()):
+        yield _histogram("preview_delay_seconds", _camera(state, camera_id), delays)
+    yield from _counts(state, cameras)
+    yield _head("last_event_timestamp_seconds", "gauge")
+    for camera_id, statistics in cameras:
+        if statistics.n:
+            yield _line("last_event_timestamp_seconds", _camera(state, camera_id), statistics.latest_us() / 1e6)
+    for name, value in _gauges(state).items():
         if value is not None:
-            yield _head(name) + _line(name, {}, value)
+            yield _head(name, "counter" if name.endswith("_total") else "gauge") + _line(name, {}, value)
 
 
-def _histogram(name: str, labels: dict[str, str], histogram: Histogram) -> str:
-    counts = iter(histogram.counts())
-    bound_us, count = next(counts, (0, 0))
-    reached = 0
-    lines = []
-    for limit_s in LIMITS_S:
-        while count and bound_us <= limit_s * 1_000_000:
-            reached += count
-            bound_us, count = next(counts, (0, 0))
-        lines.append(_line(f"{name}_bucket", labels | {"le": f"{limit_s:g}"}, reached))
-    lines.append(_line(f"{name}_bucket", labels | {"le": "+Inf"}, histogram.n))
-    lines.append(_line(f"{name}_sum", labels, histogram.total_us / 1e6))
-    lines.append(_line(f"{name}_count", labels, histogram.n))
-    return "".join(lines)
+def _counts(state: RunState, cameras: list[tuple[str, CameraStatistics]]) -> Iterator[str]:
+    day = Counter(first_sights(CameraStatistics()))
+    for _, statistics in cameras:
+        day.update(first_sights(statistics))
+        yield ""
+    for name, label, counts in (
+        ("events_total", "verdict", {**state.totals, **day}),
+        ("rejected_total", "reason", state.rejected),
+    ):
+        if counts:
+            yield _head(name, "counter") + "".join(_line(name, {label: key}, n) for key, n in counts.items())
 
 
-def _camera(standing: Standing, camera_id: str) -> dict[str, str]:
-    camera = standing.cameras.get(camera_id) or Camera(camera_id, "")
+def _gauges(state: RunState) -> dict[str, float | None]:
+    own, offset = state.own_error, state.offset
+    gaps_us = sum(gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap" and not gap.camera_id)
+    return {
+        "connected": int(state.state == "connected"),
+        "gap_seconds_total": gaps_us / 1e6,
+        "observed_ratio": state.observed()(""),
+        "own_error_p99_seconds": own.p99_us / 1e6,
+        "own_error_max_seconds": own.max_us / 1e6,
+        "round_trip_seconds": None if state.rtt_us is None else state.rtt_us / 1e6,
+        "clock_offset_seconds": offset.offset_us / 1e6 if offset else None,
+        "clock_offset_bound_seconds": offset.bound_us / 1e6 if offset else None,
+        "last_write_timestamp_seconds": state.written_us / 1e6,
+    }
+
+
+def _histogram(name: str, labels: dict[str, str], delays: Histogram) -> str:
+    """The buckets up to each limit, sum and count."""
+    counts = list(delays.counts())
+    reached = {f"{limit:g}": sum(n for us, n in counts if us <= limit * 1_000_000) for limit in LIMITS_S}
+    buckets = [_line(f"{name}_bucket", labels | {"le": le}, n) for le, n in {**reached, "+Inf": delays.n}.items()]
+    return "".join(
+        [*buckets, _line(f"{name}_sum", labels, delays.total_us / 1e6), _line(f"{name}_count", labels, delays.n)]
+    )
+
+
+def _camera(state: RunState, camera_id: str) -> dict[str, str]:
+    camera = state.camera(camera_id)
     return {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
 
 
-def _group(group: Group, names: Mapping[int, str]) -> dict[str, str]:
-    # A namespace has a number; an event without one goes by its four-CC.
-    number = str(group) if isinstance(group, int) else ""
-    return {"namespace": number, "event": group_name(group, dict(names))}
-
-
-def _head(name: str) -> str:
-    kind, text = _HELP[name]
-    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+def _head(name: str, kind: str) -> str:
+    return f"# HELP eelogger_{name} {_HELP[name]}\n# TYPE eelogger_{name} {kind}\n"
 
 
 def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    inside = ",".join(f'{key}="{_escape(text)}"' for key, text in labels.items())
-    return f"{name}{{{inside}}} {value!r}\n" if inside else f"{name} {value!r}\n"
-
-
-def _escape(text: str) -> str:
-    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = {key: printable(text).replace("\\", "\\\\").replace('"', '\\"') for key, text in labels.items()}
+    inside = ",".join(f'{key}="{text}"' for key, text in escaped.items())
+    return f"eelogger_{name}{f'{{{inside}}}' if inside else ''} {value!r}\n"

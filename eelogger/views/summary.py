@@ -1,149 +1,233 @@
-"""The text of `summary.log`, for `watch -n5 cat summary.log` in 120 columns: the worst stands where one looks first.
+"""The text of `summary.log`, for 120 columns, and the closing table of a run, worst cameras first.
 
-Decides order and layout; the top is made by `summary_top`, figures come from `stats`, when it is written is for
-`snapshots`. Comes in pieces, empty ones too, none of more than a camera's work, so that the event loop can be let in
-between. Invariant: a camera's rows are what they would be if they were made now; they are made again only when its
-figures, its name or the clock hour changed.
+Both come in pieces, empty ones too, none of more than a camera's work, so that the event loop can run in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from heapq import merge
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
-from ..figures.histogram import P50, P95, P99, Histogram
-from ..model import Camera, Verdict
-from ..stats import HOUR_US, CameraStats
-from ..text import words
-from ..text.tables import cell, nearest, short, short_count, sparkline, sparkline_legend
-from ..text.times import DAY_US, parse_time
-from .bridges import CHUNK, BridgeRows
-from .closing import doubt
-from .standing import Standing
-from .top import top
+from ..measure.camera_statistics import CameraStatistics
+from ..measure.histogram import P50, P95, P99, Histogram
+from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
+from . import sentences
+from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, shown, tally_of
+from .number_format import LEGEND, clock_time, count, moment, share, short, short_count, span, sparkline
+from .run_state import RunState
+from .tables import Column, cell, cut, printable, table, wrapped
 
-_NO_FIGURES: Final = "     -" * 6
+CAMERAS: Final = 200
+"""So many cameras are shown, the worst; nobody reads more in a file that is made anew every few seconds."""
+BRIDGES: Final = 20
+CLOSING: Final = 20
+_PREVIEWS: Final = 10
+_LEFT: Final = 5
+_LONGEST: Final = 2 * 108
 _LABEL: Final = 21
-_BLANK: Final = f"{0:>7}{'-':>9}{_NO_FIGURES}"
+_NO_EVENTS: Final = CameraStatistics()
+_CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s", "early", "initial", "undated")
+_SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
 
-@dataclass(slots=True)
-class _Rows:
-    """What is shown of one camera, as UTF-8 (as text twice as much), and a hash of what it was made from."""
-
-    version: int
-    rank: tuple[bool, int, int, str, str]
-    camera: Camera
-    title: bytes
-    body: bytes
-
-
-class SummaryRenderer:
-    """Renders one standing after another and remembers the rows of cameras that did not change."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, _Rows] = {}
-        self._bridges = BridgeRows()
-
-    def render(self, standing: Standing) -> Iterator[str]:
-        """The summary in pieces of text."""
-        # A day that has ended is shown as it was at its end.
-        now_us = min(standing.written_us, parse_time(standing.date) + DAY_US - 1)
-        chunks: list[list[_Rows]] = []
-        cameras = iter([*standing.cameras, *(standing.day.cameras.keys() - standing.cameras.keys())])
-        seen: dict[str, _Rows] = {}
-        while chunk := list(islice(cameras, CHUNK)):
-            for camera_id in chunk:
-                seen[camera_id] = self._current(standing, camera_id, now_us)
-                yield ""
-            chunks.append(sorted((seen[camera_id] for camera_id in chunk), key=_rank))
-            yield ""
-        self._rows = seen
-        yield from top(standing)
-        yield from self._bridges.render(standing, now_us)
-        yield from _heading(now_us, len(seen))
-        for rows in merge(*chunks, key=_rank):
-            yield f"{rows.title.decode()}{words.share(standing.observed(rows.camera.id)):>9}\n{rows.body.decode()}"
-
-    def _current(self, standing: Standing, camera_id: str, now_us: int) -> _Rows:
-        stats = standing.day.cameras.get(camera_id) or CameraStats()
-        camera = standing.cameras.get(camera_id) or Camera(camera_id, "")
-        # The statistics' identity counts too: a new object may have as many events as the one it replaced.
-        hour = now_us // HOUR_US
-        version = hash((id(stats), stats.n, stats.early, stats.initial, stats.undated, stats.latest_us(), hour, camera))
-        rows = self._rows.get(camera_id)
-        if rows is None or rows.version != version:
-            rows = _render(standing, stats, camera, now_us, version)
-        return rows
+def render(state: RunState) -> Iterator[str]:
+    """The summary in pieces."""
+    observed, totals = state.observed(), Counter(first_sights(_NO_EVENTS))
+    cameras, bridges, suspects = Table(most=CAMERAS), dict[str, list[str]](), 0
+    for camera_id in state.camera_ids():
+        camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
+        bridges.setdefault(camera.bridge, []).append(camera_id)
+        totals.update(first_sights(statistics))
+        suspects += statistics.suspect
+        recent = Figures([Tally(statistics.recent(None, state.now_us))])
+        cameras.add(Row("camera", camera_id, camera.name, camera.bridge, None, recent))
+        yield ""
+    # A run that stopped says when by itself.
+    lasted = span(max(0, state.written_us - state.since_us))
+    yield f"{printable(state.headline or f'{state.state} since {moment(state.since_us)} ({lasted})')}\n"
+    yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}\n"
+    for label, text in _head(state, totals, suspects, observed("")):
+        yield from _lines(wrapped(f"{label:<11}", text))
+    yield from _previews(state)
+    if len(bridges) > 1:
+        yield from _bridges(state, bridges, observed)
+    yield from _cameras(state, cameras, observed)
 
 
-def _rank(rows: _Rows) -> tuple[bool, int, int, str, str]:
-    return rows.rank
+def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: float) -> Iterator[tuple[str, str]]:
+    """What must be seen before any figure: totals, clock, network, own error, gaps, what is suspect."""
+    yield "day", f"{_counts(totals)} ({state.date} UTC, what stands in the delay logs)"
+    kinds = [DUPLICATE, IGNORED, UNIDENTIFIED, *(["pre"] if "pre" in state.totals else [])]
+    since_start = {kind: state.totals.get(kind, 0) for kind in kinds} | {"rejected": sum(state.rejected.values())}
+    reasons = _counts(dict(Counter(state.rejected).most_common()))
+    yield "this run", f"{_counts(since_start)}{f' ({reasons})' if reasons else ''}"
+    yield "clock", sentences.clock(state)
+    yield "network", sentences.network(state)
+    yield "own error", sentences.own_error(state)
+    yield "observed", f"{share(observed)} of the day; {sentences.gaps(state)}"
+    if state.disk:
+        yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
+    yield "meaning", sentences.CONTAINS
+    left = list(state.left.items())
+    for camera_id, (_, status, message) in left[:_LEFT]:
+        yield "left", cut(printable(f"{state.name(camera_id)}: the server dropped it: {status} {message}"), _LONGEST)
+    if len(left) > _LEFT:
+        yield "left", f"… and {count(len(left) - _LEFT, 'more camera')}"
+    if suspects:
+        yield "?", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"
 
 
-def _render(standing: Standing, stats: CameraStats, camera: Camera, now_us: int, version: int) -> _Rows:
-    recent, day = stats.recent(None, now_us), stats.day()
-    p95_us, day_p95_us = (h.quantile_us(P95) if h.n else -1 for h in (recent, day))
-    rank = recent.n < words.FEW, -p95_us, -day_p95_us, camera.name, camera.id
-    title = _title(stats, camera, standing.day.worst.get(camera.id), standing.clean.get(camera.id))
-    body = "".join(_body(standing, stats, recent, day, now_us))
-    return _Rows(version, rank, camera, title.encode(), body.encode())
+def _counts(totals: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind} {n:,}" for kind, n in totals.items())
 
 
-def _title(stats: CameraStats, camera: Camera, worst: Verdict | None, clean: Verdict | None) -> str:
-    mark = "?" if stats.censored else ""
-    name = cell(mark + (camera.name or "(no name)"), 29)
-    hours = sparkline(stats.hourly_p95)
-    return f"{name} {cell(camera.id, 8)}  {cell(camera.bridge, 8)}  {hours} {_worst(worst):>15} {_worst(clean):>15}"
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    return (f"{line}\n" for line in lines)
 
 
-def _worst(verdict: Verdict | None) -> str:
-    if verdict is None or verdict.delay_us is None:
-        return "-"
-    return f"{short(verdict.delay_us)} {words.clock_time(verdict.arrived_us, seconds=True)}"
+def _more(found: Table, what: str) -> Iterator[str]:
+    if found.hidden:
+        yield f"… and {count(found.hidden, f'more {what}')}\n"
 
 
-def _body(standing: Standing, stats: CameraStats, recent: Histogram, day: Histogram, now_us: int) -> Iterator[str]:
-    if stats.censored:
-        yield f"  ? {doubt(stats)}\n"
-    groups = stats.groups
-    doubtful = stats.censored
-    if len(groups) > 1:
-        yield _row("all", stats.latest_us(), recent, day, doubtful=doubtful)
-    for group in groups:
-        name = words.group_name(group, standing.names)
-        of_hours, of_day = stats.recent(group, now_us), stats.day(group)
-        yield _row(name, stats.latest_us(group), of_hours, of_day, doubtful=doubtful)
+def _previews(state: RunState) -> Iterator[str]:
+    probed = Table(most=_PREVIEWS)
+    for camera_id, delays in list(state.previews.items()):
+        probed.add(Row("camera", camera_id, state.name(camera_id), "", None, Figures([Tally(delays)])))
+    if probed.rows:
+        yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first\n"
+        names = ("events", "p50_s", "p95_s", "max_s")
+        columns = [Column("name", right=False), *map(Column, names)]
+        yield from _lines(table(columns, [[row.name, *shown(row.figures, names)] for row in probed.rows]))
+        yield from _more(probed, "camera")
 
 
-def _row(label: str, latest_us: int, recent: Histogram, day: Histogram, *, doubtful: bool) -> str:
-    latest = words.clock_time(latest_us, seconds=True)
-    of_day = _figures(day, doubtful=doubtful)
-    # For two hours the day has no other events: half of the work.
-    of_hours = of_day if recent.n == day.n else _figures(recent, doubtful=doubtful)
-    return (
-        f"  {cell(label, _LABEL - 2)}{short_count(recent.n):>7} {latest}{of_hours} │{short_count(day.n):>7}{of_day}\n"
+def _bridges(state: RunState, bridges: dict[str, list[str]], observed: Callable[[str], float]) -> Iterator[str]:
+    """One slow bridge points to its site, all of them to the cloud or to us."""
+    worst, days = Table(most=BRIDGES), dict[str, Figures]()
+    for bridge, camera_ids in bridges.items():
+        cameras = [state.day.cameras[camera_id] for camera_id in camera_ids if camera_id in state.day.cameras]
+        recent, day = Tally(), Tally()
+        yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
+        yield from day.add(map(tally_of, cameras))
+        # All its cameras count, also those without events.
+        days[bridge] = Figures([day], sum(map(observed, camera_ids)) / len(camera_ids))
+        worst.add(Row("bridge", bridge, bridge or NO_BRIDGE, bridge, None, Figures([recent])))
+    titles = "".join(f"{name:>7}" for name in ("min", "p50", "p95"))
+    yield (
+        f"\nBRIDGES ({len(bridges):,}), worst p95 since {_since(state)} first."
+        " One slow bridge: its site is slow. All slow: the cloud or this machine.\n"
+    )
+    yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed\n"
+    for row in worst.rows:
+        of_day = days[row.id]
+        name = cell(("?" if of_day.suspect else "") + row.name, 10)
+        figures = f"{_of_bridge(row.figures)} │{_of_bridge(of_day)}"
+        yield f"{name}{len(bridges[row.id]):>9,}{figures}{share(of_day.observed or 0):>9}\n"
+    yield from _more(worst, "bridge")
+
+
+def _of_bridge(figures: Figures) -> str:
+    durations = (figures.min_us, figures.p50_us, figures.p95_us)
+    return f"{short_count(figures.events):>8}" + "".join(
+        f"{short(us) if figures.events else '-':>7}" for us in durations
     )
 
 
-def _figures(histogram: Histogram, *, doubtful: bool) -> str:
-    if not histogram.n:
-        return _NO_FIGURES
-    average_us = nearest(histogram.total_us, histogram.n)
-    p50, p95, p99 = histogram.quantiles_us((P50, P95, P99))
-    values: Iterable[int] = (histogram.min_us, average_us, p50, p95, p99, histogram.max_us)
-    return "".join(f" {short(us, doubtful=doubtful):>5}" for us in values)
+def _since(state: RunState) -> str:
+    """The beginning of the two clock hours that are called recent."""
+    return clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
 
 
-def _heading(now_us: int, cameras: int) -> Iterator[str]:
-    since = words.clock_time((now_us // HOUR_US - 1) * HOUR_US)
-    figures = "".join(f"{name:>6}" for name in ("min", "avg", "p50", "p95", "p99", "max"))
-    yield f"\nCAMERAS ({cameras:,}), worst p95 since {since} first, fewer than {words.FEW} events last. Seconds, UTC.\n"
-    yield f"p95 of each hour: {sparkline_legend()}\n"
+def _cameras(state: RunState, worst: Table, observed: Callable[[str], float]) -> Iterator[str]:
+    since, figures = _since(state), "".join(f"{name:>6}" for name in ("min", "avg", "p50", "p95", "p99", "max"))
+    number = len(worst.rows) + worst.hidden
+    yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC.\n"
+    yield f"p95 of each hour: {LEGEND}\n"
     hours = "00    06    12    18     "
     yield f"{'name':<29} {'id':<8}  {'bridge':<8}  {hours}{'max at':>15} {'clean max at':>15} observed\n"
     title = f"since {since}: events"
     yield f"{title:>{_LABEL + 7}} {'latest':>8}{figures} │{'day':>7}{figures}\n"
+    for row in worst.rows:
+        statistics = state.day.cameras.get(row.id, _NO_EVENTS)
+        maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
+        name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
+        place = f"{cell(row.id, 8)}  {cell(row.bridge, 8)}"
+        yield f"{name} {place}  {sparkline(statistics.hourly_p95)} {maxima}{share(observed(row.id)):>8}\n"
+        if statistics.suspect:
+            yield f"  ? {sentences.suspect(Figures([tally_of(statistics)]))}\n"
+        yield from _groups(state, statistics)
+    yield from _more(worst, "camera")
+
+
+def _maximum(verdict: Verdict | None) -> str:
+    if verdict is None or verdict.delay_us is None:
+        return "-"
+    return f"{short(verdict.delay_us)} {clock_time(verdict.arrived_us, seconds=True)}"
+
+
+def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
+    groups = statistics.groups
+    for group in [*([None] if len(groups) > 1 else []), *groups]:
+        label = "all" if group is None else sentences.group_name(group, state.names)
+        recent, day = statistics.recent(group, state.now_us), statistics.day(group)
+        latest = clock_time(statistics.latest_us(group), seconds=True)
+        yield (
+            f"  {cell(label, _LABEL - 2)}{short_count(recent.n):>7} {latest}{_of_group(recent)}"
+            f" │{short_count(day.n):>7}{_of_group(day)}\n"
+        )
+
+
+def _of_group(delays: Histogram) -> str:
+    if not delays.n:
+        return "     -" * 6
+    quantiles = delays.quantiles_us((P50, P95, P99))
+    durations = (delays.min_us, round(delays.total_us / delays.n), *quantiles, delays.max_us)
+    return "".join(f" {short(us):>5}" for us in durations)
+
+
+def closing_table(state: RunState) -> Iterator[str]:
+    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces.
+
+    While the day's files are still being read there are no figures to show: then it says that.
+    """
+    if state.reading is not None:
+        part = share(state.reading)
+        yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet.\n"
+        return
+    observed, used, worst, tallies = state.observed(), Counter[str](), Table(most=CLOSING), list[Tally]()
+    quiet = suspects = 0
+    for camera_id in state.camera_ids():
+        name, statistics = state.camera(camera_id).name, state.day.cameras.get(camera_id)
+        used[name] += 1
+        if statistics is None:
+            quiet += 1
+        else:
+            tallies.append(tally_of(statistics, state.day.worst.get(camera_id)))
+            suspects += statistics.suspect
+            worst.add(Row("camera", camera_id, name, "", None, Figures(tallies[-1:], observed(camera_id))))
+        yield ""
+    worst.rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst.rows]
+    whole = Tally()
+    yield from whole.add(tallies)
+    total = Row("account", "", "All cameras", "", None, Figures([whole], observed("")))
+    whose = sentences.camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
+    yield from _closing_rows(worst, state.date)
+    yield from _more(worst, "camera")
+    if quiet:
+        yield f"{count(quiet, 'camera')} without an event\n"
+    if suspects:
+        yield from _lines(wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"))
+    yield from _lines(worst.headlines(total, whose))
+    yield f"Own error: {sentences.own_error(state)}\n"
+
+
+def _closing_rows(worst: Table, date: str) -> Iterator[str]:
+    if worst.rows:
+        yield f"Delays of {date} (UTC), in seconds, worst p95 first:\n"
+        signed = _SIGNED if any(row.figures.suspect for row in worst.rows) else {}
+        columns = [Column("camera", right=False), *map(Column, (*_CLOSING, *signed.values()))]
+        rows = [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in worst.rows]
+        yield from _lines(table(columns, rows))

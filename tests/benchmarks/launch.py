@@ -1,4 +1,4 @@
-"""Starts the feeder and the contenders, each a process of its own, and hands messages between them.
+"""Start feeders and contenders, each a process of its own; see how soon lines are visible.
 
 A `Feeder` serves one stream to one contender after another. Invariant: nothing is left running, whatever fails.
 """
@@ -7,121 +7,90 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
-from .contenders import Cost, Task
-from .traffic import latest, world
+from eelogger.storage.formats import parse_time
 
+AT_ONCE: Final = 1e12  # events a second
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-_PACKAGE: Final = "tests.benchmarks"
+_STAMP: Final = slice(len("time="), len("time=2026-11-22T09:07:20.123456Z"))
 
 
 class Child:
-    """A module of this package as a process that speaks JSON lines."""
+    """A module of this package as a process that speaks JSON lines; `told` is what it is told first."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", f"{_PACKAGE}.{module}", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, *command: str, **told: Any) -> None:
+        line, pipe = [sys.executable, "-m", *command], subprocess.PIPE
+        self._process = subprocess.Popen(line, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+        self.say(**told)
 
-    def say(self, value: object) -> None:
+    def say(self, **value: Any) -> None:
         """One line to it."""
-        self._pipe(self.process.stdin).write(json.dumps(value) + "\n")
-        self._pipe(self.process.stdin).flush()
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(value) + "\n")
+        self._process.stdin.flush()
 
     def hear(self) -> Any:
         """Its next line; raises `RuntimeError` when it has ended instead."""
-        line = self._pipe(self.process.stdout).readline()
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args!r} ended with {self.process.wait()}")
+            raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait()}")
         return json.loads(line)
-
-    def _pipe(self, pipe: IO[str] | None) -> IO[str]:
-        assert pipe is not None
-        return pipe
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._pipe(self.process.stdin).close()
-        self._pipe(self.process.stdout).close()
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 class Feeder(Child):
-    """The cloud with its stream of at most `events` events."""
+    """The cloud with its stream of at most `events` events; `task` is what a contender has to know of it."""
 
     def __init__(self, cameras: int, events: int, *, previews: bool = True, initial: bool = False) -> None:
-        options = [] if previews else ["--no-previews"]
-        options += ["--initial"] if initial else []
-        super().__init__("feeder", "--cameras", str(cameras), "--events", str(events), *options)
-        self.cameras = cameras
-        self.events = events
-        self.previews = previews
-        self.initial = initial
-        self._where = self.hear()
+        super().__init__("tests.benchmarks.feeder", cameras=cameras, events=events, previews=previews, initial=initial)
+        self.task = self.hear()
 
-    def task(self, log_dir: Path, *, messages: int = 0, seconds: float = 0.0) -> Task:
-        """What to tell a contender that is to be fed from here."""
-        ids = [camera.id for camera in world(self.cameras).cameras]
-        return Task(
-            **self._where,
-            log_dir=str(log_dir),
-            camera_ids=ids,
-            messages=messages,
-            seconds=seconds,
-            previews=self.previews,
-            initial=latest(self.cameras) if self.initial else 0,
-            started_us=time.time_ns() // 1000,
-        )
-
-    def pour(self, events: int, rate: float | None = None) -> None:
+    def pour(self, events: int, rate: float = AT_ONCE) -> None:
         """Let events flow once somebody is subscribed; returns when they begin to."""
-        self.say({"events": events} | ({} if rate is None else {"rate": rate}))
+        self.say(events=events, rate=rate)
         self.hear()
 
 
 class Contender(Child):
-    """One run of a contender."""
+    """A contender that ends after so many messages or seconds; `hear` tells that it is ready, then what it cost."""
 
-    def __init__(self, name: str, task: Task) -> None:
-        super().__init__("contenders", name)
-        self.say(asdict(task))
+    def __init__(
+        self, name: str, feeder: Feeder, *, messages: int = 0, seconds: float = 0.0, log_dir: Path | None = None
+    ) -> None:
+        self.log_dir = log_dir or log_directory()
+        how = {"messages": messages, "seconds": seconds, "started_us": time.time_ns() // 1000}
+        super().__init__("tests.benchmarks.contenders", name, log_dir=str(self.log_dir), **how, **feeder.task)
 
-    def wait_ready(self) -> None:
-        """Until it has connected and could be fed."""
+    def cost(self, feeder: Feeder, events: int, rate: float = AT_ONCE) -> Any:
+        """Feed it when it is ready; what that cost."""
         self.hear()
-
-    def cost(self) -> Cost:
-        """What the run took, once it is over."""
-        return Cost(**self.hear())
+        feeder.pour(events, rate)
+        return self.hear()
 
 
-@contextmanager
-def log_directory() -> Iterator[Path]:
+def log_directory() -> Path:
     """A log directory for one run; removed at the end of all, not of the run.
 
     A file system asks before each new file which ones were freed a moment ago: right after a run of 500 cameras was
     removed, the next one paid 13 µs an event for it.
     """
-    yield Path(mkdtemp(dir=_all_logs()))
+    return Path(mkdtemp(dir=_all_logs()))
 
 
 @cache
@@ -131,10 +100,25 @@ def _all_logs() -> str:
     return folder
 
 
-def race(name: str, feeder: Feeder, events: int) -> Cost:
-    """One contender takes `events` events, poured all at once."""
-    messages = events * (2 if feeder.previews else 1)
-    with log_directory() as folder, Contender(name, feeder.task(folder, messages=messages)) as contender:
-        contender.wait_ready()
-        feeder.pour(events)
-        return contender.cost()
+def follow(log_dir: Path, lines: int, deadline_s: float) -> list[int]:
+    """Poll all delay logs as `tail -f` would: how late, in µs, each line was seen after its stamp.
+
+    Until so many lines were seen, or time is up. What it says is late by at most a poll, which is measured too.
+    """
+    late_us: list[int] = []
+    read: dict[str, int] = {}
+    end = time.monotonic() + deadline_s
+    while len(late_us) < lines and time.monotonic() < end:
+        for entry in os.scandir(log_dir):
+            known = read.get(entry.name, 0)
+            if not entry.name.endswith(".log") or "_100" not in entry.name or os.stat(entry.path).st_size == known:
+                continue
+            with open(entry.path, "rb") as file:
+                file.seek(known)
+                new = file.read()
+            now_us = time.time_ns() // 1000
+            whole = new[: new.rfind(b"\n") + 1]
+            read[entry.name] = known + len(whole)
+            late_us += [now_us - parse_time(line[_STAMP]) for line in whole.decode().splitlines()]
+        time.sleep(0.001)
+    return sorted(late_us)

@@ -1,0 +1,255 @@
+"""Stamp messages when their bytes leave the socket.
+
+Arrival is taken in `data_received`, before any queue, so that our own slowness is never billed to the cloud. The
+queue is bounded in bytes: at the bound reading is paused, and what waits in the socket meanwhile comes with a lag.
+Relies on two methods of the library that its own subclasses override too: `data_received` and `process_event`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from websockets.asyncio.client import ClientConnection
+from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
+from websockets.protocol import State
+
+from ..clock import now_us
+from ..model import made
+from .loop_delay import FULL_READ, TAINTED_US, idle_share, lag_us
+
+QUEUE_BYTES: Final = 1 << 19
+"""Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s."""
+READ_BYTES: Final = 1 << 16
+"""asyncio reads into 256 KiB, which the allocator fetches from the system and gives back for each message: at 100
+events/s a fifth of all work."""
+LOOK_S: Final = 0.02
+CAUGHT_UP: Final = 0.5
+"""Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: while
+the socket's buffer was full the peer held back what is ours to answer for, and that comes in pieces of any size."""
+UNANSWERED_MS: Final = 15_000
+"""TCP gives up after this: with data every 5 s a dead route is noticed within 20 s."""
+GIVES_UP: Final = hasattr(socket, "TCP_USER_TIMEOUT")
+"""Whether a connection that is still open was acknowledged that long ago at most."""
+_PATIENCE_US: Final = UNANSWERED_MS * 1000 + 5_000_000
+_RTT_OFFSET: Final = 68  # struct tcp_info of linux/tcp.h: 8 bytes, then tcpi_rtt as the 16th 32-bit field
+
+
+class Received(NamedTuple):
+    """One message: its bytes, arrival in µs, and how long it may have waited before (0: not at all)."""
+
+    data: bytes
+    arrived_us: int
+    lag_us: int
+
+
+class StampedConnection(ClientConnection):
+    """A client connection whose messages carry the moment their bytes left the socket.
+
+    `messages` wait to be taken. `on_arrival` is called after each read while some do, and when nothing will come any
+    more (`lost_us` is then the moment of that). `paused_ns` is since when reading is paused, 0 while it is not: then
+    nothing is heard of the peer. `lost_reason` is why we left it, `asleep_us` since when this machine slept.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.queue_bytes = QUEUE_BYTES
+        self.queued_bytes = self.paused_ns = 0
+        self.last_read_us = now_us()
+        self.opened_s = self.last_message_s = self.loop.time()
+        self.lost_us: int | None = None
+        self.lost_reason = ""
+        self.asleep_us: int | None = None
+        self.answers_pings = False
+        self.on_arrival: Callable[[], None] = lambda: None
+        self.on_backlog: Callable[[int, int], None] = lambda from_us, to_us: None
+        self.on_rtt: Callable[[int, str], None] = lambda rtt_us, source: None
+        self.messages: deque[Received] = deque()
+        self._partial = bytearray()
+        self._lag_us = self._behind_ns = self._backlog_us = self._pinged_ns = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Read in smaller pieces than asyncio does, also what comes decrypted; make TCP notice a dead peer."""
+        super().connection_made(transport)
+        set_tcp_timeouts(transport.get_extra_info("socket"))
+        readers: list[Any] = [transport, getattr(transport, "_ssl_protocol", None)]
+        for reader in readers:
+            if hasattr(reader, "max_size"):
+                reader.max_size = READ_BYTES
+
+    def data_received(self, data: bytes) -> None:
+        """Stamp, then let the library read the frames."""
+        self.last_read_us = time.time_ns() // 1000
+        self._lag_us = lag_us(self.loop, len(data))
+        if self._behind_ns:
+            self._lag_us = max(self._lag_us, (time.perf_counter_ns() - self._behind_ns) // 1000)
+        elif self._lag_us > TAINTED_US and len(data) >= FULL_READ:
+            self._fall_behind(time.perf_counter_ns() - self._lag_us * 1000)
+        super().data_received(data)
+        if self.messages:
+            self.last_message_s = self.loop.time()
+            self.on_arrival()
+        elif self.protocol.handshake_exc is not None:
+            self.transport.abort()  # else the library waits for a peer that may keep it open
+
+    def process_event(self, event: Any) -> None:
+        """Take messages into our own queue, with their stamp, and pause reading when too much waits there.
+
+        The library's `recv` costs as much again as reading the frames, and knows no stamp.
+        """
+        if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+            if isinstance(event, Frame) and event.opcode is Opcode.PONG:
+                self._pong(bytes(event.data))
+            return
+        if not event.fin or self._partial:
+            self._partial += event.data
+        if not event.fin:
+            # Nothing can be taken before its end: to pause now would be to wait for ever. `max_size` bounds it.
+            return
+        message = bytes(self._partial or event.data)
+        self._partial.clear()
+        self.queued_bytes += len(message)
+        self.messages.append(made(Received, (message, self.last_read_us, self._lag_us)))
+        # One large message alone is no backlog.
+        if self.queued_bytes > self.queue_bytes and len(self.messages) > 1 and not self.paused_ns:
+            self.paused_ns = time.perf_counter_ns()
+            self._backlog_us = self._backlog_us or now_us()
+            self.transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing will come any more: whoever waits for a message is told."""
+        self.lost_us = now_us()
+        super().connection_lost(exc)
+        self._tell_backlog()
+        self.on_arrival()
+
+    def take(self) -> Received | None:
+        """The oldest message that waits, None when none does."""
+        if not self.messages:
+            return None
+        received = self.messages.popleft()
+        self.queued_bytes -= len(received.data)
+        if self.paused_ns and self.queued_bytes <= self.queue_bytes // 4:
+            self._fall_behind(self.paused_ns)
+            self.paused_ns = 0
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+        return received
+
+    @property
+    def tls(self) -> str:
+        """The version of TLS, "" without."""
+        tls = self.transport.get_extra_info("ssl_object")
+        return str(tls.version()) if tls is not None else ""
+
+    def beat(self) -> None:
+        """Send a ping, or a pong where the first ping was not answered; never waits for the peer to read.
+
+        [?] The vendor documents no ping. An unsolicited pong is data that TCP must get acknowledged.
+        """
+        if self.protocol.state is not State.OPEN:
+            return
+        if self.answers_pings or not self._pinged_ns:
+            self._pinged_ns = time.perf_counter_ns()
+            self.protocol.send_ping(struct.pack("!Q", self._pinged_ns))
+        else:
+            self.protocol.send_pong(b"")
+            rtt_us = tcp_rtt_us(self.transport.get_extra_info("socket"))
+            if rtt_us is not None:
+                self.on_rtt(rtt_us, "TCP")
+        self.send_data()
+
+    async def leave(self, close_s: float) -> None:
+        """Close politely, within twice `close_s`: the library waits for ever when it cannot even send."""
+        try:
+            async with asyncio.timeout(2 * close_s):
+                await self.close()
+        except TimeoutError as late:
+            self.set_connection_exc(late)
+            self.transport.abort()
+
+    def abandon(self, reason: str) -> None:
+        """Drop the connection at once, without a closing handshake; what has arrived can still be received."""
+        self.lost_reason = self.lost_reason or reason
+        self.transport.abort()
+
+    def ending(self) -> tuple[str, int]:
+        """Why it ended, as a gap's reason, and until when it surely observed, in µs.
+
+        A loud end is dated when the connection was lost, a silent one when the peer was last heard, or as long as TCP
+        vouched for it, which it does for all the time before a sleep.
+        """
+        code, failed, error = self.close_code, self.protocol.close_sent, self.connection_exc
+        lost_us = now_us() if self.lost_us is None else self.lost_us
+        if self.asleep_us is not None and GIVES_UP:
+            return self.lost_reason, max(self.last_read_us, self.asleep_us - _PATIENCE_US)
+        if self.lost_reason:
+            silent = self.lost_reason in ("no-pong", "suspend") or self.protocol.close_rcvd is not None
+            return self.lost_reason, self.last_read_us if silent else lost_us
+        if code is None:
+            return "broken-off", lost_us  # an error of ours: it is still open
+        if code == CloseCode.ABNORMAL_CLOSURE and failed is not None:
+            return f"failed-{failed.code}", self.last_read_us
+        # A timeout, also TCP's, which may call it an unreachable host or network.
+        if isinstance(error, OSError) and not isinstance(error, (ConnectionError, ssl.SSLError)):
+            return "no-ack", max(self.last_read_us, lost_us - _PATIENCE_US)
+        return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us
+
+    def _pong(self, data: bytes) -> None:
+        if self._pinged_ns and data == struct.pack("!Q", self._pinged_ns):
+            self.answers_pings = True
+            if self._lag_us <= TAINTED_US:  # else the way was not what took the time
+                self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000, "pong")
+
+    def _fall_behind(self, since_ns: int) -> None:
+        """What comes from here on may have waited since then, until we have caught up."""
+        if not self._behind_ns:
+            self._behind_ns = since_ns
+            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
+
+    def _look(self, idle: Callable[[], float]) -> None:
+        if self.lost_us is not None:
+            return
+        if self.paused_ns or idle() < CAUGHT_UP:
+            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
+            return
+        self._behind_ns = 0
+        self._tell_backlog()
+
+    def _tell_backlog(self) -> None:
+        """It is over: from the first pause on figures were tainted."""
+        if self._backlog_us:
+            self.on_backlog(self._backlog_us, now_us())
+            self._backlog_us = 0
+
+
+def set_tcp_timeouts(sock: Any) -> None:
+    """Let TCP give a peer up when data stays unacknowledged, and probe an idle one, as far as the system can."""
+    options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": UNANSWERED_MS}
+    options["TCP_KEEPALIVE"] = 5  # macOS's name of TCP_KEEPIDLE
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in options.items():
+        if hasattr(socket, name):
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def tcp_rtt_us(sock: Any) -> int | None:
+    """The kernel's smoothed round-trip time of a TCP socket in µs, None where it does not tell."""
+    option = getattr(socket, "TCP_INFO", None)
+    if option is None:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, option, _RTT_OFFSET + 4)
+        return int(struct.unpack_from("=I", info, _RTT_OFFSET)[0]) or None
+    except (OSError, struct.error):
+        return None

@@ -1,0 +1,149 @@
+"""Measure how long events waited for this process before they were stamped.
+
+What a selector delivers arrived while it slept (then it was read at once) or since it last looked (then at most as
+long ago as that was). A timer that measures its own lateness would tag the wrong events: reads come before late
+timers. No event has waited longer in the event loop than its lag says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter_ns
+from typing import Any, Final, NamedTuple
+
+from ..measure.histogram import P99, Histogram, merged
+from ..storage.daemon_thread import DaemonThread
+
+TAINTED_US: Final = 10_000
+FULL_READ: Final = 48 * 1024
+"""`connection` reads 64 KiB at a time, a little less after decryption: from here on more of the same may be waiting."""
+_SLEPT_NS: Final = 50_000
+"""A `select` that took longer was asleep, it did not find something at once."""
+_LONG_PASS_NS: Final = 1_000_000
+"""After callbacks of this length it is asked for certain whether something waits already, for one more system call."""
+_OVERSLEPT_NS: Final = 2_000_000
+"""`epoll` may sleep a millisecond longer than told; beyond that the process was not allowed to run."""
+_NAP_S: Final = 0.05
+"""No sleep is longer: only who wakes late from one knows that the process was stopped meanwhile."""
+
+
+class LoopDelaySelector(selectors.DefaultSelector):
+    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last.
+
+    `slept_ns` is how long it slept in all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since_ns = self._looked_ns = perf_counter_ns()
+        self.slept_ns = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for file objects as every selector does, but for a nap at most."""
+        timeout = _NAP_S if timeout is None else min(timeout, _NAP_S)
+        began_ns, since_ns = perf_counter_ns(), self._looked_ns
+        may_sleep = timeout > 0
+        ready: list[tuple[selectors.SelectorKey, int]] = []
+        if may_sleep and began_ns - since_ns > _LONG_PASS_NS:
+            ready = super().select(0)
+            may_sleep, since_ns = not ready, since_ns if ready else began_ns
+        if not ready:
+            ready = super().select(timeout)
+        self._looked_ns = perf_counter_ns()
+        if may_sleep and self._looked_ns - began_ns > _SLEPT_NS:
+            since_ns = self._looked_ns
+            if since_ns - began_ns > timeout * 1e9 + _OVERSLEPT_NS:
+                since_ns = began_ns + int(timeout * 1e9)
+                if not ready:  # a stopped process comes back with nothing, and finds at the next look what waited
+                    self._looked_ns = since_ns
+            self.slept_ns += since_ns - began_ns
+        self.since_ns = since_ns
+        return ready
+
+    def more_waits(self) -> None:
+        """A read was filled to the brim: what the next pass finds at once may have waited as long as this."""
+        self._looked_ns = self.since_ns
+
+
+class LoopDelayLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop on a `LoopDelaySelector`."""
+
+    def __init__(self) -> None:
+        self.selector = LoopDelaySelector()
+        super().__init__(self.selector)
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
+        """Look up in a daemon thread each: a resolver that hangs must not keep the process from ending."""
+        thread = DaemonThread("resolver")
+        answer = thread.submit(partial(socket.getaddrinfo, host, port, **hints))
+        thread.shutdown(wait=False)
+        return await asyncio.wrap_future(answer)
+
+
+def loop_factory() -> LoopDelayLoop:
+    """For `asyncio.Runner(loop_factory=…)`: a loop that knows its own delay."""
+    return LoopDelayLoop()
+
+
+def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
+    """How long the bytes being read now may have waited, in µs; 0 in a loop that does not know.
+
+    To be called where the bytes arrive, with their number.
+    """
+    if not isinstance(loop, LoopDelayLoop):
+        return 0
+    lag_ns = perf_counter_ns() - loop.selector.since_ns
+    if read_bytes >= FULL_READ:
+        loop.selector.more_waits()
+    return lag_ns // 1_000
+
+
+def idle_share(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Tell, when called, which share of the time since now the loop slept; 1 for a loop that does not know."""
+    if not isinstance(loop, LoopDelayLoop):
+        return lambda: 1.0
+    selector, began_ns, slept_ns = loop.selector, perf_counter_ns(), loop.selector.slept_ns
+    return lambda: (selector.slept_ns - slept_ns) / (perf_counter_ns() - began_ns)
+
+
+def threshold_us(clock_resolution_us: int) -> int:
+    """The lag above which an event's line says so: 10 ms, or twice what the clock can tell apart."""
+    return max(TAINTED_US, 2 * clock_resolution_us)
+
+
+class LagFigures(NamedTuple):
+    """Lag of a period, over its events: all 0 when there were none."""
+
+    n: int
+    p99_us: int
+    max_us: int
+
+
+class LagMeter:
+    """The lag of all events, of the running minute and since the start."""
+
+    def __init__(self) -> None:
+        self._minute, self._ended = Histogram(), Histogram()
+
+    def note(self, us: int) -> None:
+        """Add an event's lag."""
+        # Fed with nanoseconds the histogram's finest bucket is one microsecond.
+        self._minute.add(us * 1_000)
+
+    def take_minute(self) -> LagFigures:
+        """The figures since the last call, which then begin anew."""
+        minute, self._minute = self._minute, Histogram()
+        self._ended.merge(minute)
+        return _figures(minute)
+
+    def since_start(self) -> LagFigures:
+        """The figures of all events."""
+        return _figures(merged([self._ended, self._minute]))
+
+
+def _figures(lag: Histogram) -> LagFigures:
+    return LagFigures(lag.n, round(lag.quantile_us(P99) / 1_000) if lag.n else 0, lag.max_us // 1_000)

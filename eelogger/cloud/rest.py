@@ -1,0 +1,171 @@
+"""Call the cloud's REST interface: one session, one origin.
+
+No key, password or cookie leaves this room in an exception, its context or a `repr`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, Self
+
+import aiohttp
+from yarl import URL
+
+from .. import __version__
+from ..clock import now_us
+from ..errors import CloudError, Problem, SettingsError
+from ..model import DateSample
+from ..settings import Settings, proxy_for
+from . import HEADER_BYTES
+from .failures import failure, refusal
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
+MAX_BODY: Final = 64 << 20
+"""Ten thousand cameras are a few MB; what is larger is no answer of this cloud."""
+
+_ENCODINGS: Final = ("gzip", "deflate", "identity")
+_FIXED_HEADERS: Final = {
+    "User-Agent": f"eelogger/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call brought; `body` is empty unless `status` is 2xx, `cookies` are those the answer sets."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    cookies: Mapping[str, str] = field(repr=False)
+
+
+class Rest:
+    """A session with one origin, an async context manager; calls raise `CloudError` or `Refused`."""
+
+    def __init__(
+        self, settings: Settings, *, base: str = "", on_date: Callable[[DateSample], None] = lambda sample: None
+    ) -> None:
+        self.settings = settings
+        self.base = URL(base or settings.rest_base())
+        self.host = str(self.base.host)
+        self._on_date = on_date
+
+    async def __aenter__(self) -> Self:
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_stamp)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls_context(self.settings) if self.base.scheme == "https" else True),
+            # A jar would send what any answer sets back to wherever that answer says.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=TIMEOUT,
+            trace_configs=[trace],
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def get(self, path: str) -> Answer:
+        """GET below the origin; raises unless the answer is 2xx."""
+        answer = await self._exchange("GET", path, None)
+        if 200 <= answer.status < 300:
+            return answer
+        raise refusal(answer.status, self.host, answer.headers)
+
+    async def post(self, path: str, json: Mapping[str, Any]) -> Answer:
+        """POST a JSON object below the origin; the answer may have any status."""
+        return await self._exchange("POST", path, json)
+
+    async def _exchange(self, method: str, path: str, json: Mapping[str, Any] | None) -> Answer:
+        url = URL(f"{self.base}".rstrip("/") + path, encoded=True)
+        proxy = proxy_for(str(url))
+        stamp: dict[str, int] = {}
+        try:
+            if proxy is not None and not proxy.lower().startswith(("http://", "https://")):
+                raise aiohttp.NonHttpUrlClientError(self.host)
+            async with self._session.request(
+                method,
+                url,
+                json=json,
+                headers=_FIXED_HEADERS | key_headers(self.settings),
+                allow_redirects=False,
+                trace_request_ctx=stamp,
+                proxy=proxy,
+            ) as response:
+                self._sample(response.headers, stamp.get("sent_us"), now_us())
+                cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+                return Answer(response.status, response.headers, await self._body(response), cookies)
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: idna, header and proxy syntax
+            failed = failure(error, self.host, proxied=proxy is not None)
+        # Raised out here, so that not even its context holds the library's exception, which holds the headers.
+        raise failed
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        if not 200 <= response.status < 300:
+            return b""
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding.lower() not in _ENCODINGS:
+            message = f"{self.host} answers in the encoding {encoding[:40]!a}, which was not asked for"
+            raise CloudError(message, "check EEN_BASE_URL, and the gateway or proxy on the way", reason="encoding")
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(1 << 16):
+            body += chunk
+            if len(body) > MAX_BODY:
+                message = f"the answer of {self.host} is larger than {MAX_BODY >> 20} MiB"
+                raise CloudError(message, "check EEN_BASE_URL", reason="too-large")
+        return bytes(body)
+
+    def _sample(self, headers: Mapping[str, str], sent_us: int | None, received_us: int) -> None:
+        # An answer from a cache (it has an Age) is dated when the cache got it.
+        if sent_us is None or "Age" in headers:
+            return
+        try:
+            date = parsedate_to_datetime(headers.get("Date", ""))
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        self._on_date(DateSample(int(date.timestamp()) * 1_000_000, sent_us, received_us))
+
+
+def key_headers(settings: Settings) -> dict[str, str]:
+    """What proves who we are, to REST and WebSocket alike: the key as two cookies, and the API key."""
+    headers = {}
+    if key := settings.auth_key:
+        headers["Cookie"] = f"auth_key={key}; videobank_sessionid={key}"
+    if settings.api_key:
+        headers["Authentication"] = f"{settings.api_key}:"
+    return headers
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """Trust the system's CAs and `EEN_CA_FILE`; raises `SettingsError`."""
+    path = settings.ca_file
+    try:
+        return _context(path, path.stat().st_mtime_ns if path else 0)
+    except OSError as error:
+        problem = Problem("EEN_CA_FILE", f"cannot be used: {error.strerror}", "give a PEM file")
+        raise SettingsError([problem]) from None
+
+
+@lru_cache(maxsize=2)  # reading some 150 system certificates takes tens of milliseconds of the event loop
+def _context(ca_file: Path | None, _mtime_ns: int) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+async def _stamp(_session: aiohttp.ClientSession, ctx: SimpleNamespace, _params: object) -> None:
+    # Taken when the connection stands: set-up time would widen the bounds of the clock.
+    ctx.trace_request_ctx["sent_us"] = now_us()

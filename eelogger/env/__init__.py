@@ -1,1 +1,0 @@
-"""From the environment and `.env` to settings that hold: the table of them, their checks, the file."""

@@ -1,0 +1,1 @@
+"""Judgement and figures: pure, without I/O and clock."""

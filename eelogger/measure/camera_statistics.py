@@ -1,0 +1,260 @@
+"""Keep the delay statistics of each camera for one UTC day.
+
+Only measured delays are figures; early ones are kept apart. Whatever the order of groups and hours, figures are those
+recomputed from the list of all delays: exact for n, min, avg and max, within 1 % for percentiles.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import Final
+
+from ..model import EARLY, HOUR_US, INITIAL, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
+from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
+from .quantiles import RunningQuantiles
+from .seconds import mean3, seconds3
+
+SUSPECT_PARTS: Final = 100
+"""More than one early event in so many (measured and early) means that the measured ones are cut off as well."""
+CREATE_OP: Final = 1
+"""`op` of an annotation's creation. A later one seen first (a modify may carry the creation's timestamp) dates from
+before we could see it."""
+
+_TEXT: Final = {us: seconds3(us) for us in ANSWERS_US}
+_NO_HOUR: Final = -1
+_NO_HOURS: Final[dict[int, int]] = {}
+_EMPTY: Final = Histogram()
+"""Stands for every part without events: most groups are quiet in most hours. Nothing is counted into it."""
+
+
+def is_suspect(early: int, measured: int) -> bool:
+    """More than 1 % came early: a clock is wrong, and the measured delays lack their low end."""
+    return early * SUSPECT_PARTS > early + measured
+
+
+def is_clean(verdict: Verdict) -> bool:
+    """Measured, neither after a gap nor while we were busy, and seen first as its creation."""
+    return (
+        verdict.kind == MEASURED
+        and verdict.after_gap_us is None
+        and verdict.lag_us is None
+        and verdict.op in (None, CREATE_OP)
+    )
+
+
+class _GroupStatistics:
+    """One group's day in three parts: the present clock hour, the one before it in time of arrival, all others."""
+
+    __slots__ = ("before", "hour", "latest_us", "others")
+
+    def __init__(self) -> None:
+        self.others = self.before = self.hour = _EMPTY
+        self.latest_us = 0
+
+    def parts(self) -> tuple[Histogram, Histogram, Histogram]:
+        return self.others, self.before, self.hour
+
+
+class CameraStatistics:
+    """One camera's delays of a UTC day; the caller counts the first sights that are `initial` or `undated`.
+
+    By group two clock hours are kept, those in which events came last, whichever way the clock was set.
+    """
+
+    __slots__ = (
+        "_before", "_day", "_early", "_early_hours", "_groups", "_hour", "_least", "_most", "_p95s",
+        "initial", "undated",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.initial = 0
+        self.undated = 0
+        self._early: Histogram | None = None
+        self._early_hours: dict[int, int] = _NO_HOURS
+        self._day = RunningQuantiles()
+        self._groups: dict[Group, _GroupStatistics] = {}
+        self._hour = self._before = _NO_HOUR
+        self._p95s: array[int] | None = None
+        self._least = self._most = ""
+
+    def observe(self, arrived_us: int, delay_us: int, group: Group) -> bool:
+        """Add a measured delay (0 or more); True when it is the worst of the day so far."""
+        hour = arrived_us // HOUR_US
+        if hour != self._hour:
+            self._turn(hour)
+        stats = self._groups.get(group)
+        if stats is None:
+            stats = self._groups[group] = _GroupStatistics()
+        if arrived_us > stats.latest_us:
+            stats.latest_us = arrived_us
+        bucket = bucket_of(delay_us)
+        if not stats.hour.n:
+            stats.hour = Histogram()
+        stats.hour.count(bucket, delay_us)
+        day = self._day.histogram
+        worst = delay_us > day.max_us or not day.n
+        if worst:
+            self._most = seconds3(delay_us)
+        if delay_us < day.min_us or not day.n:
+            self._least = seconds3(delay_us)
+        self._day.count(bucket, delay_us)
+        return worst
+
+    def observe_early(self, arrived_us: int, delay_us: int) -> None:
+        """Add an early event's negative delay; only the early share and the signed quantiles know of it."""
+        if self._early is None:
+            self._early, self._early_hours = Histogram(), {}
+        self._early.add(-delay_us)
+        hour = arrived_us // HOUR_US
+        self._early_hours[hour] = self._early_hours.get(hour, 0) + 1
+
+    def figures(self, group: Group) -> RunningFigures:
+        """The figures for a delay line of this group; KeyError when it has no measured event."""
+        day, stats = self._day.histogram, self._groups[group]
+        p50, p95, p99 = self._day.values_us()
+        n = stats.others.n + stats.before.n + stats.hour.n
+        total_us = stats.others.total_us + stats.before.total_us + stats.hour.total_us
+        # A percentile is a bucket's answer or else an extreme; those have their texts already.
+        least, most, most_us = self._least, self._most, day.max_us
+        figures = (
+            day.n,
+            most if p50 == most_us else _TEXT.get(p50) or least,
+            most if p95 == most_us else _TEXT.get(p95) or least,
+            most if p99 == most_us else _TEXT.get(p99) or least,
+            mean3(day.total_us, day.n),
+            least,
+            most,
+            n,
+            mean3(total_us, n),
+        )
+        return made(RunningFigures, figures)
+
+    def _turn(self, hour: int) -> None:
+        """Let this clock hour be the present one; if it is the one before, the clock was put back or set right."""
+        returns = hour == self._before
+        if not returns and self._before != _NO_HOUR:
+            self._p95s = self._p95_of_hours()
+        for stats in self._groups.values():
+            if not returns:
+                if stats.before.n:
+                    stats.others = merged((stats.others, stats.before))
+                stats.before = _EMPTY
+            stats.hour, stats.before = stats.before, stats.hour
+        self._hour, self._before = hour, self._hour
+
+    def _p95_of_hours(self) -> array[int]:
+        """The bucket of the p95 of each hour of the day, -1 without events; the two kept hours brought up to date."""
+        buckets = array("h", self._p95s or [-1] * 24)
+        for hour in (self._before, self._hour):
+            whole = merged(self._parts_of(None, (hour,)))
+            if whole.n:
+                buckets[hour % 24] = bucket_of(whole.quantile_us(P95))
+        return buckets
+
+    @property
+    def hourly_p95(self) -> list[int | None]:
+        """p95 in µs of each UTC hour of the day, None without measured events."""
+        return [None if bucket < 0 else ANSWERS_US[bucket] for bucket in self._p95_of_hours()]
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups that have measured events, in the order of their first."""
+        return list(self._groups)
+
+    @property
+    def n(self) -> int:
+        """Measured events of the day."""
+        return self._day.histogram.n
+
+    def latest_us(self, group: Group | None = None) -> int:
+        """When the latest measured event of a group, or of the camera, arrived; 0 when there is none."""
+        return max((stats.latest_us for stats in self._chosen(group)), default=0)
+
+    def day(self, group: Group | None = None) -> Histogram:
+        """The day of the camera or of a group, as a copy."""
+        if group is None:
+            return merged([self._day.histogram])
+        return merged(part for stats in self._chosen(group) for part in stats.parts())
+
+    def recent(self, group: Group | None, now_us: int) -> Histogram:
+        """The clock hour of `now_us` and the one before it, of the camera or of a group, as a copy."""
+        hour = now_us // HOUR_US
+        return merged(self._parts_of(group, (hour - 1, hour)))
+
+    def _parts_of(self, group: Group | None, hours: tuple[int, ...]) -> Iterator[Histogram]:
+        for stats in self._chosen(group):
+            if self._hour in hours:
+                yield stats.hour
+            if self._before in hours:
+                yield stats.before
+
+    def _chosen(self, group: Group | None) -> list[_GroupStatistics]:
+        if group is None:
+            return list(self._groups.values())
+        return [self._groups[group]] if group in self._groups else []
+
+    @property
+    def early(self) -> int:
+        """Events of the day that arrived before their own timestamp."""
+        return self._early.n if self._early else 0
+
+    def recent_early(self, now_us: int) -> int:
+        """Early events of the clock hour of `now_us` and the one before it."""
+        hour = now_us // HOUR_US
+        return self._early_hours.get(hour, 0) + self._early_hours.get(hour - 1, 0)
+
+    @property
+    def early_delays(self) -> Histogram:
+        """The delays of early events without their sign, as a copy."""
+        return merged([self._early] if self._early else [])
+
+    @property
+    def suspect(self) -> bool:
+        """The figures cannot be trusted, see `is_suspect`."""
+        return is_suspect(self.early, self.n)
+
+
+class Day:
+    """Statistics, worst and worst clean verdict by camera id; a camera without an event today has none.
+
+    `worst_changes` counts what makes `maxeventdelay.log` another.
+    """
+
+    def __init__(self) -> None:
+        self.cameras: dict[str, CameraStatistics] = {}
+        self.worst: dict[str, Verdict] = {}
+        self.clean: dict[str, Verdict] = {}
+        self.worst_changes = 0
+
+    def camera(self, camera_id: str) -> CameraStatistics:
+        """The statistics of a camera, empty ones when it has none yet."""
+        stats = self.cameras.get(camera_id)
+        if stats is None:
+            stats = self.cameras[camera_id] = CameraStatistics()
+        return stats
+
+    def observe(self, camera_id: str, arrived_us: int, delay_us: int, group: Group) -> tuple[bool, RunningFigures]:
+        """Take a measured event: whether it is the camera's worst of the day, and the figures including it."""
+        stats = self.cameras.get(camera_id) or self.camera(camera_id)
+        new_max = stats.observe(arrived_us, delay_us, group)
+        return new_max, stats.figures(group)
+
+    def count(self, verdict: Verdict) -> None:
+        """Take a first sight that is not measured; other verdicts leave no trace here."""
+        if verdict.kind == EARLY and verdict.delay_us is not None:
+            self.camera(verdict.camera_id).observe_early(verdict.arrived_us, verdict.delay_us)
+        elif verdict.kind == INITIAL:
+            self.camera(verdict.camera_id).initial += 1
+        elif verdict.kind == UNDATED:
+            self.camera(verdict.camera_id).undated += 1
+
+    def note_worst(self, verdict: Verdict) -> None:
+        """Keep a measured verdict if it is its camera's worst, or worst clean one, of the day."""
+        camera_id, delay_us = verdict.camera_id, verdict.delay_us or 0
+        if verdict.new_max:
+            self.worst[camera_id] = verdict
+            self.worst_changes += 1
+        before = self.clean.get(camera_id)
+        if (before is None or delay_us > (before.delay_us or 0)) and is_clean(verdict):
+            self.clean[camera_id] = verdict._replace(data=None)

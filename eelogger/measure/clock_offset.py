@@ -1,0 +1,100 @@
+"""Bound the local clock's offset by the `Date` headers of REST answers.
+
+An offset is cloud minus local: what would have to be added to the local clock, and so to each delay. Positive means
+that the local clock is behind and that delays are shown too short. As long as the local clock drifts by less than
+50 ppm and is not stepped, the true offset lies within `bound_us` of `offset_us`. No figure is corrected by it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from ..model import HOUR_US, DateSample, Gap
+from .seconds import seconds3
+
+DATE_RESOLUTION_US: Final = 1_000_000
+MEMORY_US: Final = 2 * HOUR_US
+"""How long a sample counts; by then drift has widened it by 0.36 s."""
+DRIFT_PPM: Final = 50
+"""What a cheap quartz drifts by at most; a sample's bounds widen by it as it ages."""
+WARN_US: Final = 1_000_000
+_MAX_SAMPLES: Final = 240
+
+
+class Offset(NamedTuple):
+    """What is known of the local clock: cloud minus local is `offset_us` ± `bound_us`."""
+
+    offset_us: int
+    bound_us: int
+
+    @property
+    def warns(self) -> bool:
+        """The clock is more than a second off, and a slow network does not explain it."""
+        return abs(self.offset_us) > max(WARN_US, self.bound_us)
+
+    def sentence(self) -> str:
+        """Say which way the delays are biased, or that the clock agrees."""
+        if not self.warns:
+            within = _seconds1(abs(self.offset_us) + self.bound_us)
+            return f"the local clock agrees with the cloud's to within {within} s"
+        off, bound = _seconds1(abs(self.offset_us)), _seconds1(self.bound_us)
+        where, bias = ("behind", "short") if self.offset_us > 0 else ("ahead", "long")
+        return f"the local clock is {off} s {where} (± {bound} s): every delay is shown about {off} s too {bias}"
+
+
+class OffsetBounds:
+    """The bounds that all `Date` headers of the last two hours put on the offset.
+
+    A server writes the whole second it lives in, some time between our sending and receiving (Cristian): that bounds
+    the offset to one second plus the round trip. Answers come at other fractions of a second each time, so a dozen
+    of them together bound it to about ± 0.1 s.
+    """
+
+    def __init__(self) -> None:
+        self._samples: deque[DateSample] = deque(maxlen=_MAX_SAMPLES)
+
+    def add(self, sample: DateSample) -> Gap | None:
+        """Take an answer; if it contradicts the others a clock was stepped, and only the newest counts on."""
+        if sample.received_us < sample.sent_us:  # the clock was stepped in between: this one says nothing
+            return None
+        believed = self._intersection(sample.received_us)
+        low, high = _bounds(sample, sample.received_us)
+        if believed is None or (low <= believed[1] and believed[0] <= high):
+            self._samples.append(sample)
+            return None
+        from_us, to_us = sorted((self._samples[-1].received_us, sample.received_us))
+        self.restart()
+        self._samples.append(sample)
+        stepped_us = believed[1] - low if low > believed[1] else believed[0] - high
+        return Gap("clock-step", from_us, to_us, f"by Date headers stepped by at least {seconds3(stepped_us)} s")
+
+    def restart(self) -> None:
+        """Forget all samples: the clock has been set since."""
+        self._samples.clear()
+
+    def offset(self, now_us: int) -> Offset | None:
+        """What is known now; None without a sample of the last two hours."""
+        bounds = self._intersection(now_us)
+        if bounds is None:
+            return None
+        low, high = bounds
+        return Offset((low + high) // 2, (high - low + 1) // 2)
+
+    def _intersection(self, now_us: int) -> tuple[int, int] | None:
+        bounds = [_bounds(s, now_us) for s in self._samples if now_us - s.received_us <= MEMORY_US]
+        low, high = max((b[0] for b in bounds), default=1), min((b[1] for b in bounds), default=0)
+        return (low, high) if low <= high else None
+
+
+def _bounds(sample: DateSample, now_us: int) -> tuple[int, int]:
+    """One sample's bounds of the offset: Date + 0.5 s − midpoint, ± RTT/2 + 0.5 s, wider by the drift since then."""
+    drift_us = max(0, now_us - sample.received_us) * DRIFT_PPM // 1_000_000 + 1
+    return (
+        sample.date_us - sample.received_us - drift_us,
+        sample.date_us + DATE_RESOLUTION_US - sample.sent_us + drift_us,
+    )
+
+
+def _seconds1(us: int) -> str:
+    return f"{us / 1_000_000:.1f}"

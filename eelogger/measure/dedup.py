@@ -1,0 +1,69 @@
+"""Remember which identities have been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+GENERATION: Final = 100_000
+"""Identities in one generation. `storage.writer.UUID_LIMIT` lines make one identity log: change both."""
+# A bytes object of 15 bytes takes 48 in memory, a UUID's text 96, the longest identity over 300. Two of 10**10
+# identities have the same fingerprint with a probability of 10**-16.
+_FINGERPRINT_BYTES: Final = 15
+
+
+class Dedup:
+    """The identities of two generations: those of `processed_event_uuids.log` and of its `.1`; 20 MB when full.
+
+    Beside them the latest identity of each (camera, four-CC) is known for the run, however long ago it came: that is
+    what a server repeats after a reconnect.
+    """
+
+    def __init__(self, generation: int = GENERATION) -> None:
+        self._generation = generation
+        self._current: set[bytes] = set()
+        self._previous: set[bytes] = set()
+        self._latest: dict[str, dict[str, bytes]] = {}
+
+    def seen(self, identity: str, camera_id: str, four_cc: str) -> bool:
+        """Tell whether the identity is known; from now on it is."""
+        mark = _fingerprint(identity)
+        latest = self._latest.get(four_cc)
+        if latest is None:
+            latest = self._latest[four_cc] = {}
+        known = mark in self._current or mark in self._previous or latest.get(camera_id) == mark
+        latest[camera_id] = mark
+        if not known:
+            self._remember(mark)
+        return known
+
+    def restore(self, identities: Iterable[str]) -> None:
+        """Take the lines of an identity log, oldest first; call `turn` between `.1` and the current one."""
+        for identity in identities:
+            mark = _fingerprint(identity)
+            if mark not in self._current and mark not in self._previous:
+                self._remember(mark)
+
+    def turn(self) -> None:
+        """Begin a new generation and forget the one before the present, unless one has just begun."""
+        if self._current:
+            self._previous, self._current = self._current, set()
+
+    def __contains__(self, identity: str) -> bool:
+        mark = _fingerprint(identity)
+        return mark in self._current or mark in self._previous
+
+    def __len__(self) -> int:
+        return len(self._current) + len(self._previous)
+
+    def _remember(self, mark: bytes) -> None:
+        self._current.add(mark)
+        # At once, as the writer rotates: what a restart would know never differs.
+        if len(self._current) >= self._generation:
+            self.turn()
+
+
+def _fingerprint(identity: str) -> bytes:
+    # A lone surrogate is legal in JSON, so it has a fingerprint too.
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()

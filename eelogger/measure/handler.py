@@ -1,0 +1,189 @@
+"""Judge what each value under a four-CC is.
+
+    measured at all? → has an identity? → duplicate → undated → early → initial → measured
+
+After each subscription the server pushes the latest value of each (camera, four-CC), which may be days old and is not
+marked. So the first value of a (camera, four-CC) in a subscription is `initial` when it is dated before the
+subscription and arrived within 60 s of it. A repeat or undated value uses "first" up too. Known error: a camera whose
+clock is far behind has one fresh event of each four-CC and connection taken for `initial`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from ..model import (
+    DUPLICATE,
+    EARLY,
+    FOUR_CCS,
+    IGNORED,
+    INITIAL,
+    MEASURED,
+    NAMESPACES,
+    UNDATED,
+    UNIDENTIFIED,
+    Reject,
+    Verdict,
+    made,
+)
+from .camera_statistics import Day
+from .dedup import Dedup
+from .histogram import Histogram
+from .protocol import event_time_us, integer, namespace, split_events
+from .protocol import identity as identity_of
+
+INITIAL_WINDOW_US: Final = 60_000_000
+PREVIEW: Final = "pre"
+
+
+class Handler:
+    """Judges events; one for each run, its statistics start anew with each day (`new_day`).
+
+    `totals` counts verdicts by kind, and previews; `on_reject` gets what could not be read of an update.
+    """
+
+    def __init__(
+        self,
+        events: Container[str],
+        namespaces: Container[int] | None = None,
+        ns_values: Mapping[int, str] = NAMESPACES,
+    ) -> None:
+        self._events = events
+        self._namespaces = namespaces
+        self.name_namespaces(ns_values)
+        self.on_reject: Callable[[Reject], None] = lambda reject: None
+        self.dedup = Dedup()
+        self.day = Day()
+        self.totals: Counter[str] = Counter()
+        self.last: Verdict | None = None
+        self.previews: dict[str, Histogram] = {}
+        self._subscribed_us: dict[str, int] = {}
+        self._first_seen: dict[str, set[str]] = {}
+        self._missed: dict[str, tuple[int, int, int]] = {}
+        """A camera's gaps since its last measured event: how long all but the last were, the last's end and length."""
+
+    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
+        """Set the namespaces' names; lines carry them up to the bracket."""
+        self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
+        # Bounded, because what is foreign must not fill the memory.
+        self._sort = lru_cache(maxsize=1024)(self._sort_of)
+
+    def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
+        """Begin a subscription of these cameras; `gap_us` is how long they were not observed before it."""
+        for camera_id in camera_ids:
+            self._subscribed_us[camera_id] = at_us
+            self._first_seen.pop(camera_id, None)
+            if gap_us is not None:
+                earlier_us, end_us, last_us = self._missed.get(camera_id, (0, at_us, 0))
+                if at_us != end_us:
+                    earlier_us, last_us = earlier_us + last_us, 0
+                # A camera's own gap ends with that of all cameras: then the longer one counts.
+                self._missed[camera_id] = earlier_us, at_us, max(last_us, gap_us)
+
+    def begin_cameras(self, camera_ids: Iterable[str]) -> None:
+        """These cameras are new: gaps before now are none of theirs."""
+        for camera_id in camera_ids:
+            self._missed.pop(camera_id, None)
+
+    def new_day(self) -> Day:
+        """Start the statistics of a new day; returns those of the day that ended."""
+        ended, self.day = self.day, Day()
+        return ended
+
+    def judge(
+        self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
+    ) -> list[Verdict]:
+        """Judge each event of an update, in their order, and count its previews."""
+        if PREVIEW in cam_data:
+            self._count_previews(camera_id, cam_data[PREVIEW], arrived_us)
+        if "event" not in cam_data:
+            return []
+        events, rejects = split_events(camera_id, cam_data)
+        for reject in rejects:
+            self.on_reject(reject)
+        return [self.handle_event(camera_id, event, arrived_us, lag_us=lag_us) for event in events]
+
+    def use_up_first(self, camera_id: str, cam_data: dict[str, Any], arrived_us: int) -> None:
+        """Judge nothing, but let no later value of these four-CCs be the first of its subscription."""
+        for event in split_events(camera_id, cam_data)[0]:
+            self._first_since(camera_id, event["type"], arrived_us)
+
+    def handle_event(
+        self, camera_id: str, event_data: dict[str, Any], timestamp: int, *, lag_us: int | None = None
+    ) -> Verdict:
+        """Judge one event: a four-CC's object with its `type` added; `timestamp` is the arrival in microseconds."""
+        four_cc: str = event_data["type"]
+        first_since_us = self._first_since(camera_id, four_cc, timestamp)
+        ns = namespace(event_data)
+        is_measured, description = self._sort(four_cc, ns)
+        identity = identity_of(camera_id, event_data)
+        event_us = delay_us = figures = after_gap_us = None
+        new_max = False
+        if not is_measured:
+            kind = IGNORED
+        elif identity is None:
+            kind = UNIDENTIFIED
+        elif self.dedup.seen(identity, camera_id, four_cc):
+            kind = DUPLICATE
+        elif (event_us := event_time_us(event_data.get("timestamp"))) is None:
+            kind = UNDATED
+        elif (delay_us := timestamp - event_us) < 0:
+            kind = EARLY
+        elif first_since_us is not None and event_us < first_since_us:
+            kind = INITIAL
+        else:
+            kind = MEASURED
+            new_max, figures = self.day.observe(camera_id, timestamp, delay_us, four_cc if ns is None else ns)
+            missed = self._missed.pop(camera_id, None)
+            after_gap_us = missed and missed[0] + missed[2]
+        verdict = made(Verdict, (
+            kind, camera_id, four_cc, ns, description, identity or "", timestamp, event_us, delay_us, figures,
+            integer(event_data.get("op")), integer(event_data.get("seq")), after_gap_us, lag_us, new_max, event_data,
+        ))  # fmt: skip
+        self.totals[kind] += 1
+        if kind == MEASURED:
+            self.day.note_worst(verdict)
+            self.last = verdict
+        else:
+            self.day.count(verdict)
+        return verdict
+
+    def _count_previews(self, camera_id: str, previews: object, timestamp: int) -> None:
+        """Preview timestamps, about one a second, tell how slow the path is now; counted, without lines."""
+        first_since_us = self._first_since(camera_id, PREVIEW, timestamp)
+        for preview in previews if type(previews) is list else (previews,):
+            taken_us = event_time_us(preview)
+            if taken_us is None or taken_us > timestamp or (first_since_us is not None and taken_us < first_since_us):
+                continue
+            self.totals[PREVIEW] += 1
+            counted = self.previews.get(camera_id)
+            if counted is None:
+                counted = self.previews[camera_id] = Histogram()
+            counted.add(timestamp - taken_us)
+
+    def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
+        """The moment of subscription, when this value is its four-CC's first and came within the window."""
+        subscribed_us = self._subscribed_us.get(camera_id)
+        if subscribed_us is None:
+            return None
+        if timestamp - subscribed_us > INITIAL_WINDOW_US:  # over until the next subscription: 300 bytes less
+            del self._subscribed_us[camera_id]
+            self._first_seen.pop(camera_id, None)
+            return None
+        seen = self._first_seen.setdefault(camera_id, set())
+        if four_cc in seen:
+            return None
+        seen.add(four_cc)
+        return subscribed_us
+
+    def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
+        """Whether events of this sort are measured at all, and what they are called."""
+        measured = four_cc in self._events
+        if measured and self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
+            measured = ns in self._namespaces
+        if ns is None:
+            return measured, FOUR_CCS.get(four_cc, four_cc)
+        return measured, self._names.get(ns) or f"namespace {ns}"

@@ -1,0 +1,177 @@
+"""Count delays in logarithmic buckets that answer percentiles within 1 %.
+
+Buckets grow by 2 % from 1 ms to 30 days, with one below and one above. A bucket answers with the value from which
+both its ends are equally far in proportion, so that a nearest-rank percentile is within 1 % of the exact one, rounded
+to a µs. Below 1 ms the one bucket is right within 0.5 ms; above 30 days the answer is "at least 30 days".
+`n`, `total_us`, `min_us` and `max_us` are exact, and the first and last rank answer with them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import accumulate, pairwise
+from operator import add
+from typing import Final
+
+FIRST_US: Final = 1_000
+LAST_US: Final = 30 * 24 * 3600 * 1_000_000
+P50: Final = 500
+P95: Final = 950
+P99: Final = 990
+PERCENTILES: Final = (P50, P95, P99)
+"""The percentiles that are followed with each event, in thousandths."""
+
+_BLOCK: Final = 8
+"""Counts are kept for whole blocks of this many buckets (a factor of 1.17): few growths, little waste."""
+_WIDER: Final = {"B": "H", "H": "I"}
+"""Most buckets hold fewer than 256 events: counts start with one byte and widen when one is full."""
+
+
+def _lower_bounds() -> list[int]:
+    """The smallest µs of each bucket but the lowest, by exact arithmetic: 1000 · (51/50)^k, then 30 days."""
+    bounds = []
+    numerator, denominator = FIRST_US, 1
+    while numerator < LAST_US * denominator:
+        bounds.append(-(-numerator // denominator))
+        numerator *= 51
+        denominator *= 50
+    return [*bounds, LAST_US]
+
+
+_BOUNDS: Final = _lower_bounds()
+_FIRSTS: Final = list(range(0, len(_BOUNDS) + 1, _BLOCK))
+"""The first bucket of each block: one integer object for all histograms that begin there."""
+
+
+def _answers() -> list[int]:
+    """What each bucket answers with: the harmonic mean of its ends, equally far from both in proportion."""
+    inner = [round(2 * low * (end - 1) / (low + end - 1)) for low, end in pairwise(_BOUNDS)]
+    return [FIRST_US // 2, *inner, LAST_US]
+
+
+ANSWERS_US: Final = _answers()
+"""Every value a percentile can take, apart from a histogram's own minimum and maximum."""
+
+bucket_of: Final[Callable[[int], int]] = partial(bisect_right, _BOUNDS)
+"""The bucket a duration falls into, by exact comparison; about as fast as one logarithm."""
+
+
+def rank_of(per_mille: int, n: int) -> int:
+    """The nearest rank, 1 … n, of a quantile given in thousandths (1 … 1000)."""
+    return -(-per_mille * n // 1000)
+
+
+class Histogram:
+    """Counts of durations in µs (0 or more); `min_us` and `max_us` are 0 while it is empty."""
+
+    __slots__ = ("_counts", "_first", "max_us", "min_us", "n", "total_us")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.total_us = 0
+        self.min_us = 0
+        self.max_us = 0
+        self._first = 0
+        self._counts = array("B")
+
+    def add(self, us: int, times: int = 1) -> None:
+        """Count one duration, or several equal ones."""
+        self.count(bucket_of(us), us, times)
+
+    def count(self, bucket: int, us: int, times: int = 1) -> None:
+        """Count a duration whose `bucket_of` is known already: one search serves several histograms."""
+        index = bucket - self._first
+        if not 0 <= index < len(self._counts):
+            index = self._make_room(bucket)
+        try:
+            self._counts[index] += times
+        except OverflowError:
+            self._counts = array(_WIDER[self._counts.typecode], self._counts)
+            self.count(bucket, us, times)
+            return
+        if us < self.min_us or not self.n:
+            self.min_us = us
+        if us > self.max_us:
+            self.max_us = us
+        self.n += times
+        self.total_us += us * times
+
+    def _make_room(self, bucket: int) -> int:
+        """Extend the range to this bucket's block; returns the bucket's index in it."""
+        block, old = _FIRSTS[bucket // _BLOCK], self._counts
+        if not old:
+            self._first = block
+        first = min(block, self._first)
+        end = max(block + _BLOCK, self._first + len(old))
+        grown = array(old.typecode, [0]) * (end - first)
+        grown[self._first - first : self._first - first + len(old)] = old
+        self._first, self._counts = first, grown
+        return bucket - first
+
+    def merge(self, *others: Histogram) -> None:
+        """Count everything the others have counted."""
+        parts = [part for part in (self, *others) if part.n]
+        if not parts:
+            return
+        if len(parts) == 1:  # the usual case while snapshots are rendered: nothing to add up
+            (one,) = parts
+            self.n, self.total_us, self.min_us, self.max_us = one.n, one.total_us, one.min_us, one.max_us
+            self._first, self._counts = one._first, one._counts[:]
+            return
+        first = min(part._first for part in parts)
+        sums = [0] * (max(part._first + len(part._counts) for part in parts) - first)
+        for part in parts:
+            here = slice(part._first - first, part._first - first + len(part._counts))
+            sums[here] = map(add, sums[here], part._counts)
+        self._first, most = first, max(sums)
+        self._counts = array("B" if most < 1 << 8 else "H" if most < 1 << 16 else "I", sums)
+        self.min_us = min(part.min_us for part in parts)
+        self.max_us = max(part.max_us for part in parts)
+        self.n = sum(part.n for part in parts)
+        self.total_us = sum(part.total_us for part in parts)
+
+    def quantile_us(self, per_mille: int) -> int:
+        """The nearest-rank quantile (500 is the median); ValueError when nothing was counted."""
+        return self.value_at(rank_of(per_mille, self.n))
+
+    def quantiles_us(self, per_milles: Iterable[int] = PERCENTILES) -> list[int]:
+        """Several quantiles for the cost of one; ValueError when nothing was counted."""
+        upto = list(accumulate(self._counts))
+        return [self._find(rank_of(per_mille, self.n), upto) for per_mille in per_milles]
+
+    def value_at(self, rank: int) -> int:
+        """The value at a rank (1 is the smallest); ValueError outside 1 … n."""
+        return self._find(rank, list(accumulate(self._counts)))
+
+    def _find(self, rank: int, upto: list[int]) -> int:
+        if not 1 <= rank <= self.n:
+            raise ValueError(f"no rank {rank} among {self.n}")
+        if rank == self.n:
+            return self.max_us
+        if rank == 1:
+            return self.min_us
+        return max(self.min_us, min(self.max_us, ANSWERS_US[self._first + bisect_left(upto, rank)]))
+
+    def counts(self) -> Iterator[tuple[int, int]]:
+        """Each occupied bucket, upwards: the largest µs that falls into it (the maximum above 30 days), its count."""
+        for bucket, count in enumerate(self._counts, self._first):
+            if count:
+                yield (_BOUNDS[bucket] - 1 if bucket < len(_BOUNDS) else self.max_us), count
+
+
+def merged(parts: Iterable[Histogram]) -> Histogram:
+    """A new histogram of everything the parts have counted."""
+    whole = Histogram()
+    whole.merge(*parts)
+    return whole
+
+
+def signed_quantile_us(early: Histogram, delays: Histogram, per_mille: int) -> int:
+    """A quantile over all dated events; `early` holds the negative delays without their sign."""
+    rank = rank_of(per_mille, early.n + delays.n)
+    if early.n and rank <= early.n:
+        return -early.value_at(early.n - rank + 1)
+    return delays.value_at(rank - early.n)

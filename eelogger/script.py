@@ -1,0 +1,65 @@
+"""Offer the parts of the program to a script, with state of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from .measure.handler import Handler
+from .model import Verdict
+from .settings import ENV_FILE, load, log_dir_of
+from .storage.disk import append
+from .storage.formats import quote, stream_line
+from .storage.paths import LogPaths
+
+
+class StreamLog(Protocol):
+    """What takes a camera's stream lines: an open text file, for example."""
+
+    def write(self, text: str, /) -> object:
+        """Take one line, newline included."""
+
+
+@cache
+def _handler() -> Handler:
+    """The handler of this process: identities and statistics since its first event."""
+    return Handler(("ANNT", "ALRS"))
+
+
+def handle_event(camera_id: str, event_data: dict[str, Any], timestamp: int) -> Verdict:
+    """Judge one event: a four-CC's object with its `type` added; `timestamp` is its arrival in µs since 1970."""
+    return _handler().handle_event(camera_id, event_data, timestamp)
+
+
+def log_event_data(
+    camera_id: str, cam_data: dict[str, Any], timestamp: int, stream_logs: Mapping[str, StreamLog]
+) -> list[Verdict]:
+    """Write the camera's stream line and judge each of its events; `timestamp` is the arrival in µs since 1970.
+
+    Raises `MessageError` when the data cannot be written, `KeyError` when `stream_logs` has no log of this camera.
+    """
+    stream_logs[camera_id].write(stream_line(timestamp, cam_data))
+    return _handler().judge(camera_id, cam_data, timestamp)
+
+
+def log_processed_event_uuid(event_uuid: str) -> None:
+    """Append an identity to `processed_event_uuids.log` of the log directory that is set; `OSError` passes."""
+    paths = LogPaths(log_dir_of(None, ENV_FILE, None))
+    append(os.fspath(paths.uuids), f"{quote(event_uuid)}\n".encode())
+
+
+async def connect_and_log(uri: str, ns_values: Mapping[int, str]) -> None:
+    """Log the account's events from the origin of `uri` until cancelled, with the settings of `.env`.
+
+    `ns_values` maps annotation namespaces to names. Raises what a run raises.
+    """
+    from .wiring import build_run  # a script that only judges events needs no network library
+
+    parts = urlsplit(uri)
+    origin = f"{'http' if parts.scheme == 'ws' else 'https'}://{parts.netloc}"
+    settings = replace(load(None, ENV_FILE), base_url=origin, namespace_names=tuple(ns_values.items()))
+    await build_run(settings).run()

@@ -1,0 +1,129 @@
+"""Make up an account: cameras, bridges, rates and delays, fixed by a seed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+TEST_KEY: Final = "c000~" + "0" * 32
+ACCOUNT_ID: Final = "00012345"
+ATTACHED: Final = "ATTD"
+IGNORED: Final = "IGND"
+IDLE: Final = "IDLE"
+ID, NAME, TYPE, STATUS = 1, 2, 3, 5
+"""Positions in a row of the device list."""
+
+CAMERAS_A_BRIDGE: Final = 8
+NAMESPACES: Final = (101, 101, 101, 102, 102, 103, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112)
+"""The analytics, the common ones more than once."""
+PLACES: Final = (
+    "Front Door", "Loading Dock", "Parking North", "Parking South", "Lobby", "Reception", "Warehouse Aisle",
+    "Server Room", "Back Gate", "Stairwell", "Cash Desk", "Yard / East Fence", "Café Terrace", "Elevator",
+    "Break Room", "Roof", "Corridor", "Forklift Lane", "Main Entrance", "Vault",
+)  # fmt: skip
+SITES: Final = ("Harbour", "Airport", "Old Town", "Mill Street", "Depot", "Campus")
+SPREAD: Final = 0.45
+"""The sigma of the lognormal delays."""
+LONG_DELAYS: Final = 0.003
+"""The share of delays that lie evenly in 5 to 20 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """What the cameras of a site report through; half of their delays are shorter than `median_s`."""
+
+    id: str
+    name: str
+    median_s: float
+
+    def draw_delay(self, rng: random.Random) -> float:
+        """Draw the delay of one event in seconds."""
+        if rng.random() < LONG_DELAYS:
+            return rng.uniform(5.0, 20.0)
+        return self.median_s * math.exp(SPREAD * rng.gauss(0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class SimCamera:
+    """A camera: `rate` in events a second, the namespaces it annotates, the ages of its latest values by four-CC."""
+
+    id: str
+    name: str
+    bridge: Bridge
+    rate: float
+    namespaces: tuple[int, ...]
+    ages_s: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account; one annotation in `swallowed` is recorded but never delivered, the 20th first; 0: none."""
+
+    seed: int
+    cameras: tuple[SimCamera, ...]
+    bridges: tuple[Bridge, ...]
+    spare_ids: tuple[str, str]
+    """A camera that is ignored and one that is not attached: no event comes from them."""
+    swallowed: int
+
+    @classmethod
+    def demo(cls) -> Account:
+        """Twelve cameras on two bridges, eight events a second: each camera and a long delay within 20 s."""
+        return cls.of(cameras=12, rate=8.0, seed=320, swallowed=200)
+
+    @classmethod
+    def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1, *, swallowed: int = 0) -> Account:
+        """Make `cameras` attached cameras that send `rate` ANNT and ALRS a second together, repeats included."""
+        rng = random.Random(f"eelogger account {seed}")
+        groups = max(1, math.ceil(cameras / CAMERAS_A_BRIDGE))
+        ids = iter([f"100{number:05x}" for number in rng.sample(range(16**5), groups + cameras + 2)])
+        sites = (SITES[number % len(SITES)] for number in range(groups))
+        bridges = tuple(Bridge(next(ids), site, rng.uniform(0.3, 1.0)) for site in sites)
+        weights = [rng.lognormvariate(0.0, 0.7) for _ in range(cameras)]
+        made = tuple(
+            SimCamera(
+                id=next(ids),
+                # Every tenth name is empty.
+                name="" if number % 10 == 9 else PLACES[number % len(PLACES)],
+                bridge=bridges[number // CAMERAS_A_BRIDGE],
+                rate=rate * weight / sum(weights),
+                namespaces=tuple(rng.choices(NAMESPACES, k=rng.randint(1, 3))),
+                ages_s=_ages(rng),
+            )
+            for number, weight in enumerate(weights)
+        )
+        return cls(seed, made, bridges, (next(ids), next(ids)), swallowed)
+
+    def rows(self) -> list[list[Any]]:
+        """List its devices, one ignored camera and one unattached one among them."""
+        rows = []
+        for bridge in self.bridges:
+            own = [camera for camera in self.cameras if camera.bridge is bridge]
+            rows.append(device_row(ACCOUNT_ID, bridge.id, bridge.name, "bridge", [(c.id, ATTACHED) for c in own]))
+            rows += [device_row(ACCOUNT_ID, c.id, c.name, "camera", [(bridge.id, ATTACHED)]) for c in own]
+        (ignored, unattached), first = self.spare_ids, self.bridges[0].id
+        rows.append(device_row(ACCOUNT_ID, ignored, "Spare", "camera", [(first, IGNORED)], IGNORED))
+        rows.append(device_row(None, unattached, "New Camera", "camera", [(first, IDLE)], IDLE))
+        return rows
+
+
+def device_row(
+    account_id: str | None,
+    device_id: str,
+    name: str | None,
+    kind: str,
+    links: Sequence[tuple[str, str]],
+    status: str = ATTACHED,
+) -> list[Any]:
+    """Make one row of 27 to 29 items; `links` are `(esn, status)`: of a camera its bridges, of a bridge its cameras."""
+    row = [account_id, device_id, name, kind, [list(link) for link in links], status, "swr", ["demo"]]
+    return row + [None] * (19 + int(device_id, 16) % 3)
+
+
+def _ages(rng: random.Random) -> tuple[tuple[str, float], ...]:
+    """Draw half a minute to days since each kind's latest value; one camera in ten never had any."""
+    drawn = tuple((name, min(30.0 + rng.lognormvariate(8.5, 2.0), 800_000.0)) for name in ("ANNT", "ALRS"))
+    return () if rng.random() < 0.1 else drawn

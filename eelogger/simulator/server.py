@@ -1,0 +1,270 @@
+"""Serve an account: camera list, recorded annotations and event socket on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from ssl import SSLContext
+from typing import Any, Final, NamedTuple, Self
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from .account import ACCOUNT_ID, TEST_KEY, Account
+from .events import Event, make, message_text
+from .recordings import Recorded, Recordings, listing
+from .traffic import play
+
+KEPT: Final = 20_000
+"""How many values sent and annotations recorded are remembered."""
+INITIAL_WITHIN_US: Final = 60_000_000
+SUBSCRIBING_US: Final = 5_000_000
+"""How long before its arrival here a subscription may have been written by the client."""
+LIST_PATH: Final = "/g/device/list"
+ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+
+
+class Subscription(NamedTuple):
+    """The four-CCs that a camera is asked for (None: all), and when."""
+
+    events: list[str] | None
+    at_us: int
+
+
+class SentEvent(NamedTuple):
+    """One value sent over one connection: the truth that logs are judged by.
+
+    `opening`: the first value of its (camera, four-CC) in this subscription. The client's own subscription time lies
+    between `opened_us` and `subscribed_us`.
+    """
+
+    event: Event
+    sent_us: int
+    opening: bool
+    opened_us: int
+    subscribed_us: int
+
+    def verdicts(self, arrived_us: int) -> set[str]:
+        """Name the right verdict on this first sight, or both where only the client's clock can tell."""
+        event_us = self.event.event_us
+        if event_us is None:
+            return {"undated"}
+        if arrived_us < event_us:
+            return {"early"}
+        if not self.opening:
+            return {"measured"}
+        latest, earliest = self.subscribed_us, max(self.opened_us, self.subscribed_us - SUBSCRIBING_US)
+        may_be_initial = event_us < latest and arrived_us <= latest + INITIAL_WITHIN_US
+        may_be_measured = event_us >= earliest or arrived_us > earliest + INITIAL_WITHIN_US
+        return {name for name, may in (("initial", may_be_initial), ("measured", may_be_measured)) if may}
+
+
+class Connection:
+    """One event socket; sending never suspends, so that the time taken before it is the instant of the send."""
+
+    def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+        self.request, self.ws, self.opened_us = request, ws, time.time_ns() // 1000
+        self.subscriptions: dict[str, Subscription] = {}
+        self.ready: set[str] = set()
+        """Cameras whose initial state has been pushed."""
+        self._opened: set[tuple[str, str]] = set()
+
+    async def send(self, data: bytes, opcode: WSMsgType = WSMsgType.TEXT) -> bool:
+        """Send one frame; False when the socket is gone."""
+        with contextlib.suppress(ConnectionError):
+            await self.ws.send_frame(data, opcode)
+            return True
+        return False
+
+    async def send_events(self, events: Iterable[Event]) -> list[SentEvent]:
+        """Send what is subscribed to in one message; return what was sent."""
+        wanted = [event for event in events if self._wants(event)]
+        data = message_text(wanted).encode()
+        sent_us = time.time_ns() // 1000
+        if not wanted or not await self.send(data):
+            return []
+        sent = []
+        for event in wanted:
+            kind = (event.camera_id, event.four_cc)
+            subscribed_us = self.subscriptions[event.camera_id].at_us
+            sent.append(SentEvent(event, sent_us, kind not in self._opened, self.opened_us, subscribed_us))
+            self._opened.add(kind)
+        return sent
+
+    def _wants(self, event: Event) -> bool:
+        asked = self.subscriptions.get(event.camera_id)
+        return asked is not None and (asked.events is None or event.four_cc in asked.events)
+
+    def drop(self, camera_ids: Iterable[str]) -> None:
+        """Forget cameras; a later subscription begins with the initial state again."""
+        for camera_id in camera_ids:
+            self.subscriptions.pop(camera_id, None)
+            self.ready.discard(camera_id)
+            self._opened = {kind for kind in self._opened if kind[0] != camera_id}
+
+
+class Cloud:
+    """An async context manager; without `traffic` only `emit` and `deliver` send events."""
+
+    connection_type = Connection
+    host = "127.0.0.1"
+    ssl: SSLContext | None = None
+    kept: int | None = KEPT
+
+    def __init__(self, account: Account, *, traffic: bool = False) -> None:
+        self.account = account
+        self.account_id, self.auth_key, self.rows = ACCOUNT_ID, TEST_KEY, account.rows()
+        self.sent: deque[SentEvent] = deque(maxlen=self.kept)
+        self.recorded = Recordings(self.kept)
+        self.connections: list[Connection] = []
+        self.connects = 0
+        self.latest: dict[str, dict[str, Event]] = {}
+        """The latest value by camera and four-CC: what a new subscription is told first."""
+        self._with_traffic = traffic
+        self._traffic: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def base_url(self) -> str:
+        """The origin of REST and event socket; the port is known once entered."""
+        return f"http://{self.host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        now_us = time.time_ns() // 1000
+        for camera in self.account.cameras:
+            for four_cc, age_s in camera.ages_s:
+                event = make(camera.id, four_cc, now_us - int(age_s * 1e6), {"ns": camera.namespaces[0]})
+                self.latest.setdefault(camera.id, {})[four_cc] = event
+        self.runner = web.AppRunner(self.make_app(), access_log=None, shutdown_timeout=0.2)
+        await self.runner.setup()
+        await web.TCPSite(self.runner, self.host, ssl_context=self.ssl, port=0).start()
+        self.port = self.runner.addresses[0][1]
+        if self._with_traffic:
+            playing = play(self.account, self.deliver, self.recorded.record)
+            self._traffic = asyncio.create_task(playing, name="simulator traffic")
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._traffic is not None:
+            self._traffic.cancel()
+            await asyncio.wait([self._traffic])
+        await self.close(1001)
+        await self.runner.cleanup()
+
+    def make_app(self) -> web.Application:
+        """Make the application: what is served."""
+        app = web.Application()
+        app.router.add_get(LIST_PATH, self._rest(lambda request: self.rows))
+        app.router.add_get("/g/aaa/isauth", self._rest(lambda request: True))
+        app.router.add_get("/annt/annt/list", self._rest(lambda request: listing(self.readable(), request.query)))
+        app.router.add_get("/api/v2/Device/{account_id}/Events", self._accept)
+        return app
+
+    def _rest(self, answer: Callable[[web.Request], object]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            if not self.may_pass(request):
+                return refusal(401)
+            found = answer(request)
+            return refusal(400) if found is None else web.json_response(found)
+
+        return handler
+
+    def may_pass(self, request: web.Request) -> bool:
+        """Whether the request carries the session key in a cookie."""
+        return self.auth_key in (request.cookies.get("auth_key"), request.cookies.get("videobank_sessionid"))
+
+    def readable(self) -> Iterable[Recorded]:
+        """The recorded annotations that a client may read."""
+        return self.recorded.values()
+
+    async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
+        """Record events and send them in one message to each connection that wants some."""
+        for event in events:
+            self.recorded.record(event)
+            self.latest.setdefault(event.camera_id, {})[event.four_cc] = event
+        return [sent for live in list(self.connections) for sent in await self._send(live, events)]
+
+    async def _send(self, live: Connection, events: Sequence[Event]) -> list[SentEvent]:
+        sent = await live.send_events(events)
+        self.sent.extend(sent)
+        return sent
+
+    async def emit(self, camera_id: str, four_cc: str = "ANNT", *, delay_s: float = 0.0, **fields: Any) -> Event:
+        """Send one event that happened `delay_s` ago; `fields` replace keys of its body, None takes a key out."""
+        event = make(camera_id, four_cc, time.time_ns() // 1000 - round(delay_s * 1e6), fields)
+        await self.deliver([event])
+        return event
+
+    async def close(self, code: int = 1000) -> None:
+        """Close every socket and wait until they are closed."""
+        await asyncio.gather(*(live.ws.close(code=code) for live in self.connections))
+
+    async def wait_subscribed(self, cameras: int = 1, timeout_s: float = 10.0) -> None:
+        """Wait until one connection has so many cameras and their initial state."""
+        await self.wait_until(lambda: any(len(live.ready) >= cameras for live in self.connections), timeout_s)
+
+    async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Wait for a condition, looked at after each handshake, message and disconnect; `TimeoutError` else."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=1 << 26, timeout=2.0, writer_limit=1 << 62
+        )
+        connection = self.connection_type(request, ws)
+        await ws.prepare(request)
+        self.connects += 1
+        self.connections.append(connection)
+        self._notify()
+        try:
+            await self.converse(connection)
+        finally:
+            self.connections.remove(connection)
+            self._notify()
+        return ws
+
+    async def converse(self, connection: Connection) -> None:
+        """Answer a connection's messages until it ends."""
+        while (message := await connection.ws.receive()).type not in ENDED:
+            await self.take(connection, message)
+            self._notify()
+
+    async def take(self, connection: Connection, message: WSMessage) -> None:
+        """Answer one message: a ping, or cameras to drop and to add."""
+        if message.type is WSMsgType.PING:
+            await connection.send(message.data, WSMsgType.PONG)
+        elif message.type is WSMsgType.TEXT:
+            request = json.loads(message.data)
+            connection.drop(request.get("drop", {}).get("cameras", ()))
+            await self.subscribe(connection, request.get("cameras", {}))
+
+    async def subscribe(self, connection: Connection, wishes: dict[str, dict[str, list[str]]]) -> None:
+        """Take what a client asks for, by camera, and push the initial state."""
+        now_us = time.time_ns() // 1000
+        for camera_id, wish in wishes.items():
+            events = wish.get("event") if "event" in wish["resource"] else []
+            connection.subscriptions[camera_id] = Subscription(events, now_us)
+        await self.push_latest(connection, wishes)
+        connection.ready.update(wishes)
+
+    async def push_latest(self, connection: Connection, camera_ids: Iterable[str]) -> None:
+        """Push the initial state: each camera's latest values, one a message."""
+        for camera_id in camera_ids:
+            for event in list(self.latest.get(camera_id, {}).values()):
+                await self._send(connection, [event])
+            # Sending does not suspend: without this, thousands of cameras would hold the loop for seconds.
+            await asyncio.sleep(0)
+
+
+def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """Refuse with a status; the body is plain text, since it need not be JSON."""
+    return web.Response(status=status, text=f"{status}: refused\n", headers=headers)

@@ -1,0 +1,115 @@
+"""Hold lines, snapshots and a barrier until they are on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .days import Move
+
+Moves = Callable[[Collection[str]], Iterable[Move]]
+"""Tells in the writer's thread what is to be moved, given the paths of lines that are still held."""
+Lines = dict[str, list[str]]
+"""Texts by file, in order."""
+
+
+class Sink:
+    """Takes whole lines, newline included; paths are in the form that `os` takes."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what comes should wait where it came from."""
+        return False
+
+    def room(self, text: str) -> Batch | None:
+        """The batch that takes this text; None when it is refused."""
+        raise NotImplementedError
+
+    def mark(self, us: int) -> None:
+        """Note that all lines of what arrived up to then have been handed over."""
+        raise NotImplementedError
+
+    def write_stream(self, path: str, text: str) -> None:
+        """Take a line of a stream log."""
+        if batch := self.room(text):
+            batch.stream.setdefault(path, []).append(text)
+
+    def write_delay(self, path: str, text: str) -> None:
+        """Take a line of a delay log."""
+        if batch := self.room(text):
+            batch.delay.setdefault(path, []).append(text)
+
+    def write_other(self, path: str, text: str) -> None:
+        """Take lines of any other file."""
+        if batch := self.room(text):
+            batch.other.setdefault(path, []).append(text)
+
+    def write_identity(self, text: str, path: str = "") -> None:
+        """Take a line of the identity log (quoted); `path` is the delay log whose lines have to be there before."""
+        if batch := self.room(text):
+            batch.identities.append((path, text))
+
+
+@dataclass(eq=False)
+class Batch(Sink):
+    """Lines by file until they are on disk; `size` is their length in characters.
+
+    `identities` stand beside the delay logs whose lines have to be there before them, those in `ready` wait for none.
+    `moves` are called for once the lines before them were tried; `moved` is who waits for that.
+    """
+
+    stream: Lines = field(default_factory=dict)
+    delay: Lines = field(default_factory=dict)
+    other: Lines = field(default_factory=dict)
+    identities: list[tuple[str, str]] = field(default_factory=list)
+    ready: list[str] = field(default_factory=list)
+    snapshots: dict[str, str | bytes] = field(default_factory=dict)
+    mark_us: int | None = None
+    size: int = 0
+    moves: Moves | None = None
+    moved: asyncio.Future[None] | None = None
+
+    def room(self, text: str) -> Batch:
+        """Itself, whatever its size."""
+        self.size += len(text)
+        return self
+
+    def mark(self, us: int) -> None:
+        """Say that all lines of everything that arrived up to `us` were handed over."""
+        self.mark_us = us
+
+    @property
+    def files(self) -> tuple[Lines, Lines, Lines]:
+        """Lines by file, in the order in which they are written."""
+        return self.stream, self.delay, self.other
+
+    @property
+    def lines(self) -> int:
+        """How many are not on disk, a record of several counted once; may be asked while the thread writes."""
+        return len(self.identities) + len(self.ready) + sum(len(texts) for f in self.files for texts in [*f.values()])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.size or self.snapshots or self.moves) and self.mark_us is None
+
+    def extend(self, later: Batch) -> None:
+        """Take up a later batch: what is still here goes before it."""
+        for mine, theirs in zip(self.files, later.files, strict=True):
+            for path, texts in theirs.items():
+                mine.setdefault(path, []).extend(texts)
+        self.identities += later.identities
+        self.snapshots |= later.snapshots
+        self.size += later.size
+        self.moves, self.moved = later.moves, later.moved
+        self.mark_us = self.mark_us if later.mark_us is None else later.mark_us
+
+    def follow(self, targets: Mapping[str, str]) -> None:
+        """Let what is held for files go where these go."""
+        for files in self.files:
+            for source in files.keys() & targets.keys():
+                files.setdefault(targets[source], []).extend(files.pop(source))
+        for source in self.snapshots.keys() & targets.keys():
+            self.snapshots[targets[source]] = self.snapshots.pop(source)
+        self.identities = [(targets.get(path, path), text) for path, text in self.identities]

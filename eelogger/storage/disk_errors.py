@@ -1,0 +1,120 @@
+"""Word what a disk refuses, say it once, and know when to try again."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from ..errors import DiskError
+
+_RIGHTS: Final = "check owner, permissions and attributes (chattr) of the log directory"
+_IN_THE_WAY: Final = "something else has that name: move it, or log elsewhere (EEN_LOG_DIR)"
+_HINTS: Final = {
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.ENXIO: _IN_THE_WAY,  # a named pipe
+    errno.ENOSPC: "free some space, or keep fewer days (EEN_KEEP_DAYS)",
+    errno.EDQUOT: "raise the quota, or keep fewer days (EEN_KEEP_DAYS)",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "the file system is read-only: check the disk, or log elsewhere (EEN_LOG_DIR)",
+    errno.EIO: "the disk reports errors: check it, or log elsewhere (EEN_LOG_DIR)",
+}
+_NO_HINT: Final = "check the disk of the log directory"
+
+Notify = Callable[[int, str], None]
+"""Takes a level of `logging` and one line of text."""
+
+
+def explain(error: BaseException, path: str | os.PathLike[str] = "") -> tuple[str, str]:
+    """What is wrong, of any exception, and a hint; a full disk is told from one whose inodes are used up."""
+    if not isinstance(error, OSError):
+        return f"{type(error).__name__}: {error}", "this name or text cannot be written; the rest goes on"
+    folder = Path(path or error.filename or ".").parent
+    if error.errno == errno.ENOSPC and free_inodes(folder) == 0 and free_bytes(folder):
+        return "no inodes are left", "remove files, since space is not what is missing: see df -i"
+    return error.strerror or str(error), _HINTS.get(error.errno or 0, _NO_HINT)
+
+
+def unusable(root: Path, error: OSError) -> DiskError:
+    """The error that ends a start in a directory that cannot be used at all."""
+    where = error.filename2 or error.filename or root
+    message, hint = explain(error, where)
+    return DiskError(f"cannot use {where}: {message}", hint)
+
+
+def free_bytes(path: Path) -> int | None:
+    """Bytes free for us, None when that cannot be told."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
+
+
+def free_inodes(path: Path) -> int | None:
+    """Inodes free for us, None when that cannot be told or has no meaning there."""
+    try:
+        found = os.statvfs(path)
+    except (OSError, AttributeError):  # Windows has no statvfs
+        return None
+    return found.f_favail if found.f_files else None
+
+
+class Trouble:
+    """What the disk refuses now, and what is said of it; `cause` is what is wrong, or was when it cost lines."""
+
+    def __init__(self, notify: Notify) -> None:
+        self.errors: dict[str, Exception] = {}
+        self.snapshots: dict[str, int] = {}
+        """How often each that cannot be written was tried."""
+        self.cause = "the disk is too slow", _NO_HINT
+        self._notify = notify
+        self._since = 0.0
+
+    @property
+    def paths(self) -> set[str]:
+        """What is not to be tried before its time."""
+        return {*self.errors, *self.snapshots}
+
+    def heed(
+        self, errors: dict[str, Exception], stuck: Collection[str], skipped: Collection[str], now: float, fate: str
+    ) -> None:
+        """One warning when the disk begins to refuse, one for each file that cannot be moved, one line at the end.
+
+        `fate` is what became of the lines that waited.
+        """
+        before = self.errors
+        self.errors = {path: error for path, error in before.items() if path in skipped} | errors
+        if new := {path: e for path, e in errors.items() if path not in before and (path in stuck or not before)}:
+            self._notify(logging.WARNING, "{}; lines are held ({})".format(*_describe(new, stuck)))
+        if self.errors:
+            self._since = self._since if before else now
+            self.cause = _describe(self.errors, stuck)
+        elif before:
+            self._notify(logging.INFO, f"writing works again after {now - self._since:.1f} s: {fate}")
+
+    def heed_snapshots(self, errors: Mapping[str, Exception], skipped: Collection[str]) -> None:
+        """One warning for each snapshot that cannot be written."""
+        tries = self.snapshots
+        self.snapshots = {path: n for path, n in tries.items() if path in skipped}
+        for path, error in errors.items():
+            self.snapshots[path] = tries.get(path, 0) + 1
+            # On Windows a reader that holds it for a moment is no trouble.
+            if self.snapshots[path] == (2 if isinstance(error, PermissionError) else 1):
+                self._notify(logging.WARNING, "cannot write {}: {} ({})".format(path, *explain(error, path)))
+
+
+def _describe(errors: Mapping[str, Exception], stuck: Collection[str]) -> tuple[str, str]:
+    """What is wrong with the first of them, and what the operator can do."""
+    path, error = next(iter(errors.items()))
+    cause, hint = explain(error, path)
+    more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return f"cannot {'move' if path in stuck else 'write'} {path}{more}: {cause}", hint

@@ -1,0 +1,260 @@
+"""The exact text of each line in the log files, and back.
+
+Readers go by key: unknown keys are passed over, missing ones are absent, so logs of every version stay readable.
+No foreign text can forge a pair or a line, reach a terminal unescaped, or fail to encode.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from calendar import timegm
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from ..errors import MessageError
+from ..measure.seconds import micros, seconds6
+from ..model import Camera, Gap, Reject, RunningFigures, Verdict
+
+REJECT_TEXT_CHARS: Final = 2048
+
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})(?:Z|\+00:00)").fullmatch
+_BARE = re.compile(r'[^ ="\\]+').fullmatch
+_PAIR = re.compile(r'([!#-<>-~]+)=(?:"|([^\s"]*))').match
+_string = json.JSONDecoder().raw_decode
+
+
+def time_text(us: int) -> str:
+    """`2026-11-22T09:07:20.123456Z`."""
+    # From 1970 on the last six digits are those of the fraction.
+    fraction = str(us)[-6:] if us >= 1_000_000 else f"{us % 1_000_000:06d}"
+    return f"{_second_text(us // 1_000_000)}.{fraction}Z"
+
+
+def parse_time(text: str) -> int:
+    """The way back from `time_text`, also from other ISO 8601 forms (without a zone: UTC); raises `ValueError`."""
+    if match := _TIME(text):
+        return _second(match[1]) * 1_000_000 + int(match[2])
+    when = datetime.fromisoformat(text)
+    try:
+        return timegm(when.utctimetuple()) * 1_000_000 + when.microsecond
+    except OverflowError:
+        raise ValueError(f"not within the years 1 to 9999 in UTC: {text}") from None
+
+
+@lru_cache(maxsize=4096)  # arrivals and event times cluster in the seconds around now
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+_second = lru_cache(maxsize=4096)(lambda text: timegm(datetime.fromisoformat(text).utctimetuple()))
+_arrival_text = lru_cache(maxsize=1)(time_text)
+"""All that one read brought has the same arrival, and a message has it on every line."""
+
+
+@lru_cache(maxsize=256)  # names of events come again and again, and each identity is written twice
+def quote(text: str) -> str:
+    """The text as a logfmt value: bare where it can be, else a JSON string with printable non-ASCII kept."""
+    if _BARE(text) and text.isprintable():
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    if quoted.isprintable():
+        return quoted
+    # json.dumps leaves DEL, C1, bidi controls and lone surrogates as they are.
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in quoted)
+
+
+def pair(key: str, value: object) -> str:
+    """One `key=value`; a value that is no string is written as `str` gives it."""
+    return f"{key}={quote(str(value))}"
+
+
+def parse_pairs(line: str) -> dict[str, str]:
+    """The pairs of a line; what is not a pair is skipped, of a key given twice the first counts.
+
+    Stops at ` -- `, which introduces an event's JSON in `maxeventdelay.log`.
+    """
+    pairs: dict[str, str] = {}
+    at = 0
+    while at < len(line) and not line.startswith("-- ", at):
+        match = _PAIR(line, at)
+        if match is None:
+            at = line.find(" ", at) + 1 or len(line)
+            continue
+        value, at = match[2], match.end()
+        if value is None:
+            try:
+                value, at = _string(line, at - 1)
+            except ValueError:
+                break
+        pairs.setdefault(match[1], value)
+        at += 1
+    return pairs
+
+
+class Label(NamedTuple):
+    """The parts of a delay line that are the same for all events of one camera."""
+
+    name: str
+    tail: str
+
+
+def label(camera: Camera) -> Label:
+    """The constant parts of a camera's lines, quoted once."""
+    return Label(quote(camera.name), f"camera={quote(camera.id)} bridge={quote(camera.bridge)}")
+
+
+def delay_line(verdict: Verdict, camera: Label) -> str:
+    """One line of a delay log, newline included: what a person looks for first, the optional keys last."""
+    return f"{_pairs(verdict, verdict.figures, camera)}\n"
+
+
+def worst_line(verdict: Verdict, camera: Label) -> str:
+    """One line of `maxeventdelay.log`: a delay line without statistics, then the event as it came."""
+    try:
+        event = _json_text(verdict.data)
+    except MessageError:  # how deep Python writes depends on who calls; the stream log has the event
+        event = "null"
+    return f"{_pairs(verdict, None, camera)} -- {event}\n"
+
+
+def _pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label) -> str:
+    # Taken apart once: a named field costs five times as much to look up as a local name.
+    kind, _, four_cc, ns, event, identity, arrived_us, event_us, delay_us, *_ = verdict
+    delay = "" if delay_us is None else f" delay_s={seconds6(delay_us)}"
+    number = "" if ns is None else f" ns={ns}"
+    of_day = of_group = ""
+    if figures is not None:
+        n, p50, p95, p99, avg, least, most, group_n, group_avg = figures
+        of_day = f" n={n} p50_s={p50} p95_s={p95} p99_s={p99} avg_s={avg} min_s={least} max_s={most}"
+        of_group = f" ns_n={group_n} ns_avg_s={group_avg}"
+    event_time = "" if event_us is None else f" event_time={time_text(event_us)}"
+    return (
+        f"time={_arrival_text(arrived_us)}{delay} verdict={kind} event={quote(event)} name={camera.name}{of_day}"
+        f"{number}{of_group} type={quote(four_cc)} {camera.tail}{event_time} uuid={quote(identity)}{_options(verdict)}"
+    )
+
+
+def _options(verdict: Verdict) -> str:
+    op, seq, after_gap_us, lag_us, new_max = verdict[10:15]
+    text = "" if op is None else f" op={op}"
+    if seq is not None:
+        text += f" seq={seq}"
+    if after_gap_us is not None:
+        text += f" after_gap_s={seconds6(after_gap_us)}"
+    if lag_us is not None:
+        text += f" lag_s={seconds6(lag_us)}"
+    return f"{text} new_max=1" if new_max else text
+
+
+_FIGURES = RunningFigures(1, "0", "0", "0", "0", "0", "0", 1, "0")
+_EVERYTHING = Verdict("measured", "", "ANNT", 1, "x", "x", 0, 0, 0, _FIGURES, 0, 0, 0, 0, True)
+DELAY_KEYS: Final = tuple(parse_pairs(delay_line(_EVERYTHING, label(Camera("", "")))))
+"""The keys of a delay line in the order of `delay_line`; `storage.delaylog` makes its expression from it."""
+
+
+def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
+    """What a line of a delay log or of `maxeventdelay.log` says, but figures and event; None when it is neither."""
+    keys = parse_pairs(text)
+
+    def optional(read: Callable[[str], int], key: str) -> int | None:
+        return read(keys[key]) if key in keys else None
+
+    try:
+        camera = Camera(keys["camera"], keys.get("name", ""), keys.get("bridge", ""))
+        verdict = Verdict(
+            keys["verdict"],
+            camera.id,
+            keys["type"],
+            optional(int, "ns"),
+            keys.get("event", keys["type"]),
+            keys.get("uuid", ""),
+            parse_time(keys["time"]),
+            optional(parse_time, "event_time"),
+            optional(micros, "delay_s"),
+            None,
+            optional(int, "op"),
+            optional(int, "seq"),
+            optional(micros, "after_gap_s"),
+            optional(micros, "lag_s"),
+            keys.get("new_max") == "1",
+        )
+    except (KeyError, ValueError):
+        return None
+    return verdict, camera
+
+
+def _encoder() -> Callable[[Any, int], Iterable[str]]:
+    """The C encoder of `JSONEncoder.encode`, made once: the library makes it anew for each value, at half the price."""
+    plain = json.JSONEncoder(allow_nan=False, check_circular=False)
+    with suppress(AttributeError, TypeError):  # there is none, or it is not what it is today
+        module: Any = json.encoder
+        as_ascii = module.encode_basestring_ascii
+        made = module.c_make_encoder(None, plain.default, as_ascii, None, ": ", ", ", False, False, False)
+        if "".join(made({"a": [1, ""], "b": {}}, 0)) == '{"a": [1, ""], "b": {}}':
+            return made  # type: ignore[no-any-return]
+    return lambda value, _: (plain.encode(value),)
+
+
+_encoded = _encoder()
+
+
+def _json_text(value: Any) -> str:
+    """The value as JSON in ASCII, non-finite numbers as null; raises `MessageError` when nested too deep."""
+    try:
+        try:
+            return "".join(_encoded(value, 0))
+        except ValueError:
+            finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+            return "".join(_encoded(finite, 0))
+    except RecursionError:
+        raise MessageError("nested-too-deep") from None
+
+
+def stream_line(arrived_us: int, cam_data: dict[str, Any]) -> str:
+    """One line of a stream log; raises `MessageError` when the data is nested too deep to be written."""
+    return f"{_arrival_text(arrived_us)[:-1]}+00:00 -- {_json_text(cam_data)}\n"
+
+
+def parse_stream_line(text: str) -> tuple[int, Any] | None:
+    """Arrival in µs and the camera's data; also of the older `timestamp -- JSON` form; None if neither."""
+    stamp, separator, body = text.partition(" -- ")
+    if not separator:
+        return None
+    try:
+        return parse_time(stamp.strip()), json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def gap_line(gap: Gap) -> str:
+    """One line of `gaps.log`."""
+    camera = f" {pair('camera', gap.camera_id)}" if gap.camera_id else ""
+    return (
+        f"kind={gap.kind} from={time_text(gap.from_us)} to={time_text(gap.to_us)}"
+        f" seconds={seconds6(gap.to_us - gap.from_us)} {pair('reason', gap.reason)}{camera}\n"
+    )
+
+
+def parse_gap_line(text: str) -> Gap | None:
+    """The gap of a line of `gaps.log`, None when it is none."""
+    keys = parse_pairs(text)
+    try:
+        times = parse_time(keys["from"]), parse_time(keys["to"])
+        return Gap(keys["kind"], *times, keys.get("reason", ""), keys.get("camera", ""))
+    except (KeyError, ValueError):
+        return None
+
+
+def reject_line(arrived_us: int, reject: Reject, size: int) -> str:
+    """One line of `rejected.log`: `size` is in bytes, the text is escaped and cut at 2 KiB."""
+    cut = reject.text[:REJECT_TEXT_CHARS]
+    while len(text := json.dumps(cut)) > REJECT_TEXT_CHARS:
+        cut = cut[: len(cut) * REJECT_TEXT_CHARS // len(text)]
+    return (
+        f"time={time_text(arrived_us)} {pair('reason', reject.reason)} {pair('camera', reject.camera_id[:64])}"
+        f" bytes={size} text={text}\n"
+    )

@@ -1,0 +1,144 @@
+"""Read files of lines in blocks, from the front or from the end; `.gz` too.
+
+A block holds whole lines, and all blocks together are the file; only its last line may lack the newline.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final, cast
+
+_BLOCK_BYTES: Final = 1 << 18
+_SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one million
+
+OnRead = Callable[[int], object]
+
+
+@dataclass
+class Skipped:
+    """What could not be read: how many lines, and which files or folders and why."""
+
+    lines: int = 0
+    files: list[OSError] = field(default_factory=list)
+
+
+def whole_lines(
+    path: Path,
+    start: int = 0,
+    *,
+    skipped: Skipped | None = None,
+    on_read: OnRead | None = None,
+    keep_open: bool = True,
+    block_bytes: int = _BLOCK_BYTES,
+) -> Iterator[bytes]:
+    """Yield the lines of a file from an offset on, in blocks; opened once, so that a rename does not cut it short.
+
+    Why a file cannot be read, or not to its end, goes to `skipped`. `on_read` gets the bytes of each block and may
+    raise to end the reading. Without `keep_open` a plain file holds no descriptor between two blocks.
+    """
+    parts: list[bytes] = []
+    try:
+        for chunk in _chunks(path, start, block_bytes, keep_open):
+            if on_read:
+                on_read(len(chunk))
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                yield b"".join((*parts, chunk[:end]))
+                parts.clear()
+            if end < len(chunk):
+                parts.append(chunk[end:])
+    except (OSError, EOFError, zlib.error) as error:
+        if skipped is not None:
+            is_named = isinstance(error, OSError) and error.filename
+            skipped.files.append(cast(OSError, error) if is_named else OSError(errno.EIO, str(error), str(path)))
+    if parts:
+        yield b"".join(parts)
+
+
+def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file in blocks from its end to its beginning, each with its offset; `OSError` passes."""
+    if path.suffix == ".gz":
+        if content := b"".join(whole_lines(path)):
+            yield 0, content
+        return
+    at = size_of(path)
+    parts: list[bytes] = []
+    while at > 0:
+        length = min(block_bytes, at)
+        at -= length
+        chunk = read_at(path, at, length)
+        # What precedes the first newline belongs to a line that begins in an earlier block.
+        begin = chunk.find(b"\n") + 1 if at else 0
+        if at and not begin:
+            parts.append(chunk)
+            continue
+        if block := b"".join((chunk[begin:], *reversed(parts))):
+            yield at + begin, block
+        parts = [chunk[:begin]]
+
+
+def last_line(path: Path) -> bytes:
+    """The last line without its newline, b"" when there is none or the file cannot be read."""
+    with suppress(OSError):
+        for _, block in whole_lines_backwards(path, 4096):
+            return block.rstrip(b"\n").rpartition(b"\n")[2]
+    return b""
+
+
+def read_at(path: Path, start: int, length: int) -> bytes:
+    """At most `length` bytes of a file from an offset on; `OSError` passes."""
+    with open_file(path) as file:
+        file.seek(start)
+        return file.read(length)
+
+
+@contextmanager
+def open_file(path: Path | str) -> Iterator[IO[bytes]]:
+    """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
+    with open(path, "rb", buffering=0, opener=_ordinary) as file:
+        if os.fspath(path).endswith(".gz"):
+            with gzip.open(file) as unpacked:
+                yield cast(IO[bytes], unpacked)
+        else:
+            yield file
+
+
+def read_file(path: Path) -> bytes:
+    """The content of an ordinary small file; `OSError` passes."""
+    return read_at(path, 0, _SMALL_FILE_BYTES)
+
+
+def size_of(path: Path) -> int:
+    """Bytes in the file; 0 where it is missing."""
+    with suppress(OSError):
+        return os.stat(path).st_size
+    return 0
+
+
+def _chunks(path: Path, start: int, length: int, keep_open: bool) -> Iterator[bytes]:
+    if keep_open or path.suffix == ".gz":
+        with open_file(path) as file:
+            file.seek(start)
+            while chunk := file.read(length):
+                yield chunk
+    else:
+        while chunk := read_at(path, start, length):
+            start += len(chunk)
+            yield chunk
+
+
+def _ordinary(path: str, flags: int) -> int:
+    # Without it, to open a pipe that nobody writes takes for ever.
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not an ordinary file", path)
+    return fd

@@ -1,0 +1,192 @@
+"""Name every file in a log directory; turn foreign text into paths."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import ClassVar, Final
+
+from ..model import DAY_US
+
+TEMPORARY: Final = ".ee-tmp"  # half-written, worth nothing after a crash; no other suffix is longer
+NAME_BYTES: Final = 255 - len(f"_100e1e23_stream.log{TEMPORARY}")
+PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 units
+
+_RESERVED = str.maketrans('<>:"/\\|?*', "_" * 9)
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE).match
+_DELAY_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))\.log(?:\.gz)?").fullmatch
+_STREAM_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))_stream\.log(?:\.gz)?").fullmatch
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def sanitize_filename(filename: str) -> str:
+    """Any text as the name part of a file name, at most `NAME_BYTES` of UTF-8; its own result stays as it is.
+
+    Composed (NFC) before the cut: macOS takes both forms of "é" for one name, and a letter could lose its accent.
+    """
+    text = "".join(map(_visible, filename)).translate(_RESERVED)
+    text = _cut(unicodedata.normalize("NFC", text).lstrip(" ."))
+    if _DEVICE(text):  # for Windows CON.txt is the console too
+        text = _cut(f"_{text}")
+    return text or "unnamed"
+
+
+def _visible(char: str) -> str:
+    if unicodedata.category(char) == "Zs":
+        return " "
+    return char if char.isprintable() else ""
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:NAME_BYTES].decode(errors="ignore").rstrip(" .")
+
+
+def is_camera_id(text: str) -> bool:
+    """Whether the text is a camera's id: 8 hex digits."""
+    return re.fullmatch("[0-9A-Fa-f]{8}", text) is not None
+
+
+def is_day(text: str) -> bool:
+    """Whether the text is a day of the calendar in the form `2026-11-21`."""
+    try:
+        return _DAY(text) is not None and date.fromisoformat(text) is not None
+    except ValueError:
+        return False
+
+
+def day_of(us: int) -> str:
+    """The UTC day of a moment in microseconds, as `2026-11-21`."""
+    return (_EPOCH + timedelta(microseconds=us)).date().isoformat()
+
+
+def day_start_us(day: str) -> int:
+    """The first moment of a day in microseconds; raises `ValueError` when it is none."""
+    return (date.fromisoformat(day) - _EPOCH.date()).days * DAY_US
+
+
+def temporary(path: Path) -> Path:
+    """Where the next content of a file is written before `os.replace` puts it in place."""
+    return path.with_name(path.name + TEMPORARY)
+
+
+class _File:
+    """A file of ours in the log directory, as an attribute of `LogPaths`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, paths: LogPaths, owner: object = None) -> Path:
+        return paths.root / self.name
+
+
+@dataclass(frozen=True)
+class LogPaths:
+    """The names in a log directory, or in the folder of one of its days, which has the same layout.
+
+    A stem, `{name}_{id}`, is real text; each path is in the form that this process's locale needs, so that the bytes
+    of its name on disk are UTF-8.
+    """
+
+    root: Path
+
+    max_delay = _File("maxeventdelay.log")
+    summary = _File("summary.log")
+    gaps = _File("gaps.log")
+    health = _File("health.log")
+    rejected = _File("rejected.log")
+    program_log = _File("eelogger.log")
+    cameras = _File("cameras.json")
+    uuids = _File("processed_event_uuids.log")
+    uuids_old = _File("processed_event_uuids.log.1")
+    state = _File(".state")
+    lock = _File(".lock")
+    said = _File(".said")
+    days_dir = _File("days")
+    stream_dir = _File("stream")
+
+    _of_day: ClassVar = (max_delay, summary, gaps, health, rejected, program_log, cameras)
+
+    def stem(self, camera_id: str, name: str) -> str:
+        """`{name, made safe}_{id}`, short enough for every path made of it; raises `ValueError` for no 8 hex digits.
+
+        Such an id at the end is what keeps a camera's files apart from all others, `processed_event_uuids.log` too.
+        """
+        if not is_camera_id(camera_id):
+            raise ValueError(f"no camera id: {camera_id!r}")
+        part = sanitize_filename(name)
+        longest = temporary(self.day("2026-11-21").stream(f"_{camera_id}").absolute())
+        room = PATH_CHARS - len(str(longest).encode("utf-16-le", "surrogatepass")) // 2
+        short = part.encode("utf-16-le")[: 2 * max(room, 1)].decode("utf-16-le", "ignore").rstrip(" .")
+        return f"{short or part[0]}_{camera_id}"
+
+    def delay(self, stem: str) -> Path:
+        """The delay log of a camera."""
+        return self.root / os.fsdecode(f"{stem}.log".encode("utf-8", "surrogateescape"))
+
+    def stream(self, stem: str) -> Path:
+        """The stream log of a camera."""
+        return self.stream_dir / os.fsdecode(f"{stem}_stream.log".encode("utf-8", "surrogateescape"))
+
+    def day(self, day: str) -> LogPaths:
+        """The folder of a past day; raises `ValueError` when it is none: it may come from a damaged file."""
+        if not is_day(day):
+            raise ValueError(f"no day: {day!r}")
+        return LogPaths(self.days_dir / day)
+
+    def days(self, unreadable: list[OSError] | None = None) -> list[str]:
+        """The days that have a folder, oldest first; links and other names are none.
+
+        Why a folder cannot be read goes to `unreadable`; without that list it is raised. So it is in those below.
+        """
+        entries = _entries(self.days_dir, unreadable)
+        return sorted(entry.name for entry in entries if is_day(entry.name) and entry.is_dir(follow_symlinks=False))
+
+    @classmethod
+    def ours(cls) -> tuple[str, ...]:
+        """The files that are a day's, and move with it, beside its cameras' own."""
+        return tuple(file.name for file in cls._of_day)
+
+    def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:
+        """The stems of the delay and stream logs on disk by camera id; several where there are copies."""
+        found: dict[str, set[str]] = {}
+        for files in (self.delay_files(unreadable), self.stream_files(unreadable)):
+            for camera_id, stem, _ in files:
+                found.setdefault(camera_id, set()).add(stem)
+        return {camera_id: sorted(stems) for camera_id, stems in sorted(found.items())}
+
+    def delay_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
+        """Camera id, stem and path of each delay log on disk, packed ones too."""
+        return _camera_files(self.root, _DELAY_FILE, unreadable)
+
+    def stream_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
+        """Camera id, stem and path of each stream log on disk, packed ones too."""
+        return _camera_files(self.stream_dir, _STREAM_FILE, unreadable)
+
+
+def _camera_files(
+    folder: Path, camera_file: Callable[[str], re.Match[str] | None], unreadable: list[OSError] | None
+) -> list[tuple[str, str, Path]]:
+    names = [entry.name for entry in _entries(folder, unreadable)]
+    matches = [(camera_file(os.fsencode(name).decode("utf-8", "surrogateescape")), name) for name in names]
+    found = [(match[2], match[1], folder / name) for match, name in matches if match]
+    return sorted(found, key=lambda file: (file[1], file[2]))
+
+
+def _entries(folder: Path, unreadable: list[OSError] | None) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        if unreadable is None:
+            raise
+        if all(error.filename != known.filename for known in unreadable):
+            unreadable.append(error)
+        return []

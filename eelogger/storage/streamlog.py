@@ -1,0 +1,121 @@
+"""Read stream logs and gaps in the order of arrival, for restore and replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from heapq import merge
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ..measure.coverage import ADDED
+from ..measure.protocol import identity, split_events
+from ..model import Gap, Verdict
+from .camera_files import read_once
+from .formats import parse_gap_line, parse_stream_line, parse_time, time_text
+from .line_blocks import OnRead, Skipped, whole_lines, whole_lines_backwards
+from .paths import LogPaths
+
+_NO_RECORD_US: Final = 30_000_000
+_MERGE_BYTES: Final = 64 << 20  # what the blocks of all files that are merged may hold at once
+
+
+class Update(NamedTuple):
+    """One line of a stream log; `digest` tells it from the camera's others."""
+
+    arrived_us: int
+    camera_id: str
+    data: dict[str, Any]
+    digest: int
+
+
+def updates(
+    files: Mapping[str, Sequence[Path]],
+    gaps: Iterable[Gap] | None,
+    since_us: int | None = None,
+    *,
+    day: str | None = None,
+    skipped: Skipped | None = None,
+    on_read: OnRead | None = None,
+) -> Iterator[Update | Gap]:
+    """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
+
+    `files` are those of `storage.camera_files.stream_logs`: a line that stands in several files of a camera is read
+    once, and of copies only lines of `day` count. Without a record of gaps (None) each camera gets one of no length,
+    reason `added`, 30 s before its first line.
+    """
+    unread = Skipped() if skipped is None else skipped
+    block_bytes = max(4096, min(1 << 15, _MERGE_BYTES // (1 + sum(map(len, files.values())))))
+
+    def camera(camera_id: str, paths: Sequence[Path]) -> Iterator[Update | Gap]:
+        def lines(path: Path) -> Iterator[Update]:
+            start = 0 if since_us is None else _offset_since(path, since_us)
+            blocks = whole_lines(path, start, skipped=unread, on_read=on_read, keep_open=False, block_bytes=block_bytes)
+            for line in (line for block in blocks for line in block.split(b"\n") if line):
+                if update := parse_update(camera_id, line):
+                    yield update
+                else:
+                    unread.lines += 1
+
+        found = read_once(paths, lines, lambda update: update.digest, day)
+        return found if gaps is not None else _with_subscription(found)
+
+    return merge(iter(gaps or ()), *(camera(*item) for item in files.items()), key=_place)
+
+
+def _place(item: Update | Gap) -> tuple[int, str]:
+    return (item.to_us if isinstance(item, Gap) else item.arrived_us), item.camera_id
+
+
+def _with_subscription(source: Iterator[Update]) -> Iterator[Update | Gap]:
+    for number, update in enumerate(source):
+        if not number:
+            at_us = update.arrived_us - _NO_RECORD_US
+            yield Gap("gap", at_us, at_us, ADDED, update.camera_id)
+        yield update
+
+
+def parse_update(camera_id: str, line: bytes) -> Update | None:
+    """The update of one line of a stream log, None when it is none."""
+    try:
+        parsed = parse_stream_line(line.decode())
+    except ValueError:
+        return None
+    return Update(parsed[0], camera_id, parsed[1], hash(line)) if parsed and isinstance(parsed[1], dict) else None
+
+
+def read_gaps(paths: LogPaths) -> list[Gap]:
+    """The gaps of a folder in the order of their lines, packed ones (`.gz`) first; other lines are passed over."""
+    files = paths.gaps.with_name(f"{paths.gaps.name}.gz"), paths.gaps
+    lines = (
+        line for path in files for block in whole_lines(path) for line in block.decode("utf-8", "replace").split("\n")
+    )
+    return list(dict.fromkeys(gap for line in lines if (gap := parse_gap_line(line))))
+
+
+def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None:
+    """The event that a verdict was made of, searched in its camera's stream logs from their ends."""
+    begin = f"{time_text(verdict.arrived_us)[:-1]}+00:00 -- ".encode()
+    for path in files:
+        with suppress(OSError):
+            for _, block in whole_lines_backwards(path):
+                for line in block.split(b"\n") if begin in block else ():
+                    update = parse_update(verdict.camera_id, line) if line.startswith(begin) else None
+                    for event in split_events(verdict.camera_id, update.data)[0] if update else ():
+                        if identity(verdict.camera_id, event) == verdict.identity:
+                            return event
+    return None
+
+
+def _offset_since(path: Path, since_us: int) -> int:
+    """Where the lines begin that follow the last one older than `since_us`; searched from the end."""
+    with suppress(OSError):
+        for start, block in whole_lines_backwards(path, 1 << 15):
+            end = len(block)
+            while end:
+                begin = block.rfind(b"\n", 0, end - 1) + 1
+                with suppress(ValueError):
+                    if parse_time(block[begin : begin + 64].partition(b" -- ")[0].decode()) < since_us:
+                        return start + end
+                end = begin
+    return 0

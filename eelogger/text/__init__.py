@@ -1,1 +1,0 @@
-"""How values look: times, durations, words, JSON, logfmt pairs, tables. Pure, and knows no file."""

@@ -1,0 +1,203 @@
+"""Figures, rows and tables that every view and report shows.
+
+Durations are µs here; `texts` and `shown` are the one place where they become seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import insort
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from ..measure.camera_statistics import CameraStatistics, is_suspect
+from ..measure.histogram import P50, P95, P99, Histogram, merged, signed_quantile_us
+from ..measure.seconds import mean3, seconds3
+from ..model import EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
+from ..storage.formats import time_text
+from .number_format import clock_time, moment, share, span
+from .tables import printable
+
+FEW: Final = 20
+"""With fewer events a p95 is little more than the maximum: such rows are listed after the others."""
+NO_BRIDGE: Final = "(none)"
+P90: Final = 900
+_AT_ONCE: Final = 16
+"""Adding up so many tallies takes half a millisecond, little more than adding one."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What figures are made of: `early` holds the negative delays without their sign."""
+
+    delays: Histogram = field(default_factory=Histogram)
+    early: Histogram = field(default_factory=Histogram)
+    initial: int = 0
+    undated: int = 0
+    max_event: Verdict | None = None
+    clean_max: Verdict | None = None
+
+    def add(self, tallies: Iterable[Tally]) -> Iterator[str]:
+        """Count what others have counted, in short steps that yield empty pieces."""
+        rest = iter(tallies)
+        while some := list(islice(rest, _AT_ONCE)):
+            self.delays.merge(*(other.delays for other in some))
+            self.early.merge(*(other.early for other in some))
+            self.initial += sum(other.initial for other in some)
+            self.undated += sum(other.undated for other in some)
+            self.max_event = _worst(other.max_event for other in (self, *some))
+            self.clean_max = _worst(other.clean_max for other in (self, *some))
+            yield ""
+
+
+class Figures:
+    """The figures of several tallies together.
+
+    Durations in µs are 0 while `events` is 0, signed ones None unless `suspect`.
+    """
+
+    def __init__(self, tallies: Iterable[Tally], observed: float | None = None) -> None:
+        parts = list(tallies)
+        delays, early = _joined(part.delays for part in parts), _joined(part.early for part in parts)
+        quantiles = delays.quantiles_us((P50, P90, P95, P99)) if delays.n else (0, 0, 0, 0)
+        self.events, self.total_us = delays.n, delays.total_us
+        self.min_us, self.max_us = delays.min_us, delays.max_us
+        self.p50_us, self.p90_us, self.p95_us, self.p99_us = quantiles
+        self.early = early.n
+        self.initial = sum(part.initial for part in parts)
+        self.undated = sum(part.undated for part in parts)
+        self.suspect = is_suspect(early.n, delays.n)
+        self.signed_p50_us = signed_quantile_us(early, delays, P50) if self.suspect else None
+        self.signed_p95_us = signed_quantile_us(early, delays, P95) if self.suspect else None
+        self.observed = observed
+        self.max_event = _worst(part.max_event for part in parts)
+        self.clean_max = _worst(part.clean_max for part in parts)
+
+
+def first_sights(statistics: CameraStatistics) -> dict[str, int]:
+    """How many first sights of each kind a camera had in the day."""
+    early, initial, undated = statistics.early, statistics.initial, statistics.undated
+    return {MEASURED: statistics.n, EARLY: early, INITIAL: initial, UNDATED: undated}
+
+
+def tally_of(statistics: CameraStatistics, worst: Verdict | None = None) -> Tally:
+    """A camera's day as a tally."""
+    return Tally(statistics.day(), statistics.early_delays, statistics.initial, statistics.undated, worst)
+
+
+def _joined(parts: Iterable[Histogram]) -> Histogram:
+    """The parts together, to be read at once: a single one is not copied."""
+    counted = [part for part in parts if part.n]
+    return counted[0] if len(counted) == 1 else merged(counted)
+
+
+def _worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
+    """The longest delay; of equal ones the first."""
+    return max(filter(None, verdicts), key=lambda verdict: (verdict.delay_us or 0, -verdict.arrived_us), default=None)
+
+
+def texts(figures: Figures) -> dict[str, str]:
+    """Every figure as text by its name, in the order of the CSV; "" where there is none."""
+    n, top, clean = figures.events, figures.max_event, figures.clean_max
+    return {
+        "events": str(n),
+        "min_s": _seconds(figures.min_us if n else None),
+        "avg_s": mean3(figures.total_us, n) if n else "",
+        "p50_s": _seconds(figures.p50_us if n else None),
+        "p90_s": _seconds(figures.p90_us if n else None),
+        "p95_s": _seconds(figures.p95_us if n else None),
+        "p99_s": _seconds(figures.p99_us if n else None),
+        "max_s": _seconds(figures.max_us if n else None),
+        "clean_max_s": _seconds(clean and clean.delay_us),
+        "max_at_utc": time_text(top.arrived_us) if top else "",
+        "max_uuid": printable(top.identity) if top else "",
+        "clean_max_at_utc": time_text(clean.arrived_us) if clean else "",
+        "clean_max_uuid": printable(clean.identity) if clean else "",
+        "early": str(figures.early),
+        "initial": str(figures.initial),
+        "undated": str(figures.undated),
+        "observed_percent": "" if figures.observed is None else share(figures.observed).removesuffix(" %"),
+        "suspect": "1" if figures.suspect else "0",
+        "all_dated_p50_s": _seconds(figures.signed_p50_us),
+        "all_dated_p95_s": _seconds(figures.signed_p95_us),
+    }
+
+
+def _seconds(us: int | None) -> str:
+    return "" if us is None else seconds3(us)
+
+
+def shown(figures: Figures, names: Sequence[str]) -> list[str]:
+    """Some of `texts` for people, - where there is none."""
+    values = texts(figures)
+    values["observed_percent"] = values["observed_percent"] or "unknown"
+    return [values[name] or "-" for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table: `kind` is account, bridge, camera or group; `name` is what a person calls it."""
+
+    kind: str
+    id: str
+    name: str
+    bridge: str
+    group: Group | None
+    figures: Figures
+
+    @property
+    def title(self) -> str:
+        """The name as a table shows it: `?` before that of a suspect row, and nowhere else in it."""
+        return f"? {self.name}" if self.figures.suspect else self.name
+
+
+def rank(row: Row) -> tuple[bool, int, str, str]:
+    """The one ranking: worst p95 first, fewer than `FEW` events last, then by name."""
+    p95_us = row.figures.p95_us if row.figures.events else -1
+    return row.figures.events < FEW, -p95_us, row.name, row.id
+
+
+class Table:
+    """The `most` worst of the rows that are added, by rank; `hidden` counts the others."""
+
+    def __init__(self, rows: Iterable[Row] = (), most: int = sys.maxsize) -> None:
+        self.rows: list[Row] = []
+        self.hidden = 0
+        self._most = most
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Take up one row; takes little time also when there are thousands."""
+        is_full = len(self.rows) >= self._most
+        self.hidden += is_full
+        if not is_full or rank(row) < rank(self.rows[-1]):
+            insort(self.rows, row, key=rank)
+            del self.rows[self._most :]
+
+    def headlines(self, total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
+        """The sentences to send: of the worst row and, unless it is the only one with events, of `total`.
+
+        `whose` names the camera of the total's worst event, `dated` adds the day to the time of the worst events.
+        """
+        measured = [row for row in self.rows if row.figures.events]
+        told = [_headline(measured[0], "", dated)] if measured else []
+        return [*told, _headline(total, whose, dated)] if self.hidden or len(measured) != 1 else told
+
+
+def _headline(row: Row, whose: str, dated: bool) -> str:
+    """How long nearly all took, the worst, and how much was observed at all."""
+    figures, name = row.figures, printable(row.name)
+    part = figures.observed
+    observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
+    if not figures.events:
+        return f"{name}: no measured event; {observed}"
+    worst = f"worst {span(figures.max_us)}"
+    if figures.max_event:
+        at_us = figures.max_event.arrived_us
+        worst += f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
+    worst += f" ({printable(whose)})" if whose else ""
+    text = f"{name}: 95 % within {span(figures.p95_us)}, {worst}; {observed}"
+    return f"{text} (? a clock is wrong)" if figures.suspect else text

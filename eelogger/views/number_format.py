@@ -1,0 +1,88 @@
+"""Write numbers, durations and moments for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from ..measure.seconds import seconds6
+from ..storage.formats import time_text
+
+STEPS: Final = "▁▂▃▄▅▆▇█"
+STEP_US: Final = 250_000
+"""The lowest step of a sparkline ends at a quarter of a second and each further one is twice as high: one scale for
+all cameras and days, so that pictures can be compared."""
+LEGEND: Final = f"{STEPS[0]} up to {STEP_US / 1e6:g} s, each step doubles, {STEPS[-1]} over {(STEP_US << 6) / 1e6:g} s"
+"""What the steps of a sparkline mean."""
+_DECIMALS: Final = ((9_999_500, 3), (99_995_000, 2), (999_950_000, 1))
+"""Below so many µs a figure has so many decimals: what would round to a digit more gets one decimal less."""
+
+
+def decimal(us: int, places: int) -> str:
+    """Seconds with 1 to 6 decimals, rounded half to even."""
+    return seconds6(round(us, places - 6))[: places - 6 or None]
+
+
+def short(us: int) -> str:
+    """Seconds in 5 columns: 3 decimals below 10 s, then fewer, then hours and days."""
+    for below_us, places in _DECIMALS:
+        if us < below_us:
+            return decimal(us, places)
+    seconds = round(us / 1e6)
+    if seconds < 100_000:
+        return str(seconds)
+    hours = seconds / 3600
+    return f"{hours:.1f}h" if hours < 99.9 else f"{hours / 24:.1f}d" if hours < 2397 else f"{hours / 24:.0f}d"
+
+
+def short_count(n: int) -> str:
+    """A count in 6 columns: from a million on in millions."""
+    return str(n) if n < 1_000_000 else f"{n / 1e6:.1f}M"
+
+
+def span(us: int) -> str:
+    """A duration as one says it: "0.35 s", "14.2 s", "4 min 20 s", "3 h 05 min", "12 d 4 h"."""
+    if us < 0:
+        return "−" + span(-us)
+    if us < 120_000_000:
+        return f"{decimal(us, 1 if us >= 950_000 else 2 if us >= 95_000 else 3)} s"
+    minutes, seconds = divmod(us // 1_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 2:
+        return f"{hours * 60 + minutes} min {seconds:02d} s"
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def milliseconds(us: int) -> str:
+    """`3.1 ms`."""
+    return f"{us / 1000:.1f} ms"
+
+
+def share(part: float) -> str:
+    """A share as per cent with one decimal, cut, never rounded up: 0.9999 is "99.9 %"."""
+    if part >= 1:
+        return "100 %"
+    # The billionth makes up for shares such as 0.29, whose float lies just below.
+    return f"{min(999, int(part * 1000 + 1e-9)) / 10:.1f} %"
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """`1 gap`, `1,204 gaps`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def clock_time(us: int, *, seconds: bool = False) -> str:
+    """The time of day in UTC, `03:12`; the caller says UTC."""
+    return time_text(us)[11 : 19 if seconds else 16]
+
+
+def moment(us: int) -> str:
+    """`2026-11-22 09:07:20 UTC`."""
+    return time_text(us)[:19].replace("T", " ") + " UTC"
+
+
+def sparkline(values_us: Iterable[int | None]) -> str:
+    """One character for each duration in µs, see `LEGEND`; blank where there is none."""
+    # The step is the number of doublings of the lowest one that are needed to reach the value.
+    steps = (None if us is None else (-(-max(us, 1) // STEP_US) - 1).bit_length() for us in values_us)
+    return "".join(" " if step is None else STEPS[min(step, len(STEPS) - 1)] for step in steps)

@@ -1,0 +1,139 @@
+"""The present of a run as one value; its clock and network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ..clock import KernelClock
+from ..measure.camera_statistics import Day
+from ..measure.clock_offset import Offset, OffsetBounds
+from ..measure.coverage import Coverage
+from ..measure.histogram import Histogram
+from ..model import DAY_US, NAMESPACES, Camera, CloudNotice, DateSample, Gap, Verdict
+from ..storage.formats import parse_time
+
+RTT_US: Final = 120_000_000
+"""A round trip that is older says nothing of the network as it is."""
+REST: Final = "REST"
+
+
+class OwnError(NamedTuple):
+    """How late the event loop was for `n` events, in µs; above the threshold a line carries `lag_s=`."""
+
+    p99_us: int
+    max_us: int
+    threshold_us: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Where a run stands at `written_us`; it refers to the day's statistics and does not copy them.
+
+    `cameras` are those attached now, `known` also those that left; `until_us` is the end of what is shown (None while
+    it goes on); `reading` is the share of the day's files read so far, None once all are; `totals` counts verdicts
+    since the start.
+    """
+
+    state: str
+    since_us: int
+    written_us: int
+    started_us: int
+    date: str
+    day: Day
+    cameras: Mapping[str, Camera]
+    coverage: Coverage
+    own_error: OwnError
+    write_p99_us: int
+    until_us: int | None = None
+    known: Mapping[str, Camera] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    gaps: Sequence[Gap] = ()
+    offset: Offset | None = None
+    kernel: KernelClock | None = None
+    rtt_us: int | None = None
+    rtt_source: str = ""
+    left: Mapping[str, CloudNotice] = field(default_factory=dict)
+    previews: Mapping[str, Histogram] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=lambda: NAMESPACES)
+    last: Verdict | None = None
+    reading: float | None = None
+    disk: str = ""
+    held_lines: int = 0
+    queued_bytes: int = 0
+    headline: str = ""
+
+    @property
+    def now_us(self) -> int:
+        """The moment that is shown: of a day that has ended, its last."""
+        return min(self.written_us, parse_time(self.date) + DAY_US - 1)
+
+    def camera(self, camera_id: str) -> Camera:
+        """A camera by its id, also one that left."""
+        return self.cameras.get(camera_id) or self.known.get(camera_id) or Camera(camera_id, "")
+
+    def name(self, camera_id: str) -> str:
+        """What a camera is called: its id where it has no name."""
+        return self.camera(camera_id).name or camera_id
+
+    def camera_ids(self) -> list[str]:
+        """All cameras of the day: those attached, and those that left it and have figures."""
+        return [*self.cameras, *(self.day.cameras.keys() - self.cameras.keys())]
+
+    def observed(self) -> Callable[[str], float]:
+        """The share of the day that was observed, by camera id; "" is the account's."""
+        return self.coverage.shares(parse_time(self.date), self.written_us if self.until_us is None else self.until_us)
+
+
+class Vitals:
+    """Clock offset and round trip as they are known now; `on_gap` takes the clock steps that `Date` headers reveal."""
+
+    def __init__(self, on_gap: Callable[[Gap], None]) -> None:
+        self._on_gap = on_gap
+        self._bounds = OffsetBounds()
+        self._has_warned = False
+        self._rtt, self._rtt_at_us = (0, ""), -2 * RTT_US
+        self._rtt_max_us: int | None = None
+
+    def date_sample(self, sample: DateSample) -> None:
+        """A REST answer came: its `Date` bounds the clock, its round trip stands in for a missing pong."""
+        step = self._bounds.add(sample)
+        if step is not None:
+            self._on_gap(step)
+        latest = self.rtt(sample.received_us)
+        if latest is None or latest[1] == REST:
+            self.rtt_sample(sample.received_us - sample.sent_us, REST, sample.received_us)
+
+    def rtt_sample(self, rtt_us: int, source: str, now_us: int) -> None:
+        """The connection's own round trip, from a pong or from TCP."""
+        self._rtt, self._rtt_at_us = (max(0, rtt_us), source), now_us
+        self._rtt_max_us = max(self._rtt_max_us or 0, rtt_us)
+
+    def clock_stepped(self) -> None:
+        """The local clock was set: what was known of its offset is void."""
+        self._bounds.restart()
+
+    def offset(self, now_us: int) -> Offset | None:
+        """What is known of the clock, None until a REST answer had a `Date`."""
+        return self._bounds.offset(now_us)
+
+    def rtt(self, now_us: int) -> tuple[int, str] | None:
+        """The latest round trip and its source; None when it is older than two minutes."""
+        # A clock that was put back makes a sample look new, but only until the next one.
+        return self._rtt if abs(now_us - self._rtt_at_us) <= RTT_US else None
+
+    def take_rtt_max_us(self) -> int | None:
+        """The longest round trip since the last call."""
+        longest, self._rtt_max_us = self._rtt_max_us, None
+        return longest
+
+    def clock_warning(self, now_us: int) -> str | None:
+        """The sentence to warn with when the clock has become wrong, or right again; None while nothing changed."""
+        offset = self.offset(now_us)
+        if offset is None or offset.warns == self._has_warned:
+            return None
+        self._has_warned = offset.warns
+        return offset.sentence()

@@ -1,0 +1,96 @@
+"""Lay out foreign text in columns for terminal and summary.
+
+Foreign text is made harmless here (nothing unprintable, no bidi control, no flood of combining marks) and takes the
+columns it really takes on a terminal: East Asian wide characters two, combining marks none.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+NARROWEST: Final = 10
+"""A name cut shorter cannot be recognised."""
+MARKS: Final = 4
+"""Combining marks kept on one character: enough for every language, too few to paint over other lines."""
+
+
+class Column(NamedTuple):
+    """One column of a table; `widest` bounds what foreign text may take."""
+
+    title: str
+    right: bool = True
+    widest: int = 32
+
+
+def printable(text: str) -> str:
+    """The text with everything unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    chars, marks = [], 0
+    for char in text:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= MARKS:
+            chars.append(char if char.isprintable() else char.encode("unicode_escape").decode("ascii"))
+    return "".join(chars)
+
+
+def width(text: str) -> int:
+    """The columns that printable text takes on a terminal."""
+    return len(text) if text.isascii() else sum(map(_char_width, text))
+
+
+def _char_width(char: str) -> int:
+    if char.isascii():
+        return 1
+    if unicodedata.category(char) in ("Mn", "Me") or "\u1160" <= char <= "\u11ff":
+        return 0  # marks, and Hangul vowels and finals, which join the character before
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut(text: str, columns: int) -> str:
+    """The text in at most so many columns, … at the end of what does not fit."""
+    if width(text) <= columns:
+        return text
+    room, end = columns - 1, 0
+    while (room := room - _char_width(text[end])) >= 0:
+        end += 1
+    return text[:end].rstrip() + "…"
+
+
+def cell(text: str, columns: int, *, right: bool = False) -> str:
+    """Foreign text in exactly so many columns."""
+    shown = cut(printable(text), columns)
+    blank = " " * (columns - width(shown))
+    return blank + shown if right else shown + blank
+
+
+def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
+    """Lines of printable text, broken between words, beside a label that stands on the first one only."""
+    # textwrap counts characters; wide ones take two columns.
+    indent = " " * width(label)
+    line = ""
+    for word in text.split():
+        if line and width(indent) + width(line) + 1 + width(word) > columns:
+            yield label + line
+            label, line = indent, word
+        else:
+            line = f"{line} {word}" if line else word
+    yield label + line
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, within: int = 0) -> Iterator[str]:
+    """The lines of a table, without newlines: titles, then the rows.
+
+    To stay `within` so many columns text on the left gives way, the widest first; figures are never cut.
+    """
+    shown = [[cut(printable(text), column.widest) for column, text in zip(columns, row, strict=True)] for row in rows]
+    widths = [max([width(c.title), *(width(row[i]) for row in shown)]) for i, c in enumerate(columns)]
+    room = within - 2 * (len(columns) - 1)
+    giving = [i for i, c in enumerate(columns) if not c.right and within]
+    while giving and sum(widths) > room and widths[widest := max(giving, key=widths.__getitem__)] > NARROWEST:
+        widths[widest] -= 1
+    for row in ([column.title for column in columns], *shown):
+        cells = (cell(text, w, right=c.right) for c, text, w in zip(columns, row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,257 @@
+"""Running figures equal a recomputation from the list, in any order of groups and hours, whatever the clock does."""
+
+from __future__ import annotations
+
+import gc
+import random
+import tracemalloc
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from eelogger.measure.camera_statistics import CameraStatistics, Day, is_clean, is_suspect
+from eelogger.measure.histogram import P50, P95, P99, Histogram, rank_of
+from eelogger.measure.seconds import seconds3
+from eelogger.model import DUPLICATE, EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
+
+HOUR_US = 3_600_000_000
+MIDNIGHT_US = 20_411 * 24 * HOUR_US
+A, B = "100e0000", "100e0001"
+
+Event = tuple[int, int, Group]
+GROUPS: list[Group] = [101, 103, "ALRS"]
+arrivals = st.integers(MIDNIGHT_US, MIDNIGHT_US + 24 * HOUR_US - 1)
+delays = st.one_of(st.integers(0, 3_000), st.integers(0, 20_000_000), st.integers(0, 10**12))
+events = st.lists(st.tuples(arrivals, delays, st.sampled_from(GROUPS)), min_size=1, max_size=60)
+# Clocks that run, jump ahead, come back, and cross hours to and fro.
+wandering = st.lists(
+    st.tuples(st.integers(0, 5 * HOUR_US).map(lambda us: MIDNIGHT_US + us), delays, st.sampled_from(GROUPS)),
+    min_size=1,
+    max_size=60,
+)
+
+
+def at(hour: float) -> int:
+    """A moment of the day."""
+    return MIDNIGHT_US + round(hour * HOUR_US)
+
+
+def three(us: int | Fraction) -> str:
+    exact = Decimal(Fraction(us).numerator) / Decimal(Fraction(us).denominator) / 1_000_000
+    return str(exact.quantize(Decimal("0.001"), ROUND_HALF_EVEN))
+
+
+def observed(events: list[Event]) -> CameraStatistics:
+    statistics = CameraStatistics()
+    for event in events:
+        statistics.observe(*event)
+    return statistics
+
+
+def assert_counts(histogram: Histogram, expected: list[int]) -> None:
+    """Exact for n, total, min, max; p50, p95 and p99 within 1 %."""
+    assert (histogram.n, histogram.total_us) == (len(expected), sum(expected))
+    if expected:
+        assert (histogram.min_us, histogram.max_us) == (min(expected), max(expected))
+        for answer, per_mille in zip(histogram.quantiles_us(), (P50, P95, P99), strict=True):
+            assert_close(answer, expected, per_mille)
+
+
+def assert_close(answer: int | None, expected: list[int], per_mille: int) -> None:
+    assert answer is not None
+    exact = sorted(expected)[rank_of(per_mille, len(expected)) - 1]
+    assert abs(answer - exact) <= max(500, exact / 100 + 0.5)
+
+
+@given(events)
+def test_figures_are_those_of_all_events_so_far(events: list[Event]) -> None:
+    statistics = CameraStatistics()
+    seen: list[int] = []
+    by_group: dict[Group, list[int]] = {}
+    for arrived_us, delay_us, group in events:
+        is_worst = all(delay_us > earlier for earlier in seen)
+        seen.append(delay_us)
+        by_group.setdefault(group, []).append(delay_us)
+        assert statistics.observe(arrived_us, delay_us, group) == is_worst
+        figures = statistics.figures(group)
+        assert (figures.n, figures.group_n) == (len(seen), len(by_group[group]))
+        assert (figures.min_s, figures.max_s) == (three(min(seen)), three(max(seen)))
+        assert figures.avg_s == three(Fraction(sum(seen), len(seen)))
+        assert figures.group_avg_s == three(Fraction(sum(by_group[group]), len(by_group[group])))
+        scanned = statistics.day().quantiles_us()
+        assert [figures.p50_s, figures.p95_s, figures.p99_s] == [seconds3(us) for us in scanned]
+    assert_counts(statistics.day(), seen)
+    assert statistics.groups == list(by_group)
+    assert statistics.n == len(seen)
+
+
+@given(wandering)
+def test_hourly_figures_follow_a_clock_that_goes_both_ways(events: list[Event]) -> None:
+    """Two hours are kept, those in which events came last; an hour that returns while it is kept goes on."""
+    statistics = CameraStatistics()
+    kept: list[tuple[int, list[Event]]] = []
+    for event in events:
+        statistics.observe(*event)
+        hour = event[0] // HOUR_US
+        came = next((came for kept_hour, came in kept if kept_hour == hour), [])
+        came.append(event)
+        kept = [(hour, came), *(item for item in kept if item[0] != hour)][:2]
+        for group in (None, *GROUPS):
+            for now in range(hour - 1, hour + 3):
+                expected = [
+                    us for kept_hour, came in kept for _, us, g in came
+                    if kept_hour in (now - 1, now) and group in (None, g)
+                ]  # fmt: skip
+                assert_counts(statistics.recent(group, now * HOUR_US), expected)
+    for group in (None, *GROUPS, 999):
+        of_group = [event for event in events if group in (None, event[2])]
+        assert_counts(statistics.day(group), [us for _, us, _ in of_group])
+        assert statistics.latest_us(group) == max((arrived_us for arrived_us, _, _ in of_group), default=0)
+    for kept_hour, came in kept:
+        assert_close(statistics.hourly_p95[kept_hour % 24], [us for _, us, _ in came], P95)
+
+
+def test_one_event_of_a_clock_that_was_ahead_does_not_empty_the_two_hour_figures() -> None:
+    statistics = observed([(at(9.1), 1_000, 101), (at(9.2), 2_000, 101), (at(12.2), 9_000, 101)])
+    assert statistics.recent(None, at(9.3)).n == 2, "the clock was set right"
+    for minute in range(3):
+        statistics.observe(at(9.4) + minute, 3_000, 101)
+    assert statistics.recent(None, at(9.5)).n == 5
+    assert statistics.recent(101, at(9.5)).max_us == 3_000
+    statistics.observe(at(10.1), 4_000, 101)
+    assert statistics.recent(None, at(10.1)).n == 6
+    assert statistics.recent(None, at(12.3)).n == 0, "and the hour of the wrong clock is the day's alone"
+    assert statistics.day().n == 7
+
+
+@given(events)
+def test_hourly_p95_has_a_place_for_each_hour_of_the_day(events: list[Event]) -> None:
+    statistics = observed(sorted(events, key=lambda e: e[0]))
+    for hour, answer in enumerate(statistics.hourly_p95):
+        expected = [us for arrived_us, us, _ in events if arrived_us // HOUR_US % 24 == hour]
+        if expected:
+            assert_close(answer, expected, P95)
+        else:
+            assert answer is None
+
+
+def test_a_groups_average_is_exact_from_its_first_event_on() -> None:
+    statistics = observed([(MIDNIGHT_US, 500, 101)])
+    assert statistics.figures(101).group_avg_s == "0.000"  # half of the last digit, to the even one
+
+
+def test_copies_do_not_grow_with_the_day() -> None:
+    statistics = observed([(MIDNIGHT_US, 1_000_000, 101)])
+    statistics.observe_early(0, -5)
+    assert (statistics.day().min_us, statistics.early_delays.max_us) == (1_000_000, 5)
+    copies = [statistics.day(), statistics.day(101), statistics.recent(None, MIDNIGHT_US), statistics.early_delays]
+    statistics.observe(MIDNIGHT_US, 2_000_000, 101)
+    statistics.observe_early(0, -6)
+    assert [copy.n for copy in copies] == [1] * 4
+    assert (statistics.n, statistics.early) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("early", "measured", "suspect"), [(0, 0, False), (1, 99, False), (1, 98, True), (2, 198, False), (2, 197, True)]
+)
+def test_figures_are_suspect_above_1_percent(early: int, measured: int, suspect: bool) -> None:
+    statistics = observed([(MIDNIGHT_US, 500_000, 101)] * measured)
+    for _ in range(early):
+        statistics.observe_early(0, -1)
+    assert statistics.suspect is is_suspect(early, measured) is suspect
+
+
+def test_early_events_are_counted_by_the_hour() -> None:
+    statistics = CameraStatistics()
+    for hour in (0, 1, 1, 2, 2, 2):
+        statistics.observe_early(MIDNIGHT_US + hour * HOUR_US, -1)
+    recent = [statistics.recent_early(MIDNIGHT_US + hour * HOUR_US + 5) for hour in range(5)]
+    assert recent == [1, 3, 5, 3, 0]
+
+
+def test_what_is_empty_says_so() -> None:
+    statistics = CameraStatistics()
+    assert (statistics.n, statistics.early, statistics.latest_us(), statistics.groups) == (0, 0, 0, [])
+    assert statistics.early_delays.n == 0
+    assert statistics.hourly_p95 == [None] * 24
+    assert (statistics.day().n, statistics.day(101).n, statistics.recent(None, MIDNIGHT_US).n) == (0, 0, 0)
+    with pytest.raises(KeyError):
+        statistics.figures(101)
+
+
+@pytest.mark.parametrize(("hours", "most"), [(1, 2_700), (24, 5_400)])
+def test_what_a_camera_costs_in_memory(hours: int, most: int) -> None:
+    """Three groups, 60 events an hour: 10,000 cameras of this sort have to fit into 150 MB."""
+    chance = random.Random(3)
+    day: list[Event] = [
+        (at(hour) + i, int(chance.lognormvariate(-0.3, 0.6) * 1e6), chance.choice(GROUPS))
+        for hour in range(hours)
+        for i in range(60)
+    ]
+    tracemalloc.start()
+    cameras = [CameraStatistics() for _ in range(5)]
+    for arrived_us, delay_us, group in day:
+        for i, statistics in enumerate(cameras):
+            statistics.observe(arrived_us + i, delay_us + i, group)
+            statistics.figures(group)
+    gc.collect()
+    size = tracemalloc.get_traced_memory()[0] / len(cameras)
+    tracemalloc.stop()
+    assert size < most
+
+
+# The day of all cameras
+
+
+def verdict(delay_us: int | None, camera_id: str = A, kind: str = MEASURED, **more: Any) -> Verdict:
+    fields: dict[str, Any] = {"identity": "u", "op": 1, "data": {"a": 1}, **more}
+    return Verdict(kind, camera_id, "ANNT", 103, "Intrusion", fields.pop("identity"), at(9), 0, delay_us, **fields)
+
+
+@pytest.mark.parametrize(
+    ("more", "clean"),
+    [
+        ({}, True),
+        ({"op": None}, True),
+        ({"op": 0}, False),
+        ({"op": 4}, False),
+        ({"after_gap_us": 0}, False),
+        ({"lag_us": 0}, False),
+        ({"lag_us": 20_000}, False),
+        ({"kind": INITIAL}, False),
+    ],
+)
+def test_what_makes_a_worst_value_clean(more: dict[str, Any], clean: bool) -> None:
+    assert is_clean(verdict(1_000, **more)) == clean
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from([None, 1, 4]), st.sampled_from([None, 9]))))
+@example([(0, 1, None), (0, 1, None)])
+def test_the_worst_and_the_clean_worst_are_the_first_maxima(events: list[tuple[int, int | None, int | None]]) -> None:
+    day = Day()
+    verdicts = []
+    for number, (delay_us, op, lag_us) in enumerate(events):
+        new_max, figures = day.observe(A, at(9), delay_us, 103)
+        assert figures.n == number + 1
+        verdicts.append(verdict(delay_us, identity=f"u{number}", op=op, lag_us=lag_us, new_max=new_max))
+        day.note_worst(verdicts[-1])
+    clean = [each for each in verdicts if is_clean(each)]
+    worst = [max(verdicts, key=lambda each: each.delay_us or 0)] if verdicts else []
+    assert list(day.worst.values()) == worst
+    first = [max(clean, key=lambda each: each.delay_us or 0)._replace(data=None)] if clean else []
+    assert list(day.clean.values()) == first
+    assert day.worst_changes == sum(each.new_max for each in verdicts)
+
+
+def test_the_day_counts_first_sights_that_are_not_measured() -> None:
+    day = Day()
+    for kind, delay_us in ((EARLY, -7), (INITIAL, 8), (UNDATED, None), (UNDATED, None), (DUPLICATE, None)):
+        day.count(verdict(delay_us, kind=kind))
+    day.count(verdict(None, B, DUPLICATE))
+    statistics = day.cameras[A]
+    assert (statistics.n, statistics.early, statistics.initial, statistics.undated) == (0, 1, 1, 2)
+    assert set(day.cameras) == {A}

@@ -1,0 +1,178 @@
+"""The camera list: any body gives a list or an error, and the settings filter it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from sites import KEY, serve, settings_for
+
+from eelogger.cloud.cameras import fetch_cameras, get_cameraids, no_camera, parse_device_list
+from eelogger.cloud.rest import Rest
+from eelogger.errors import CloudError, KeyRefused, NoCamera, SettingsError
+from eelogger.model import Camera
+
+
+def row(
+    esn: object, name: object = "Door", kind: object = "camera", pairs: object = None, status: object = "ATTD"
+) -> Any:
+    pairs = [["100bb001", "ATTD"]] if pairs is None else pairs
+    return ["00000001", esn, name, kind, pairs, status, *[None] * 21]
+
+
+ROW_OF_EACH_KIND = [
+    row("100e1e23", "Front Door"),
+    row("100e1e24", None, pairs=[["100bb001", "IGND"], ["100bb002", "ATTD"]]),
+    row("100e1e25", 5, pairs=[["100bb001", "IGND"], "x", [5], []]),
+    row("100E1E26", "", pairs="none"),
+    *(row("100e1e23", "again"), row("100E1E23", "again, other case")),
+    row("100bb001", "Site A", "bridge"),
+    row("100e1e27", kind="doorbell"),
+    *(row("100e1e28", status="IDLE"), row("100e1e29", status=None)),
+    *(row("../../etc"), row("100e1e2"), row(5), row(None, kind=None)),
+    *(["00000001", "100e1e2a", "short", "camera"], []),
+    *(None, {"a": 1}, "100e1e23"),
+]
+
+
+def test_what_a_row_says() -> None:
+    found = parse_device_list(json.dumps(ROW_OF_EACH_KIND))
+    assert list(found.cameras.values()) == [
+        Camera("100e1e23", "Front Door", "100bb001"),
+        Camera("100e1e24", "", "100bb002"),
+        Camera("100e1e25", "", "100bb001"),
+        Camera("100E1E26", "", ""),
+    ]
+    assert found.bridges == {"100bb001": "Site A"}
+    skipped = {"repeated": 2, "bridge": 1, "other-device": 1, "not-attached": 2}
+    assert found.skipped == skipped | {"bad-id": 4, "short-row": 2, "not-a-row": 3}
+
+
+NAMES = [
+    "x" * 300,
+    "a/b\\c",
+    "\x1b[2J\r\n\x00",
+    "\u202egnp.exe",
+    "...",
+    "CON",
+    "NUL.txt",
+    "processed_event",
+    "\ud800",
+    "  ",
+]
+
+
+def test_any_name_is_kept_as_it_is_for_paths_to_judge() -> None:
+    rows = [row(f"{number:08x}", name) for number, name in enumerate([*NAMES, "twin", "twin"])]
+    found = parse_device_list(json.dumps(rows)).cameras
+    assert [camera.name for camera in found.values()] == [*NAMES, "twin", "twin"]
+    (huge,) = parse_device_list(json.dumps([row("aaaaaaaa", "x" * 1_000_000)])).cameras.values()
+    assert len(huge.name) == 1000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"{}", b"null", b"5", b'"x"', b"[" * 50_000, b"\xff\xfe\xff", b"[1,", b"1" * 5000, "\ud800"],
+)
+def test_what_is_no_list(body: bytes | str) -> None:
+    with pytest.raises(CloudError) as caught:
+        parse_device_list(body)
+    assert caught.value.reason == "camera-list"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["camera", "ATTD", "100e1e23"]),
+    lambda inner: st.lists(inner, max_size=7) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=40,
+)
+ROWS = st.lists(JSON | st.tuples(JSON, JSON, JSON, JSON, JSON, JSON).map(list), max_size=4)
+
+
+@given(JSON | ROWS)
+def test_any_json_is_a_list_or_a_cloud_error(value: Any) -> None:
+    with contextlib.suppress(CloudError):
+        found = parse_device_list(json.dumps(value))
+        assert len(found.cameras) + sum(found.skipped.values()) == len(value)
+        assert all(camera.id == esn and isinstance(camera.name, str) for esn, camera in found.cameras.items())
+
+
+@given(st.binary() | st.text())
+def test_any_body_is_a_list_or_a_cloud_error(body: bytes | str) -> None:
+    with contextlib.suppress(CloudError):
+        parse_device_list(body)
+
+
+FLEET = [
+    row("100e1e23", "Front Door"),
+    row("100e1e24", "Back Door", pairs=[["100bb002", "ATTD"]]),
+    row("100bb001", "Site A", "bridge"),
+    row("100bb002", "Site B", "bridge"),
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({}, {"100e1e23", "100e1e24"}),
+        ({"cameras": "front*"}, {"100e1e23"}),
+        ({"bridges": "100bb001"}, {"100e1e23"}),
+        ({"bridges": "site b"}, {"100e1e24"}),
+    ],
+)
+def test_the_settings_filter(more: dict[str, str], kept: set[str]) -> None:
+    assert set(parse_device_list(json.dumps(FLEET)).kept(settings_for("https://x", **more))) == kept
+
+
+@pytest.mark.parametrize(
+    ("rows", "hint"),
+    [
+        ([], "nothing"),
+        ([row("100e1e23", status="IDLE"), row("100bb001", kind="bridge")], "1 bridge, 1 not-attached"),
+        (FLEET, "2 cameras that EEN_CAMERAS and EEN_BRIDGES leave out"),
+    ],
+)
+def test_no_camera_is_left(rows: list[Any], hint: str) -> None:
+    error = no_camera(parse_device_list(json.dumps(rows)))
+    assert hint in error.hint
+    assert error.exit_code == 69
+
+
+async def test_the_promised_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = FLEET
+
+    async def handler(request: web.Request) -> web.Response:
+        assert (request.path, request.cookies["auth_key"]) == ("/g/device/list", KEY)
+        return web.json_response(rows)
+
+    async with serve(handler) as server:
+        monkeypatch.setattr("eelogger.settings.Settings.rest_base", lambda settings: server)
+        assert set(await get_cameraids("c000", KEY)) == {"100e1e23", "100e1e24"}
+        rows = FLEET[2:]
+        with pytest.raises(NoCamera):
+            await get_cameraids("c000", KEY)
+    with pytest.raises(SettingsError):
+        await get_cameraids("c000.evil/", KEY)
+
+
+@pytest.mark.parametrize(
+    ("status", "isauth", "kind"),
+    [(401, 200, KeyRefused), (403, 200, CloudError), (403, 401, KeyRefused), (403, 403, KeyRefused),
+     (403, 503, CloudError), (503, 401, CloudError)],
+)  # fmt: skip
+async def test_only_a_401_or_a_confirmed_403_means_the_key(status: int, isauth: int, kind: type[Exception]) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=isauth if request.path == "/g/aaa/isauth" else status)
+
+    async with serve(handler) as server, Rest(settings_for(server)) as rest:
+        with pytest.raises(kind):
+            await fetch_cameras(rest)

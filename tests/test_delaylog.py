@@ -1,0 +1,190 @@
+"""Delay lines read back: the fast way and the plain way agree, copies count once, logs of every version are read."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from line_values import CAMERAS, verdicts
+
+from eelogger.measure.camera_statistics import CameraStatistics, is_clean
+from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, RunningFigures, Verdict
+from eelogger.storage import delaylog
+from eelogger.storage.camera_files import delay_logs, own_stems
+from eelogger.storage.delaylog import DelayRow, count, read_rows, rows
+from eelogger.storage.formats import delay_line, label, parse_delay_line, parse_time
+from eelogger.storage.line_blocks import Skipped
+from eelogger.storage.paths import LogPaths
+
+SECOND = 1_000_000
+NOON_US = parse_time("2026-11-22T12:00:00Z")
+ID = "100e0001"
+OWN = f"Front Door_{ID}.log"
+FIGURES = RunningFigures(12, "0.700", "1.900", "2.300", "0.810", "0.210", "2.400", 3, "0.700")
+VERDICT = Verdict(MEASURED, ID, "ANNT", 103, "Intrusion", "8d5e", NOON_US, NOON_US - 5, 5, FIGURES, 1, 7)
+CAMERA = Camera(ID, "Front Door", "100bb001")
+WRITTEN = st.lists(st.tuples(verdicts(), CAMERAS), max_size=12)
+
+
+def plain(line: str) -> DelayRow | None:
+    """The row as the parser of single lines has it."""
+    parsed = parse_delay_line(line)
+    if parsed is None:
+        return None
+    v = parsed[0]
+    is_tainted = v.after_gap_us is not None or v.lag_us is not None
+    return DelayRow(v.arrived_us, v.delay_us, v.kind, v.type, v.ns, v.identity, v.op, is_tainted, line.encode())
+
+
+@settings(max_examples=100)
+@given(WRITTEN)
+def test_a_row_holds_what_its_line_says_and_counts_as_its_verdict_did(written: list[tuple[Verdict, Camera]]) -> None:
+    lines = [delay_line(verdict, label(camera)) for verdict, camera in written]
+    read = rows("".join(lines).encode())
+    assert read == [plain(line[:-1]) for line in lines]
+    ours, theirs = CameraStatistics(), CameraStatistics()
+    for row, line, (verdict, _) in zip(read, lines, written, strict=True):
+        assert row is not None
+        assert row.parsed() == parse_delay_line(line)
+        assert (row.is_clean, row.group) == (is_clean(verdict), verdict.group)
+        new_max = count(ours, row)
+        if verdict.kind == MEASURED:
+            assert new_max is theirs.observe(verdict.arrived_us, verdict.delay_us or 0, verdict.group)
+    counted = Counter(verdict.kind for verdict, _ in written)
+    expected = [counted[kind] for kind in (MEASURED, EARLY, INITIAL, UNDATED)]
+    assert [ours.n, ours.early, ours.initial, ours.undated] == expected
+    assert [ours.figures(group) for group in ours.groups] == [theirs.figures(group) for group in theirs.groups]
+
+
+@settings(max_examples=100)
+@given(WRITTEN, st.randoms(use_true_random=False))
+def test_no_damaged_line_is_taken_for_another(written: list[tuple[Verdict, Camera]], chance: random.Random) -> None:
+    """Pairs lost, doubled or exchanged, parts of lines: what the fast way takes, the plain way reads alike."""
+    lines = []
+    for verdict, camera in written:
+        words = delay_line(verdict, label(camera))[:-1].split(" ")
+        for _ in range(chance.randrange(3)):
+            index = chance.randrange(len(words))
+            more = [[], [words[index]] * 2, [chance.choice(words)], ["x=1", "=", '"'], ["op=" + "9" * 5000]]
+            words[index : index + 1] = chance.choice(more)
+            words = words or ["x"]
+        lines.append(" ".join(words)[: chance.choice([None, None, 150])])
+    lines = [line for line in lines if line]
+    read = rows("".join(f"{line}\n" for line in lines).encode())
+    assert len(read) == len(lines)
+    for row, line in zip(read, lines, strict=True):
+        if row is not None:
+            assert row == plain(line)
+            assert row.verdict().arrived_us == row.arrived_us
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_rows_or_none(block: bytes) -> None:
+    assert len(rows(block)) == len(list(filter(None, block.split(b"\n"))))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_row"),
+    [
+        ("2026-11-22T11:59", "2026-13-22T11:59", True),  # the event's time, which no figure needs
+        ("2026-11-22T12:00", "2026-02-30T12:00", False),
+        ("delay_s=0.000005", "delay_s=-0.000005", False),
+        ("verdict=measured", "verdict=early", False),
+        ("verdict=measured", "verdict=new", False),
+        ("ns=103", f"ns={'9' * 5000}", False),
+        ("n=12", "n=1.2", True),
+        ("seq=7\n", "seq=7", False),  # the line may go on
+    ],
+)
+def test_a_line_that_contradicts_itself_is_nobodys_figure_and_no_error(before: str, after: str, is_row: bool) -> None:
+    line = delay_line(VERDICT, label(CAMERA))
+    assert before in line
+    (row,) = rows(line.replace(before, after).encode())
+    assert (row is not None) is is_row
+    assert row is None or row.verdict().delay_us == 5
+
+
+@pytest.mark.parametrize("name", ["Front Door", 'a "b" \\', "Tür", ""])
+def test_the_usual_line_takes_the_fast_way(name: str) -> None:
+    for v in (
+        VERDICT._replace(new_max=True),
+        VERDICT._replace(after_gap_us=7, lag_us=20_000, type="ALRS", ns=None, op=None, seq=None),
+        VERDICT._replace(kind=EARLY, delay_us=-5, event_us=NOON_US + 5, figures=None),
+        VERDICT._replace(kind=INITIAL, figures=None),
+    ):
+        assert len(delaylog._LINE.findall(delay_line(v, label(Camera(ID, name))).encode())) == 1
+
+
+# Files
+
+
+def log(*numbers: int, day: str = "2026-11-22") -> bytes:
+    """A delay log with a line for each number, one a second."""
+    lines = [
+        delay_line(VERDICT._replace(arrived_us=NOON_US + n * SECOND, identity=f"u{n}", delay_us=n), label(CAMERA))
+        for n in numbers
+    ]
+    return "".join(lines).replace("2026-11-22", day).encode()
+
+
+def read(paths: LogPaths, day: str | None = "2026-11-22") -> list[str]:
+    """The identities in the delay logs of a folder."""
+    return [
+        row.identity for files in delay_logs(paths).values() for batch in read_rows(files, day=day) for row in batch
+    ]
+
+
+def test_each_identity_of_several_files_is_read_once_in_order_of_arrival(tmp_path: Path) -> None:
+    paths = LogPaths(tmp_path)
+    (tmp_path / "cameras.json").write_text('{"100e0001": {"name": "Front Door"}}')
+    (tmp_path / OWN).write_bytes(log(3, 5, 6) + log(7)[:-1])
+    (tmp_path / f"Copy of {OWN}").write_bytes(log(0, day="2026-11-21") + log(3, 4) + b"torn")
+    (tmp_path / f"{OWN}.gz").write_bytes(gzip.compress(log(8, day="2026-11-21") + log(1, 2, 3)))
+    (tmp_path / f"Front Door_{ID} (copy).log").write_bytes(log(9))
+    assert read(paths) == ["u1", "u2", "u3", "u4", "u5", "u6"]
+    skipped = Skipped()
+    bytes_read: list[int] = []
+    (files,) = delay_logs(paths).values()
+    list(read_rows(files, day="2026-11-22", skipped=skipped, on_read=bytes_read.append))
+    assert skipped == Skipped(lines=2)
+    assert sum(bytes_read) == len(log(3, 5, 6, 7, 0, 3, 4, 8, 1, 2, 3) + b"torn") - 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_lone_own_log_is_read_whatever_its_day_and_a_lone_copy_is_not(tmp_path: Path, packed: bool) -> None:
+    """Lines stay in the later day when the clock is put back over midnight; a copy may be yesterday's."""
+    paths = LogPaths(tmp_path)
+    lines = log(1, day="2026-11-21") + log(2)
+    (tmp_path / (f"{OWN}.gz" if packed else OWN)).write_bytes(gzip.compress(lines) if packed else lines)
+    assert read(paths) == ["u1", "u2"]
+    (tmp_path / f"Copy of {OWN}").write_bytes(log(3, day="2026-11-21"))
+    (tmp_path / "cameras.json").write_text('{"100e0001": {"name": "Front Door"}}')
+    assert read(paths) == ["u1", "u2"]
+    (tmp_path / "cameras.json").write_text('{"100e0001": {"name": "Another"}}')
+    assert read(paths) == ["u2"]
+    assert read(paths, "2026-11-21") == ["u1", "u3"]
+
+
+def test_which_stem_is_ours(tmp_path: Path) -> None:
+    """As `cameras.json` says, else the shortest."""
+    paths = LogPaths(tmp_path)
+    for name in (f"Copy of Front_{ID}.log", f"Front_{ID}.log", f"Front (1)_{ID}.log", "Only_100e0002.log.gz"):
+        (tmp_path / name).touch()
+    assert own_stems(paths) == {ID: f"Front_{ID}", "100e0002": "Only_100e0002"}
+    for name in ("Front (1)", "Gate"):
+        paths.cameras.write_text(f'{{"100e0001": {{"name": "{name}"}}}}')
+        assert own_stems(paths) == {ID: f"{name}_{ID}", "100e0002": "Only_100e0002"}
+
+
+def test_logs_of_0_1_0_are_read() -> None:
+    root = LogPaths(Path(__file__).parent / "fixtures/logs-0.1.0")
+    skipped = Skipped()
+    found = [files for folder in (root, root.day("2026-11-20")) for files in delay_logs(folder).values()]
+    counts = Counter(row.kind for files in found for batch in read_rows(files, skipped=skipped) for row in batch)
+    assert counts == {MEASURED: 31, EARLY: 3, INITIAL: 6, UNDATED: 3}
+    assert skipped == Skipped()

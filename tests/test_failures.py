@@ -1,0 +1,478 @@
+"""One row for each way in which a call or a connection fails, met for real on a socket.
+
+Everything has a reason token and a hint, and no text of a library gets through: it may hold headers or a password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from unittest.mock import AsyncMock
+
+import pytest
+import trustme
+from launch import ROOT
+from sessions import NotingSink, stream_to
+from websockets import exceptions as ws
+
+from eelogger.cloud import failures
+from eelogger.cloud.rest import Rest
+from eelogger.errors import CertificateRefused, CloudError, EeloggerError, KeyRefused
+from eelogger.model import Timing
+from eelogger.settings import Settings, load
+
+KEY = f"c000~{0:031d}7"
+PLANTED = "planted-proxy-password"
+SECRETS = (KEY, "planted-api-key", PLANTED)
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http", "https", "ws", "wss", "socks", "all", "no"):
+        monkeypatch.delenv(f"{name}_proxy", raising=False)
+        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
+
+
+@contextlib.contextmanager
+def environ(**proxies: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in proxies.items():
+            patch.setenv(name, value)
+        yield
+
+
+@asynccontextmanager
+async def listener(talk: Talk, context: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[int]:
+    """A server that talks so; its port."""
+
+    talking: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                await talk(reader, writer)
+                await writer.drain()
+                writer.close()
+                await asyncio.wait_for(writer.wait_closed(), 0.5)
+        finally:
+            writer.transport.abort()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.add(asyncio.create_task(serve(reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for task in talking:
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
+        await asyncio.sleep(0.001)
+
+
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def call(settings: Settings) -> None:
+    """A REST call."""
+    async with Rest(settings) as rest:
+        await rest.get("/g/device/list")
+
+
+async def connect(settings: Settings) -> None:
+    """An attempt to connect."""
+    stream = stream_to(NotingSink(), timing=Timing(open_s=2.0))
+    stream.prepare(settings, [])
+    await stream.connect_and_log(settings.websocket_uri(), {})
+
+
+async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
+    """What a call, or an attempt to connect, ends with; asserts that it shows no secret and has a hint."""
+    environ = {"EEN_BASE_URL": base, "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": KEY, "EEN_API_KEY": "planted-api-key"}
+    settings = load(environ | ({"EEN_CA_FILE": ca_file} if ca_file else {}), None)
+    with pytest.raises(EeloggerError) as caught:
+        await (call(settings) if side == "REST" else connect(settings))
+    error: BaseException | None = caught.value
+    while error is not None:
+        shown = f"{error!s}{error!r}{vars(error)}" + "".join(traceback.format_exception(error))
+        assert not [secret for secret in SECRETS if secret in shown]
+        error = error.__cause__ or error.__context__
+    assert caught.value.hint
+    assert re.fullmatch(r"[a-z0-9-]+", caught.value.reason)
+    return caught.value
+
+
+# How the other side talks
+
+
+def answer(*lines: str) -> Talk:
+    """Read a request and answer with these lines."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+
+    return talk
+
+
+def held_open(*lines: str) -> Talk:
+    """The same, and then neither speak nor close."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer(*lines)(reader, writer)
+        await writer.drain()
+        await asyncio.sleep(20)
+
+    return talk
+
+
+def status(code: int, *headers: str) -> Talk:
+    """A bare HTTP answer."""
+    return answer(f"HTTP/1.1 {code} x", "Content-Length: 0", *headers)
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read a request and close."""
+    await reader.readuntil(b"\r\n\r\n")
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read a little and reset, since something unread is thrown away."""
+    await reader.read(1)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Something that is no HTTP."""
+    writer.write(b"220 mail.example ESMTP ready\r\n\r\n")
+
+
+async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accept and say nothing."""
+    await asyncio.sleep(20)
+
+
+class Row(NamedTuple):
+    """How the other side talks, the reason token, and a word of the hint."""
+
+    name: str
+    talk: Talk
+    reason: str
+    hint: str
+    retry_after_s: float | None = None
+
+
+BOTH = [
+    *(Row(str(code), status(code), f"http-{code}", "EEN_BASE_URL") for code in (400, 403, 404, 405, 460)),
+    *(Row(str(code), status(code), f"http-{code}", "of its own") for code in (500, 502, 503, 504)),
+    Row("402", status(402), "http-402", "owner"),
+    Row("407", status(407), "http-407", "HTTPS_PROXY"),
+    Row("408", status(408), "http-408", "slow"),
+    Row("429", status(429), "http-429", "the time it asks for"),
+    Row("429, Retry-After", status(429, "Retry-After: 30"), "http-429", "the time it asks for", 30.0),
+    Row("503, retry-after", status(503, "retry-after: 40"), "http-503", "of its own", 40.0),
+    Row("503, Retry-After nonsense", status(503, "Retry-After: soon"), "http-503", "of its own"),
+    Row("503, Retry-After endless", status(503, "Retry-After: " + "1" * 5000), "http-503", "of its own"),
+    *(Row(f"{code}, no place", status(code), f"http-{code}", "sign-in page") for code in (301, 302, 303, 307, 308)),
+    Row("a header of a megabyte", held_open("HTTP/1.1 101 x", "X: " + "x" * 1_000_000), "too-large", "EEN_BASE_URL"),
+]
+REST = [
+    Row("hangs up", hang_up, "no-answer", "network"),
+    Row("no HTTP", babble, "no-http", "EEN_BASE_URL"),
+    Row("half a body", answer("HTTP/1.1 200 OK", "Content-Length: 100", "", "half"), "broken-answer", "network"),
+    Row(
+        "bad gzip",
+        answer("HTTP/1.1 200 OK", "Content-Encoding: gzip", "Content-Length: 4", "", "nope"),
+        "broken-answer",
+        "network",
+    ),
+    *(
+        Row(name, answer("HTTP/1.1 200 OK", f"Content-Encoding: {name}", "", "x"), "encoding", "EEN_BASE_URL")
+        for name in ("br", "zstd", "x-secret")
+    ),
+]
+STREAM = [
+    Row("200", status(200), "http-200", "EEN_BASE_URL"),
+    Row("hangs up", hang_up, "handshake", "WebSockets"),
+    Row("RST", reset, "handshake", "WebSockets"),
+    Row("no HTTP", babble, "handshake", "WebSockets"),
+    Row("no HTTP, held open", held_open("220 mail.example"), "handshake", "WebSockets"),
+    Row("HTTP/1.0", answer("HTTP/1.0 101 x"), "handshake", "WebSockets"),
+    Row("101 alone", answer("HTTP/1.1 101 Switching Protocols"), "handshake", "WebSockets"),
+    Row(
+        "101 with a wrong Accept",
+        answer("HTTP/1.1 101 x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: AAAA"),
+        "handshake",
+        "WebSockets",
+    ),
+    Row("accepts, says nothing", mute, "timeout", "network"),
+]
+ROWS = [("REST", row) for row in BOTH + REST] + [("stream", row) for row in BOTH + STREAM]
+
+
+@pytest.mark.parametrize(("side", "row"), ROWS, ids=[f"{side}: {row.name}" for side, row in ROWS])
+async def test_an_answer_that_is_none(side: str, row: Row) -> None:
+    began_s = asyncio.get_running_loop().time()
+    async with listener(row.talk) as port:
+        error = await fails(f"http://127.0.0.1:{port}", side)
+        if row.reason != "timeout":
+            assert asyncio.get_running_loop().time() - began_s < 1.5, "what is wrong is said, not waited for"
+    assert isinstance(error, CloudError), "tried again for ever"
+    assert (error.reason, error.retry_after_s) == (row.reason, row.retry_after_s)
+    assert row.hint in error.hint
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+async def test_a_refused_key(side: str) -> None:
+    async with listener(status(401, "Set-Cookie: auth_key=x")) as port:
+        error = await fails(f"http://127.0.0.1:{port}", side)
+    assert isinstance(error, KeyRefused)
+    assert (error.exit_code, error.reason) == (77, "key-refused")
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+@pytest.mark.parametrize(
+    "place", ["ws://127.0.0.1:{port}/", "http://127.0.0.1:{port}/", "//127.0.0.1:{port}/", "/x", "ws://127.0.0.1:x/"]
+)
+async def test_a_redirect_is_not_followed(side: str, place: str) -> None:
+    """Not even within the origin, and a downgrade from wss to ws is told as what it is."""
+    seen: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(f"HTTP/1.1 302 x\r\nLocation: {place.format(port=there)}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    async with listener(listen) as there, listener(listen) as here:
+        error = await fails(f"http://127.0.0.1:{here}", side)
+    assert (error.reason, len(seen)) == ("http-302", 1)
+    assert "redirects" in str(error)
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+async def test_nobody_listens_and_a_name_that_does_not_exist(side: str) -> None:
+    error = await fails(f"http://127.0.0.1:{free_port()}", side)
+    assert error.reason == "refused-tcp"
+    assert "network" in error.hint
+    error = await fails("https://does-not-exist.invalid", side)
+    assert error.reason == "dns"
+    assert "HTTPS_PROXY" in error.hint, "where only a proxy leads out, no name is found"
+
+
+async def test_headers_of_64_kib_are_accepted() -> None:
+    """By both sides, however early the program is at importing its libraries; so in a process of its own."""
+    script = """
+import asyncio, sys
+sys.path[:0] = sys.argv[1:]
+from eelogger.cloud.rest import Rest
+from test_failures import answer, fails, listener
+
+async def main():
+    big = answer("HTTP/1.1 503 x", "Content-Length: 0", *(f"X-{n}: " + "x" * 60_000 for n in range(3)))
+    async with listener(big) as port:
+        for side in ("REST", "stream"):
+            print((await fails(f"http://127.0.0.1:{port}", side)).reason)
+
+asyncio.run(main())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT), str(ROOT / "tests")], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.split() == ["http-503", "http-503"], ran.stderr
+
+
+# Addresses that race
+
+
+async def test_a_dead_first_address_does_not_keep_the_stream_from_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address answers nothing, the other works: they race, also those of a proxy."""
+    silent = socket.create_server(("127.0.0.2", 0), backlog=0)
+    port = silent.getsockname()[1]
+    filling = [socket.socket() for _ in range(8)]  # a full backlog: whoever comes now gets no answer
+    for sock in filling:
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.2", port))
+
+    async def both(host: str, port: int, **hints: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    try:
+        with socket.socket() as probe:
+            probe.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                probe.connect(("127.0.0.2", port))
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+        async with listener(status(404), port=port):
+            assert (await fails(f"http://localhost:{port}", "stream")).reason == "http-404"
+            with environ(https_proxy=f"http://proxy.example:{port}"):
+                assert "404" in str(await fails("https://cloud.example", "stream"))
+    finally:
+        for sock in [*filling, silent]:
+            sock.close()
+
+
+async def test_no_address_of_several_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (1, 2)]
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", AsyncMock(return_value=addresses))
+    error = await fails(f"http://localhost:{port}", "stream")
+    assert error.reason in ("network", "refused-tcp")
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+@pytest.mark.parametrize(
+    ("name", "trusted", "hint"),
+    [
+        ("127.0.0.1", False, "EEN_CA_FILE"),
+        ("elsewhere.example", True, "something else answers under this name"),
+        ("127.0.0.1", True, "date and time"),
+    ],
+    ids=["unknown CA", "other name", "expired"],
+)
+async def test_a_certificate_that_does_not_verify(
+    authority: trustme.CA, side: str, name: str, trusted: bool, hint: str
+) -> None:
+    past = datetime.now(UTC) - timedelta(days=1)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate = authority.issue_cert(name, not_after=past) if hint == "date and time" else authority.issue_cert(name)
+    certificate.configure_cert(context)
+    known = authority if trusted else trustme.CA()
+    async with listener(status(404), context) as port:
+        with known.cert_pem.tempfile() as ca_file:
+            error = await fails(f"https://127.0.0.1:{port}", side, ca_file)
+    assert isinstance(error, CertificateRefused)
+    assert (error.exit_code, error.reason) == (77, "certificate")
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+async def test_no_tls_at_the_other_end(side: str) -> None:
+    async with listener(babble) as port:
+        error = await fails(f"https://127.0.0.1:{port}", side)
+    assert error.reason == "tls"
+
+
+# Proxies
+
+PROXIES = [
+    *(Row(str(code), status(code), "proxy", "HTTPS_PROXY") for code in (403, 407, 502, 503)),
+    Row("no HTTP", babble, "proxy", "HTTPS_PROXY"),
+    Row("hangs up", hang_up, "proxy", "HTTPS_PROXY"),
+    Row("RST", reset, "proxy", "HTTPS_PROXY"),
+]
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+@pytest.mark.parametrize("row", PROXIES, ids=lambda row: row.name)
+async def test_a_proxy_that_does_not_let_through(side: str, row: Row) -> None:
+    async with listener(row.talk) as port:
+        with environ(https_proxy=f"http://user:{PLANTED}@127.0.0.1:{port}"):
+            error = await fails("https://cloud.example", side)
+    assert isinstance(error, CloudError)
+    assert error.reason == row.reason
+    assert row.hint in error.hint
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *("http://127.0.0.1:1", "http://no-proxy.invalid:3128"),
+        *(f"{scheme}://user:{PLANTED}@proxy.example" for scheme in ("ftp", "socks5h")),
+        *(f"http://user:{PLANTED}@{place}" for place in ("[::zz", "127.0.0.1:x")),
+    ],
+)
+@pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY"])
+async def test_a_dead_or_impossible_proxy_is_not_blamed_on_the_network(side: str, proxy: str, name: str) -> None:
+    with environ(**{name: proxy}):
+        error = await fails("https://cloud.example", side)
+    assert error.reason == "proxy"
+    assert "HTTPS_PROXY" in error.hint
+    assert "firewall" not in error.hint
+
+
+@pytest.mark.parametrize("side", ["REST", "stream"])
+async def test_the_proxy_sees_its_own_password_and_nothing_else(side: str) -> None:
+    seen = bytearray()
+
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.extend(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 502 x\r\n\r\n")
+
+    async with listener(tunnel) as port:
+        with environ(https_proxy=f"http://user:{PLANTED}@127.0.0.1:{port}"):
+            await fails("https://cloud.example", side)
+    assert seen.startswith(b"CONNECT cloud.example:443 HTTP/1.1\r\n")
+    assert base64.b64encode(f"user:{PLANTED}".encode()) in seen
+    assert not [secret for secret in (KEY, "planted-api-key", "auth_key") if secret.encode() in seen]
+
+
+# The table alone
+
+
+def all_kinds(kind: type[BaseException]) -> list[type[BaseException]]:
+    """A class and all below it."""
+    return [kind, *(found for below in kind.__subclasses__() for found in all_kinds(below))]
+
+
+def test_any_exception_has_a_reason_and_a_hint_and_none_gets_its_text_through() -> None:
+    tried = 0
+    for kind in set(all_kinds(Exception)) - set(all_kinds(EeloggerError)):
+        for arguments in ((PLANTED,), (PLANTED, PLANTED), ()):
+            try:
+                error = kind(*arguments)
+                assert isinstance(error, Exception)
+            except Exception:
+                continue
+            if isinstance(error, (ssl.SSLCertVerificationError, ws.InvalidStatus)) or "Connector" in kind.__name__:
+                continue  # only their libraries can make one that is whole
+            try:
+                found = failures.failure(error, "host")
+            except AttributeError:
+                assert "Proxy" in kind.__name__ or "Status" in kind.__name__, kind
+                continue
+            assert re.fullmatch(r"[a-z0-9-]+", found.reason)
+            assert found.hint
+            tried += 1
+            if not isinstance(error, OSError):  # what the system says of the network is worth telling
+                assert PLANTED not in f"{found}{found.hint}", kind
+    assert tried > 100
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        *((reason, "nothing to do") for reason in ("closed-1000", "closed-1011", "closed-4999", "suspend")),
+        *((reason, "report") for reason in ("closed-1002", "closed-1009", "closed-1010")),
+        *((reason, "EEN_ACCOUNT_ID") for reason in ("closed-1008", "error-401", "error-412")),
+        *((reason, "network") for reason in ("closed-1006", "no-pong", "no-ack")),
+        *(("failed-1002", "WebSockets"), ("failed-1009", "64 MiB")),
+    ],
+)
+def test_an_end_is_retried_and_has_a_hint(reason: str, hint: str) -> None:
+    error = failures.ended(reason)
+    assert (error.reason, error.retry_after_s) == (reason, None)
+    assert hint in error.hint

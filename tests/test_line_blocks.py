@@ -1,0 +1,80 @@
+"""Blocks hold whole lines and together the file, packed or not; what is no ordinary file is passed over."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eelogger.storage.line_blocks import Skipped, last_line, read_file, size_of, whole_lines, whole_lines_backwards
+
+
+@given(st.lists(st.binary(max_size=40)), st.booleans(), st.integers(1, 30), st.booleans(), st.booleans())
+def test_blocks_hold_whole_lines_and_together_the_file(
+    rows: list[bytes], torn: bool, size: int, packed: bool, keep_open: bool
+) -> None:
+    content = b"".join(row.replace(b"\n", b"") + b"\n" for row in rows) + (b"x" if torn else b"")
+    sizes: list[int] = []
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / ("file.gz" if packed else "file")
+        path.write_bytes(gzip.compress(content) if packed else content)
+        options = {"block_bytes": size, "keep_open": keep_open}
+        forwards = list(whole_lines(path, on_read=sizes.append, **options))  # type: ignore[arg-type]
+        backwards = list(whole_lines_backwards(path, size))[::-1]
+        last = last_line(path)
+    assert b"".join(forwards) == b"".join(block for _, block in backwards) == content
+    assert sum(sizes) == len(content)
+    for found in (forwards, [block for _, block in backwards]):
+        assert all(block.endswith(b"\n") for block in found[:-1])
+        assert all(found)
+    at = 0
+    for start, block in backwards:
+        assert start == at
+        at += len(block)
+    if content.rstrip(b"\n") == content[:-1]:
+        assert last == content[:-1].rpartition(b"\n")[2]
+
+
+def test_a_file_renamed_meanwhile_is_read_to_its_end(tmp_path: Path) -> None:
+    """As at midnight."""
+    path = tmp_path / "a"
+    path.write_bytes(b"a\n" * 50)
+    blocks = whole_lines(path, block_bytes=10)
+    first = next(blocks)
+    path.rename(tmp_path / "b")
+    path.write_bytes(b"new\n" * 50)
+    assert first + b"".join(blocks) == b"a\n" * 50
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "loop", "cut.gz", "damaged.gz", "no.gz"])
+def test_what_cannot_be_read_is_passed_over_and_noted(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / kind
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "loop":
+            path.symlink_to(path)
+        case "device":
+            path.symlink_to("/dev/null")
+        case "cut.gz":
+            path.write_bytes(gzip.compress(os.urandom(100_000))[:-50_000])
+        case "damaged.gz":
+            path.write_bytes(gzip.compress(b"a\n" * 1000)[:10] + b"\xff" * 40)
+        case "no.gz":
+            path.write_bytes(b"a\n")
+    skipped = Skipped()
+    assert b"".join(whole_lines(path, skipped=skipped)) == b""
+    assert [Path(error.filename) for error in skipped.files] == [path]
+    assert last_line(path) == b""
+    if kind not in ("cut.gz", "damaged.gz"):
+        with pytest.raises(OSError, match=r".+"):
+            read_file(path)
+    if kind == "missing":
+        assert size_of(path) == 0

@@ -1,0 +1,228 @@
+"""The lag brackets the truth: real loops, real sockets, callbacks that block for a known time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from eelogger.cloud import loop_delay
+from eelogger.cloud.loop_delay import (
+    LagMeter,
+    LoopDelaySelector,
+    idle_share,
+    lag_us,
+    loop_factory,
+    threshold_us,
+)
+
+BLOCK_S = 0.1
+SLACK_US = 50_000
+BLOCK_US = round(BLOCK_S * 1_000_000)
+READ_BYTES = 256 * 1024
+
+
+class Reader(asyncio.Protocol):
+    """Notes the lag of each read."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.lags_us: list[int] = []
+        self.bytes_wanted = 1
+        self.done = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.lags_us.append(lag_us(self.loop, len(data)))
+        self.bytes_wanted -= len(data)
+        if self.bytes_wanted <= 0:
+            self.done.set()
+
+
+def block() -> None:
+    time.sleep(BLOCK_S)
+
+
+async def reader_of(sock: socket.socket) -> tuple[asyncio.Transport, Reader]:
+    loop = asyncio.get_running_loop()
+    return await loop.connect_accepted_socket(lambda: Reader(loop), sock)
+
+
+Scenario = Callable[[Reader, socket.socket], Awaitable[None]]
+
+
+def run(scenario: Scenario) -> list[int]:
+    """Run a scenario in a loop of ours with a socket pair; the lags its reader noted."""
+
+    async def main() -> list[int]:
+        near, far = socket.socketpair()
+        with near, far:
+            transport, reader = await reader_of(near)
+            await scenario(reader, far)
+            transport.close()
+            await asyncio.sleep(0)
+            return reader.lags_us
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main())
+
+
+async def blocked_before_the_read(reader: Reader, far: socket.socket) -> None:
+    far.send(b"x")
+    block()
+    await reader.done.wait()
+
+
+async def blocked_in_the_same_pass(reader: Reader, far: socket.socket) -> None:
+    far.send(b"x")
+    asyncio.get_running_loop().call_soon(block)  # makes select look only, and runs between it and the read
+    await reader.done.wait()
+
+
+async def blocked_with_a_timer_due(reader: Reader, far: socket.socket) -> None:
+    asyncio.get_running_loop().call_later(10, block)
+    far.send(b"x")
+    block()
+    async with asyncio.timeout(10):
+        await reader.done.wait()
+
+
+async def woken_from_sleep(reader: Reader, far: socket.socket) -> None:
+    threading.Timer(BLOCK_S, far.send, [b"x"]).start()
+    await reader.done.wait()
+
+
+async def blocked_before_the_data_came(reader: Reader, far: socket.socket) -> None:
+    block()
+    await woken_from_sleep(reader, far)
+
+
+WAITED: list[Scenario] = [blocked_before_the_read, blocked_in_the_same_pass, blocked_with_a_timer_due]
+FRESH: list[Scenario] = [woken_from_sleep, blocked_before_the_data_came]
+
+
+@pytest.mark.parametrize("scenario", WAITED + FRESH, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("slow_looks", [False, True])
+def test_a_lag_says_how_long_the_data_waited(
+    scenario: Scenario, slow_looks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if slow_looks and scenario in WAITED:  # as if each system call were interrupted for a while: that is no sleep
+        monkeypatch.setattr(loop_delay, "_SLEPT_NS", 0)
+    (waited_us,) = run(scenario)
+    waited = BLOCK_US if scenario in WAITED else 0
+    assert waited <= waited_us < waited + SLACK_US
+
+
+def test_the_rest_of_a_backlog_has_waited_as_long_as_its_beginning() -> None:
+    async def scenario(reader: Reader, far: socket.socket) -> None:
+        reader.bytes_wanted = len(waiting)
+        far.setblocking(False)
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * len(waiting))
+        assert far.send(waiting) == len(waiting)
+        block()
+        await reader.done.wait()
+
+    waiting = bytes(READ_BYTES + 1)
+    lags_us = run(scenario)
+    assert len(lags_us) == 2  # asyncio took what it takes at a time, and then the rest
+    assert min(lags_us) >= BLOCK_US
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+@pytest.mark.parametrize("timeout", [0.05, None, 5.0], ids=["a timer is due", "no timer", "a timer later"])
+def test_a_process_that_was_stopped_in_its_sleep_says_so(timeout: float | None) -> None:
+    near, far = socket.socketpair()
+
+    def stopped(signum: int, frame: object) -> None:
+        far.send(b"x")
+        block()
+
+    handler = signal.signal(signal.SIGALRM, stopped)
+    try:
+        with near, far, LoopDelaySelector() as selector:
+            selector.register(near, 1)
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            ready = selector.select(timeout) or selector.select(0)
+            waited_us = (time.perf_counter_ns() - selector.since_ns) // 1_000
+            assert ready
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    assert BLOCK_US - 30_000 - 5_000 <= waited_us < BLOCK_US + SLACK_US
+
+
+def test_the_selector_is_one_and_takes_naps() -> None:
+    near, far = socket.socketpair()
+    with near, far, LoopDelaySelector() as selector:
+        selector.register(near, 1, "near")
+        assert selector.select(0) == selector.select(-1) == selector.select(0.001) == selector.select(None) == []
+        far.send(b"x")
+        for timeout in (None, 0, -1, 5):
+            assert [key.data for key, _ in selector.select(timeout)] == ["near"]
+
+
+async def test_another_loop_knows_no_lag_and_is_taken_for_idle() -> None:
+    assert lag_us(asyncio.get_running_loop(), 10) == 0
+    assert idle_share(asyncio.get_running_loop())() == 1
+
+
+def test_the_share_of_sleep_is_known() -> None:
+    async def main() -> float:
+        share = idle_share(asyncio.get_running_loop())
+        await asyncio.sleep(0.1)
+        block()
+        return share()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert 0.2 < runner.run(main()) < 0.6
+
+
+def test_a_resolver_that_hangs_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network names take half a minute to fail, in a thread that nobody can end."""
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **hints: released.wait(30))
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asyncio.get_running_loop().getaddrinfo("cloud.example", 443)
+
+    began_s = time.monotonic()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+    assert time.monotonic() - began_s < 5
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "resolver"] == [True]
+    released.set()
+
+
+def test_names_are_looked_up_and_errors_raised() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert (await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM))[0][4] == ("127.0.0.1", 80)
+        with pytest.raises(socket.gaierror):
+            await loop.getaddrinfo("does-not-exist.invalid", 80)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize(("resolution_us", "expected_us"), [(1, 10_000), (5_000, 10_000), (15_625, 31_250)])
+def test_the_threshold_follows_a_coarse_clock(resolution_us: int, expected_us: int) -> None:
+    assert threshold_us(resolution_us) == expected_us
+
+
+def test_the_meter_knows_the_minute_and_the_whole() -> None:
+    meter = LagMeter()
+    assert meter.take_minute() == meter.since_start() == (0, 0, 0)
+    for us in range(1, 1_001):
+        meter.note(us)
+    minute = meter.take_minute()
+    assert (minute.n, minute.max_us) == (1_000, 1_000)
+    assert 980 <= minute.p99_us <= 1_000
+    meter.note(70_000)
+    assert meter.since_start() == (1_001, minute.p99_us, 70_000)
+    assert meter.take_minute() == (1, 70_000, 70_000)
+    assert meter.since_start().n == 1_001

@@ -1,0 +1,72 @@
+"""Rejects: all are counted, and whatever a stranger sends, `rejected.log` stays within its rate and its size a day."""
+
+from __future__ import annotations
+
+from eelogger.model import Reject
+from eelogger.storage.formats import parse_pairs
+from eelogger.storage.rejected import BURST, DAY_BYTES, PER_SECOND, Rejects
+
+SECOND = 1_000_000
+NOON_US = 1_795_348_800 * SECOND
+LINE_BYTES = 4096
+"""No line can be longer: 2 KiB of text, and the camera's first 64 characters escaped."""
+
+
+class Sink:
+    """A `Rejects` and the lines it wrote."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.rejects = Rejects(self.lines.append)
+
+    def add(self, at_us: int, text: str = "x", reason: str = "not-json", camera_id: str = "", size: int = 7) -> bool:
+        """Add one; whether it was written."""
+        before = len(self.lines)
+        self.rejects.add(Reject(reason, camera_id, text), at_us, size)
+        return len(self.lines) > before
+
+
+def test_a_reject_is_counted_and_shown_with_its_true_size() -> None:
+    sink = Sink()
+    assert sink.add(NOON_US, "y" * 4096, "torn-line", size=200_000)
+    keys = parse_pairs(sink.lines[0])
+    assert (keys["reason"], keys["bytes"], len(keys["text"])) == ("torn-line", "200000", 2046)
+    assert sink.rejects.counts == {"torn-line": 1}
+
+
+def test_the_rate_at_both_ends() -> None:
+    sink = Sink()
+    assert [sink.add(NOON_US) for _ in range(BURST + 1)] == [True] * BURST + [False]
+    one_us = SECOND // PER_SECOND
+    assert not sink.add(NOON_US + one_us - 1)
+    assert sink.add(NOON_US + one_us)
+    assert not sink.add(NOON_US + one_us)
+    assert not sink.add(NOON_US - SECOND), "a clock put back saves nothing up"
+    later = NOON_US + 3600 * SECOND
+    # An hour saves up no more than a burst.
+    assert [sink.add(later) for _ in range(BURST + 1)] == [True] * BURST + [False]
+    assert sink.rejects.counts == {"not-json": 2 * BURST + 6}
+
+
+def test_no_text_is_made_for_a_line_that_the_rate_drops() -> None:
+    class Unread(str):
+        def __getitem__(self, key: object) -> str:
+            raise AssertionError
+
+    sink = Sink()
+    while sink.add(NOON_US):
+        pass
+    assert not sink.add(NOON_US, Unread())
+
+
+def test_the_size_of_a_day_at_both_ends() -> None:
+    sink = Sink()
+    at_us = NOON_US
+    while sink.add(at_us, "\x00" * 10_000):
+        at_us += SECOND
+    written = sum(len(line.encode()) for line in sink.lines)
+    assert DAY_BYTES < written <= DAY_BYTES + LINE_BYTES
+    assert not sink.add(at_us + 3600 * SECOND, "")
+    sink.rejects.new_day()
+    assert sink.add(at_us + 3600 * SECOND, "")
+    assert sink.rejects.counts["not-json"] == len(sink.lines) + 2

@@ -1,0 +1,202 @@
+"""The page as a person gets it: one file, safe, complete, and shown by a real browser without a complaint."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import math
+import re
+import shutil
+import subprocess
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from report_logs import report, write_logs
+from run_states import NOON_US, SECOND, cameras, verdict
+
+from eelogger.model import DAY_US, Camera, Gap
+from eelogger.report import plots
+from eelogger.report.build import Report
+from eelogger.report.export import figures_csv
+from eelogger.report.page import html
+from eelogger.report.plots import broken
+from eelogger.views.figures import shown
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
+]  # fmt: skip
+HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)> & \"'"
+IMAGE = "data:image/svg+xml;base64,"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    known = {
+        f"100e000{i}": Camera(f"100e000{i}", name, f"100bb00{i % 2}") for i, name in enumerate((HOSTILE, "Lobby", ""))
+    }
+    events = [
+        verdict(
+            f"100e000{i % 3}", (i % 50 + 1) * SECOND // 10, NOON_US - (600 - i) * 20 * SECOND,
+            103 if i % 2 else None, event=HOSTILE, identity=f"u{i}<b>",
+        )
+        for i in range(600)
+    ]  # fmt: skip
+    events += [verdict("100e0001", -200_000, NOON_US - i * SECOND) for i in range(9)]
+    gaps = [
+        Gap("gap", NOON_US - 6000 * SECOND, NOON_US - 5400 * SECOND, "closed-1006"),
+        Gap("clock-step", NOON_US - 3000 * SECOND, NOON_US - 2999 * SECOND, "stepped by 1.0 s"),
+    ]
+    health = range(NOON_US - 12_000 * SECOND, NOON_US, 60 * SECOND)
+    times = {"since_us": NOON_US - 12_000 * SECOND, "alive_us": NOON_US + SECOND}
+    return report(write_logs(tmp_path_factory.mktemp("logs"), events, known, gaps=gaps, health_us=health, **times))
+
+
+@pytest.fixture(scope="module")
+def page(made: Report) -> str:
+    return "".join(html(made))
+
+
+class Page(HTMLParser):
+    """The figures of a page by table and row, its element names, and everything it refers to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.refers: list[str] = []
+        self.rows: dict[str, list[dict[str, str]]] = {}
+        self.cards: dict[str, str] = {}
+        self._table = self._figure = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        values = {name: value or "" for name, value in attrs}
+        self.refers += [v for name, v in values.items() if name in ("src", "href", "action", "srcset", "data")]
+        assert not [name for name in values if name.startswith("on")]
+        if tag == "table":
+            self._table = values["id"]
+            self.rows[self._table] = []
+        if tag == "tr":
+            self.rows[self._table].append({})
+        self._figure = values.get("data-figure", "")
+
+    def handle_data(self, data: str) -> None:
+        if self._figure:
+            (self.rows[self._table][-1] if self._table else self.cards)[self._figure] = data.strip()
+            self._figure = ""
+
+
+def test_foreign_text_stays_text_and_nothing_is_fetched_or_run(page: str) -> None:
+    parsed = Page(page)
+    assert not parsed.tags & {"script", "link", "iframe", "object", "embed", "form", "b>"}
+    assert len(parsed.refers) == 4
+    assert all(reference.startswith(IMAGE) for reference in parsed.refers)
+    assert "default-src 'none'" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "9 of 209 dated events (4.3 %)" in page
+    assert "closed-1006" in page
+    assert not re.search(r"@import|https?://", page)
+
+
+def test_the_figures_on_the_page_are_those_of_the_csv(made: Report, page: str, log_dir: Path) -> None:
+    parsed = Page(page)
+    assert int(parsed.cards["events"]) == 600
+    for what, rows in made.tables.items():
+        on_page = parsed.rows[f"by-{what}"][1:]
+        assert [[*each.values()] for each in on_page] == [shown(row.figures, [*on_page[0]]) for row in rows]
+        assert sum(int(each["events"]) for each in on_page) == 600
+    assert parsed.rows["worst-events"][1]["delay_s"] == "5.000000"
+    events = [verdict("100e0000", i * 37_111, NOON_US + i * SECOND, identity=f"u{i}") for i in range(50)]
+    made = report(write_logs(log_dir, events, cameras("Lobby")))
+    (row,) = csv.DictReader(io.StringIO("".join(figures_csv(made))))
+    (only,) = Page("".join(html(made))).rows["by-camera"][1:]
+    assert only == {name: row[name] for name in only}
+
+
+def test_rows_that_are_cut_are_counted(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eelogger.report.page.SHOWN", 2)
+    known = cameras(*(f"c{i}" for i in range(12)))
+    events = [verdict(one, SECOND) for one in known]
+    page = "".join(html(report(write_logs(log_dir, events, known))))
+    assert page.count("… and 10 more") == 2
+    assert [len(Page(page).rows[name]) - 1 for name in ("by-camera", "worst-events")] == [2, 2]
+
+
+def test_plots_are_images_with_colours_for_both_kinds_of_page(page: str) -> None:
+    for uri in Page(page).refers:
+        svg = base64.b64decode(uri.removeprefix(IMAGE)).decode()
+        assert ElementTree.fromstring(svg).tag.endswith("svg")
+        assert "prefers-color-scheme:dark" in svg
+        assert "var(--band)" in svg
+        style = svg[svg.index("<style>:root") : svg.index("</style>", svg.index("<style>:root"))]
+        assert not {light for light, _ in plots._COLOURS.values()} & set(
+            re.findall("#[0-9a-f]{6}", svg.replace(style, ""))
+        )
+
+
+def test_lines_break_at_long_gaps_of_the_account_alone(made: Report) -> None:
+    minute = 60 * SECOND
+    times = [NOON_US + number * minute for number in (1, 2, 5, 6, 7, 9)]
+    gaps = [
+        Gap("gap", NOON_US + minute + 1, NOON_US + minute + SECOND, "closed-1006"),
+        Gap("gap", NOON_US + 2 * minute - SECOND, NOON_US + 5 * minute - SECOND, "stopped"),
+        Gap("gap", NOON_US + 5 * minute, NOON_US + 6 * minute, "404", "100e0000"),
+        Gap("clock-step", NOON_US + 7 * minute, NOON_US + 9 * minute, "stepped by 120 s"),
+    ]
+    found = broken(((at / DAY_US, 0, 0, 0) for at in times), replace(made, gaps=gaps))
+    holes = [i for i, (_, low, value, high) in enumerate(found) if math.isnan(low + value + high)]
+    assert (len(found), holes) == (7, [2])
+
+
+@pytest.mark.parametrize("seconds", [1, 3600, 86_400, 31 * 86_400, 400 * 86_400])
+def test_a_period_of_any_length_has_a_time_axis(made: Report, seconds: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        period = replace(made, from_us=NOON_US - seconds * SECOND, to_us=NOON_US, minutes=[])
+        assert plots.image(plots.over_time, period, 380).startswith(IMAGE)
+
+
+def test_without_matplotlib_the_page_has_tables_and_names_what_is_missing(
+    made: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eelogger.report.plots.find_spec", lambda name: None)
+    page = "".join(html(made))
+    assert plots.MISSING.split(" (")[0] in page
+    assert IMAGE not in page
+    assert Page(page).rows["by-camera"]
+
+
+@pytest.mark.parametrize("delays", [[0], [0, 0], range(25), [-1]])
+def test_few_events_and_nothing_else_make_a_page_too(log_dir: Path, delays: Sequence[int]) -> None:
+    events = [verdict("100e0000", us, NOON_US + us) for us in delays]
+    root = write_logs(log_dir, events, cameras("Lobby", bridge=""), since_us=NOON_US, alive_us=NOON_US)
+    (root / ".state").unlink()
+    assert "".join(html(report(root))).count(IMAGE) == (4 if delays[0] >= 0 else 0)
+
+
+def browse(path: Path, profile: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    assert BROWSER is not None
+    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", *flags, path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_real_browser_shows_the_page_without_a_complaint(page: str, tmp_path: Path, scheme: str) -> None:
+    path, shot = tmp_path / "report.html", tmp_path / "shot.png"
+    path.write_text(page, encoding="utf-8")
+    preferred = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
+    shown_ = browse(path, tmp_path / "a", preferred, "--window-size=400,900", f"--screenshot={shot}")
+    assert shot.stat().st_size > 10_000
+    dumped = browse(path, tmp_path / "b", preferred, "--dump-dom")
+    assert "CONSOLE" not in shown_.stderr + dumped.stderr
+    assert (Page(dumped.stdout).rows, Page(dumped.stdout).cards) == (Page(page).rows, Page(page).cards)
+    assert "script" not in Page(dumped.stdout).tags

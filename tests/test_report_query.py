@@ -1,0 +1,91 @@
+"""Moments and patterns: what a report is asked for."""
+
+from __future__ import annotations
+
+import sys
+import zoneinfo
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_logs import HOUR, KNOWN
+from run_states import NOON_US
+
+from eelogger.errors import UsageError
+from eelogger.report.query import Query, parse_moment
+from eelogger.storage.formats import time_text
+
+NOW_US = NOON_US + HOUR
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("90m", "2026-11-22T11:30:00.000000Z"),
+        ("24h", "2026-11-21T13:00:00.000000Z"),
+        ("7d", "2026-11-15T13:00:00.000000Z"),
+        ("2026-11-01", "2026-11-01T00:00:00.000000Z"),
+        ("2026-11-01T08:30", "2026-11-01T08:30:00.000000Z"),
+        ("2026-11-01T08:30:00+01:00", "2026-11-01T07:30:00.000000Z"),
+        ("2026-11-01 08:30 UTC", "2026-11-01T08:30:00.000000Z"),
+        ("2026-07-01 08:30 Europe/Berlin", "2026-07-01T06:30:00.000000Z"),
+        ("2026-11-01 Europe/Berlin", "2026-10-31T23:00:00.000000Z"),
+        ("2026-11-22T09:07:20.123456Z", "2026-11-22T09:07:20.123456Z"),
+        ("999999999w", "1970-01-01T00:00:00.000000Z"),
+    ],
+)
+def test_moments(text: str, moment: str) -> None:
+    assert time_text(parse_moment(text, NOW_US, "--since")) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "25:00", "2026-13-01", "5y", "2026-11-01 08:30 Mars/Olympus", "2026-11-01T00:00Z Europe/Berlin"],
+)
+def test_what_is_no_moment_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="--since") as caught:
+        parse_moment(text, NOW_US, "--since")
+    assert caught.value.reason == "no-moment"
+
+
+@pytest.fixture
+def no_time_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on Windows and in slim images, where Python finds no database."""
+    for name in {"tzdata", *(name for name in sys.modules if name.startswith("tzdata."))}:
+        monkeypatch.setitem(sys.modules, name, None)
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+
+
+def test_a_missing_time_zone_database_is_said_with_what_to_do(no_time_zones: None) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_moment("2026-11-28 08:00 Europe/Berlin", NOW_US, "--since")
+    assert caught.value.reason == "no-time-zones"
+    assert "tzdata" in caught.value.hint
+    assert "UTC" in caught.value.hint
+    assert parse_moment("2026-11-22 13:00 UTC", NOW_US, "--since") == NOW_US
+    with pytest.raises(UsageError) as caught:
+        parse_moment("yesterday evening", NOW_US, "--since")
+    assert caught.value.reason == "no-moment"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "group", "wanted"),
+    [
+        ({"cameras": ["100E0000"]}, 103, True),
+        ({"cameras": ["front*", "nobody"]}, 103, True),
+        ({"cameras": ["Front [D]oor"]}, 103, False),
+        ({"bridges": ["100bb001"]}, 103, True),
+        ({"bridges": ["100bb002"]}, 103, False),
+        ({"namespaces": ["103"]}, 103, True),
+        ({"namespaces": ["intru*"]}, 103, True),
+        ({"namespaces": ["ALRS"]}, "ALRS", True),
+        ({"namespaces": ["roi alert*"]}, "ALRS", True),
+        ({"cameras": ["front*"], "namespaces": ["104"]}, 103, False),
+    ],
+)
+def test_patterns(patterns: dict[str, Any], group: int | str, wanted: bool) -> None:
+    assert Query(Path(), **patterns).wants(KNOWN["100e0000"], group) is wanted

@@ -1,0 +1,63 @@
+"""A report on the terminal: printable, aligned, and what is left out is counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report_logs import report, some, write_logs
+from run_states import NOON_US, SECOND, cameras, verdict
+
+from eelogger.model import Camera
+from eelogger.report.build import Report
+from eelogger.report.cells import Event
+from eelogger.report.text import SHOWN, text
+from eelogger.views.tables import width
+
+
+@pytest.fixture
+def made(log_dir: Path) -> Report:
+    known = {
+        "100e0000": Camera("100e0000", "Secret Vault\x1b[2J\u202e", "100bb001"),
+        "100e0001": Camera("100e0001", "Back Gate", "100bb001"),
+        "100e0002": Camera("100e0002", "正门, 摄像机", "100bb002"),
+    }
+    early = [verdict("100e0002", -300_000, NOON_US + i) for i in range(5)]
+    return report(
+        write_logs(log_dir, [*some(), *early], known, health_us=range(NOON_US - 60 * SECOND, NOON_US, SECOND))
+    )
+
+
+def test_everything_is_printable_and_aligned(made: Report) -> None:
+    lines = "".join(text(made)).splitlines()
+    assert all(line.isprintable() for line in lines)
+    start = next(i for i, line in enumerate(lines) if line.startswith("By camera"))
+    assert len({width(line) for line in lines[start + 1 : start + 5]}) == 1
+    assert "? " + "正门, 摄像机" in "\n".join(lines)
+    assert any("95 % within" in line and "observed" in line for line in lines)
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(400, 120), (120, 120), (117, 117), (1, 115)])
+def test_the_terminal_is_as_wide_as_its_figures_need(made: Report, columns: int, widest: int) -> None:
+    row, cell = made.worst[0].event
+    long = Event(row._replace(identity="x" * 99), replace(cell, camera=Camera("100e0009", "正" * 99, "b")))
+    one = made.worst[0]._replace(event=long)
+    lines = "".join(text(replace(made, worst=[one, *made.worst]), columns)).splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("Worst events")) + 1
+    table = lines[begin : lines.index("", begin)]
+    assert len(table) == len(made.worst) + 2
+    assert widest - 2 <= max(map(width, table)) <= widest
+    titles = {title: table[0].index(title) + len(title) for title in ("delay_s", "clock_s", "rtt_s", "seq")}
+    for line in table[1:]:
+        plain = "".join(char * width(char) for char in line)
+        assert all(plain[at - 1] in "-0123456789" and plain[at : at + 2] == "  " for at in titles.values()), line
+
+
+def test_many_cameras_hide_no_namespaces_maxima_and_what_is_cut_is_counted(log_dir: Path) -> None:
+    known = cameras(*(f"c{i}" for i in range(120)))
+    lines = "".join(text(report(write_logs(log_dir, [verdict(one, SECOND) for one in known], known)))).splitlines()
+    maxima = lines[next(i for i, line in enumerate(lines) if line.startswith("Maxima")) :]
+    assert any(line.startswith("Intrusion ") for line in maxima)
+    assert sum(line.startswith("c") for line in maxima) == SHOWN
+    assert sum(f"{120 - SHOWN} more camera" in line for line in lines) == 2

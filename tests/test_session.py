@@ -1,0 +1,840 @@
+"""The session: whatever ends or refuses a connection, it comes back, says why once, and locks no account.
+
+Each fault is a row and is proven to have happened, by the reason of its gap. Sockets are real, time is virtual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import math
+import ssl
+import struct
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from http.cookies import SimpleCookie
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pytest
+import trustme
+from fault_cloud import FaultCloud, FaultConnection
+from hypothesis import given
+from hypothesis import strategies as st
+from launch import credentials
+from sessions import SessionRun, in_virtual_time, session_on, subscribed, under_way
+from virtual import loop_s, virtually
+
+from eelogger.cloud.cameras import CameraList, ListedCameras
+from eelogger.cloud.connection import StampedConnection
+from eelogger.cloud.failures import Backoff
+from eelogger.errors import KeyRefused, LoginRefused, NoCamera
+from eelogger.model import Camera, Timing
+from eelogger.simulator import Account
+
+NEW = "c000~" + "1" * 32
+LIST, ISAUTH, AUTHENTICATE = "/g/device/list", "/g/aaa/isauth", "/g/aaa/authenticate"
+SOON = Timing(refresh_s=20.0)
+HOUR_S = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "eelogger")
+
+
+def told(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    """What was logged at one level."""
+    return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+def fleet(cameras: int) -> FaultCloud:
+    """A cloud of so many cameras on one bridge."""
+    return FaultCloud(Account.of(cameras=cameras))
+
+
+async def refreshed(cloud: FaultCloud, times: int = 1) -> None:
+    """Wait until the list was asked for so many times more, and what follows from it is done."""
+    before = len(cloud.called(LIST))
+    while len(cloud.called(LIST)) < before + times:
+        await asyncio.sleep(1)
+    await asyncio.sleep(1)
+
+
+async def done(fault: object) -> None:
+    """Await what a fault returned, if that can be."""
+    if isinstance(fault, Awaitable):
+        await fault
+
+
+# Ends of an open connection
+
+
+class End(NamedTuple):
+    """A way in which an open connection ends, and the reason of the gap."""
+
+    name: str
+    fault: Callable[[FaultCloud], object]
+    reason: str
+
+
+def half_frame_then_eof(cloud: FaultCloud) -> None:
+    """Three bytes of a frame of ten, then FIN."""
+    for live in cloud.connections:
+        live.write(b"\x81\x0aabc")
+        live.transport.write_eof()
+
+
+def closes(code: int) -> Callable[[FaultCloud], object]:
+    """A close code."""
+    return lambda cloud: cloud.close(code)
+
+
+def says(status: int) -> Callable[[FaultCloud], object]:
+    """A request error while the key is good."""
+    return lambda cloud: cloud.request_error(status)
+
+
+CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4000)
+ENDS = [
+    *(End(f"close {code}", closes(code), f"closed-{code}") for code in CODES),
+    End("RST", lambda cloud: cloud.abort(), "closed-1006"),
+    End("half a frame, then EOF", half_frame_then_eof, "closed-1006"),
+    End("reserved bits and opcodes", lambda cloud: cloud.garbage(b"\xff" * 50), "failed-1002"),
+    End("a masked frame", lambda cloud: cloud.garbage(b"\x81\x82abcdxy"), "failed-1002"),
+    End("100 MiB announced", lambda cloud: cloud.garbage(b"\x81\x7f" + struct.pack("!Q", 100 << 20)), "failed-1009"),
+    End("silence, TCP up", lambda cloud: cloud.mute(), "no-pong"),
+    End("says 401, the key is good", says(401), "error-401"),
+    End("says 412, the key is good", says(412), "error-412"),
+]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+async def test_an_end_is_a_gap_and_nothing_is_lost(caplog: pytest.LogCaptureFixture, end: End) -> None:
+    async with under_way(3) as (cloud, session):
+        await asyncio.sleep(6)  # a server that never answered a ping would not be missed
+        for camera_id in cloud.camera_ids():
+            await cloud.emit(camera_id)
+        await done(end.fault(cloud))
+        began_s = loop_s()
+        await subscribed(cloud, 3, connects=2)
+        assert loop_s() - began_s < 15 + 1.6
+        await asyncio.sleep(1)
+        sent = len(cloud.sent)
+        assert sum(session.sink.updates.values()) == sent
+        assert session.sink.reasons == ["started", end.reason]
+    assert len([line for line in told(caplog) if f"ended: {end.reason}" in line]) == 1
+    assert len([line for line in told(caplog) if line.startswith("connected again after ")]) == 1
+
+
+# Attempts that fail
+
+
+class Refusal(NamedTuple):
+    """Why no connection comes about for a while, a word of the warning, and the pause that is asked for."""
+
+    name: str
+    word: str
+    status: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    delay_s: float = 0.0
+    at_least_s: float = 0.0
+
+    def begin(self, cloud: FaultCloud) -> None:
+        """From now on handshakes are refused, or not answered."""
+        cloud.handshake_status, cloud.handshake_headers = self.status, dict(self.headers)
+        cloud.handshake_delay_s = self.delay_s
+
+
+REFUSALS = [
+    *(Refusal(str(code), f"status {code}", code) for code in (404, 408, 429, 500, 503, 200, 302)),
+    Refusal("403, the key is good", "the key is good", 403),
+    Refusal("429 with Retry-After", "status 429", 429, {"Retry-After": "90"}, at_least_s=90),
+    Refusal("503 with retry-after", "status 503", 503, {"retry-after": "70"}, at_least_s=70),
+    Refusal("no answer", "in time", delay_s=1000.0, at_least_s=15),
+]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda row: row.name)
+@pytest.mark.parametrize("first", [True, False], ids=["at the start", "later"])
+async def test_a_refused_attempt_is_tried_again(
+    caplog: pytest.LogCaptureFixture, refusal: Refusal, first: bool
+) -> None:
+    async with fleet(2) as cloud:
+        if first:
+            refusal.begin(cloud)
+        async with session_on(cloud) as session:
+            if not first:
+                await subscribed(cloud, 2)
+                refusal.begin(cloud)
+                cloud.abort()
+            await session.attempted(4)
+            assert session.attempts_s[3] - session.attempts_s[2] >= refusal.at_least_s - 0.001
+            Refusal("", "").begin(cloud)
+            await subscribed(cloud, 2, cloud.connects + 1)
+            assert session.sink.reasons == (["started"] if first else ["started", "closed-1006"])
+    if first:
+        warnings = told(caplog)
+        assert len(warnings) == 2, "a series is one warning and one line of recovery"
+        assert refusal.word in warnings[0]
+        assert warnings[1].startswith("connected again after ")
+
+
+@in_virtual_time
+async def test_a_ca_file_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with FaultCloud(Account.of(cameras=1), ssl=context) as cloud:
+        environ = credentials(cloud) | {"EEN_CA_FILE": str(ca_file)}
+        async with session_on(cloud, environ) as session:
+            await subscribed(cloud, 1)
+            ca_file.rename(tmp_path / "away.pem")
+            await cloud.close(1001)
+            await session.attempted(4)
+            (tmp_path / "away.pem").rename(ca_file)
+            await subscribed(cloud, 1, 2)
+
+
+@in_virtual_time
+async def test_a_defect_does_not_end_the_run_and_is_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "auth_key=" + "c000~".rjust(9, "x")
+
+    def broken(connection: StampedConnection) -> str:
+        raise RuntimeError(secret)
+
+    async with fleet(1) as cloud:
+        with monkeypatch.context() as patched:
+            patched.setattr(StampedConnection, "tls", property(broken))
+            async with session_on(cloud) as session:
+                await session.attempted(4)
+                patched.undo()
+                await subscribed(cloud, 1, cloud.connects + 1)
+    assert told(caplog, logging.ERROR) == ["unexpected failure"]
+    assert "in broken" in caplog.text, "the traceback is there"
+    assert secret not in caplog.text, "what the exception says is not"
+
+
+# Pauses
+
+
+async def reset_on_accept(connection: FaultConnection) -> None:
+    """RST instead of a word."""
+    connection.abort()
+
+
+LOOPS: dict[str, Callable[[FaultCloud], object]] = {
+    "accept, then 1000": lambda cloud: setattr(cloud, "close_after_accept", 1000),
+    "accept, then RST": lambda cloud: setattr(cloud, "on_connect", reset_on_accept),
+    "handshake 503, Retry-After 0": Refusal("", "", 503, {"Retry-After": "0"}).begin,
+    "camera list 503": lambda cloud: setattr(cloud, "list_status", 503),
+    "refused TCP": lambda cloud: cloud.go_down(),
+}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_hopeless_server_is_asked_ever_more_rarely(caplog: pytest.LogCaptureFixture, loop: str) -> None:
+    async with fleet(1) as cloud:
+        await done(LOOPS[loop](cloud))
+        async with session_on(cloud) as session:
+            await session.attempted(13)
+        first = session.attempts_s[0]
+        assert sum(at - first < 60 for at in session.attempts_s) <= 8
+        later = [at for at in session.attempts_s if at - first >= 60]
+        assert len(later) >= 4
+        assert all(after - before >= 60 - 0.001 for before, after in itertools.pairwise(later))
+    assert len(told(caplog)) <= 2, "an hour of it is not an hour of warnings"
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("emits_s", "again_s"), [(16, 2.0), (2, math.inf)], ids=["data for 16 s", "closed soon after its data"]
+)
+async def test_what_brought_data_for_a_while_is_reconnected_at_once(emits_s: int, again_s: float) -> None:
+    async with fleet(1) as cloud, session_on(cloud) as session:
+        for connects in range(1, 8):
+            await subscribed(cloud, 1, connects)
+            for _ in range(emits_s):
+                await asyncio.sleep(1)
+                await cloud.emit(cloud.camera_ids()[0])
+            await cloud.close(1001)
+        ended_s = loop_s()
+        await subscribed(cloud, 1, 8)
+        assert (loop_s() - ended_s < again_s) == math.isfinite(again_s) or loop_s() - ended_s > 50
+        assert len(session.attempts_s) == 8
+
+
+chances = st.floats(0, 1, exclude_max=True)
+
+
+def starts_of(rolls: list[float], ups: list[tuple[float, float]]) -> list[float]:
+    """When each attempt starts, with connections that are open, and bring data, for so many seconds."""
+    backoff, starts = Backoff(Timing()), [0.0]
+    with patch("random.random", iter(rolls).__next__):
+        for up_for_s, data_for_s in ups:
+            starts.append(starts[-1] + up_for_s + backoff.next_delay(up_for_s, data_for_s))
+    return starts
+
+
+@given(
+    st.lists(chances, min_size=20, max_size=20),
+    st.lists(st.tuples(st.floats(0, 59), st.floats(0, 59)), min_size=20, max_size=20),
+)
+def test_in_any_minute_there_are_at_most_8_attempts(rolls: list[float], ups: list[tuple[float, float]]) -> None:
+    starts = starts_of(rolls, [(up, min(up, data)) for up, data in ups])
+    for first in starts:
+        assert sum(first <= at < first + 60 for at in starts) <= 8
+
+
+@pytest.mark.parametrize(
+    ("up_for_s", "data_for_s", "retry_after_s", "pause_s"),
+    [
+        *((59.9, 14.9, None, 4.0), (60.0, 0.0, None, 1.0), (15.0, 15.0, None, 1.0), (86_400.0, 0.0, None, 1.0)),
+        *((0.0, 0.0, 0.0, 4.0), (0.0, 0.0, 30.0, 30.0), (0.0, 0.0, 600.0, 600.0), (0.0, 0.0, 86_400.0, 600.0)),
+    ],
+)
+def test_a_connection_that_worked_starts_the_pauses_over_and_retry_after_counts_up_to_ten_minutes(
+    up_for_s: float, data_for_s: float, retry_after_s: float | None, pause_s: float
+) -> None:
+    backoff = Backoff(Timing())
+    with patch("random.random", lambda: 0.0):
+        assert [backoff.next_delay(), backoff.next_delay()] == [1.0, 2.0]
+        assert backoff.next_delay(up_for_s, data_for_s, retry_after_s) == pause_s
+    with patch("random.random", lambda: 0.9):
+        assert Backoff(Timing()).next_delay() == 1.45, "chance spreads those that lost the same server"
+
+
+# Keys
+
+
+def write_env(path: Path, text: str) -> Path:
+    """A settings file."""
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def without_key(cloud: FaultCloud) -> dict[str, str]:
+    """The settings but for the key."""
+    return {name: value for name, value in credentials(cloud).items() if name != "EEN_AUTH_KEY"}
+
+
+def with_login(cloud: FaultCloud, **more: str) -> dict[str, str]:
+    """The settings with user name and password and without a key."""
+    return without_key(cloud) | {"EEN_USERNAME": cloud.username, "EEN_PASSWORD": cloud.password} | more
+
+
+def last_key(cloud: FaultCloud) -> str:
+    """The key with which the youngest connection came."""
+    return SimpleCookie(cloud.connections[-1].headers["Cookie"])["auth_key"].value
+
+
+@in_virtual_time
+@pytest.mark.parametrize("noticed_at", ["the next attempt", "the refresh"])
+async def test_a_pasted_key_needs_no_restart(tmp_path: Path, noticed_at: str) -> None:
+    async with fleet(1) as cloud:
+        env_file = write_env(tmp_path / ".env", f"EEN_AUTH_KEY={cloud.auth_key}\n")
+        async with session_on(cloud, without_key(cloud), env_file=env_file) as session:
+            await subscribed(cloud, 1)
+            cloud.auth_key = NEW
+            write_env(env_file, f"EEN_AUTH_KEY={NEW}\n")
+            if noticed_at == "the next attempt":
+                await cloud.close(1001)
+            await subscribed(cloud, 1, 2)
+            assert last_key(cloud) == NEW
+            reason = "closed-1001" if noticed_at == "the next attempt" else "key-refused"
+            assert session.sink.reasons == ["started", reason]
+            assert all("A=" not in call.path_qs for call in cloud.calls), "a key in an address ends up in logs"
+
+
+@in_virtual_time
+async def test_without_another_key_a_refused_one_ends_the_run() -> None:
+    async with under_way(1) as (cloud, session):
+        cloud.auth_key = NEW
+        with pytest.raises(KeyRefused) as caught:
+            await session.task
+        assert loop_s() > 300, "nobody noticed before the refresh"
+    assert "EEN_AUTH_KEY" in caught.value.hint
+
+
+@in_virtual_time
+async def test_broken_settings_are_told_once_and_the_old_ones_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fleet(1) as cloud:
+        env_file = write_env(tmp_path / ".env", f"EEN_AUTH_KEY={cloud.auth_key}\n")
+        async with session_on(cloud, without_key(cloud), env_file=env_file):
+            await subscribed(cloud, 1)
+            env_file.write_text("EEN_AUTH_KEY='half a line\n")
+            for connects in (2, 3):
+                await cloud.close(1001)
+                await subscribed(cloud, 1, connects)
+    assert len([line for line in told(caplog) if "going on with those read before" in line]) == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("isauth", [None, 401, 403, 503], ids=["key good", "isauth 401", "isauth 403", "isauth 503"])
+@pytest.mark.parametrize("first", [True, False], ids=["at the start", "later"])
+async def test_only_the_rest_side_can_find_the_key_of_a_handshake_refused(
+    status: int, isauth: int | None, first: bool
+) -> None:
+    """But for a 401 at the very first: whose list is given and whose stream is refused, the account is another's."""
+    async with fleet(1) as cloud:
+        if first:
+            cloud.handshake_status = status
+        async with session_on(cloud) as session:
+            if not first:
+                await subscribed(cloud, 1)
+                cloud.handshake_status = status
+            if isauth is not None:
+                cloud.rest_status[ISAUTH] = isauth
+            cloud.abort()
+            fatal = isauth in (401, 403) or (first and status == 401 and isauth is None)
+            if fatal:
+                with pytest.raises(KeyRefused):
+                    await session.task
+                return
+            await session.attempted(3)
+            cloud.handshake_status = None
+            await subscribed(cloud, 1, cloud.connects + 1)
+
+
+@in_virtual_time
+async def test_a_403_of_a_gateway_at_a_refresh_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with under_way(1, timing=SOON) as (cloud, session):
+        cloud.list_status = 403
+        await refreshed(cloud, 2)
+        assert cloud.connects == 1
+        cloud.list_status = None
+        await refreshed(cloud)
+        assert session.sink.reasons == ["started"]
+    assert len([line for line in told(caplog) if "cannot be refreshed" in line]) == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize("status", [401, 412])
+async def test_what_the_stream_says_of_the_key_is_confirmed_by_the_list(status: int) -> None:
+    async with under_way(1) as (cloud, session):
+        before = len(cloud.called(LIST))
+        for _ in range(50):
+            await cloud.request_error(status)
+        await subscribed(cloud, 1, 2)
+        assert session.sink.reasons == ["started", f"error-{status}"], "a good key whose stream is useless"
+        assert len(cloud.called(LIST)) == before + 2, "asked once, and once for the next connection"
+        cloud.list_status = 503
+        await cloud.request_error(status)
+        await subscribed(cloud, 1, 3)
+        assert session.sink.reasons[2:] == [f"error-{status}"], "a cloud that cannot tell is tried again"
+        cloud.list_status, cloud.auth_key = None, NEW
+        await cloud.request_error(status)
+        with pytest.raises(KeyRefused):
+            await session.task
+
+
+@in_virtual_time
+async def test_for_cameras_the_key_is_asked_about_once_a_connection() -> None:
+    async with under_way(3) as (cloud, session):
+        for camera_id in cloud.camera_ids():
+            await cloud.camera_error(camera_id, 401)
+            await asyncio.sleep(1)
+        assert len(cloud.called(LIST)) == 2
+        assert cloud.connects == 1
+        assert set(session.session.left) == set(cloud.camera_ids())
+        await cloud.request_error(401)
+        await subscribed(cloud, 3, 2)
+        assert len(cloud.called(LIST)) == 4, "a camera's error does not hide the account's"
+        assert dict(session.session.left) == {}
+        cloud.auth_key = NEW
+        await cloud.camera_error(cloud.camera_ids()[0], 401)
+        with pytest.raises(KeyRefused):
+            await session.task
+
+
+@in_virtual_time
+async def test_other_errors_leave_the_key_alone_and_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with under_way(1) as (cloud, _):
+        for _ in range(20):
+            await cloud.request_error(400)
+        await asyncio.sleep(1)
+        assert (cloud.connects, len(cloud.called(LIST))) == (1, 1)
+    assert len([line for line in told(caplog) if "reports 400" in line]) == 1
+
+
+# Logins
+
+
+@in_virtual_time
+async def test_a_login_brings_a_key_keeps_it_and_renews_it() -> None:
+    async with fleet(1) as cloud, session_on(cloud, with_login(cloud, EEN_AUTH_KEY=NEW)) as session:
+        await subscribed(cloud, 1)
+        await cloud.close(1001)
+        await subscribed(cloud, 1, 2)
+        assert len(cloud.called(AUTHENTICATE)) == 1, "a key that is good is kept"
+        assert NEW not in cloud.called(LIST)[-1].headers["Cookie"], "a refused key is not tried again"
+        cloud.auth_key = "c000~" + "2" * 32
+        await subscribed(cloud, 1, 3)
+        assert len(cloud.called(AUTHENTICATE)) == 2
+        assert session.sink.reasons == ["started", "closed-1001", "key-refused"]
+
+
+@in_virtual_time
+async def test_a_login_service_that_is_down_is_tried_again_with_pauses() -> None:
+    async with fleet(1) as cloud:
+        cloud.rest_status[AUTHENTICATE] = 503
+        async with session_on(cloud, with_login(cloud)) as session:
+            await session.attempted(5)
+            assert session.remembered == []
+            assert loop_s() > 10
+            cloud.rest_status.clear()
+            await subscribed(cloud, 1)
+
+
+def test_a_refused_login_waits_6_hours_across_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead_ns, time_ns = 0, time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: time_ns() + ahead_ns)
+
+    async def refused(cloud: FaultCloud, before: SessionRun | None, *, asks: bool, **more: str) -> SessionRun:
+        """A run whose login is refused, or not even tried."""
+        calls = len(cloud.called(AUTHENTICATE))
+        remembered = before.credentials.remembered if before else None
+        run = SessionRun(with_login(cloud, EEN_PASSWORD="wrong") | more, remembered=remembered)
+        with pytest.raises(LoginRefused, match="the login is refused"):  # for cron it is one trouble
+            await run.task
+        assert len(cloud.called(AUTHENTICATE)) - calls == asks
+        assert len(run.remembered) == asks, "remembered at once"
+        return run
+
+    async def run() -> None:
+        nonlocal ahead_ns
+        async with fleet(1) as cloud:
+            first = await refused(cloud, None, asks=True)
+            await refused(cloud, first, asks=False)
+            ahead_ns += round(5.9 * HOUR_S * 1e9)
+            await refused(cloud, first, asks=False)
+            other = await refused(cloud, first, asks=True, EEN_PASSWORD="wrong in another way")
+            ahead_ns += round(0.2 * HOUR_S * 1e9)
+            await refused(cloud, first, asks=True)
+            ahead_ns -= round(30 * HOUR_S * 1e9)
+            await refused(cloud, first, asks=True)
+            good = SessionRun(with_login(cloud), remembered=other.credentials.remembered)
+            await subscribed(cloud, 1)
+            assert good.remembered == [None], "forgotten once it worked"
+            await good.stop()
+
+    virtually(run())
+
+
+# The camera list
+
+
+def cameras_of(*numbers: int) -> CameraList:
+    """A list of these cameras."""
+    return CameraList({f"{n:08x}": Camera(f"{n:08x}", "") for n in numbers})
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 5)), st.booleans()), max_size=12), st.sets(st.integers(0, 5)))
+def test_a_camera_leaves_exactly_after_two_refreshes_without_it(
+    lists: list[tuple[set[int], bool]], known: set[int]
+) -> None:
+    """A list that follows within the refresh interval is a reconnect's, but for the first of a run."""
+    listed, missed, at_s = ListedCameras(cameras_of(*known), 10.0), dict.fromkeys(known, 0), 0.0
+    for number, (found, is_late) in enumerate(lists):
+        is_refresh = is_late or number == 0
+        at_s = (at_s // 10 + 1) * 10 if is_refresh else at_s + 0.5
+        listed.take(cameras_of(*found), at_s)
+        missed |= dict.fromkeys(found, 0)
+        for camera in missed.keys() - found:
+            missed[camera] += is_refresh
+        missed = {camera: times for camera, times in missed.items() if times < 2}
+        assert listed.now.cameras.keys() == cameras_of(*missed).cameras.keys()
+
+
+def test_an_id_in_other_letters_is_the_same_camera_and_names_of_bridges_stay() -> None:
+    listed = ListedCameras(CameraList({"100E1E23": Camera("100E1E23", "")}, {"100bb001": "Site A"}), 10.0)
+    listed.take(CameraList({"100e1e23": Camera("100e1e23", "")}), 0.0)
+    assert list(listed.now.cameras) == ["100e1e23"]
+    assert listed.now.bridges == {"100bb001": "Site A"}
+
+
+@in_virtual_time
+async def test_cameras_come_go_and_are_renamed_on_the_open_connection() -> None:
+    async with under_way(6, timing=SOON) as (cloud, session):
+        gone, renamed, *_ = cloud.camera_ids()
+        cloud.remove_camera(gone)
+        cloud.add_camera("100fffff", "Roof")
+        cloud.rename_camera(renamed, "Side Door")
+        await refreshed(cloud)
+        assert cloud.subscriptions.keys() == {*cloud.camera_ids(), "100fffff"}, "who is new comes at once"
+        assert session.sink.cameras[renamed].name == "Side Door"
+        await refreshed(cloud)
+        assert cloud.subscriptions.keys() == {*cloud.camera_ids()[1:], "100fffff"}
+        assert session.sink.gone == [gone]
+        assert cloud.connects == 1
+        cameras, bridges = session.listed[-1]
+        assert (set(cameras), set(bridges)) == (set(cloud.subscriptions), {cloud.account.bridges[0].id})
+        await asyncio.sleep(100)
+        assert len(session.listed) == 3, "told when something changed"
+
+
+@in_virtual_time
+async def test_an_empty_list_is_believed_after_two_refreshes_and_by_no_reconnect() -> None:
+    """A cloud that starts answers with an empty list for a while, and closes connections within seconds."""
+    async with under_way(5, timing=Timing(refresh_s=300.0)) as (cloud, session):
+        cloud.list_body = "[]"
+        for connects in range(2, 7):
+            await cloud.close(1012)
+            await subscribed(cloud, 5, connects)
+        await refreshed(cloud)
+        assert len(cloud.subscriptions) == 5
+        cloud.list_body = None
+        await refreshed(cloud)
+        cloud.list_body = "[]"
+        await refreshed(cloud)
+        assert len(cloud.subscriptions) == 5, "one good list in between, and it begins anew"
+        await refreshed(cloud)
+        assert cloud.subscriptions == {}
+        assert not session.task.done(), "no camera ends a start, but no run"
+        cloud.list_body = None
+        await refreshed(cloud)
+        assert len(cloud.subscriptions) == 5
+
+
+@in_virtual_time
+@pytest.mark.parametrize("filters", [{}, {"EEN_CAMERAS": "nobody"}], ids=["an empty list", "filters"])
+async def test_no_camera_ends_a_start(filters: dict[str, str]) -> None:
+    async with fleet(2) as cloud:
+        cloud.list_body = None if filters else "[]"
+        async with session_on(cloud, credentials(cloud) | filters, known=cameras_of(1, 2)) as session:
+            with pytest.raises(NoCamera):
+                await session.task
+
+
+@in_virtual_time
+async def test_a_change_of_the_filters_counts_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The raw list is judged, and the filters are applied to it afresh: narrowing them is no shrinking list."""
+    async with fleet(5) as cloud:
+        ids = cloud.camera_ids()
+        env_file = write_env(tmp_path / ".env", "EEN_CAMERAS=\n")
+        async with session_on(cloud, env_file=env_file, timing=SOON) as session:
+            await subscribed(cloud, 5)
+            write_env(env_file, f"EEN_CAMERAS={ids[0]}\n")
+            await refreshed(cloud)
+            assert list(cloud.subscriptions) == ids[:1]
+            write_env(env_file, "EEN_CAMERAS=\n")
+            await cloud.close(1001)
+            await subscribed(cloud, 5, 2)
+            assert sorted(session.sink.gone) == sorted(ids[1:])
+
+
+@in_virtual_time
+async def test_a_list_that_cannot_be_had_harms_nothing_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with under_way(3, timing=SOON) as (cloud, _):
+        cloud.list_status = 503
+        await refreshed(cloud, 3)
+        cloud.list_status = None
+        for body in ("<html>", '{"a": 1}', "null"):
+            cloud.list_body = body
+            await refreshed(cloud)
+        assert cloud.connects == 1, "the stream works, and that is what counts"
+        await cloud.close(1001)
+        await subscribed(cloud, 3, 2)
+        cloud.list_body = None
+        await refreshed(cloud)
+    assert len([line for line in told(caplog) if "cannot be refreshed" in line]) == 1
+    assert not [line for line in told(caplog) if "cannot be fetched" in line], "the same series"
+    assert len([line for line in told(caplog) if "can be fetched again after" in line]) == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize("bridges", ["Site *", "Nowhere"])
+async def test_a_start_without_a_list_goes_by_the_last_known_one_and_its_bridge_names(bridges: str) -> None:
+    async with fleet(3) as cloud:
+        bridge = cloud.account.bridges[0].id
+        known = {camera_id: Camera(camera_id, "x", bridge) for camera_id in cloud.camera_ids()}
+        cloud.list_status = 502
+        environ = credentials(cloud) | {"EEN_BRIDGES": bridges}
+        async with session_on(cloud, environ, known=CameraList(known, {bridge: "Site A"})) as session:
+            if bridges == "Nowhere":
+                await session.attempted(2)
+                assert cloud.connects == 0
+                return
+            await subscribed(cloud, 3)
+            assert session.listed == [(known, {bridge: "Site A"})]
+
+
+@in_virtual_time
+async def test_a_cameras_error_is_told_once_and_tried_again_at_each_refresh(caplog: pytest.LogCaptureFixture) -> None:
+    async with fleet(2) as cloud, session_on(cloud, timing=SOON) as session:
+        cloud.add_camera("100fffff", "Ghost")
+        cloud.list_body = json.dumps(cloud.rows)
+        cloud.remove_camera("100fffff")
+        await subscribed(cloud, 2)
+        await asyncio.sleep(1)
+        assert list(session.session.left) == ["100fffff"]
+        await refreshed(cloud, 2)
+        await cloud.close(1001)
+        await subscribed(cloud, 2, 2)
+        await asyncio.sleep(1)
+        assert session.sink.camera_gaps == [("100fffff", "error-404")] * 4, "two refreshes and a reconnect"
+        cloud.add_camera("100fffff", "Ghost")
+        await subscribed(cloud, 3)
+        assert dict(session.session.left) == {}
+    assert len([line for line in told(caplog) if "Ghost" in line]) == 1
+
+
+@in_virtual_time
+async def test_what_arrived_before_a_new_list_is_judged_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages wait for others a while, here a very long one: a new list must not overtake what is there."""
+    async with under_way(6, timing=SOON) as (cloud, session):
+        await refreshed(cloud)
+        camera_id = cloud.camera_ids()[0]
+        cloud.remove_camera(camera_id)
+        await refreshed(cloud)
+        with monkeypatch.context() as patched:
+            patched.setattr("eelogger.cloud.stream.GATHER_S", 300.0)
+            before = session.sink.updates[camera_id]
+            await cloud.emit(camera_id)
+            await refreshed(cloud)
+            assert session.sink.gone == [camera_id]
+            assert session.sink.updates[camera_id] == before + 1
+        assert session.sink.unknown == []
+
+
+@in_virtual_time
+async def test_refreshes_are_spread_over_the_second() -> None:
+    """Whole seconds of `Date` bound the clock best when met at different fractions of a second."""
+    async with fleet(1) as cloud, session_on(cloud):
+        await asyncio.sleep(12 * 300)
+        pauses = [after.at_s - before.at_s for before, after in itertools.pairwise(cloud.called(LIST))]
+    assert len(pauses) >= 11
+    assert min(pauses) >= 300
+    assert max(pauses) < 301.1
+    assert max(pauses) - min(pauses) > 0.3
+
+
+# Suspend, stop, cancellation
+
+
+async def connected(cloud: FaultCloud, session: SessionRun) -> None:
+    """A good connection."""
+
+
+async def connected_to_the_dead(cloud: FaultCloud, session: SessionRun) -> None:
+    """Nobody answers at the other end."""
+    cloud.mute()
+
+
+async def pausing(cloud: FaultCloud, session: SessionRun) -> None:
+    """In the middle of a pause of a minute."""
+    cloud.handshake_status = 503
+    cloud.abort()
+    await session.attempted(8)
+    await asyncio.sleep(5)
+    cloud.handshake_status = None
+
+
+async def waiting_for(what: str, cloud: FaultCloud, session: SessionRun) -> None:
+    """For an answer that will never come."""
+    setattr(cloud, what, 1000)
+    cloud.abort()
+    await session.attempted(2)
+    await asyncio.sleep(3)
+    setattr(cloud, what, 0)
+
+
+Moment = Callable[[FaultCloud, SessionRun], Awaitable[None]]
+MOMENTS: dict[str, Moment] = {
+    "connected": connected,
+    "connected to the dead": connected_to_the_dead,
+    "pausing": pausing,
+    "listing": partial(waiting_for, "delay_rest_s"),
+    "shaking hands": partial(waiting_for, "handshake_delay_s"),
+}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("end", ["stop", "cancel", "wake up"])
+async def test_a_stop_or_a_new_connection_is_quick_at_any_moment(moment: str, end: str) -> None:
+    async with under_way(1) as (cloud, session):
+        await asyncio.sleep(3)
+        await MOMENTS[moment](cloud, session)
+        connects, began_s = cloud.connects, loop_s()
+        if end == "wake up":
+            session.session.woke_up(time.time_ns() // 1000 - 600_000_000)
+            await subscribed(cloud, 1, connects + 1)
+            assert loop_s() - began_s < 5
+            assert ("suspend" in session.sink.reasons) == moment.startswith("connected")
+            return
+        if end == "cancel":
+            session.task.cancel()
+        else:
+            session.session.stop()
+        await asyncio.wait([session.task])
+        assert loop_s() - began_s < 2
+        assert session.task.cancelled() == (end == "cancel")
+        assert session.session.waiting is False
+
+
+@in_virtual_time
+async def test_waking_up_hurries_one_attempt_and_not_those_after_it() -> None:
+    async with under_way(1) as (cloud, session):
+        cloud.handshake_status = 503
+        session.session.woke_up(time.time_ns() // 1000)
+        await session.attempted(5)
+        assert min(after - before for before, after in itertools.pairwise(session.attempts_s[1:])) >= 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize("first", ["cut short", "cancelled"])
+async def test_a_cancellation_is_not_swallowed_with_an_attempt_that_was_cut_short(first: str) -> None:
+    async with fleet(1) as cloud:
+        cloud.handshake_delay_s = 1000
+        async with session_on(cloud) as session:
+            await asyncio.sleep(3)
+            both: list[Callable[[], Any]] = [lambda: session.session.woke_up(0), session.task.cancel]
+            for act in both if first == "cut short" else reversed(both):
+                act()
+            await asyncio.wait([session.task], timeout=5)
+            assert session.task.cancelled()
+
+
+@in_virtual_time
+async def test_state_words_and_the_longest_connection() -> None:
+    async with fleet(1) as cloud, session_on(cloud) as session:
+        assert session.session.state == "connecting"
+        await subscribed(cloud, 1)
+        assert session.session.state == "connected"
+        await asyncio.sleep(100)
+        await cloud.go_down()
+        await asyncio.sleep(3)
+        assert session.session.state == "waiting to connect"
+        assert 100 <= session.session.longest_s < 105
+        await session.stop()
+        assert session.session.state == "stopping"
+
+
+@in_virtual_time
+async def test_a_defect_of_a_refresh_does_not_end_the_refreshes(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them the key dies."""
+    async with under_way(1, timing=SOON) as (cloud, _):
+        with monkeypatch.context() as patched:
+            patched.setattr(ListedCameras, "take", None)
+            await refreshed(cloud, 2)
+        assert cloud.connects == 1
+        await refreshed(cloud)
+    assert told(caplog, logging.ERROR) == ["unexpected failure of a refresh"] * 2
