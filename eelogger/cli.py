@@ -11,6 +11,7 @@ import asyncio
 import errno
 import logging
 import os
+import shlex
 import signal
 import sys
 import time
@@ -41,6 +42,7 @@ COMMANDS: Final = {
     "watch": "show a running logger's events, one short line each",
     "status": "one line about a running logger, exit code as monitoring plugins",
     "report": "the figures of a period: tables, CSV, JSON, a page with plots, evidence",
+    "audit": "what the cloud recorded and never delivered, by camera and hour",
     "replay": "judge stream logs anew, into a new log directory",
 }
 """Each is the module of its name; the texts are for `--help`, which need not import them."""
@@ -188,6 +190,12 @@ async def _log_demo(options: argparse.Namespace, console: Console, started_s: fl
     async with Cloud(Account.demo(), traffic=True) as cloud:
         settings = demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, options.log_dir)
         console.info(f"demo cloud: {settings.log_dir} gets the files; look with: tail -F {settings.log_dir}/*.log")
+        # The demo's key is the same for all and opens nothing but a demo on this machine.
+        reach = f"EEN_BASE_URL={cloud.base_url} EEN_ACCOUNT_ID={cloud.account_id} EEN_AUTH_KEY={cloud.auth_key}"
+        where = f"--log-dir {shlex.quote(str(settings.log_dir))} --env-file {os.devnull}"
+        console.info(
+            f"to find the events it never delivers, while it runs: {reach} python app.py audit --until now {where}"
+        )
         await _serve(build_run(settings, started_us=int(started_s * 1_000_000)), options, console, started_s)
 
 

@@ -1,0 +1,551 @@
+"""`audit`: what the cloud's own ledger says was recorded, delivered and lost is what the command says, to the event."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aiohttp import web
+from fault_cloud import FaultCloud
+from hypothesis import given
+from hypothesis import strategies as st
+from launch import APP, CHILD, command, credentials, environment, launch
+from report_logs import write_logs
+from run_states import verdict
+from sites import serve
+
+from eelogger.model import Camera, Gap, Verdict
+from eelogger.report.delivered import DelayLogs, Fingerprints
+from eelogger.report.query import Query
+from eelogger.report.reconcile import Blind, Counts
+from eelogger.simulator import Account, Event
+from eelogger.simulator.events import make
+from eelogger.storage.formats import parse_time
+from eelogger.storage.paths import LogPaths, day_of
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+LIST = "/annt/annt/list"
+KINDS = ("recorded", "delivered", "missing", "gap", "unrecorded", "unknown")
+
+
+class Told(NamedTuple):
+    """How the command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+    found: dict[str, Any]
+    rows: list[dict[str, str]]
+
+    def counts(self, *kinds: str) -> list[int]:
+        return [self.found["total"][kind] for kind in kinds or KINDS]
+
+    def camera(self, camera_id: str) -> dict[str, Any]:
+        return next(row for row in self.found["cameras"] if row["camera_id"] == camera_id)
+
+
+async def ask(env: dict[str, str], log_dir: Path, *args: str | Path) -> Told:
+    """Give the command, with both files and short pauses; eight hours until now, where nothing else is said."""
+    places = {name: log_dir.parent / f"audit.{name}" for name in ("csv", "json")}
+    for place in places.values():
+        place.unlink(missing_ok=True)
+    line: list[str | Path] = ["audit", "--log-dir", log_dir, "--since", "8h", "--until", "now"]
+    line += [part for name, place in places.items() for part in (f"--{name}", place)]
+    env = {"CHILD_TIMING": "first_retry_s=0.01 longest_retry_s=0.02", **env}
+    code, out, err = await asyncio.to_thread(command, *line, *args, env=env, script=CHILD)
+    if not places["json"].exists():
+        return Told(code, " ".join(out.split()), err, {}, [])
+    rows = [*csv.DictReader(io.StringIO(places["csv"].read_text("utf-8-sig")))]
+    return Told(code, " ".join(out.split()), err, json.loads(places["json"].read_text("utf-8")), rows)
+
+
+def cameras_of(account: Account) -> dict[str, Camera]:
+    return {camera.id: Camera(camera.id, camera.name, camera.bridge.id) for camera in account.cameras}
+
+
+def record(cloud: FaultCloud, camera_id: str, at_us: int, **fields: Any) -> Event:
+    """Let the cloud record an annotation, and deliver it to nobody."""
+    event = make(camera_id, "ANNT", at_us, fields)
+    cloud.recorded.record(event)
+    return event
+
+
+def arrived(event: Event, delay_us: int = SECOND // 2) -> Verdict:
+    """The verdict of a delivered event."""
+    at_us = (event.event_us or 0) + delay_us
+    return verdict(event.camera_id, delay_us, at_us, event.body["ns"], identity=event.identity)
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def logs(log_dir: Path, verdicts: list[Verdict], account: Account, **more: Any) -> None:
+    """Logs of a logger that has listened for two days until now."""
+    write_logs(log_dir, verdicts, cameras_of(account), **({"since_us": 0, "alive_us": now_us()} | more))
+    (log_dir / "days" / day_of(now_us() - 24 * HOUR)).mkdir(parents=True, exist_ok=True)
+
+
+# Counts
+
+
+async def test_every_count_is_the_ledgers_by_camera_and_hour(cloud: FaultCloud, log_dir: Path) -> None:
+    """Some hundred events: delivered, swallowed, in gaps of all and of one camera; a list that lacks every fifth."""
+    chance, now, first = random.Random(14), now_us(), cloud.camera_ids()[0]
+    begun_us = now - 5 * HOUR
+    gaps = [
+        Gap("gap", now - 4 * HOUR, now - 4 * HOUR + HOUR // 3, "closed-1006"),
+        Gap("gap", now - 2 * HOUR, now - 2 * HOUR + HOUR // 2, "error-404", first),
+    ]
+    cloud.leave_out = 5
+    truth: Counter[tuple[str, int, str]] = Counter()
+    delivered, lost = [], {}
+    for number in range(1, 601):
+        camera_id, at_us = chance.choice(cloud.camera_ids()), now - chance.randrange(60, 7 * 3600) * SECOND
+        blind = [g for g in gaps if g.camera_id in ("", camera_id)] + [Gap("gap", 0, begun_us, "")]
+        in_gap = any(gap.from_us <= at_us < gap.to_us for gap in blind)
+        if any(-70 * SECOND < at_us - gap.from_us < 0 for gap in blind):
+            at_us -= 70 * SECOND
+        event = record(cloud, camera_id, at_us, ns=chance.choice([101, 103]))
+        arrives, listed = not in_gap and chance.random() < 0.9, number % 5 != 0
+        if arrives:
+            delivered.append(arrived(event, chance.randrange(min(HOUR, now - at_us))))
+        kinds = {"recorded": listed, "delivered": listed and arrives, "unrecorded": arrives and not listed}
+        kinds |= {"missing": listed and not (arrives or in_gap), "gap": listed and not arrives and in_gap}
+        truth.update({(camera_id, (event.event_us or 0) // HOUR, kind): 1 for kind, holds in kinds.items() if holds})
+        if listed and not arrives:
+            lost[event.identity] = (camera_id, "gap" if in_gap else "observed", str(event.body["ns"]))
+    logs(log_dir, delivered, cloud.account, gaps=gaps, since_us=begun_us)
+    told = await ask(credentials(cloud), log_dir)
+    found = Counter[tuple[str, int, str]]()
+    for camera in told.found["cameras"]:
+        for hour in camera["hours"]:
+            at = parse_time(hour["from_utc"]) // HOUR
+            found.update({(camera["camera_id"], at, kind): hour[kind] for kind in KINDS if hour[kind]})
+        assert [camera[kind] for kind in KINDS] == [sum(hour[kind] for hour in camera["hours"]) for kind in KINDS]
+    assert (told.code, found) == (1, truth)
+    assert {row["uuid"]: (row["camera_id"], row["status"], row["ns"]) for row in told.rows} == lost
+    assert len(told.rows) == len(lost) > 50
+    total, hours = told.found["total"], told.found["total"]["hours"]
+    assert all(total[kind] == sum(hour[kind] for hour in hours) == told.found["bridges"][0][kind] for kind in KINDS)
+    assert total["share_lost"] == total["missing"] / (total["recorded"] - total["gap"])
+    worst = max(hours, key=lambda hour: hour["missing"])
+    assert f"{worst['from_utc'][5:10]} {worst['from_utc'][11:16]}: {worst['missing']}" in told.out
+
+
+async def test_a_run_is_audited_to_the_event_and_its_directory_stays_as_it_is(cloud: FaultCloud, log_dir: Path) -> None:
+    first, second, _ = cloud.camera_ids()
+    cloud.initial_state = True  # values of the past days, which this cloud does not record
+    async with launch(cloud, log_dir) as logger:
+        await cloud.wait_subscribed(3)
+        await asyncio.sleep(0.2)
+        cloud.swallow = 2
+        swallowed = {(await cloud.emit(camera)).identity for camera in (first, second)}
+        arrives = [await cloud.emit(camera) for camera in (first, first, second)]
+        await cloud.emit(first, "ALRS")
+        await logger.wait_for("processed_event_uuids.log", arrives[-1].identity)
+        assert await logger.stop() == 0
+    await asyncio.sleep(0.1)
+    unheard = await cloud.emit(first)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in log_dir.rglob("*") if path.is_file()}
+    env = credentials(cloud)
+    told = await ask(env, log_dir)
+    assert (told.code, told.counts()) == (1, [6, 3, 2, 1, 0, 0])
+    status = {row["uuid"]: row["status"] for row in told.rows}
+    assert status == dict.fromkeys(swallowed, "observed") | {unheard.identity: "gap"}
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in log_dir.rglob("*") if p.is_file()} == before
+    assert (await ask(env, log_dir, "--camera", second)).counts("recorded", "missing") == [2, 1]
+    assert (await ask(env, log_dir, "--namespace", "Intrusion")).counts("recorded") == [6]
+    assert (await ask(env, log_dir, "--namespace", "101")).code == 66
+    cloud.record_late_s = 60
+    assert (await ask(env, log_dir)).counts() == [0, 0, 0, 0, 3, 0]
+
+
+async def test_what_arrives_while_it_reads_is_not_missing(cloud: FaultCloud, log_dir: Path) -> None:
+    """Beside a running logger: the list knows an event that came after the delay log was read."""
+    camera = cloud.camera_ids()[0]
+    async with launch(cloud, log_dir) as logger:
+        await cloud.wait_subscribed(3)
+        known = [await cloud.emit(camera) for _ in range(2)]
+        await logger.wait_for("processed_event_uuids.log", known[-1].identity)
+        cloud.delay_rest_s = 0.5
+        asking = asyncio.create_task(ask(credentials(cloud), log_dir, "--camera", camera, "--since", "30s"))
+        while not cloud.called(LIST):
+            await asyncio.sleep(0.01)
+        await cloud.emit(camera, delay_s=3)
+        told = await asking
+        assert (told.code, told.counts("recorded", "missing", "gap"), told.rows) == (0, [3, 0, 0], [])
+
+
+async def test_the_default_period_is_a_day_that_ended_five_minutes_ago(cloud: FaultCloud, log_dir: Path) -> None:
+    camera, now = cloud.camera_ids()[0], now_us()
+    for age_s in (60, 290, 320, 86_370, 86_410):
+        record(cloud, camera, now - age_s * SECOND)
+    logs(log_dir, [], cloud.account)
+    told = await asyncio.to_thread(command, "audit", "--log-dir", log_dir, cloud=cloud)
+    assert told.code == 1
+    assert "All cameras: of 2 events recorded 2 never arrived while we listened" in told.out
+
+
+# When nobody listened
+
+
+def listening(cloud: FaultCloud, log_dir: Path, event: Event, **more: Any) -> None:
+    """Logs with a few events whose delay is 2 s, but not with this one."""
+    others = [record(cloud, event.camera_id, (event.event_us or 0) - n * 1100 * SECOND) for n in range(1, 10)]
+    logs(log_dir, [arrived(each, 2 * SECOND) for each in others], cloud.account, **more)
+
+
+@pytest.mark.parametrize(
+    ("from_s", "to_s", "kind", "reason", "whose", "counted"),
+    [
+        (-5, 5, "gap", "closed-1006", None, "gap"),
+        (-5, 5, "gap", "started", None, "gap"),
+        (-5, 5, "suspend", "sleep", None, "gap"),
+        (-5, 5, "gap", "error-404", 0, "gap"),
+        (-5, 5, "gap", "error-404", 1, "missing"),
+        (1, 9, "gap", "closed-1006", None, "edge"),  # it was on its way: its delay may have been 2 s
+        (3, 9, "gap", "closed-1006", None, "missing"),
+        (-9, -3, "gap", "closed-1006", None, "missing"),
+        (600, 600, "gap", "added", 0, "gap"),  # and not seen for 18 minutes before it was added
+        (-600, -600, "gap", "added", 0, "missing"),
+    ],
+)
+async def test_which_gap_an_event_falls_into(
+    cloud: FaultCloud, log_dir: Path, from_s: int, to_s: int, kind: str, reason: str, whose: int | None, counted: str
+) -> None:
+    event = record(cloud, cloud.camera_ids()[0], now_us() - HOUR)
+    at_us = event.event_us or 0
+    camera_id = "" if whose is None else cloud.camera_ids()[whose]
+    listening(
+        cloud, log_dir, event, gaps=[Gap(kind, at_us + from_s * SECOND, at_us + to_s * SECOND, reason, camera_id)]
+    )
+    told = await ask(credentials(cloud), log_dir)
+    assert told.counts("recorded", "missing", "gap", "edge") == [
+        10, counted == "missing", counted != "missing", counted == "edge",
+    ]  # fmt: skip
+    assert (told.found["total"]["share_bounds"][1] > 0.4) == (counted != "gap")
+    assert told.code == (counted == "missing")
+
+
+async def test_a_suspect_clock_makes_gaps_wider(cloud: FaultCloud, log_dir: Path) -> None:
+    event = record(cloud, cloud.camera_ids()[0], now_us() - HOUR)
+    at_us = event.event_us or 0
+    listening(cloud, log_dir, event, gaps=[Gap("gap", at_us - 9 * SECOND, at_us - 3 * SECOND, "closed-1006")])
+    cloud.date_offset_s = 20.0
+    told = await ask(credentials(cloud), log_dir)
+    assert told.counts("missing", "gap") == [0, 1]
+    assert "clock may be up to" in told.out
+
+
+@pytest.mark.parametrize("what", ["before", "after", "no record", "not logged"])
+async def test_what_was_not_observed_at_all(cloud: FaultCloud, log_dir: Path, what: str) -> None:
+    event = record(cloud, cloud.camera_ids()[0], now_us() - HOUR)
+    at_us = event.event_us or 0
+    more = {"before": {"since_us": at_us + SECOND}, "after": {"alive_us": at_us - SECOND}}
+    listening(cloud, log_dir, event, **more.get(what, {}))
+    if what == "no record":
+        (log_dir / ".state").unlink()
+    if what == "not logged":
+        rest = {i: {"name": c.name} for i, c in cameras_of(cloud.account).items() if i != event.camera_id}
+        (log_dir / "cameras.json").write_text(json.dumps(rest))
+    told = await ask(credentials(cloud), log_dir)
+    assert (told.code, told.counts("recorded", "delivered", "missing", "gap")) == (0, [10, 9, 0, 1])
+    assert told.out.count("- Nothing ") == (what != "not logged")
+
+
+async def test_a_line_that_somebody_removed_is_known_from_the_identity_log(cloud: FaultCloud, log_dir: Path) -> None:
+    events = [record(cloud, cloud.camera_ids()[0], now_us() - HOUR) for _ in range(3)]
+    logs(log_dir, [], cloud.account)
+    for name, event in zip(("processed_event_uuids.log.1", "processed_event_uuids.log"), events, strict=False):
+        (log_dir / name).write_text(f"{event.identity}\n")
+    assert (await ask(credentials(cloud), log_dir)).counts("recorded", "delivered", "missing") == [3, 2, 1]
+
+
+async def test_a_list_that_begins_later_is_not_held_against_the_cloud(cloud: FaultCloud, log_dir: Path) -> None:
+    camera, hour_us = cloud.camera_ids()[0], now_us() // HOUR * HOUR
+    events = [make(camera, "ANNT", hour_us - number * HOUR // 2 + SECOND, {}) for number in range(1, 13)]
+    for event in (events[0], *events[2:6]):
+        cloud.recorded.record(event)
+    logs(log_dir, [arrived(each) for each in events], cloud.account)
+    told = await ask(credentials(cloud), log_dir)
+    assert told.counts() == [5, 5, 0, 0, 1, 0]
+    assert "6 events delivered before that cannot be compared" in told.out
+
+
+async def test_a_delay_log_that_cannot_be_read_is_unknown_not_lost(cloud: FaultCloud, log_dir: Path) -> None:
+    first, second, _ = cloud.camera_ids()
+    listening(cloud, log_dir, record(cloud, first, now_us() - HOUR))
+    record(cloud, second, now_us() - HOUR)
+    next(log_dir.glob(f"*_{first}.log")).chmod(0)
+    told = await ask(credentials(cloud) | {"CHILD_BOUND": "1"}, log_dir)
+    assert (told.code, told.found["complete"]) == (1, False)
+    found = [(row["recorded"], row["missing"], row["unknown"] >= 8) for row in map(told.camera, (first, second))]
+    assert found == [(0, 0, True), (1, 1, False)]
+
+
+def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) -> None:
+    at_us, cameras = now_us() - HOUR, {"100e0000": "a", "100e0001": "b"}
+    root = write_logs(tmp_path, [verdict(i, SECOND, at_us, identity=u) for i, u in cameras.items()], alive_us=at_us)
+    query, paths = Query(root, at_us - 25 * HOUR, at_us + HOUR), LogPaths(root)
+    paths.day(day_of(at_us - 24 * HOUR)).root.mkdir(parents=True)
+    delivered = DelayLogs(query, query.wants)
+    paths.day(day_of(at_us)).root.mkdir(parents=True)
+    for _, _, path in paths.delay_files():
+        path.rename(paths.day(day_of(at_us)).root / path.name)
+    for camera_id, uuid in cameras.items():
+        found = delivered.read(Camera(camera_id, ""), [], lambda size: None)
+        assert any(uuid in part for part in found.created.values())
+
+
+# What a list may hold, and how a request may fail
+
+
+class Lists:
+    """A cloud with three cameras whose annotation lists a test writes; `most` is how many were asked for at once."""
+
+    def __init__(self) -> None:
+        self.account = Account.of(cameras=3)
+        self.first, self.second, _ = (camera.id for camera in self.account.cameras)
+        self.asked: list[tuple[float, dict[str, str]]] = []
+        self.answer: Callable[[dict[str, str], int], web.Response] = lambda query, number: one_each(query)
+        self.is_authorised = True
+        self.now = self.most = 0
+        self.pause_s = 0.0
+        self.env = {"EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": "c000~" + "0" * 32}
+
+    def of(self, camera_id: str) -> list[dict[str, str]]:
+        return [query for _, query in self.asked if query["id"] == camera_id]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/g/device/list":
+            return web.json_response(self.account.rows())
+        if request.path != LIST:
+            return web.Response(status=200 if self.is_authorised else 401, text="true")
+        self.now, query = self.now + 1, dict(request.query)
+        self.most = max(self.most, self.now)
+        self.asked.append((time.monotonic(), query))
+        await asyncio.sleep(self.pause_s)
+        self.now -= 1
+        return self.answer(query, len(self.of(query["id"])))
+
+
+@pytest.fixture
+async def lists(log_dir: Path) -> AsyncIterator[Lists]:
+    """Such a cloud, beside logs in which nothing was delivered."""
+    lists = Lists()
+    logs(log_dir, [], lists.account)
+    async with serve(lists.handle) as lists.env["EEN_BASE_URL"]:
+        yield lists
+
+
+def one_each(query: dict[str, str]) -> web.Response:
+    """One annotation at the beginning of the hour that is asked for."""
+    start = query["start_timestamp"]
+    return web.json_response([[f"u{query['id']}{start}", start, 103, "x"]])
+
+
+async def test_requests_are_an_hour_each_and_two_at_a_time(lists: Lists, log_dir: Path) -> None:
+    lists.pause_s = 0.05
+    told = await ask(lists.env | {"EEN_NAMESPACES": "103,101"}, log_dir)
+    assert (told.code, lists.most) == (1, 2)
+    for asked in map(lists.of, (lists.first, lists.second)):
+        assert len(asked) == told.camera(asked[0]["id"])["recorded"] == 9
+        assert all(one["end_timestamp"] == two["start_timestamp"] for one, two in pairwise(asked))
+        assert {query["start_timestamp"][10:] for query in asked[1:]} == {"0000.000"}
+        assert all((query["exclusive"], query["namespace"]) == ("1", "101,103") for query in asked)
+
+
+@pytest.mark.parametrize(
+    ("body", "recorded", "unknown"),
+    [
+        ("null", 0, True),
+        ("{}", 0, True),
+        ("<html>sign in</html>", 0, True),
+        ("[" * 100_000, 0, True),
+        ("[]", 0, False),
+        ('[null, [], [1], [null, "x"], "u", {"uuid": 1}, ["a"], ["b", null], ["c", 3, {}]]', 3, False),
+        ('[["a", "@", 999, null], ["a", "@", 999, null], ["b", "@", "103", 1, 2, 3], ["", "@", 1]]', 2, False),
+        ('[["a", "20200101000000.000", 103, null], ["b", "@", 103]]', 1, False),
+    ],
+)
+async def test_any_list_is_rows_or_unknown(
+    lists: Lists, log_dir: Path, body: str, recorded: int, unknown: bool
+) -> None:
+    def answer(query: dict[str, str], number: int) -> web.Response:
+        text = body.replace("@", query["start_timestamp"])
+        return web.Response(text=text, content_type="text/html") if query["id"] == lists.first else one_each(query)
+
+    lists.answer = answer
+    told = await ask(lists.env, log_dir)
+    one, other = map(told.camera, (lists.first, lists.second))
+    assert (one["recorded"], one["missing"], bool(one["unknown"])) == (recorded, recorded, unknown)
+    assert (other["recorded"], other["unknown"], told.found["complete"]) == (9, 0, not unknown)
+
+
+@pytest.mark.parametrize(
+    ("status", "times", "asked", "unknown"),
+    [(403, 99, 1, 9), (401, 99, 1, 9), (500, 2, 9 + 2, 0), (429, 3, 9 + 3, 0), (503, 99, 4 + 7, 9)],
+)
+async def test_a_request_that_fails_is_tried_again_then_counted(
+    lists: Lists, log_dir: Path, status: int, times: int, asked: int, unknown: int
+) -> None:
+    """Here of one camera alone."""
+
+    def answer(query: dict[str, str], number: int) -> web.Response:
+        fails = query["id"] == lists.first and number <= times
+        return web.Response(status=status) if fails else one_each(query)
+
+    lists.answer, lists.pause_s = answer, 0.02
+    told = await ask(lists.env, log_dir)
+    one, other = map(told.camera, (lists.first, lists.second))
+    assert (one["unknown"], one["recorded"], f"status {status}" in one["failure"]) == (
+        unknown,
+        9 - unknown,
+        unknown > 0,
+    )
+    assert (other["unknown"], other["recorded"], told.code) == (0, 9, 1)
+    assert asked <= len(lists.of(lists.first)) <= asked + (unknown > 0 and status == 503)
+
+
+async def test_retry_after_holds_up_all_requests(lists: Lists, log_dir: Path) -> None:
+    def answer(query: dict[str, str], number: int) -> web.Response:
+        if query["id"] == lists.first and number == 1:
+            return web.Response(status=429, headers={"Retry-After": "2"})
+        return one_each(query)
+
+    lists.answer, lists.pause_s = answer, 0.05
+    told = await ask(lists.env, log_dir)
+    times = [at_s for at_s, _ in lists.asked]
+    assert [round(later - earlier) for earlier, later in pairwise(times)].count(2) == 1
+    assert told.counts("unknown") == [0]
+
+
+async def test_a_cloud_that_does_not_answer_is_given_up(lists: Lists, log_dir: Path) -> None:
+    lists.answer = lambda query, number: web.Response(status=500)
+    told = await ask(lists.env, log_dir, "--since", "30h")
+    assert (told.code, "status 500" in told.err, told.out) == (66, True, "")
+    assert len(lists.asked) <= 8 + 3 * 3 + 1
+
+
+async def test_a_refused_key_is_77_and_shows_what_is_known(lists: Lists, log_dir: Path) -> None:
+    def answer(query: dict[str, str], number: int) -> web.Response:
+        lists.is_authorised = number < 3
+        return one_each(query) if number < 3 else web.Response(status=401)
+
+    lists.answer = answer
+    told = await ask(lists.env, log_dir)
+    assert (told.code, told.found, "PARTIAL" in told.out) == (77, {}, True)
+
+
+async def test_a_hundred_thousand_rows_are_counted_once_each(lists: Lists, log_dir: Path) -> None:
+    def answer(query: dict[str, str], number: int) -> web.Response:
+        rows = [[f"u{n}", query["start_timestamp"], 103, "gqVsYWJlbKZwZXJzb26kY29uZsqPwvU="] for n in range(100_000)]
+        return web.json_response(rows if number == 1 else [])
+
+    lists.answer = answer
+    told = await ask(lists.env, log_dir, "--camera", lists.first)
+    assert told.counts("recorded", "missing") == [100_000, 100_000]
+    assert len({row["uuid"] for row in told.rows}) == len(told.rows) == 100_000
+
+
+async def test_ctrl_c_shows_what_is_known_and_is_130(lists: Lists, log_dir: Path) -> None:
+    lists.pause_s = 0.2
+    line = [sys.executable, str(APP), "audit", "--env-file", os.devnull, "--log-dir", str(log_dir)]
+    env, pipe = environment(None, None, lists.env), asyncio.subprocess.PIPE
+    line += ["--csv", str(log_dir.parent / "x.csv")]
+    process = await asyncio.create_subprocess_exec(*line, env=env, stdout=pipe, stderr=pipe)
+    while len(lists.asked) < 8:
+        await asyncio.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, b"Traceback" in err) == (130, False), err
+    assert out.index(b"PARTIAL") < out.index(b"never arrived while we listened")
+    assert not list(log_dir.parent.glob("x.csv*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "code"),
+    [
+        (["--since", "1m", "--until", "5m"], {}, 2),
+        (["--csv", "x", "--json", "x"], {}, 2),
+        (["--camera", "nobody"], {}, 66),
+        ([], {}, 66),
+        ([], {"EEN_EVENTS": "ALRS"}, 66),
+        ([], {"EEN_AUTH_KEY": ""}, 78),
+        ([], {"EEN_AUTH_KEY": "c000~" + "1" * 32}, 77),
+        (["--log-dir", "/nowhere"], {}, 66),
+    ],
+)
+async def test_exit_codes(
+    cloud: FaultCloud, log_dir: Path, arguments: list[str], env: dict[str, str], code: int
+) -> None:
+    logs(log_dir, [], cloud.account)
+    told = await ask(credentials(cloud) | env, log_dir, *arguments)
+    assert (told.code, told.found) == (code, {}), told.err
+
+
+async def test_the_demo_prints_the_command_that_audits_it(log_dir: Path, tmp_path: Path) -> None:
+    with (tmp_path / "err").open("w") as err:
+        line = [sys.executable, str(APP), "--demo", "--log-dir", str(log_dir)]
+        demo = await asyncio.create_subprocess_exec(*line, env=environment(None, None), stderr=err, stdout=err)
+    try:
+        async with asyncio.timeout(10):
+            while not (log_dir / "processed_event_uuids.log").exists():
+                await asyncio.sleep(0.1)
+        told = re.search("EEN_.*", (tmp_path / "err").read_text())
+        assert told
+        shell = told[0].replace("python app.py", f"{sys.executable} {APP}")
+        audit = await asyncio.create_subprocess_shell(
+            shell, env=environment(None, None), stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await asyncio.wait_for(audit.communicate(), 20)
+    finally:
+        demo.terminate()
+        await demo.wait()
+    assert (audit.returncode, out.count(b"All cameras: of ")) == (0, 1)
+
+
+# The parts
+
+
+TEXTS = st.lists(st.text("aAbß\ud800", max_size=3))
+
+
+@given(TEXTS, TEXTS)
+def test_fingerprints_are_a_set(texts: list[str], others: list[str]) -> None:
+    prints, truth = Fingerprints(), set[str]()
+    for text in texts:
+        assert prints.add(text) == (text.lower() not in truth)
+        truth.add(text.lower())
+    assert len(prints) == len(truth)
+    assert all((text in prints) == (text.lower() in truth) for text in others)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))), st.integers(0, 30), st.integers(1, 5))
+def test_a_gap_is_touched_where_it_shares_a_moment(spans: list[tuple[int, int]], at: int, long: int) -> None:
+    truth = any(start <= moment < end for start, end in spans for moment in range(at, at + long))
+    assert Blind(spans).touches(at, at + long) == truth
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 50))
+def test_the_bounds_hold_the_share(arrived_n: int, missing: int, edge: int) -> None:
+    counts = Counts(recorded=arrived_n + missing + edge, missing=missing, gap=edge, edge=edge)
+    low, high = counts.bounds
+    assert 0 <= low <= (counts.share or 0) <= high <= 1
+    assert (low == 0, high == 1) == (missing == 0, arrived_n == 0)
