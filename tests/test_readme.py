@@ -1,0 +1,135 @@
+"""README, `.env.example`, workflow and package say what the code does: held against it word for word where possible."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+from launch import command
+
+import eelogger
+from eelogger import errors
+from eelogger.storage.formats import (
+    delay_line,
+    label,
+    parse_delay_line,
+    parse_gap_line,
+    parse_pairs,
+    parse_stream_line,
+)
+from eelogger.storage.paths import LogPaths
+
+ROOT: Final = Path(__file__).parent.parent
+README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS: Final = re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+COMMANDS: Final = (
+    "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python app.py --demo --seconds 20",
+    "python3 -m venv .venv && .venv/bin/pip install -r tests/requirements.txt && .venv/bin/python -m pytest",
+)
+PROMISES: Final = README[README.index("## What is promised") : README.index("**Not promised.**")]
+
+
+def lines(start: str) -> list[str]:
+    """The lines of all samples that begin so."""
+    return [line for block in BLOCKS for line in block.splitlines() if line.startswith(start)]
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_the_two_set_up_commands_stand_alone(text: str) -> None:
+    assert f"{text}\n" in BLOCKS
+
+
+def test_the_exit_codes_are_those_of_the_code() -> None:
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    tree: list[type[errors.EeloggerError]] = [errors.EeloggerError]
+    for error in tree:
+        tree += error.__subclasses__()
+    # 70 is a defect's and the self-test's; 1 the audit's; Ctrl-C is no error of ours.
+    assert documented == {0, 1, 130} | {error.exit_code for error in tree} - {70}
+
+
+def test_the_delay_samples_are_real_lines_and_each_key_is_explained() -> None:
+    table = README[README.index("| `time` |") :].split("\n\n")[0]
+    explained = {key for cell in re.findall(r"`([^`]+)`", table) for key in cell.removesuffix("=1").split()}
+    shown = [line for line in lines("time=") if " verdict=" in line]
+    assert len(shown) > 2
+    for line in shown:
+        parsed = parse_delay_line(line)
+        assert parsed is not None, line
+        assert parse_pairs(line).keys() <= explained
+        if " -- " not in line:
+            verdict, camera = parsed
+            assert parse_pairs(delay_line(verdict, label(camera))).items() <= parse_pairs(line).items()
+
+
+def test_the_other_samples_are_real_lines() -> None:
+    assert lines("kind=")
+    assert all(parse_gap_line(line) for line in lines("kind="))
+    stream = [line for line in lines("2026-") if "+00:00 -- " in line]
+    assert stream
+    assert all(parse_stream_line(line) for line in stream)
+
+
+def test_every_file_is_named() -> None:
+    paths = LogPaths(Path())
+    for name in (*paths.ours(), paths.uuids.name, paths.state.name, paths.lock.name, paths.said.name):
+        assert f"`{name}`" in README, name
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    rows = [row for row in PROMISES.splitlines() if row.startswith("| ")][1:]
+    named = [
+        re.findall(r"`(?:tests/)?(test_\w+\.py|benchmarks)`", row.rpartition("|")[0].rpartition("|")[2]) for row in rows
+    ]
+    assert all(named)
+    assert all((ROOT / "tests" / name).exists() for names in named for name in names)
+
+
+def test_every_command_has_help_and_is_in_the_readme() -> None:
+    ended = command("--help")
+    assert ended.code == 0
+    named = re.findall(r"^    ([a-z]+) {2,}", ended.out, re.MULTILINE)
+    assert {"check", "login", "watch", "status", "report", "replay", "audit"} <= set(named)
+    assert all(f"`{name}" in README or f"app.py {name}" in README for name in named)
+
+
+def test_the_readme_is_short() -> None:
+    assert README.count("\n") <= 380
+
+
+def test_the_package_takes_version_and_requirements_from_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    dynamic = project["tool"]["setuptools"]["dynamic"]
+    assert dynamic == {"version": {"attr": "eelogger.__version__"}, "dependencies": {"file": ["requirements.txt"]}}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", eelogger.__version__)
+    assert project["tool"]["setuptools"]["packages"]["find"]["include"] == ["eelogger*"]
+
+
+def test_an_installed_package_lives_in_the_current_directory(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "eelogger", tmp_path / "site" / "eelogger", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import sys; sys.argv[0] = 'eelogger'; from eelogger.cli import command; sys.exit(command())"
+    log_dir = tmp_path / "here" / "logs" / "demo"
+    log_dir.parent.parent.mkdir()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("EEN_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--demo", "--seconds", "2"],
+        cwd=tmp_path / "here",
+        env=env | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (log_dir / "summary.log").exists()
+
+
+def test_the_workflow_runs_what_every_change_has_to_pass() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert "bash .ci/run" in workflow
+    assert re.findall(r'"(3\.\d+)"', workflow) == ["3.11", "3.12", "3.13", "3.14"]
