@@ -68,16 +68,21 @@ def certificate(folder: Path) -> Iterator[tuple[ssl.SSLContext, Path]]:
     yield context, ca_file
 
 
+def through(port: int, login: str, cloud: FaultCloud, ca_file: Path) -> dict[str, str]:
+    """The settings that reach the cloud through a proxy on this port."""
+    return {
+        "EEN_BASE_URL": f"https://{HOST}:{cloud.port}",
+        "EEN_CA_FILE": os.fspath(ca_file),
+        "HTTPS_PROXY": f"http://{login}{'@' if login else ''}127.0.0.1:{port}",
+        "NO_PROXY": "",
+    }
+
+
 @pytest.mark.parametrize("login", ["", "ops:open-sesame"])
 async def test_rest_and_events_come_through_the_proxy(log_dir: Path, tmp_path: Path, login: str) -> None:
     with tinyproxy(tmp_path, login) as (port, log), certificate(tmp_path) as (context, ca_file):
         async with FaultCloud(Account.of(cameras=3), ssl=context) as cloud:
-            env = {
-                "EEN_BASE_URL": f"https://{HOST}:{cloud.port}",
-                "EEN_CA_FILE": os.fspath(ca_file),
-                "HTTPS_PROXY": f"http://{login}{'@' if login else ''}127.0.0.1:{port}",
-                "NO_PROXY": "",
-            }
+            env = through(port, login, cloud, ca_file)
             async with launch(cloud, log_dir, env=env) as logger:
                 await cloud.wait_subscribed(3)
                 event = await cloud.emit(cloud.camera_ids()[0])
@@ -93,12 +98,7 @@ async def test_rest_and_events_come_through_the_proxy(log_dir: Path, tmp_path: P
 async def test_a_wrong_password_is_the_proxys_refusal_and_is_tried_again(log_dir: Path, tmp_path: Path) -> None:
     with tinyproxy(tmp_path, "ops:open-sesame") as (port, _), certificate(tmp_path) as (context, ca_file):
         async with FaultCloud(Account.of(cameras=3), ssl=context) as cloud:
-            env = {
-                "EEN_BASE_URL": f"https://{HOST}:{cloud.port}",
-                "EEN_CA_FILE": os.fspath(ca_file),
-                "HTTPS_PROXY": f"http://ops:wrong@127.0.0.1:{port}",
-                "NO_PROXY": "",
-            }
+            env = through(port, "ops:wrong", cloud, ca_file)
             async with launch(cloud, log_dir, env=env) as logger:
                 await logger.wait_for("eelogger.log", "roxy")
                 assert await logger.stop() == 0
