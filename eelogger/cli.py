@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .model import Verdict
     from .run import Run
 
+# Each is the module of its name; the texts are for `--help`, which need not import them.
 COMMANDS: Final = {
     "check": "test everything a run needs, print what was found",
     "login": "log in and write branding, account id and key to .env",
@@ -45,14 +46,11 @@ COMMANDS: Final = {
     "audit": "what the cloud recorded and never delivered, by camera and hour",
     "replay": "judge stream logs anew, into a new log directory",
 }
-"""Each is the module of its name; the texts are for `--help`, which need not import them."""
 
-BROKEN_OFF: Final = 130
-"""What shells expect after Ctrl-C; with 0 a command that follows with && would begin."""
-UNKNOWN: Final = 3
-"""What `status` exits with on any error: a monitoring system reads 2, usage, as CRITICAL."""
+BROKEN_OFF: Final = 130  # what shells expect after Ctrl-C; with 0 a command that follows with && would begin
+UNKNOWN: Final = 3  # what `status` exits with on any error: a monitoring system reads 2, usage, as CRITICAL
+# A run that was connected for so long worked: what ends it is news, and still one mail an hour at most.
 WORKED_S: Final = 3_600
-"""A run that was connected for so long worked: what ends it is news, and still one mail an hour at most."""
 
 _EPILOG: Final = """exit codes:
   0 stopped as asked     2 usage                66 nothing to show

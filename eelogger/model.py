@@ -23,12 +23,12 @@ DUPLICATE: Final = "duplicate"
 IGNORED: Final = "ignored"
 UNIDENTIFIED: Final = "unidentified"
 
+# Verdicts on a first sight: they have a delay line. The others are only counted.
 LOGGED_KINDS: Final = frozenset({MEASURED, EARLY, INITIAL, UNDATED})
-"""Verdicts on a first sight: they have a delay line. The others are only counted."""
 
-Group = int | str
-"""What figures are kept by within a camera: an annotation namespace, or a four-CC where there is none."""
+Group = int | str  # what figures are kept by within a camera: an annotation namespace, or a four-CC where there is none
 
+# Annotation namespaces as the vendor documents them; an unknown one is measured as "namespace N".
 NAMESPACES: Final[dict[int, str]] = {
     101: "Line Events (counting and line crossing)",
     102: "Object Tracking",
@@ -43,8 +43,8 @@ NAMESPACES: Final[dict[int, str]] = {
     111: "IO Output Record",
     112: "IO Input Record",
 }
-"""Annotation namespaces as the vendor documents them; an unknown one is measured as "namespace N"."""
 
+# What a four-CC event type stands for; an unknown one is shown as itself.
 FOUR_CCS: Final[dict[str, str]] = {
     "ANNT": "annotation",
     "ALRS": "ROI alert start",
@@ -60,33 +60,24 @@ FOUR_CCS: Final[dict[str, str]] = {
     "RCON": "camera online",
     "RCOF": "camera offline",
 }
-"""What a four-CC event type stands for; an unknown one is shown as itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """How long a run waits for what, in seconds; tests hand in shorter times."""
 
-    open_s: float = 15.0
-    """To open a WebSocket, handshake included."""
-    close_s: float = 0.5
-    """For the closing handshake: a stop must be over in 2 s, also when the peer is dead."""
+    open_s: float = 15.0  # to open a WebSocket, handshake included
+    close_s: float = 0.5  # for the closing handshake: a stop must be over in 2 s, also when the peer is dead
     first_retry_s: float = 1.0
     longest_retry_s: float = 60.0
-    steady_s: float = 15.0
-    """A connection that brought data for so long worked: it is reconnected after `first_retry_s`."""
-    refresh_s: float = 300.0
-    """Between two camera lists; they keep the key alive and sample the clock."""
+    steady_s: float = 15.0  # a connection that brought data for so long worked: it is reconnected after `first_retry_s`
+    refresh_s: float = 300.0  # between two camera lists; they keep the key alive and sample the clock
+    # Between two looks at the connection; twice this without any data is death once a ping was answered.
     liveness_s: float = 5.0
-    """Between two looks at the connection; twice this without any data is death once a ping was answered."""
-    write_rest_s: float = 0.05
-    """The writer's rest between two batches."""
-    disk_retry_s: float = 1.0
-    """Before a disk that refused is tried again."""
-    disk_close_s: float = 10.0
-    """How long a slow disk is waited for at the end of a run."""
-    tick_s: float = 1.0
-    """Between two looks at clocks, midnight, lock and snapshots."""
+    write_rest_s: float = 0.05  # the writer's rest between two batches
+    disk_retry_s: float = 1.0  # before a disk that refused is tried again
+    disk_close_s: float = 10.0  # how long a slow disk is waited for at the end of a run
+    tick_s: float = 1.0  # between two looks at clocks, midnight, lock and snapshots
     summary_s: float = 5.0
     metrics_s: float = 15.0
     health_s: float = 60.0

@@ -34,8 +34,8 @@ from .views.run_state import OwnError, RunState, Vitals
 
 _log = logging.getLogger(__name__)
 
+# Lines that wait longer for the disk may go with the process: until they are written, they were not observed.
 HELD_US: Final = 5_000_000
-"""Lines that wait longer for the disk may go with the process: until they are written, they were not observed."""
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Parts:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waited: set[asyncio.Future[Any]] = {restoring, stopping}
         try:
-            # A disk that hangs must not keep the process: then the thread is left behind.
+            # a disk that hangs must not keep the process: then the thread is left behind.
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()

@@ -20,8 +20,7 @@ from .storage.paths import LogPaths, day_of
 from .storage.rejected import Rejects
 from .storage.torn_tails import TornTail
 
-PUT_BACK_US: Final = HOUR_US
-"""A clock put back over midnight by less than this leaves its lines in the later day."""
+PUT_BACK_US: Final = HOUR_US  # a clock put back over midnight by less than this leaves its lines in the later day
 _EXCERPT_BYTES: Final = 4096
 
 

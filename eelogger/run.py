@@ -38,14 +38,12 @@ from .views.run_state import RunState
 from .views.snapshots import Snapshots
 from .views.summary import closing_table
 
+# How long the first and the last `.state` are waited for; on a slower disk they say less than they could.
 STATE_WAIT_S: Final = 2.0
-"""How long the first and the last `.state` are waited for; on a slower disk they say less than they could."""
+# The collector stops the event loop, so it looks ten times less often at new objects: nearly all go by their count.
 GC_THRESHOLDS: Final = (20_000, 5, 50)
-"""The collector stops the event loop, so it looks ten times less often at new objects: nearly all go by their count."""
-NAMED: Final = 5
-"""Files that cannot be read are named, so many of them."""
-FIRST_HEALTH_TICK: Final = 3
-"""So that `status` knows a run that has just begun."""
+NAMED: Final = 5  # files that cannot be read are named, so many of them
+FIRST_HEALTH_TICK: Final = 3  # so that `status` knows a run that has just begun
 
 _log = logging.getLogger(__name__)
 
@@ -145,7 +143,7 @@ class Run:
         parts.ready_us = now_us()
         parts.recorder.turn_day(parts.ready_us)
         self._upkeep.prune(parts.recorder.day)
-        # A kill in the first second must be restored from too.
+        # a kill in the first second must be restored from too.
         self._snapshots.write_state(force=True)
 
     async def _live(self) -> None:

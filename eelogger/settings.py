@@ -20,11 +20,10 @@ from .model import NAMESPACES, Camera
 from .setting_types import Invalid
 
 _HOME: Final = Path(__file__).resolve().parent.parent
+# Where `.env` and `logs` are: beside `app.py`, or in the current directory where the package is installed.
 ROOT: Final = _HOME if (_HOME / "app.py").exists() else Path()
-"""Where `.env` and `logs` are: beside `app.py`, or in the current directory where the package is installed."""
 
-ENV_FILE: Final = ROOT / ".env"
-"""The default settings file: the only one that may be missing."""
+ENV_FILE: Final = ROOT / ".env"  # the default settings file: the only one that may be missing
 
 _DOMAIN: Final = "eagleeyenetworks.com"
 
@@ -127,11 +126,11 @@ class Settings:
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=2, person=b"eelogger").hexdigest()
 
 
+# All settings, in the order in which people need them.
 SETTINGS: Final = tuple(Setting(f"EEN_{f.name.upper()}", **f.metadata) for f in fields(Settings) if f.metadata)
-"""All settings, in the order in which people need them."""
 
+# Who logs in where; `.env.example` leaves these open and all others commented out.
 CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
-"""Who logs in where; `.env.example` leaves these open and all others commented out."""
 
 
 def load(

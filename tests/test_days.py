@@ -20,16 +20,7 @@ from hypothesis import strategies as st
 
 from eelogger.model import Camera
 from eelogger.storage.camera_files import cameras_text
-from eelogger.storage.days import (
-    Move,
-    check_move,
-    complete_moves,
-    day_moves,
-    guess_day,
-    move,
-    prune,
-    rename_moves,
-)
+from eelogger.storage.days import Move, check_move, complete_moves, day_moves, guess_day, move, prune, rename_moves
 from eelogger.storage.paths import LogPaths
 
 DAY = "2026-11-21"

@@ -312,10 +312,7 @@ def test_a_new_day_begins_figures_anew_and_forgets_nothing_else() -> None:
     assert handler.day.cameras == {}
     assert yesterday.cameras[A].n == 1
     verdicts = play(
-        handler,
-        Came(21, annt("u", -9), DUPLICATE),
-        Came(21, annt("v", 19), MEASURED),
-        Came(21, alrs(2, 19), INITIAL),
+        handler, Came(21, annt("u", -9), DUPLICATE), Came(21, annt("v", 19), MEASURED), Came(21, alrs(2, 19), INITIAL)
     )
     assert verdicts[1].figures is not None
     assert (verdicts[1].figures.n, verdicts[1].new_max, verdicts[1].after_gap_us) == (1, True, 3 * SECOND)

@@ -228,8 +228,7 @@ def test_a_mean_is_not_rounded_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "us"),
-    [("1.5", 1_500_000), ("-0.000001", -1), ("7", 7_000_000), ("7.", 7_000_000), ("0.1234569", 123_456)],
+    ("text", "us"), [("1.5", 1_500_000), ("-0.000001", -1), ("7", 7_000_000), ("7.", 7_000_000), ("0.1234569", 123_456)]
 )
 def test_decimal_seconds_are_read_exactly(text: str, us: int) -> None:
     assert micros(text) == us

@@ -12,14 +12,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from eelogger.cloud import loop_delay
-from eelogger.cloud.loop_delay import (
-    LagMeter,
-    LoopDelaySelector,
-    idle_share,
-    lag_us,
-    loop_factory,
-    threshold_us,
-)
+from eelogger.cloud.loop_delay import LagMeter, LoopDelaySelector, idle_share, lag_us, loop_factory, threshold_us
 
 BLOCK_S = 0.1
 SLACK_US = 50_000

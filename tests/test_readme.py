@@ -16,14 +16,7 @@ from launch import command
 
 import eelogger
 from eelogger import errors
-from eelogger.storage.formats import (
-    delay_line,
-    label,
-    parse_delay_line,
-    parse_gap_line,
-    parse_pairs,
-    parse_stream_line,
-)
+from eelogger.storage.formats import delay_line, label, parse_delay_line, parse_gap_line, parse_pairs, parse_stream_line
 from eelogger.storage.paths import LogPaths
 
 ROOT: Final = Path(__file__).parent.parent

@@ -138,11 +138,7 @@ def _lose_identities(paths: LogPaths, done_us: int, data: st.DataObject) -> None
 
 @pytest.mark.parametrize(
     ("old", "current", "missing", "forgotten"),
-    [
-        ('u3\n"an old one"\n', "u4\nu5\n", "678", "12"),
-        (None, "u3\n", "45678", "12"),
-        (None, None, "45678", "123"),
-    ],
+    [('u3\n"an old one"\n', "u4\nu5\n", "678", "12"), (None, "u3\n", "45678", "12"), (None, None, "45678", "123")],
 )
 def test_identities_known_are_those_of_the_logs_and_of_newer_delay_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str | None, current: str | None, missing: str, forgotten: str

@@ -15,16 +15,7 @@ from eelogger import settings as room
 from eelogger.errors import SettingsError
 from eelogger.model import Camera
 from eelogger.setting_types import Invalid, matches, origin
-from eelogger.settings import (
-    CREDENTIALS,
-    ENV_FILE,
-    ROOT,
-    SETTINGS,
-    demo_settings,
-    load,
-    log_dir_of,
-    proxy_for,
-)
+from eelogger.settings import CREDENTIALS, ENV_FILE, ROOT, SETTINGS, demo_settings, load, log_dir_of, proxy_for
 
 KEY = f"c000~{0:032d}"
 ACCESS = {"EEN_BRANDING": "c000", "EEN_ACCOUNT_ID": "00012345", "EEN_AUTH_KEY": KEY}

@@ -8,8 +8,7 @@ from typing import Final, Protocol
 
 from ..model import Camera, CloudNotice, Gap
 
-HEADER_BYTES: Final = 1 << 16
-"""The longest header line that is accepted, by REST and WebSocket alike."""
+HEADER_BYTES: Final = 1 << 16  # the longest header line that is accepted, by REST and WebSocket alike
 
 # The library's own setting, with room for the name; it is read when the library is first imported, in here.
 os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(HEADER_BYTES + 1024))

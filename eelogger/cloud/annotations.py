@@ -20,8 +20,7 @@ from .rest import Rest
 from .sign_in import is_authorised
 
 TRIES: Final = 4
-GIVE_UP: Final = 8
-"""After so many hours in a row that could not be read the cloud is asked nothing more."""
+GIVE_UP: Final = 8  # after so many hours in a row that could not be read the cloud is asked nothing more
 _FINAL: Final = frozenset({"http-401", "http-403", "given-up"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

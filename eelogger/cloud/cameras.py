@@ -18,8 +18,7 @@ from .failures import KEY_HINT
 from .rest import Rest
 from .sign_in import is_authorised
 
-LIST_PATH: Final = "/g/device/list"
-"""Without a slash at its end: that is answered with 500."""
+LIST_PATH: Final = "/g/device/list"  # without a slash at its end: that is answered with 500
 
 _MAX_NAME: Final = 1000
 _is_id = re.compile(r"[0-9a-fA-F]{8}").fullmatch

@@ -25,19 +25,18 @@ from ..clock import now_us
 from ..model import made
 from .loop_delay import FULL_READ, TAINTED_US, idle_share, lag_us
 
+# Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s.
 QUEUE_BYTES: Final = 1 << 19
-"""Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s."""
+# asyncio reads into 256 KiB, which the allocator fetches from the system and gives back for each message: at 100
+# events/s a fifth of all work.
 READ_BYTES: Final = 1 << 16
-"""asyncio reads into 256 KiB, which the allocator fetches from the system and gives back for each message: at 100
-events/s a fifth of all work."""
 LOOK_S: Final = 0.02
+# Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: while the
+# socket's buffer was full the peer held back what is ours to answer for, and that comes in pieces of any size.
 CAUGHT_UP: Final = 0.5
-"""Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: while
-the socket's buffer was full the peer held back what is ours to answer for, and that comes in pieces of any size."""
-UNANSWERED_MS: Final = 15_000
-"""TCP gives up after this: with data every 5 s a dead route is noticed within 20 s."""
+UNANSWERED_MS: Final = 15_000  # TCP gives up after this: with data every 5 s a dead route is noticed within 20 s
+# Whether a connection that is still open was acknowledged that long ago at most.
 GIVES_UP: Final = hasattr(socket, "TCP_USER_TIMEOUT")
-"""Whether a connection that is still open was acknowledged that long ago at most."""
 _PATIENCE_US: Final = UNANSWERED_MS * 1000 + 5_000_000
 _RTT_OFFSET: Final = 68  # struct tcp_info of linux/tcp.h: 8 bytes, then tcpi_rtt as the 16th 32-bit field
 
@@ -198,7 +197,7 @@ class StampedConnection(ClientConnection):
             return "broken-off", lost_us  # an error of ours: it is still open
         if code == CloseCode.ABNORMAL_CLOSURE and failed is not None:
             return f"failed-{failed.code}", self.last_read_us
-        # A timeout, also TCP's, which may call it an unreachable host or network.
+        # a timeout, also TCP's, which may call it an unreachable host or network.
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, ssl.SSLError)):
             return "no-ack", max(self.last_read_us, lost_us - _PATIENCE_US)
         return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us

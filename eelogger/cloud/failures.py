@@ -32,6 +32,7 @@ ACCOUNT_HINT: Final = "the key is good: is EEN_ACCOUNT_ID its account?"
 KEY_HINT: Final = "log in again with `python app.py login`, or paste a new EEN_AUTH_KEY into .env"
 
 _Kinds = type[BaseException] | tuple[type[BaseException], ...]
+# The first row whose type fits; what broke into an answer was read from `__cause__` before.
 _EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
     (ws.TooManyHeaders, "too-large", "{host} sends more than 128 headers", _ADDRESS),
     ((http.LineTooLong, ws.SecurityError), "too-large", "{host} sends a header line of more than 64 KiB", _ADDRESS),
@@ -63,10 +64,9 @@ _EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
     (OSError, "network", "cannot connect to {host}: {why}", _NETWORK),
     (Exception, "unexpected", "the call to {host} failed ({kind})", "see eelogger.log; please report it"),
 )
-"""The first row whose type fits; what broke into an answer was read from `__cause__` before."""
 
+# What the proxy is the first to be asked about, where there is one.
 _OF_PROXY: Final = frozenset({"address", "dns", "refused-tcp", "network", "timeout", "no-answer", "no-http"})
-"""What the proxy is the first to be asked about, where there is one."""
 
 _STATUSES: Final[dict[int, tuple[str, str]]] = {
     400: ("says the request is malformed", _ADDRESS),
@@ -78,15 +78,15 @@ _STATUSES: Final[dict[int, tuple[str, str]]] = {
     429: ("says there were too many requests", "it is tried again after the time it asks for"),
 }
 
+# The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day.
 RETRY_AFTER_MAX_S: Final = 600.0
-"""The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day."""
 _JITTER: Final = 0.5
 
 _INSPECTED: Final = "if a proxy of yours inspects TLS, give its CA certificate as EEN_CA_FILE"
 _DATES: Final = "check this machine's date and time first; the certificate's dates do not include it"
 _OTHER_NAME: Final = f"{_ADDRESS}; something else answers under this name"
+# By X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH.
 _CERTIFICATES: Final = {9: _DATES, 10: _DATES, 62: _OTHER_NAME, 64: _OTHER_NAME}
-"""By X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH."""
 
 _ENDS: Final[dict[str, str]] = {
     **dict.fromkeys((f"closed-{code}" for code in (1002, 1003, 1007, 1009, 1010)), f"it disliked a message; {_REPORT}"),
@@ -161,7 +161,7 @@ class Backoff:
         Both are 0 when it never opened. Not earlier than a server's Retry-After, as far as that is believed.
         """
         timing = self._timing
-        # A handshake proves nothing; a quiet account is believed when it was open for the longest pause.
+        # a handshake proves nothing; a quiet account is believed when it was open for the longest pause.
         if data_for_s >= timing.steady_s or up_for_s >= timing.longest_retry_s:
             self._next_s = timing.first_retry_s
         delay_s = min(timing.longest_retry_s, self._next_s * (1 + _JITTER * random.random()))

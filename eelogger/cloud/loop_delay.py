@@ -19,16 +19,14 @@ from ..measure.histogram import P99, Histogram, merged
 from ..storage.daemon_thread import DaemonThread
 
 TAINTED_US: Final = 10_000
+# `connection` reads 64 KiB at a time, a little less after decryption: from here on more of the same may be waiting.
 FULL_READ: Final = 48 * 1024
-"""`connection` reads 64 KiB at a time, a little less after decryption: from here on more of the same may be waiting."""
-_SLEPT_NS: Final = 50_000
-"""A `select` that took longer was asleep, it did not find something at once."""
+_SLEPT_NS: Final = 50_000  # A `select` that took longer was asleep, it did not find something at once
+# After callbacks of this length it is asked for certain whether something waits already, for one more system call.
 _LONG_PASS_NS: Final = 1_000_000
-"""After callbacks of this length it is asked for certain whether something waits already, for one more system call."""
+# `epoll` may sleep a millisecond longer than told; beyond that the process was not allowed to run.
 _OVERSLEPT_NS: Final = 2_000_000
-"""`epoll` may sleep a millisecond longer than told; beyond that the process was not allowed to run."""
-_NAP_S: Final = 0.05
-"""No sleep is longer: only who wakes late from one knows that the process was stopped meanwhile."""
+_NAP_S: Final = 0.05  # no sleep is longer: only who wakes late from one knows that the process was stopped meanwhile
 
 
 class LoopDelaySelector(selectors.DefaultSelector):

@@ -20,8 +20,8 @@ from .rest import Rest
 from .stream import EventStream
 
 KEY_TROUBLE: Final = frozenset({401, 412})
+# Refreshes come up to this much later: a `Date` header has whole seconds, and different fractions bound the clock.
 _SPREAD_S: Final = 1.0
-"""Refreshes come up to this much later: a `Date` header has whole seconds, and different fractions bound the clock."""
 
 _log = logging.getLogger(__name__)
 

@@ -27,8 +27,7 @@ from . import HEADER_BYTES
 from .failures import failure, refusal
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
-MAX_BODY: Final = 64 << 20
-"""Ten thousand cameras are a few MB; what is larger is no answer of this cloud."""
+MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
 
 _ENCODINGS: Final = ("gzip", "deflate", "identity")
 _FIXED_HEADERS: Final = {
@@ -64,7 +63,7 @@ class Rest:
         trace.on_request_headers_sent.append(_stamp)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls_context(self.settings) if self.base.scheme == "https" else True),
-            # A jar would send what any answer sets back to wherever that answer says.
+            # a jar would send what any answer sets back to wherever that answer says.
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=TIMEOUT,
             trace_configs=[trace],

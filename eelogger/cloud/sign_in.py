@@ -24,13 +24,11 @@ from .failures import KEY_HINT, refusal
 from .rest import Answer, Rest
 
 REFUSED_US: Final = 6 * HOUR_US
-FRESH_S: Final = 60.0
-"""A key from a login that is refused this soon is no expired key: logging in again would not help."""
-MAX_CODES: Final = 3
-"""How often a code of the second factor may be entered."""
+FRESH_S: Final = 60.0  # a key from a login that is refused this soon is no expired key: logging in again would not help
+MAX_CODES: Final = 3  # how often a code of the second factor may be entered
 
+# What the login answers when a person has to act: wrong password, account suspended, inactive, disabled.
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 412, 460, 461, 462})
-"""What the login answers when a person has to act: wrong password, account suspended, inactive, disabled."""
 _WRONG_CODE: Final = 406
 
 _log = logging.getLogger(__name__)
@@ -97,7 +95,7 @@ class Credentials:
 
     async def _login(self, settings: Settings) -> SessionKey:
         fingerprint, before = settings.fingerprint(), self.remembered
-        # A clock that was put back does not make the wait longer.
+        # a clock that was put back does not make the wait longer.
         if before and before.fingerprint == fingerprint and 0 < before.until_us - now_us() <= REFUSED_US:
             raise _refused(before, "it was refused before: correct EEN_USERNAME and EEN_PASSWORD")
         try:

@@ -29,14 +29,11 @@ from .rest import key_headers, tls_context
 
 MAX_MESSAGE_BYTES: Final = 64 << 20
 SUBSCRIBE_AT_ONCE: Final = 500
+# Room in the queue for each camera: after a subscription the latest values of all come at once.
 BURST_BYTES: Final = 1024
-"""Room in the queue for each camera: after a subscription the latest values of all come at once."""
-GATHER_S: Final = 0.012
-"""How long a message waits for others: being woken costs more than a message does."""
-GATHER_BYTES: Final = 1 << 15
-"""With so much waiting there is work for a turn, and nothing is gained by waiting."""
-WORK_S: Final = 0.002
-"""So much work at a time, then the loop reads on: arrivals are stamped while others are recorded."""
+GATHER_S: Final = 0.012  # how long a message waits for others: being woken costs more than a message does
+GATHER_BYTES: Final = 1 << 15  # with so much waiting there is work for a turn, and nothing is gained by waiting
+WORK_S: Final = 0.002  # so much work at a time, then the loop reads on: arrivals are stamped while others are recorded
 
 
 class Intake:

@@ -39,12 +39,9 @@ from ..views.output_file import STDOUT, OutputFile
 from ..views.progress import progress
 from ..views.tables import printable
 
-AT_ONCE: Final = 2
-"""Cameras that are compared at a time, each with one request under way."""
-UNDER_WAY_US: Final = 300_000_000
-"""A younger event may still be on its way, or not be recorded yet."""
-SETTLE_S: Final = 1.0
-"""What is in a list was sent; after so long it stands in the identity log, if it arrived."""
+AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
+UNDER_WAY_US: Final = 300_000_000  # a younger event may still be on its way, or not be recorded yet
+SETTLE_S: Final = 1.0  # what is in a list was sent; after so long it stands in the identity log, if it arrived
 _LOOKED_AT_AGAIN: Final = 20_000
 _STATE_US: Final = 15_000_000  # `.state` is at most 10 s behind an idle logger
 

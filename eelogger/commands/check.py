@@ -37,8 +37,7 @@ from ..views.tables import printable
 from .cloud_probe import annotation_list, clock, listen, network, stream
 from .findings import Finding, exit_code, failed_by, report
 
-LITTLE_BYTES: Final = 1 << 30
-"""Less free space than this is said: a busy account fills it within days."""
+LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
 LITTLE_INODES: Final = 10_000
 WAIT_S: Final = 5.0
 _PROBE_BYTES: Final = 4096

@@ -26,8 +26,8 @@ from ..views.tables import printable
 from .findings import Finding, failed_by
 
 PRECISE_US: Final = 25_000
+# The latest values come spread over messages: so long after the first one the rest is listened to.
 SPREAD_S: Final = 1.5
-"""The latest values come spread over messages: so long after the first one the rest is listened to."""
 
 
 class Heard:

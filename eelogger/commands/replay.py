@@ -238,7 +238,7 @@ def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
 
 def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
     folders = [*((root.day(day), day) for day in root.days(skipped.files)), (root, "")]
-    # A run writes health.log every minute, but to gaps.log only when there is a gap.
+    # a run writes health.log every minute, but to gaps.log only when there is a gap.
     recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder, _ in folders)
     for folder, name in folders:
         files, gaps = stream_logs(folder, skipped), read_gaps(folder)

@@ -32,12 +32,10 @@ from ..wiring import build_run
 
 SECONDS: Final = 6.0
 START_S: Final = 20.0
-SOUND_US: Final = 10_000
-"""Half of all delays must be right within this; a busy machine makes the rest less precise."""
+SOUND_US: Final = 10_000  # half of all delays must be right within this; a busy machine makes the rest less precise
 CAMERAS: Final = 20
 RATE: Final = 80.0
-ODD_ONES: Final = 5
-"""So many events from the future, and so many without a date, beside the usual ones."""
+ODD_ONES: Final = 5  # so many events from the future, and so many without a date, beside the usual ones
 SHOWN: Final = 5
 
 

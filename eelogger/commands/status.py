@@ -30,18 +30,16 @@ from ..views.tables import printable
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 _WORDS: Final = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-BLIND_US: Final = 30_000_000
-"""`.state` of an idle logger is up to 10 s old; what it says of longer ago is blindness."""
-HEALTH_US: Final = 180_000_000
-"""A line a minute: older than three, it says nothing of now."""
+BLIND_US: Final = 30_000_000  # `.state` of an idle logger is up to 10 s old; what it says of longer ago is blindness
+HEALTH_US: Final = 180_000_000  # a line a minute: older than three, it says nothing of now
 UNWRITTEN_US: Final = 20_000_000
 FULL_BYTES: Final = 1 << 20
 
 _SECONDS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _LIMIT = re.compile(r"\s*([a-z0-9]+)\s*=\s*(?:(off)|([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([a-z]*|%))\s*").fullmatch
 
+# By measure, in its unit: figures, where None is unknown, or limits, where None is none.
 Values = Mapping[str, float | None]
-"""By measure, in its unit: figures, where None is unknown, or limits, where None is none."""
 
 
 class Measure(NamedTuple):

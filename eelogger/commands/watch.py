@@ -28,11 +28,9 @@ from ..views.tables import printable
 from . import count, seconds
 
 POLL_S: Final = 0.25
-LOOKS: Final = 10
-"""Looking at thousands of files takes longer: a pause is at least so many times as long."""
+LOOKS: Final = 10  # looking at thousands of files takes longer: a pause is at least so many times as long
 _AT_ONCE: Final = 1 << 24
-_BEFORE_BYTES: Final = 96
-"""Lines of a delay log are longer and hold their own time: no two places look alike."""
+_BEFORE_BYTES: Final = 96  # lines of a delay log are longer and hold their own time: no two places look alike
 
 _NOT_RUNNING: Final = {
     NEVER: "no logger has been at work",

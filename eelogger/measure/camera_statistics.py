@@ -15,17 +15,17 @@ from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
 from .quantiles import RunningQuantiles
 from .seconds import mean3, seconds3
 
+# More than one early event in so many (measured and early) means that the measured ones are cut off as well.
 SUSPECT_PARTS: Final = 100
-"""More than one early event in so many (measured and early) means that the measured ones are cut off as well."""
+# `op` of an annotation's creation. A later one seen first (a modify may carry the creation's timestamp) dates from
+# before we could see it.
 CREATE_OP: Final = 1
-"""`op` of an annotation's creation. A later one seen first (a modify may carry the creation's timestamp) dates from
-before we could see it."""
 
 _TEXT: Final = {us: seconds3(us) for us in ANSWERS_US}
 _NO_HOUR: Final = -1
 _NO_HOURS: Final[dict[int, int]] = {}
+# Stands for every part without events: most groups are quiet in most hours. Nothing is counted into it.
 _EMPTY: Final = Histogram()
-"""Stands for every part without events: most groups are quiet in most hours. Nothing is counted into it."""
 
 
 def is_suspect(early: int, measured: int) -> bool:
@@ -115,7 +115,7 @@ class CameraStatistics:
         p50, p95, p99 = self._day.values_us()
         n = stats.others.n + stats.before.n + stats.hour.n
         total_us = stats.others.total_us + stats.before.total_us + stats.hour.total_us
-        # A percentile is a bucket's answer or else an extreme; those have their texts already.
+        # a percentile is a bucket's answer or else an extreme; those have their texts already.
         least, most, most_us = self._least, self._most, day.max_us
         figures = (
             day.n,

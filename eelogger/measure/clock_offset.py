@@ -14,10 +14,8 @@ from ..model import HOUR_US, DateSample, Gap
 from .seconds import seconds3
 
 DATE_RESOLUTION_US: Final = 1_000_000
-MEMORY_US: Final = 2 * HOUR_US
-"""How long a sample counts; by then drift has widened it by 0.36 s."""
-DRIFT_PPM: Final = 50
-"""What a cheap quartz drifts by at most; a sample's bounds widen by it as it ages."""
+MEMORY_US: Final = 2 * HOUR_US  # how long a sample counts; by then drift has widened it by 0.36 s
+DRIFT_PPM: Final = 50  # what a cheap quartz drifts by at most; a sample's bounds widen by it as it ages
 WARN_US: Final = 1_000_000
 _MAX_SAMPLES: Final = 240
 

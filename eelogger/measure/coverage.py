@@ -12,16 +12,13 @@ from typing import Final
 
 from ..model import Gap
 
+# Reason of the line that marks the very first subscription: nothing was missed, there was nothing before.
 STARTED: Final = "started"
-"""Reason of the line that marks the very first subscription: nothing was missed, there was nothing before."""
-START_US: Final = 60_000_000
-"""A very first start that takes longer than this is an outage like any other."""
-ADDED: Final = "added"
-"""Reason of the line that marks a camera's first subscription on an open connection."""
+START_US: Final = 60_000_000  # a very first start that takes longer than this is an outage like any other
+ADDED: Final = "added"  # reason of the line that marks a camera's first subscription on an open connection
+# Kind of the line for a time of which only the events are on record, but not when somebody was watching.
 UNKNOWN: Final = "unknown"
-"""Kind of the line for a time of which only the events are on record, but not when somebody was watching."""
-NO_RECORD: Final = "no-record"
-"""Its reason."""
+NO_RECORD: Final = "no-record"  # its reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class _OpenGap:
     reason: str
 
     def closed(self, at_us: int, camera_id: str = "") -> Gap:
-        # A clock put back meanwhile must not make a gap that ends before it begins.
+        # a clock put back meanwhile must not make a gap that ends before it begins.
         return Gap("gap", min(self.from_us, at_us), at_us, self.reason, camera_id)
 
 
@@ -42,8 +39,8 @@ class Coverage:
     _whole: _OpenGap | None = None
     _cameras: dict[str, _OpenGap] = field(default_factory=dict)
     _gaps: list[Gap] = field(default_factory=list)
+    # When each camera ("": the account) was not observed: a camera's share need not look at all others' gaps.
     _spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    """When each camera ("": the account) was not observed: a camera's share need not look at all others' gaps."""
 
     def open_gap(self, at_us: int, reason: str) -> None:
         """Nothing is observed from `at_us` on; of several causes in a row the first counts."""

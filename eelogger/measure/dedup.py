@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
+# Identities in one generation. `storage.writer.UUID_LIMIT` lines make one identity log: change both.
 GENERATION: Final = 100_000
-"""Identities in one generation. `storage.writer.UUID_LIMIT` lines make one identity log: change both."""
 # A bytes object of 15 bytes takes 48 in memory, a UUID's text 96, the longest identity over 300. Two of 10**10
 # identities have the same fingerprint with a probability of 10**-16.
 _FINGERPRINT_BYTES: Final = 15
@@ -65,5 +65,5 @@ class Dedup:
 
 
 def _fingerprint(identity: str) -> bytes:
-    # A lone surrogate is legal in JSON, so it has a fingerprint too.
+    # a lone surrogate is legal in JSON, so it has a fingerprint too.
     return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()

@@ -62,8 +62,8 @@ class Handler:
         self.previews: dict[str, Histogram] = {}
         self._subscribed_us: dict[str, int] = {}
         self._first_seen: dict[str, set[str]] = {}
+        # a camera's gaps since its last measured event: how long all but the last were, the last's end and length.
         self._missed: dict[str, tuple[int, int, int]] = {}
-        """A camera's gaps since its last measured event: how long all but the last were, the last's end and length."""
 
     def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
         """Set the namespaces' names; lines carry them up to the bracket."""
@@ -80,7 +80,7 @@ class Handler:
                 earlier_us, end_us, last_us = self._missed.get(camera_id, (0, at_us, 0))
                 if at_us != end_us:
                     earlier_us, last_us = earlier_us + last_us, 0
-                # A camera's own gap ends with that of all cameras: then the longer one counts.
+                # a camera's own gap ends with that of all cameras: then the longer one counts.
                 self._missed[camera_id] = earlier_us, at_us, max(last_us, gap_us)
 
     def begin_cameras(self, camera_ids: Iterable[str]) -> None:

@@ -21,13 +21,11 @@ LAST_US: Final = 30 * 24 * 3600 * 1_000_000
 P50: Final = 500
 P95: Final = 950
 P99: Final = 990
-PERCENTILES: Final = (P50, P95, P99)
-"""The percentiles that are followed with each event, in thousandths."""
+PERCENTILES: Final = (P50, P95, P99)  # the percentiles that are followed with each event, in thousandths
 
-_BLOCK: Final = 8
-"""Counts are kept for whole blocks of this many buckets (a factor of 1.17): few growths, little waste."""
+_BLOCK: Final = 8  # counts are kept for whole blocks of this many buckets (a factor of 1.17): few growths, little waste
+# Most buckets hold fewer than 256 events: counts start with one byte and widen when one is full.
 _WIDER: Final = {"B": "H", "H": "I"}
-"""Most buckets hold fewer than 256 events: counts start with one byte and widen when one is full."""
 
 
 def _lower_bounds() -> list[int]:
@@ -42,8 +40,8 @@ def _lower_bounds() -> list[int]:
 
 
 _BOUNDS: Final = _lower_bounds()
+# The first bucket of each block: one integer object for all histograms that begin there.
 _FIRSTS: Final = list(range(0, len(_BOUNDS) + 1, _BLOCK))
-"""The first bucket of each block: one integer object for all histograms that begin there."""
 
 
 def _answers() -> list[int]:
@@ -52,11 +50,10 @@ def _answers() -> list[int]:
     return [FIRST_US // 2, *inner, LAST_US]
 
 
-ANSWERS_US: Final = _answers()
-"""Every value a percentile can take, apart from a histogram's own minimum and maximum."""
+ANSWERS_US: Final = _answers()  # every value a percentile can take, apart from a histogram's own minimum and maximum
 
+# The bucket a duration falls into, by exact comparison; about as fast as one logarithm.
 bucket_of: Final[Callable[[int], int]] = partial(bisect_right, _BOUNDS)
-"""The bucket a duration falls into, by exact comparison; about as fast as one logarithm."""
 
 
 def rank_of(per_mille: int, n: int) -> int:

@@ -6,8 +6,7 @@ from typing import Final
 
 from .histogram import ANSWERS_US, P50, P95, P99, Histogram
 
-FEWEST: Final = 3
-"""With fewer the median is the smallest; from here on its rank is neither the first nor the last."""
+FEWEST: Final = 3  # with fewer the median is the smallest; from here on its rank is neither the first nor the last
 
 
 class RunningQuantiles:

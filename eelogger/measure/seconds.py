@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+# Below 142 years the float of a quotient rounds like the quotient itself, and takes half the time. A tie is a float
+# itself; any other quotient is farther from a tie (1/2 divisor) than from its float (2**-53 of it).
 _EXACT_US: Final = 1 << 52
-"""Below 142 years the float of a quotient rounds like the quotient itself, and takes half the time.
-
-A tie is a float itself; any other quotient is farther from a tie (1/2 divisor) than from its float (2**-53 of it).
-"""
 _DECIMAL = re.compile(r"(-?)([0-9]+)\.?([0-9]*)").fullmatch
 
 

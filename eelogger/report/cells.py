@@ -17,8 +17,7 @@ from ..storage.delaylog import DelayRow
 from ..views.figures import Tally
 from .query import FOREVER_US, Labels, Query
 
-MOST_LATE: Final = 5_000
-"""Events over `--min-delay` that are kept, the worst ones; the others are counted."""
+MOST_LATE: Final = 5_000  # events over `--min-delay` that are kept, the worst ones; the others are counted
 
 
 @dataclass(slots=True)

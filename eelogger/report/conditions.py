@@ -26,10 +26,8 @@ from .query import Query
 NOT_RUNNING: Final = "not-running"
 _MINUTES: Final = 600
 _SUSPECTS: Final = 10
-_ALIVE_US: Final = 30_000_000
-"""`.state` is at most 10 s behind an idle logger; a younger end is no end."""
-_LINE_US: Final = 150_000_000
-"""A health line speaks of the minute before it; a busy machine may write it late."""
+_ALIVE_US: Final = 30_000_000  # `.state` is at most 10 s behind an idle logger; a younger end is no end
+_LINE_US: Final = 150_000_000  # a health line speaks of the minute before it; a busy machine may write it late
 _KEYS: Final = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_max_s", "lag_p99_s", "lag_max_s")
 
 

@@ -96,7 +96,7 @@ class DelayLogs:
     def __init__(self, query: Query, wants: Wants) -> None:
         self._paths, self._query, self._wants = LogPaths(query.log_dir), query, wants
         state, skipped = read_state(self._paths), Skipped()
-        # A clock may have been behind at midnight.
+        # a clock may have been behind at midnight.
         self.where = folders(self._paths, replace(query, since_us=max(0, query.from_us - HOUR_US)), skipped.files)
         self._here, *self._days = [delay_logs(folder, skipped) for folder in reversed(self.where)]
         for error in skipped.files:

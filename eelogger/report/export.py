@@ -24,17 +24,16 @@ from ..views.tables import printable
 from .build import Report, Worst
 from .cells import Event
 
-BOM: Final = "\ufeff"
-"""Begins a CSV file, so that spreadsheets read its umlauts; `encoding="utf-8-sig"` passes over it."""
+BOM: Final = "\ufeff"  # begins a CSV file, so that spreadsheets read its umlauts; `encoding="utf-8-sig"` passes over it
 EVENT: Final = (
     "arrived_utc", "event_time_utc", "delay_s", "verdict", "event", "ns", "type", "camera", "camera_id", "name",
     "bridge", "bridge_id", "uuid", "op", "seq", "after_gap_s", "lag_s",
 )  # fmt: skip
+# What tables for people show.
 FIGURES: Final = (
     "events", "min_s", "avg_s", "p50_s", "p90_s", "p95_s", "p99_s", "max_s", "clean_max_s", "early", "undated",
     "observed_percent",
 )  # fmt: skip
-"""What tables for people show."""
 RANKED: Final = f"worst p95 first, those with fewer than {FEW} events last"
 _KEYS: Final = ("camera", "camera_id", "name", "bridge", "bridge_id", "ns", "type", "namespace")
 _FOREIGN: Final = {*_KEYS, "event", "uuid", "max_uuid", "clean_max_uuid"} - {"ns"}

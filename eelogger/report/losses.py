@@ -20,8 +20,7 @@ from .reconcile import Counts, Missing, Reconciliation, summed, worst_hour
 
 WIDEST: Final = 120
 SHOWN: Final = 50
-NOTED: Final = 5
-"""Cameras of which the same is said one by one."""
+NOTED: Final = 5  # cameras of which the same is said one by one
 HEADER: Final = csv_line(["camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status"])
 _TITLES: Final = (
     "recorded", "delivered", "missing", "in gaps", "lost %", "95 % bounds", "unrecorded", "unknown h", "worst hour",

@@ -27,11 +27,11 @@ MISSING: Final = "no plots: matplotlib is not installed (python -m pip install '
 _DPI: Final = 72
 _MINUTE_US: Final = 60_000_000
 _MOST_SHADES: Final = 200
+# Each on a light page and on a dark one.
 _COLOURS: Final = {
     "muted": ("#5a6773", "#9aa7b3"), "grid": ("#dfe4e8", "#2c3640"), "line": ("#0b5cad", "#7db8f5"),
     "band": ("#9cc3ea", "#2f5c8a"), "gap": ("#e3dccb", "#3d382b"), "warn": ("#b3261e", "#ff8a80"),
 }  # fmt: skip
-"""Each on a light page and on a dark one."""
 _C: Final = {name: light for name, (light, _) in _COLOURS.items()}
 _STYLE: Final[Any] = {
     **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none"),
@@ -41,8 +41,7 @@ _STYLE: Final[Any] = {
     "legend.frameon": False, "legend.fontsize": 9, "legend.borderaxespad": 0, "svg.fonttype": "none",
 }  # fmt: skip
 
-Point = tuple[float, float, float, float]
-"""Day, low end of the band, value, high end."""
+Point = tuple[float, float, float, float]  # day, low end of the band, value, high end
 
 
 def available() -> bool:

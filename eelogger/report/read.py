@@ -18,8 +18,7 @@ from ..views.number_format import count
 from .cells import MOST_LATE, Cells, OnEvents
 from .query import FOREVER_US, Labels, Query
 
-_PASSES: Final = 4
-"""How often files are read because some moved meanwhile: midnight comes once, renames are rare."""
+_PASSES: Final = 4  # how often files are read because some moved meanwhile: midnight comes once, renames are rare
 _SKIPPED: Final = {
     "files": ("skipped", "file", "files", " without a single line of a delay log"),
     "errors": ("skipped", "file or folder", "files or folders", " that cannot be read"),
@@ -28,10 +27,8 @@ _SKIPPED: Final = {
     "events": ("left out", "event", "events", f" of --min-delay: the worst {MOST_LATE:,} are listed"),
 }
 
-Progress = Callable[[int, int], None]
-"""Called with the bytes read so far and in all."""
-_Found = dict[LogPaths, dict[str, list[Path]]]
-"""The files of each folder by camera."""
+Progress = Callable[[int, int], None]  # called with the bytes read so far and in all
+_Found = dict[LogPaths, dict[str, list[Path]]]  # the files of each folder by camera
 
 
 def folders(paths: LogPaths, query: Query, unreadable: list[OSError]) -> list[LogPaths]:

@@ -13,8 +13,8 @@ from ..measure.histogram import P99
 from ..model import HOUR_US, Gap
 from .delivered import Delivered, Fingerprints
 
+# What happened longer than this before a gap was not on its way when the gap began.
 LONGEST_DELAY_US: Final = 60_000_000
-"""What happened longer than this before a gap was not on its way when the gap began."""
 _Z95: Final = 1.96
 
 

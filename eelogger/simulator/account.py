@@ -13,22 +13,19 @@ ACCOUNT_ID: Final = "00012345"
 ATTACHED: Final = "ATTD"
 IGNORED: Final = "IGND"
 IDLE: Final = "IDLE"
-ID, NAME, TYPE, STATUS = 1, 2, 3, 5
-"""Positions in a row of the device list."""
+ID, NAME, TYPE, STATUS = 1, 2, 3, 5  # positions in a row of the device list
 
 CAMERAS_A_BRIDGE: Final = 8
+# The analytics, the common ones more than once.
 NAMESPACES: Final = (101, 101, 101, 102, 102, 103, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112)
-"""The analytics, the common ones more than once."""
 PLACES: Final = (
     "Front Door", "Loading Dock", "Parking North", "Parking South", "Lobby", "Reception", "Warehouse Aisle",
     "Server Room", "Back Gate", "Stairwell", "Cash Desk", "Yard / East Fence", "Café Terrace", "Elevator",
     "Break Room", "Roof", "Corridor", "Forklift Lane", "Main Entrance", "Vault",
 )  # fmt: skip
 SITES: Final = ("Harbour", "Airport", "Old Town", "Mill Street", "Depot", "Campus")
-SPREAD: Final = 0.45
-"""The sigma of the lognormal delays."""
-LONG_DELAYS: Final = 0.003
-"""The share of delays that lie evenly in 5 to 20 s."""
+SPREAD: Final = 0.45  # the sigma of the lognormal delays
+LONG_DELAYS: Final = 0.003  # the share of delays that lie evenly in 5 to 20 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,7 @@ class Account:
     seed: int
     cameras: tuple[SimCamera, ...]
     bridges: tuple[Bridge, ...]
-    spare_ids: tuple[str, str]
-    """A camera that is ignored and one that is not attached: no event comes from them."""
+    spare_ids: tuple[str, str]  # a camera that is ignored and one that is not attached: no event comes from them
     swallowed: int
 
     @classmethod

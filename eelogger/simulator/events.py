@@ -12,10 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-PRE: Final = "pre"
-"""Preview timestamps stand beside `event` in a message; here they are kept as if they had a four-CC."""
-CREATE, HEARTBEAT, END = 1, 4, 5
-"""Probable meanings of an annotation's `op`."""
+PRE: Final = "pre"  # preview timestamps stand beside `event` in a message; here they are kept as if they had a four-CC
+CREATE, HEARTBEAT, END = 1, 4, 5  # probable meanings of an annotation's `op`
 MPACK: Final = "gqVsYWJlbKZwZXJzb26kY29uZsqPwvU="
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -18,11 +18,9 @@ from .events import Event, make, message_text
 from .recordings import Recorded, Recordings, listing
 from .traffic import play
 
-KEPT: Final = 20_000
-"""How many values sent and annotations recorded are remembered."""
+KEPT: Final = 20_000  # how many values sent and annotations recorded are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
-SUBSCRIBING_US: Final = 5_000_000
-"""How long before its arrival here a subscription may have been written by the client."""
+SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
 ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
@@ -68,8 +66,7 @@ class Connection:
     def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
         self.request, self.ws, self.opened_us = request, ws, time.time_ns() // 1000
         self.subscriptions: dict[str, Subscription] = {}
-        self.ready: set[str] = set()
-        """Cameras whose initial state has been pushed."""
+        self.ready: set[str] = set()  # cameras whose initial state has been pushed
         self._opened: set[tuple[str, str]] = set()
 
     async def send(self, data: bytes, opcode: WSMsgType = WSMsgType.TEXT) -> bool:
@@ -121,8 +118,8 @@ class Cloud:
         self.recorded = Recordings(self.kept)
         self.connections: list[Connection] = []
         self.connects = 0
+        # The latest value by camera and four-CC: what a new subscription is told first.
         self.latest: dict[str, dict[str, Event]] = {}
-        """The latest value by camera and four-CC: what a new subscription is told first."""
         self._with_traffic = traffic
         self._traffic: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()

@@ -17,16 +17,12 @@ from typing import Any, Final, NamedTuple
 from .account import Account, SimCamera
 from .events import CREATE, END, HEARTBEAT, Event, make
 
-HEARTBEAT_S: Final = (3.0, 9.8)
-"""Heartbeats are at most 10 s apart."""
-ALERT_SHARE: Final = 0.2
-"""How many annotations have an ALRS in the message of their creation."""
+HEARTBEAT_S: Final = (3.0, 9.8)  # heartbeats are at most 10 s apart
+ALERT_SHARE: Final = 0.2  # how many annotations have an ALRS in the message of their creation
+# How many events follow from one start (one heartbeat on average): starts are made so much rarer.
 EVENTS_A_START: Final = 3 + ALERT_SHARE
-"""How many events follow from one start (one heartbeat on average): starts are made so much rarer."""
-WARM_UP_S: Final = 40.0
-"""The script begins this much earlier, unseen, so that the rate is right from the start."""
-FIRST_SWALLOWED: Final = 20
-"""So that a short demo has swallowed one."""
+WARM_UP_S: Final = 40.0  # the script begins this much earlier, unseen, so that the rate is right from the start
+FIRST_SWALLOWED: Final = 20  # so that a short demo has swallowed one
 
 
 class Beat(NamedTuple):

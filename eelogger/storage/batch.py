@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from .days import Move
 
+# Tells in the writer's thread what is to be moved, given the paths of lines that are still held.
 Moves = Callable[[Collection[str]], Iterable[Move]]
-"""Tells in the writer's thread what is to be moved, given the paths of lines that are still held."""
-Lines = dict[str, list[str]]
-"""Texts by file, in order."""
+Lines = dict[str, list[str]]  # texts by file, in order
 
 
 class Sink:

@@ -115,10 +115,7 @@ def _own_first(
 
 
 def read_once(
-    files: Sequence[Path],
-    read: Callable[[Path], Iterator[_Item]],
-    identity: Callable[[_Item], object],
-    day: str | None,
+    files: Sequence[Path], read: Callable[[Path], Iterator[_Item]], identity: Callable[[_Item], object], day: str | None
 ) -> Iterator[_Item]:
     """The items of one camera's files by arrival; one that stands in several files comes once.
 

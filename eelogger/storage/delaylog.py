@@ -130,7 +130,7 @@ def _plain_row(line: bytes) -> DelayRow | None:
     if parsed is None:
         return None
     kind, _, four_cc, ns, _, identity, arrived_us, _, delay_us, _, op, _, after_gap_us, lag_us, *_ = parsed[0]
-    # A delay that contradicts its verdict is nobody's figure.
+    # a delay that contradicts its verdict is nobody's figure.
     if kind not in LOGGED_KINDS or (kind != UNDATED if delay_us is None else (delay_us < 0) is not (kind == EARLY)):
         return None
     is_tainted = after_gap_us is not None or lag_us is not None

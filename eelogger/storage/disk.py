@@ -18,8 +18,7 @@ from .paths import TEMPORARY
 
 # A named pipe under a log's name is an error at once, not an open that waits for a reader.
 _MODE: Final = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-LINES_AT_ONCE: Final = 10_000
-"""Lines joined for one write; bounds the memory it takes to write out a long wait."""
+LINES_AT_ONCE: Final = 10_000  # lines joined for one write; bounds the memory it takes to write out a long wait
 
 
 @dataclass
@@ -133,7 +132,7 @@ class Flush:
             return  # until it can be told what is to be moved, all that comes after waits
         targets = {one.source: one.target for one in found if not one.keep}
         batch.follow(targets)
-        # A file that missed its new name at a rename goes with its day all the same.
+        # a file that missed its new name at a rename goes with its day all the same.
         self.stuck |= {k: m._replace(target=targets.get(m.target, m.target)) for k, m in self.stuck.items()}
         for one in found:
             # What is stuck there is of an earlier day.

@@ -30,8 +30,7 @@ _HINTS: Final = {
 }
 _NO_HINT: Final = "check the disk of the log directory"
 
-Notify = Callable[[int, str], None]
-"""Takes a level of `logging` and one line of text."""
+Notify = Callable[[int, str], None]  # takes a level of `logging` and one line of text
 
 
 def explain(error: BaseException, path: str | os.PathLike[str] = "") -> tuple[str, str]:
@@ -73,8 +72,7 @@ class Trouble:
 
     def __init__(self, notify: Notify) -> None:
         self.errors: dict[str, Exception] = {}
-        self.snapshots: dict[str, int] = {}
-        """How often each that cannot be written was tried."""
+        self.snapshots: dict[str, int] = {}  # how often each that cannot be written was tried
         self.cause = "the disk is too slow", _NO_HINT
         self._notify = notify
         self._since = 0.0

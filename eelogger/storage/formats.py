@@ -51,8 +51,8 @@ def _second_text(second: int) -> str:
 
 
 _second = lru_cache(maxsize=4096)(lambda text: timegm(datetime.fromisoformat(text).utctimetuple()))
+# All that one read brought has the same arrival, and a message has it on every line.
 _arrival_text = lru_cache(maxsize=1)(time_text)
-"""All that one read brought has the same arrival, and a message has it on every line."""
 
 
 @lru_cache(maxsize=256)  # names of events come again and again, and each identity is written twice
@@ -152,8 +152,8 @@ def _options(verdict: Verdict) -> str:
 
 _FIGURES = RunningFigures(1, "0", "0", "0", "0", "0", "0", 1, "0")
 _EVERYTHING = Verdict("measured", "", "ANNT", 1, "x", "x", 0, 0, 0, _FIGURES, 0, 0, 0, 0, True)
+# The keys of a delay line in the order of `delay_line`; `storage.delaylog` makes its expression from it.
 DELAY_KEYS: Final = tuple(parse_pairs(delay_line(_EVERYTHING, label(Camera("", "")))))
-"""The keys of a delay line in the order of `delay_line`; `storage.delaylog` makes its expression from it."""
 
 
 def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:

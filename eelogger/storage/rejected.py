@@ -12,8 +12,7 @@ from typing import Final
 from ..model import Reject
 from .formats import reject_line
 
-BURST: Final = 100
-"""Lines that may come at once."""
+BURST: Final = 100  # lines that may come at once
 PER_SECOND: Final = 5
 DAY_BYTES: Final = 10_000_000
 

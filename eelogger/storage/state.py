@@ -47,7 +47,7 @@ def read_state(paths: LogPaths) -> State | None:
     content = _read(paths)
     with suppress(ValueError, KeyError, TypeError):
         alive_us, done_us, since_us = (parse_time(content[key]) for key in ("alive", "done", "since"))
-        # A day becomes a path.
+        # a day becomes a path.
         if is_day(content["day"]) and all(0 <= us < _YEAR_3000_US for us in (alive_us, done_us, since_us)):
             return State(content["day"], alive_us, done_us, content.get("clean") is True, since_us, _login(content))
     return None

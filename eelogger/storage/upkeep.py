@@ -20,12 +20,10 @@ from .writer import Writer
 
 TOUCH_TICKS: Final = 5
 SPACE_TICKS: Final = 60
+# The rate is that of the last hour: a start, which writes much at once, or a burst warns nobody for nothing.
 WINDOW: Final = 60
-"""The rate is that of the last hour: a start, which writes much at once, or a burst warns nobody for nothing."""
-SHORTEST: Final = 10
-"""A rate seen for fewer minutes says little about days."""
-ENOUGH: Final = 2 * 1440
-"""A weekend in minutes: who is warned on Friday can still act on Monday."""
+SHORTEST: Final = 10  # a rate seen for fewer minutes says little about days
+ENOUGH: Final = 2 * 1440  # a weekend in minutes: who is warned on Friday can still act on Monday
 AGAIN: Final = 1440
 
 _log = logging.getLogger(__name__)

@@ -20,22 +20,18 @@ from .disk import Flush, IdentityLog
 from .disk_errors import Notify, Trouble
 from .paths import LogPaths
 
-UUID_LIMIT: Final = GENERATION
-"""Lines of the identity log before it becomes the old one."""
-REMEMBERED: Final = 10_000
-"""Batches whose durations are kept: a few minutes at the highest rates, hours at low ones."""
+UUID_LIMIT: Final = GENERATION  # lines of the identity log before it becomes the old one
+REMEMBERED: Final = 10_000  # batches whose durations are kept: a few minutes at the highest rates, hours at low ones
+# A batch that takes longer is the disk's fault: lines are held for it up to the bound, and no longer.
 SLOW_S: Final = 1.0
-"""A batch that takes longer is the disk's fault: lines are held for it up to the bound, and no longer."""
-HANGS_S: Final = 60.0
-"""A batch takes milliseconds, on a slow disk seconds."""
+HANGS_S: Final = 60.0  # a batch takes milliseconds, on a slow disk seconds
 CLOSING_RETRY_S: Final = 0.1
 LEND_CHARS: Final = 8192
+# While a batch is written, the loop waits so long for the thread at every so many characters handed over: only one
+# thread runs Python at a time, and each system call gives that up. At saturation a batch of 500 cameras takes 30 ms,
+# without this up to a second.
 LEND_S: Final = 0.0005
-"""While a batch is written, the loop waits so long for the thread at every so many characters handed over: only one
-thread runs Python at a time, and each system call gives that up. At saturation a batch of 500 cameras takes 30 ms,
-without this up to a second."""
-PATIENCE: Final = 20
-"""After so many loans in which no file was written it is the disk that is waited for."""
+PATIENCE: Final = 20  # after so many loans in which no file was written it is the disk that is waited for
 
 _in_thread: Callable[..., Awaitable[Flush]] = wrap(Flush.run)
 

@@ -24,11 +24,9 @@ from ..storage.daemon_thread import DaemonThread
 from .slices import encoded
 from .tables import width
 
-PIPE_COLUMNS: Final = 100
-"""How wide a table is where there is no terminal."""
+PIPE_COLUMNS: Final = 100  # how wide a table is where there is no terminal
 REDRAW_S: Final = 1.0
-PATIENCE_S: Final = 1.0
-"""So long a run waits for a terminal or pipe that takes nothing."""
+PATIENCE_S: Final = 1.0  # so long a run waits for a terminal or pipe that takes nothing
 PENDING: Final = 256 * 1024
 _colours = re.compile(r"\x1b\[[0-9;]*m").sub
 
@@ -43,7 +41,7 @@ class Console:
         self._line, self._line_columns = "", 0
         for stream in (out, err):
             if isinstance(stream, io.TextIOWrapper):
-                # A terminal that lacks a letter of a camera's name is no reason to fail.
+                # a terminal that lacks a letter of a camera's name is no reason to fail.
                 stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> None:
@@ -241,7 +239,7 @@ def _drawn(text: str, before: str, columns: int) -> str:
     taken = width(_colours("", before))
     if os.name != "posix" or os.environ.get("TERM", "dumb") == "dumb":
         return f"\r{text}{' ' * (taken - width(_colours('', text)))}\r"
-    # A terminal that became narrower has wrapped it: each row is erased. To erase all below would make tmux keep it.
+    # a terminal that became narrower has wrapped it: each row is erased. To erase all below would make tmux keep it.
     rows = "\x1b[K\x1b[B" * (-(-taken // columns))
     return f"\r\x1b7{rows}\x1b8{text}\x1b[K\r" if taken > columns else f"\r{text}\x1b[K\r"
 

@@ -20,12 +20,10 @@ from ..storage.formats import time_text
 from .number_format import clock_time, moment, share, span
 from .tables import printable
 
-FEW: Final = 20
-"""With fewer events a p95 is little more than the maximum: such rows are listed after the others."""
+FEW: Final = 20  # with fewer events a p95 is little more than the maximum: such rows are listed after the others
 NO_BRIDGE: Final = "(none)"
 P90: Final = 900
-_AT_ONCE: Final = 16
-"""Adding up so many tallies takes half a millisecond, little more than adding one."""
+_AT_ONCE: Final = 16  # adding up so many tallies takes half a millisecond, little more than adding one
 
 
 @dataclass(slots=True)

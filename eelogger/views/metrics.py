@@ -17,8 +17,8 @@ from .run_state import RunState
 from .sentences import group_name
 from .tables import printable
 
+# Upper bounds of the exported buckets; ours are 2 % wide, so a count may be off by what is within 2 % of a limit.
 LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
-"""Upper bounds of the exported buckets; ours are 2 % wide, so a count may be off by what is within 2 % of a limit."""
 
 _HELP: Final = {
     "event_delay_seconds": "Arrival minus the event's own timestamp, measured events of the UTC day.",
@@ -44,7 +44,7 @@ def render(state: RunState) -> Iterator[str]:
     yield _head("event_delay_seconds", "histogram")
     for camera_id, statistics in cameras:
         for group in statistics.groups:
-            # A namespace has a number; an event without one goes by its four-CC.
+            # a namespace has a number; an event without one goes by its four-CC.
             labels = {
                 "namespace": f"{group}" if isinstance(group, int) else "",
                 "event": group_name(group, state.names),

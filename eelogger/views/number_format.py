@@ -9,13 +9,13 @@ from ..measure.seconds import seconds6
 from ..storage.formats import time_text
 
 STEPS: Final = "▁▂▃▄▅▆▇█"
+# The lowest step of a sparkline ends at a quarter of a second and each further one is twice as high: one scale for all
+# cameras and days, so that pictures can be compared.
 STEP_US: Final = 250_000
-"""The lowest step of a sparkline ends at a quarter of a second and each further one is twice as high: one scale for
-all cameras and days, so that pictures can be compared."""
+# What the steps of a sparkline mean.
 LEGEND: Final = f"{STEPS[0]} up to {STEP_US / 1e6:g} s, each step doubles, {STEPS[-1]} over {(STEP_US << 6) / 1e6:g} s"
-"""What the steps of a sparkline mean."""
+# Below so many µs a figure has so many decimals: what would round to a digit more gets one decimal less.
 _DECIMALS: Final = ((9_999_500, 3), (99_995_000, 2), (999_950_000, 1))
-"""Below so many µs a figure has so many decimals: what would round to a digit more gets one decimal less."""
 
 
 def decimal(us: int, places: int) -> str:

@@ -11,8 +11,7 @@ from .console import Console
 from .number_format import span
 from .tables import cut
 
-PATIENCE_S: Final = 0.7
-"""Work that is done sooner shows no bar."""
+PATIENCE_S: Final = 0.7  # work that is done sooner shows no bar
 REDRAW_S: Final = 0.2
 _STEPS: Final = 40
 

@@ -14,8 +14,7 @@ from ..measure.histogram import Histogram
 from ..model import DAY_US, NAMESPACES, Camera, CloudNotice, DateSample, Gap, Verdict
 from ..storage.formats import parse_time
 
-RTT_US: Final = 120_000_000
-"""A round trip that is older says nothing of the network as it is."""
+RTT_US: Final = 120_000_000  # a round trip that is older says nothing of the network as it is
 REST: Final = "REST"
 
 
@@ -122,7 +121,7 @@ class Vitals:
 
     def rtt(self, now_us: int) -> tuple[int, str] | None:
         """The latest round trip and its source; None when it is older than two minutes."""
-        # A clock that was put back makes a sample look new, but only until the next one.
+        # a clock that was put back makes a sample look new, but only until the next one.
         return self._rtt if abs(now_us - self._rtt_at_us) <= RTT_US else None
 
     def take_rtt_max_us(self) -> int | None:

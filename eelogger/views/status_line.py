@@ -14,16 +14,14 @@ from .number_format import clock_time, count, decimal, milliseconds, share, span
 from .run_state import RunState
 from .tables import cell, cut, printable, width
 
-MANY: Final = 40
-"""With more cameras the line goes without a p95: merging their hours each second would delay stamps."""
+MANY: Final = 40  # with more cameras the line goes without a p95: merging their hours each second would delay stamps
 _GREEN, _YELLOW, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[0m"
 _BETWEEN: Final = " · "
 _DELAY: Final = 12
 _FIXED: Final = len("09:07:20") + 2 + 2 + _DELAY + len("  undated")
 _NAME: Final = 32
 _EVENT: Final = 24
-_NARROW: Final = 24
-"""With fewer columns for name and event together the event is left out."""
+_NARROW: Final = 24  # with fewer columns for name and event together the event is left out
 
 
 class _Piece(NamedTuple):

@@ -19,8 +19,8 @@ from .number_format import LEGEND, clock_time, count, moment, share, short, shor
 from .run_state import RunState
 from .tables import Column, cell, cut, printable, table, wrapped
 
+# So many cameras are shown, the worst; nobody reads more in a file that is made anew every few seconds.
 CAMERAS: Final = 200
-"""So many cameras are shown, the worst; nobody reads more in a file that is made anew every few seconds."""
 BRIDGES: Final = 20
 CLOSING: Final = 20
 _PREVIEWS: Final = 10
@@ -44,7 +44,7 @@ def render(state: RunState) -> Iterator[str]:
         recent = Figures([Tally(statistics.recent(None, state.now_us))])
         cameras.add(Row("camera", camera_id, camera.name, camera.bridge, None, recent))
         yield ""
-    # A run that stopped says when by itself.
+    # a run that stopped says when by itself.
     lasted = span(max(0, state.written_us - state.since_us))
     yield f"{printable(state.headline or f'{state.state} since {moment(state.since_us)} ({lasted})')}\n"
     yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}\n"

@@ -10,10 +10,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-NARROWEST: Final = 10
-"""A name cut shorter cannot be recognised."""
-MARKS: Final = 4
-"""Combining marks kept on one character: enough for every language, too few to paint over other lines."""
+NARROWEST: Final = 10  # a name cut shorter cannot be recognised
+MARKS: Final = 4  # combining marks kept on one character: enough for every language, too few to paint over other lines
 
 
 class Column(NamedTuple):
