@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from .model import Gap
@@ -38,27 +37,22 @@ class Reading(NamedTuple):
 
 def read_clocks() -> Reading:
     """The clocks as they stand now."""
-    return Reading(time.time_ns(), time.monotonic_ns(), _boot_ns())
-
-
-def _boot_ns() -> int | None:
     # macOS names it the other way round: there CLOCK_MONOTONIC counts sleep, and time.monotonic() does not read it.
     name = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}.get(sys.platform, "")
     clock_id: int | None = getattr(time, name, None)
-    return None if clock_id is None else time.clock_gettime_ns(clock_id)
+    return Reading(time.time_ns(), time.monotonic_ns(), None if clock_id is None else time.clock_gettime_ns(clock_id))
 
 
 class StepWatch:
     """Told to look every `period_s`, it finds steps of the wall clock and times in which nothing ran."""
 
-    def __init__(self, period_s: float, read: Callable[[], Reading] = read_clocks) -> None:
+    def __init__(self, period_s: float) -> None:
         self._period_ns = round(period_s * 1e9)
-        self._read = read
-        self._before = read()
+        self._before = read_clocks()
 
     def tick(self) -> list[Gap]:
         """What happened to the clocks since the last tick: nothing, mostly."""
-        before, self._before = self._before, self._read()
+        before, self._before = self._before, read_clocks()
         return gaps_between(before, self._before, self._period_ns)
 
 
@@ -66,31 +60,31 @@ def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
     """What two readings, taken `period_ns` apart if all went well, say of the time between them.
 
     A `clock-step` when the wall clock went otherwise than the others; a `suspend` (reason `sleep`) when the clock that
-    counts sleep went on alone, or (reason `late`) when the second reading came much too late: on a system without
-    that clock this is what sleep looks like, on any it is what a stopped process looks like.
+    counts sleep went on alone, or (reason `late`) when the second reading came much too late: the process was stopped,
+    or the system slept and has no such clock. A gap is as long as the time that passed, and ends with the second
+    reading: after a step the time before has no place on the new clock.
     """
-    ran_ns = after.monotonic_ns - before.monotonic_ns
-    passed_ns, asleep_ns = ran_ns, 0
+    ran_ns = passed_ns = after.monotonic_ns - before.monotonic_ns
     if before.boot_ns is not None and after.boot_ns is not None:
         passed_ns = after.boot_ns - before.boot_ns
-        asleep_ns = passed_ns - ran_ns
     jump_ns = after.wall_ns - before.wall_ns - passed_ns
-    late = ran_ns - period_ns > LATE_NS
-    from_us, to_us = sorted((before.wall_ns // 1_000, after.wall_ns // 1_000))
+    is_asleep, is_late = passed_ns - ran_ns > JUMP_NS, ran_ns - period_ns > LATE_NS
+    if is_late and after.boot_ns is None and jump_ns > 0:  # most probably that was sleep too
+        passed_ns, jump_ns = passed_ns + jump_ns, 0
+    from_us, to_us = (after.wall_ns - passed_ns) // 1_000, after.wall_ns // 1_000
     gaps = []
-    if asleep_ns > JUMP_NS or late:
-        gaps.append(Gap("suspend", from_us, to_us, "sleep" if asleep_ns > JUMP_NS else "late"))
-    if abs(jump_ns) > JUMP_NS and not (late and after.boot_ns is None and jump_ns > 0):
+    if is_asleep or is_late:
+        gaps.append(Gap("suspend", from_us, to_us, "sleep" if is_asleep else "late"))
+    if abs(jump_ns) > JUMP_NS:
         gaps.append(Gap("clock-step", from_us, to_us, f"stepped by {jump_ns / 1e9:.3f} s"))
     return gaps
 
 
 class KernelClock(NamedTuple):
-    """What the kernel thinks of its wall clock; the errors are in µs, as the time service last told it."""
+    """What the kernel thinks of its wall clock; the error in µs is what the time service last told it."""
 
     synchronised: bool
     maxerror_us: int
-    esterror_us: int
 
 
 def kernel_state() -> KernelClock | None:
@@ -98,30 +92,20 @@ def kernel_state() -> KernelClock | None:
     if sys.platform != "linux":
         return None
     try:
-        return _adjtimex()
+        import ctypes  # some builds of Python come without it
+
+        class Timex(ctypes.Structure):
+            _fields_ = (  # the beginning of `struct timex`: modes 0 changes nothing; offset, freq, maxerror, esterror
+                ("modes", ctypes.c_uint),
+                ("longs", ctypes.c_long * 4),
+                ("status", ctypes.c_int),
+                ("rest", ctypes.c_char * 512),
+            )
+
+        state = Timex()
+        if ctypes.CDLL(None).adjtimex(ctypes.byref(state)) < 0:
+            return None
     except (ImportError, OSError, AttributeError, TypeError, ValueError):
         return None
-
-
-def _adjtimex() -> KernelClock | None:
-    import ctypes  # some builds of Python come without it
-
-    class Timex(ctypes.Structure):
-        """The beginning of `struct timex`; modes 0 changes nothing."""
-
-        _fields_ = (
-            ("modes", ctypes.c_uint),
-            ("offset", ctypes.c_long),
-            ("freq", ctypes.c_long),
-            ("maxerror", ctypes.c_long),
-            ("esterror", ctypes.c_long),
-            ("status", ctypes.c_int),
-            ("rest", ctypes.c_char * 512),
-        )
-
-    state = Timex()
     unsynchronised = 0x40
-    result = ctypes.CDLL(None).adjtimex(ctypes.byref(state))
-    if result < 0:
-        return None
-    return KernelClock(not state.status & unsynchronised, state.maxerror, state.esterror)
+    return KernelClock(not state.status & unsynchronised, state.longs[2])

@@ -26,7 +26,7 @@ async def test_the_line_to_the_letter() -> None:
     state = run_state(
         day_of(events + old), cameras("a", "b"), state="waiting to connect", coverage=coverage, rtt_us=494,
         gaps=[Gap("gap", 0, 1, "x"), Gap("suspend", 0, 1, "sleep")], totals={"measured": 4, "early": 1},
-        rejected={"not-json": 2}, offset=Offset(181_000, 504_000), kernel=KernelClock(False, 0, 0),
+        rejected={"not-json": 2}, offset=Offset(181_000, 504_000), kernel=KernelClock(False, 0),
         queued_bytes=7, held_lines=3,
     )  # fmt: skip
     health = HealthLog()

@@ -119,7 +119,7 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
     preview.add(250_000)
     state = run_state(
         day, cameras("Front\x1b Door"), totals={"duplicate": 4120, "pre": 7}, rejected={"not-json": 2}, gaps=gaps,
-        offset=Offset(2_000_000, 90_000), kernel=KernelClock(False, 16_000_000, 0), rtt_us=41_000, rtt_source="pong",
+        offset=Offset(2_000_000, 90_000), kernel=KernelClock(False, 16_000_000), rtt_us=41_000, rtt_source="pong",
         own_error=OwnError(300, 4_100, 10_000, 9), write_p99_us=2_000, previews={"100e0000": preview},
         left={"100e0000": CloudNotice("100e0000", 404, "gone\n")}, disk="No space left on device", held_lines=12,
     )  # fmt: skip
