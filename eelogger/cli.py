@@ -31,6 +31,7 @@ from .storage.paths import LogPaths
 from .storage.program_log import OneLine, quiet_libraries
 from .views.console import Console
 from .views.status_line import event_heading, event_line, status_line
+from .views.summary import closing_table
 
 if TYPE_CHECKING:
     from .model import Verdict
@@ -161,29 +162,32 @@ def _log_events(options: argparse.Namespace, console: Console, *, started_s: flo
 
 
 async def _log_account(options: argparse.Namespace, console: Console, started_s: float) -> None:
-    from .wiring import build_run
+    from .run import Run
 
     read = partial(load, None, options.env_file, log_dir=options.log_dir)
     settings = read()
 
+    run = Run(settings, load=read, started_us=int(started_s * 1_000_000))
+    paths = run.parts.paths
+
     def warn() -> None:  # only once the directory is ours: a second start has nothing to say
-        for warning in settings.warnings:
-            if not _is_cron(console) or notices.is_news(run.paths, warning, time.time()):
+        for warning in settings.warnings if console.quiet else ():  # else the run's own log says it
+            if not _is_cron(console) or notices.is_news(paths, warning, time.time()):
                 console.error(f"eelogger: {warning}")
 
-    run = build_run(settings, load=read, started_us=int(started_s * 1_000_000), on_begun=warn)
+    run.on_begun = warn
     try:
         await _serve(run, options, console, started_s)
     except EeloggerError:
-        if run.worked_s >= WORKED_S:
-            notices.forget(run.paths, settings.warnings)
+        if run.parts.session.longest_s >= WORKED_S:
+            notices.forget(paths, settings.warnings)
         raise
-    notices.forget(run.paths, settings.warnings)
+    notices.forget(paths, settings.warnings)
 
 
 async def _log_demo(options: argparse.Namespace, console: Console, started_s: float) -> None:
+    from .run import Run
     from .simulator import Account, Cloud
-    from .wiring import build_run
 
     async with Cloud(Account.demo(), traffic=True) as cloud:
         settings = demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, options.log_dir)
@@ -194,7 +198,7 @@ async def _log_demo(options: argparse.Namespace, console: Console, started_s: fl
         console.info(
             f"to find the events it never delivers, while it runs: {reach} python app.py audit --until now {where}"
         )
-        await _serve(build_run(settings, started_us=int(started_s * 1_000_000)), options, console, started_s)
+        await _serve(Run(settings, started_us=int(started_s * 1_000_000)), options, console, started_s)
 
 
 async def _serve(run: Run, options: argparse.Namespace, console: Console, started_s: float) -> None:
@@ -204,14 +208,14 @@ async def _serve(run: Run, options: argparse.Namespace, console: Console, starte
     if options.seconds is not None:
         loop.call_later(max(0.0, started_s + options.seconds - time.time()), run.stop)
     if options.events or (options.demo and console.writes_to_terminal() and not options.quiet):
-        run.on_event.append(_event_printer(console))
+        run.on_event = _event_printer(console)
     drawing = asyncio.create_task(console.keep_status_line(partial(_status_line, run)), name="status line")
     shows = not options.quiet
     try:
         await run.run()
     except EeloggerError:
         # Without a terminal a run that never worked says what is wrong, and no more.
-        shows = shows and (run.worked_s >= WORKED_S or console.has_terminal())
+        shows = shows and (run.parts.session.longest_s >= WORKED_S or console.has_terminal())
         raise
     finally:
         drawing.cancel()
@@ -239,8 +243,9 @@ def _event_printer(console: Console) -> Callable[[Verdict, str], None]:
 
 
 async def _print_table(run: Run, console: Console) -> None:
-    with suppress(OSError):  # the terminal or pipe is gone
-        await console.write_in_slices(run.closing())
+    if state := run.state():
+        with suppress(OSError):  # the terminal or pipe is gone
+            await console.write_in_slices(closing_table(state))
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> None:

@@ -1,36 +1,39 @@
-"""Hold the parts of one run, and tell where it stands."""
+"""Build the parts of a run, connect them, and tell where it stands."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from .clock import KernelClock, kernel_state, now_us, resolution_us
+from .cloud.cameras import CameraList
 from .cloud.loop_delay import LagMeter, threshold_us
 from .cloud.session import Session
 from .cloud.sign_in import Credentials
-from .errors import EeloggerError
-from .measure.coverage import STARTED, Coverage
-from .model import Gap, Timing
+from .measure.coverage import Coverage
+from .measure.handler import Handler
+from .model import DAY_US, Camera, DateSample, Timing
 from .recorder import Recorder
 from .settings import Settings
 from .storage.batch import Batch
-from .storage.camera_files import known_cameras, own_stems
+from .storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, read_cameras
 from .storage.daemon_thread import DaemonThread
-from .storage.days import complete_moves, guess_day
-from .storage.formats import time_text
+from .storage.days import day_moves, rename_moves
+from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
-from .storage.paths import LogPaths, day_of, day_start_us
+from .storage.paths import LogPaths, day_of
 from .storage.restore import Restored, Stopped, restore
-from .storage.state import State, read_refused_login, read_state, state_text
-from .storage.torn_tails import TornTail, cut_torn_tails
+from .storage.state import State, state_text
+from .storage.upkeep import Upkeep
 from .storage.writer import Writer
 from .views.health import HealthLog
 from .views.run_state import OwnError, RunState, Vitals
+from .views.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
 
@@ -38,49 +41,66 @@ _log = logging.getLogger(__name__)
 HELD_US: Final = 5_000_000
 
 
-@dataclass
 class Parts:
-    """The parts of a run, connected by `wiring`, and the moments of its life.
+    """The parts of one run, and the moments of its life.
 
     `before` is the state the last run left; `read` the share of the day's files read so far, None once all were;
     `ready_us` when that was; `ended_us` when observing ended, 0 while it goes on.
     """
 
-    settings: Settings
-    timing: Timing
-    paths: LogPaths
-    lock: DirectoryLock
-    coverage: Coverage
-    recorder: Recorder
-    writer: Writer
-    vitals: Vitals
-    lag: LagMeter
-    credentials: Credentials
-    session: Session
-    started_us: int
-    before: State | None = None
-    read: float | None = 0.0
-    ready_us: int = 0
-    ended_us: int = 0
-    kernel: KernelClock | None = None
-    health: HealthLog = field(default_factory=HealthLog)
-
-    def open_day(self) -> list[TornTail]:
-        """Finish what the last run left half done, and see which day it left."""
-        paths = self.paths
-        before = self.before = read_state(paths)
-        day = before.day if before else guess_day(paths) or day_of(self.started_us)
-        put_back = before is not None and before.alive_us < day_start_us(day)
-        self.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
-        tails = cut_torn_tails(paths)
-        self.recorder.begin(day)
-        self.coverage.since_us = min(before.since_us, self.started_us) if before else self.started_us
-        if before is None:
-            self.coverage.open_gap(self.started_us, STARTED)
-        else:
-            self.coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
-        self.credentials.remembered = before.login if before else read_refused_login(paths)
-        return tails
+    def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
+        self.settings, self.timing, self.started_us = settings, timing, started_us
+        self.before: State | None = None
+        self.read: float | None = 0.0
+        self.ready_us = self.ended_us = 0
+        self.kernel: KernelClock | None = None
+        self.paths = paths = LogPaths(settings.log_dir)
+        self.lock = DirectoryLock(paths)
+        self.writer = Writer(
+            paths,
+            buffer_bytes=settings.disk_buffer_bytes,
+            timing=timing,
+            notify=lambda level, text: _log.log(level, "%s", text),
+            may_write=self.lock.still_ours,
+        )
+        self.coverage = Coverage(started_us)
+        handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
+        self.recorder = Recorder(handler, self.writer, self.coverage, paths, day=day_of(started_us))
+        self.recorder.on_new_day = self._new_day
+        self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
+        self.vitals, self.lag = Vitals(self.recorder.note_gap), LagMeter()
+        self.credentials = Credentials()
+        self.session = Session(
+            load,
+            settings,
+            self.recorder,
+            self.credentials,
+            known=CameraList(read_cameras(paths), read_bridges(paths)),
+            timing=timing,
+            on_date=self._note_date,
+            on_rtt=lambda rtt_us, source: self.vitals.rtt_sample(rtt_us, source, now_us()),
+            on_lag=self.lag.note,
+            on_cameras=self._note_cameras,
+        )
+        self.health = HealthLog()
+        self.snapshots = Snapshots(
+            self.writer.replace,
+            paths,
+            now=self.state,
+            revision=lambda: (self.recorder.messages, self.session.state, len(self.coverage.gaps)),
+            state_text=self.state_text,
+            metrics_file=settings.metrics_file,
+            timing=timing,
+        )
+        self.upkeep = Upkeep(
+            self.lock,
+            self.writer,
+            keep_days=settings.keep_days,
+            max_bytes=settings.log_max_bytes,
+            on_retaken=self._retaken,
+            timing=timing,
+        )
+        self._cameras_text = ""
 
     async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restored] | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
@@ -173,10 +193,6 @@ class Parts:
         login = self.credentials.remembered
         return state_text(State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us, login))
 
-    def revision(self) -> object:
-        """Equal as long as nothing happened that a snapshot would show."""
-        return self.recorder.messages, self.session.state, len(self.coverage.gaps)
-
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
         self.kernel = kernel_state()
@@ -190,20 +206,33 @@ class Parts:
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 
-    def note_clock_gap(self, gap: Gap) -> None:
-        """The machine slept, or its clock was put."""
-        self.recorder.note_gap(gap)
-        _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
-        self.vitals.clock_stepped()
-        if gap.kind == "suspend":
-            self.session.woke_up(gap.from_us)
+    def write_cameras(self) -> None:
+        """Write `cameras.json`, which others may have removed."""
+        if self._cameras_text:
+            self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
 
-    def headline(self, error: EeloggerError | None, *, is_broken: bool) -> str:
-        """The summary's line of how the run stopped."""
-        when = time_text(now_us())
-        if is_broken:
-            return f"STOPPED {when} exit=1 a defect, see eelogger.log"
-        if error is None:
-            return f"STOPPED {when} exit=0 as asked"
-        text = " ".join(str(error).split())
-        return f"STOPPED {when} exit={error.exit_code} {text} ({error.hint})"
+    def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
+        self._cameras_text = cameras_text(cameras.values(), bridges)
+        self.write_cameras()
+
+    def _note_date(self, sample: DateSample) -> None:
+        self.vitals.date_sample(sample)
+        if warning := self.vitals.clock_warning(now_us()):
+            _log.warning("%s", warning)
+
+    def _retaken(self) -> None:
+        _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
+        self.write_cameras()
+        self.snapshots.write_again()
+
+    def _new_day(self, ended: str, coverage: Coverage) -> None:
+        """Move the files of the ended day, whose last line was just handed over."""
+        until_us = min(parse_time(ended) + DAY_US, now_us())
+        state, today = self.state(), self.recorder.day
+        day = self.recorder.handler.new_day()
+        self.writer.barrier(partial(day_moves, self.paths, ended))
+        self.upkeep.prune(today)
+        self.snapshots.end_day(
+            replace(state, date=ended, day=day, coverage=coverage, gaps=coverage.gaps, until_us=until_us)
+        )
+        _log.info("a new day: %s; the files of %s are in days/%s", today, ended, ended)

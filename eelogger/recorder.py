@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from .clock import now_us
 from .errors import MessageError
 from .measure import protocol
 from .measure.coverage import Coverage, is_missed
@@ -18,7 +19,6 @@ from .storage.formats import Label, delay_line, gap_line, label, parse_time, quo
 from .storage.line_blocks import size_of
 from .storage.paths import LogPaths, day_of
 from .storage.rejected import Rejects
-from .storage.torn_tails import TornTail
 
 PUT_BACK_US: Final = HOUR_US  # a clock put back over midnight by less than this leaves its lines in the later day
 _EXCERPT_BYTES: Final = 4096
@@ -28,7 +28,8 @@ class Recorder:
     """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
 
     `on_new_day(ended, coverage)` is called between the last line of a day and the first of the next,
-    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line.
+    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a
+    delay line and its camera's name.
     """
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
@@ -41,10 +42,10 @@ class Recorder:
         self.labels: dict[str, Label] = {}
         self.stems: dict[str, str] = {}
         self.messages = 0
-        self.rejects = Rejects(self._write_reject, size_of(paths.rejected))
+        self.rejects = Rejects(partial(self._write_other, paths.rejected), size_of(paths.rejected))
         self.on_new_day: Callable[[str, Coverage], None] = lambda ended, coverage: None
-        self.on_renamed: Callable[[dict[str, str]], None] = lambda stems: None
-        self.on_event: Callable[[Verdict], None] | None = None
+        self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
+        self.on_event: Callable[[Verdict, str], None] | None = None
         self._by_lower_id: dict[str, Camera] = {}
         self._files: dict[str, tuple[str, str]] = {}
         self._arrived_us = self._size = 0
@@ -103,12 +104,7 @@ class Recorder:
 
     def note_gap(self, gap: Gap) -> None:
         """Write one line of `gaps.log`."""
-        self.lines.write_other(os.fspath(self.paths.gaps), gap_line(gap))
-
-    def torn(self, tail: TornTail) -> None:
-        """A torn last line was cut away at the start; what it said is in the stream log, or was never whole."""
-        excerpt = f"{tail.path.name}: {tail.excerpt.decode('utf-8', 'backslashreplace')}"
-        self.rejects.add(Reject("torn-line", "", excerpt), now_us(), tail.size)
+        self._write_other(self.paths.gaps, gap_line(gap))
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Take one message; returns the errors that the server reports in it."""
@@ -152,7 +148,7 @@ class Recorder:
                 lines.write_delay(delay, delay_line(verdict, self.labels[camera_id]))
                 lines.write_identity(quote(verdict.identity) + "\n", delay)
                 if self.on_event is not None:
-                    self.on_event(verdict)
+                    self.on_event(verdict, self.known[camera_id].name)
         return verdicts
 
     def turn_day(self, at_us: int) -> None:
@@ -187,5 +183,5 @@ class Recorder:
     def _reject(self, reject: Reject) -> None:
         self.rejects.add(reject, self._arrived_us, self._size)
 
-    def _write_reject(self, line: str) -> None:
-        self.lines.write_other(os.fspath(self.paths.rejected), line)
+    def _write_other(self, path: Path, line: str) -> None:
+        self.lines.write_other(os.fspath(path), line)  # `lines` changes once the day was read

@@ -12,31 +12,28 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from functools import partial
 from itertools import count
 from typing import Final
 
 from . import __version__
 from .clock import StepWatch, now_us
 from .errors import AlreadyRunning, DiskError, EeloggerError
-from .measure.coverage import Coverage
-from .model import DAY_US, Verdict
+from .measure.coverage import STARTED
+from .model import Reject, Timing, Verdict
 from .parts import Parts
+from .settings import Settings
 from .storage.batch import Batch
-from .storage.camera_files import cameras_text
-from .storage.days import day_moves
+from .storage.days import complete_moves, guess_day
 from .storage.disk_errors import unusable
-from .storage.formats import parse_time
+from .storage.formats import time_text
+from .storage.paths import day_of, day_start_us
 from .storage.program_log import ProgramLog
 from .storage.restore import Restored
-from .storage.torn_tails import TornTail
-from .storage.upkeep import Upkeep
+from .storage.state import read_refused_login, read_state
+from .storage.torn_tails import TornTail, cut_torn_tails
 from .views.run_state import RunState
-from .views.snapshots import Snapshots
-from .views.summary import closing_table
 
 # How long the first and the last `.state` are waited for; on a slower disk they say less than they could.
 STATE_WAIT_S: Final = 2.0
@@ -49,65 +46,48 @@ _log = logging.getLogger(__name__)
 
 
 class Run:
-    """One run in one log directory; `on_event` are called with each first-seen event and its camera's name."""
+    """One run in one log directory, made inside the event loop; `load` reads the settings again for each connection.
 
-    def __init__(self, parts: Parts, on_begun: Callable[[], None] = lambda: None) -> None:
-        self.paths = parts.paths
-        self.on_event: list[Callable[[Verdict, str], None]] = []
-        self._parts = parts
-        self._on_begun = on_begun
+    `started_us` is when the process began. `on_begun` is called once the directory is ours, `on_event` with each
+    first-seen event and its camera's name.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        load: Callable[[], Settings] | None = None,
+        timing: Timing | None = None,
+        started_us: int | None = None,
+    ) -> None:
+        self.parts = Parts(settings, load or (lambda: settings), timing or Timing(), started_us or now_us())
+        self.on_begun: Callable[[], None] = lambda: None
+        self.on_event: Callable[[Verdict, str], None] | None = None
         self._has_begun = self._is_broken = False
         self._stop = asyncio.Event()
         self._error: EeloggerError | None = None
-        self._snapshots = Snapshots(
-            parts.writer.replace,
-            parts.paths,
-            now=parts.state,
-            revision=parts.revision,
-            state_text=parts.state_text,
-            metrics_file=parts.settings.metrics_file,
-            timing=parts.timing,
-        )
-        self._upkeep = Upkeep(
-            parts.lock,
-            parts.writer,
-            keep_days=parts.settings.keep_days,
-            max_bytes=parts.settings.log_max_bytes,
-            on_retaken=self._retaken,
-            timing=parts.timing,
-        )
-        parts.recorder.on_new_day = self._new_day
 
     def stop(self) -> None:
         """End the run once what has arrived is recorded; may be called at any time."""
         self._stop.set()
-        self._parts.session.stop()
-
-    @property
-    def worked_s(self) -> float:
-        """How long, in seconds, the longest ended connection of the run lasted."""
-        return self._parts.session.longest_s
+        self.parts.session.stop()
 
     def state(self) -> RunState | None:
         """Where the run stands; None before it has the directory."""
-        return self._parts.state() if self._has_begun else None
-
-    def closing(self) -> Iterator[str]:
-        """The closing table in pieces; nothing before the run has the directory."""
-        return closing_table(self._parts.state()) if self._has_begun else iter(())
+        return self.parts.state() if self._has_begun else None
 
     async def run(self) -> None:
         """Until stopped; raises the `EeloggerError` that ends the run when it was not asked to end."""
         gc.set_threshold(*GC_THRESHOLDS)
-        parts = self._parts
+        parts = self.parts
         with ExitStack() as opened:
             try:
                 opened.enter_context(parts.lock)
-                tails = parts.open_day()
+                tails = self._open_day()
             except OSError as error:
-                raise unusable(self.paths.root, error) from error
+                raise unusable(parts.paths.root, error) from error
             self._has_begun = True
-            self._on_begun()
+            self.on_begun()
             upkeep = asyncio.create_task(self._keep_directory(), name="upkeep")
             try:
                 restored = await parts.restore(self._stop)
@@ -123,10 +103,29 @@ class Run:
         if self._error is not None:
             raise self._error
 
+    def _open_day(self) -> list[TornTail]:
+        """Finish what the last run left half done, and see which day it left."""
+        parts, paths = self.parts, self.parts.paths
+        before = parts.before = read_state(paths)
+        day = before.day if before else guess_day(paths) or day_of(parts.started_us)
+        put_back = before is not None and before.alive_us < day_start_us(day)
+        parts.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
+        tails = cut_torn_tails(paths)
+        parts.recorder.begin(day)
+        if before is None:
+            parts.coverage.open_gap(parts.started_us, STARTED)
+        else:
+            parts.coverage.since_us = min(before.since_us, parts.started_us)
+            parts.coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
+        parts.credentials.remembered = before.login if before else read_refused_login(paths)
+        return tails
+
     def _begin(self, batch: Batch, found: Restored, tails: list[TornTail]) -> None:
         """Hand over what the restore found missing, and begin today."""
-        parts = self._parts
-        _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), self.paths.root)
+        parts = self.parts
+        _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)
+        for warning in parts.settings.warnings:
+            _log.warning("%s", warning)
         if found.rows:
             took_s = (now_us() - parts.started_us) / 1e6
             _log.info("the day was read in %.1f s: %d lines, %d updates judged", took_s, found.rows, found.judged)
@@ -136,24 +135,26 @@ class Run:
             counts = found.skipped.lines, len(found.skipped.files)
             _log.warning("passed over: %d unreadable lines, %d files", *counts)
         parts.writer.add(batch)
-        if self.on_event:
-            parts.recorder.on_event = self._tell_event
-        for tail in tails:
-            parts.recorder.torn(tail)
+        parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
+        for tail in tails:
+            # What the line said is in the stream log, or was never whole.
+            excerpt = f"{tail.path.name}: {tail.excerpt.decode('utf-8', 'backslashreplace')}"
+            parts.recorder.rejects.add(Reject("torn-line", "", excerpt), parts.ready_us, tail.size)
         parts.recorder.turn_day(parts.ready_us)
-        self._upkeep.prune(parts.recorder.day)
-        # a kill in the first second must be restored from too.
-        self._snapshots.write_state(force=True)
+        parts.upkeep.prune(parts.recorder.day)
+        # A kill in the first second must be restored from too.
+        parts.snapshots.write_state(force=True)
 
     async def _live(self) -> None:
-        parts = self._parts
+        parts = self.parts
+        parts = self.parts
         await self._written()
         gc.freeze()  # what the day's files brought stays as long as the run: the collector need not look at it
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [
-                    group.create_task(self._snapshots.run(), name="snapshots"),
+                    group.create_task(parts.snapshots.run(), name="snapshots"),
                     group.create_task(self._watch(), name="watch"),
                     group.create_task(self._watch_disk(), name="disk"),
                 ]
@@ -172,7 +173,7 @@ class Run:
 
     async def _finish(self) -> None:
         """Hand over the last snapshots, and then `.state`, which says that everything before it is on disk."""
-        parts, now = self._parts, now_us()
+        parts, now = self.parts, now_us()
         if isinstance(self._error, AlreadyRunning):
             # What stands in the directory is another's: not one more line into it.
             with suppress(DiskError):
@@ -184,33 +185,34 @@ class Run:
         parts.ended_us = now if blind_us is None or blind_us <= parts.started_us else blind_us
         for gap in parts.coverage.close_camera_gaps(parts.ended_us):
             parts.recorder.note_gap(gap)  # the next start knows only of the gap that begins now
-        await self._parts.write_health()  # a run shorter than a minute leaves its clock, network and own error too
-        await self._snapshots.finish(parts.headline(self._error, is_broken=self._is_broken))
+        await parts.write_health()  # a run shorter than a minute leaves its clock, network and own error too
+        await parts.snapshots.finish(f"STOPPED {time_text(now_us())} {self._how_it_ended()}")
         await self._written()
-        self._snapshots.write_state(force=True, clean=not self._is_broken)
+        parts.snapshots.write_state(force=True, clean=not self._is_broken)
+
+    def _how_it_ended(self) -> str:
+        if self._is_broken:
+            return "exit=1 a defect, see eelogger.log"
+        if self._error is None:
+            return "exit=0 as asked"
+        return f"exit={self._error.exit_code} {' '.join(str(self._error).split())} ({self._error.hint})"
 
     async def _written(self) -> None:
         """Wait until all that was handed over is on disk, or the disk has had its chance."""
         with suppress(TimeoutError):
             async with asyncio.timeout(STATE_WAIT_S):
-                await self._parts.writer.idle()
+                await self.parts.writer.idle()
 
     async def _keep_directory(self) -> None:
         try:
-            await self._upkeep.run()
+            await self.parts.upkeep.run()
         except EeloggerError as error:
             # Said here, because `cli` takes this error for a second start, which is silent.
-            _log.warning("%s was removed or replaced, and taken by another: %s", self.paths.root, error)
+            _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
             self._fail(error)
 
-    def _retaken(self) -> None:
-        _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
-        parts = self._parts
-        parts.writer.replace(os.fspath(self.paths.cameras), cameras_text(parts.recorder.cameras.values()))
-        self._snapshots.write_again()
-
     async def _watch_disk(self) -> None:
-        failed = self._parts.writer.failed
+        failed = self.parts.writer.failed
         await asyncio.wait([failed])
         error = failed.exception()
         if not isinstance(error, EeloggerError):
@@ -224,34 +226,21 @@ class Run:
 
     async def _watch(self) -> None:
         """Look once a second: did the clock jump, is it midnight, is a minute over?"""
-        timing, steps = self._parts.timing, StepWatch(self._parts.timing.tick_s)
-        ticks_a_minute = max(1, round(timing.health_s / timing.tick_s))
+        parts, tick_s = self.parts, self.parts.timing.tick_s
+        clocks, ticks_a_minute = StepWatch(tick_s), max(1, round(parts.timing.health_s / tick_s))
         for tick in count(1):
-            await asyncio.sleep(timing.tick_s)
-            for gap in steps.tick():
-                self._parts.note_clock_gap(gap)
-            if not self._parts.session.waiting:
+            await asyncio.sleep(tick_s)
+            for gap in clocks.tick():
+                parts.recorder.note_gap(gap)
+                _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
+                parts.vitals.clock_stepped()
+                if gap.kind == "suspend":
+                    parts.session.woke_up(gap.from_us)
+            if not parts.session.waiting:
                 # Nothing waits: whatever arrived before this moment has been handed over.
                 now = now_us()
-                self._parts.recorder.turn_day(now)
-                self._parts.writer.mark(now)
+                parts.recorder.turn_day(now)
+                parts.writer.mark(now)
             if tick % ticks_a_minute == 0 or tick == FIRST_HEALTH_TICK:
-                await self._parts.write_health()
-
-    def _new_day(self, ended: str, coverage: Coverage) -> None:
-        """Move the files of the ended day, whose last line was just handed over."""
-        parts = self._parts
-        until_us = min(parse_time(ended) + DAY_US, now_us())
-        state = self._parts.state()
-        day = parts.recorder.handler.new_day()
-        parts.writer.barrier(partial(day_moves, self.paths, ended))
-        self._upkeep.prune(parts.recorder.day)
-        self._snapshots.end_day(
-            replace(state, date=ended, day=day, coverage=coverage, gaps=coverage.gaps, until_us=until_us)
-        )
-        _log.info("a new day: %s; the files of %s are in days/%s", parts.recorder.day, ended, ended)
-
-    def _tell_event(self, verdict: Verdict) -> None:
-        for tell in self.on_event:
-            camera = self._parts.recorder.cameras.get(verdict.camera_id)
-            tell(verdict, camera.name if camera else "")
+                await parts.write_health()
+                parts.write_cameras()

@@ -57,9 +57,9 @@ async def connect_and_log(uri: str, ns_values: Mapping[int, str]) -> None:
 
     `ns_values` maps annotation namespaces to names. Raises what a run raises.
     """
-    from .wiring import build_run  # a script that only judges events needs no network library
+    from .run import Run  # a script that only judges events needs no network library
 
     parts = urlsplit(uri)
     origin = f"{'http' if parts.scheme == 'ws' else 'https'}://{parts.netloc}"
     settings = replace(load(None, ENV_FILE), base_url=origin, namespace_names=tuple(ns_values.items()))
-    await build_run(settings).run()
+    await Run(settings).run()

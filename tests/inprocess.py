@@ -19,14 +19,13 @@ from eelogger.model import Timing
 from eelogger.run import Run
 from eelogger.settings import load
 from eelogger.simulator import Cloud
-from eelogger.wiring import build_run
 
 
 class Here:
     """A run under way."""
 
     def __init__(self, run: Run, log_dir: Path) -> None:
-        self.run, self.log_dir, self.parts = run, log_dir, run._parts
+        self.run, self.log_dir, self.parts = run, log_dir, run.parts
         self.task = asyncio.create_task(run.run(), name="run")
 
     async def stop(self) -> None:
@@ -50,7 +49,7 @@ async def run_here(
 ) -> AsyncIterator[Here]:
     """Run until the block ends; `env` adds to the cloud's credentials."""
     settings = load(credentials(cloud) | dict(env or {}), None, log_dir=log_dir)
-    here = Here(build_run(settings, timing=timing), log_dir)
+    here = Here(Run(settings, timing=timing), log_dir)
     try:
         yield here
     finally:

@@ -26,13 +26,12 @@ LAWS: Final[dict[str, set[str]]] = {
     "views": {"measure", "storage.formats", "storage.paths", "storage.daemon_thread", *BASE},
     "recorder": {"measure", "storage", *BASE},
     "parts": {"recorder", "cloud", "storage", "views", "measure", *BASE},
-    "run": {"parts", "recorder", "cloud", "storage", "views", "measure", *BASE},
-    "wiring": {"run", "parts", "recorder", "cloud", "storage", "views", "measure", *BASE},
+    "run": {"parts", "storage", "views", "measure", *BASE},
     "report": {"storage", "views", "measure", *BASE},
     "simulator": {"model", "errors"},
-    "script": {"wiring", "storage", "measure", *BASE},
-    "commands": {"report", "wiring", "run", "recorder", "cloud", "storage", "views", "measure", "simulator", *BASE},
-    "cli": {"commands", "wiring", "run", "cloud", "storage", "views", "simulator", *BASE},
+    "script": {"run", "storage", "measure", *BASE},
+    "commands": {"report", "run", "recorder", "cloud", "storage", "views", "measure", "simulator", *BASE},
+    "cli": {"commands", "run", "cloud", "storage", "views", "simulator", *BASE},
 }
 LIBRARIES: Final[dict[str, set[str]]] = {
     "websockets": {"cloud.connection", "cloud.stream", "cloud.failures", "simulator"},

@@ -21,6 +21,7 @@ from ..errors import EeloggerError
 from ..measure.histogram import rank_of
 from ..measure.seconds import seconds3
 from ..model import MEASURED
+from ..run import Run
 from ..settings import demo_settings
 from ..simulator import Account, Cloud, SentEvent
 from ..storage.delaylog import DelayRow, rows
@@ -28,7 +29,6 @@ from ..storage.paths import LogPaths
 from ..views.console import Console
 from ..views.number_format import count, milliseconds
 from ..views.tables import Column, table
-from ..wiring import build_run
 
 SECONDS: Final = 6.0
 START_S: Final = 20.0
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 async def measure(log_dir: Path, seconds: float) -> list[SentEvent]:
     """Log a cloud's events for some seconds; returns what it sent, raises what ended the run."""
     async with Cloud(Account.of(CAMERAS, RATE, seed=now_us() % 1000), traffic=True) as cloud:
-        one = build_run(demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, log_dir))
+        one = Run(demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, log_dir))
         running = asyncio.create_task(one.run(), name="run")
         sending = asyncio.create_task(_send(cloud, seconds), name="sending")
         try:

@@ -104,13 +104,13 @@ async def naive(task: Namespace) -> Cost:
 async def eelogger(task: Namespace) -> Cost:
     """The real run with all its files."""
     from eelogger.cloud.loop_delay import LagMeter
+    from eelogger.run import Run
     from eelogger.settings import load
-    from eelogger.wiring import build_run
 
     environ = {"EEN_BASE_URL": task.base_url, "EEN_ACCOUNT_ID": task.account_id, "EEN_AUTH_KEY": task.auth_key}
     environ |= {"EEN_RESOURCES": "event,pre"} if task.previews else {}
-    run = build_run(load(environ, None, log_dir=Path(task.log_dir)), started_us=task.started_us)
-    parts, lags = run._parts, LagMeter()
+    run = Run(load(environ, None, log_dir=Path(task.log_dir)), started_us=task.started_us)
+    parts, lags = run.parts, LagMeter()
     running = asyncio.create_task(run.run())
 
     async def until(happened: Callable[[], bool]) -> float:
