@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from disks import until
 from fault_cloud import FaultCloud
 from inprocess import run_here
-from launch import launch
+from launch import CHILD, credentials, launch
 from oracle import compare, read_logs
 
 from eelogger.errors import AlreadyRunning
@@ -126,14 +127,17 @@ async def test_a_directory_that_is_taken_by_another_gets_not_one_more_line(cloud
             assert [path.name for path in log_dir.rglob("*")] == [".lock"]
 
 
-async def test_a_directory_that_was_removed_is_made_anew(cloud: FaultCloud, log_dir: Path) -> None:
-    async with run_here(cloud, log_dir, timing=QUICK) as here:
+async def test_what_others_remove_is_made_anew(cloud: FaultCloud, log_dir: Path) -> None:
+    async with run_here(cloud, log_dir, timing=replace(QUICK, health_s=0.3)) as here:
         await cloud.wait_subscribed(3)
         await until((log_dir / "summary.log").exists)
+        cameras = here.text("cameras.json")
+        assert '"bridge_name"' in cameras
+        (log_dir / "cameras.json").unlink()
+        await until(lambda: here.text("cameras.json") == cameras)
         shutil.rmtree(log_dir)
-        await until(
-            lambda: all((log_dir / name).exists() for name in (".lock", ".state", "cameras.json", "summary.log"))
-        )
+        await until(lambda: all((log_dir / name).exists() for name in (".lock", ".state", "summary.log")))
+        await until(lambda: here.text("cameras.json") == cameras)
         event = await cloud.emit(cloud.camera_ids()[0])
         await until(lambda: event.identity in here.text("processed_event_uuids.log"))
 
@@ -328,3 +332,18 @@ async def test_a_disk_that_works_is_never_the_reason_of_lost_lines(cloud: FaultC
         last = await cloud.emit(camera)
         await until(lambda: last.identity in here.text("processed_event_uuids.log"))
     assert compare(cloud.sent, log_dir).ok
+
+
+async def test_a_broken_settings_file_leaves_the_last_good_settings_in_force(cloud: FaultCloud, tmp_path: Path) -> None:
+    """Key and account stand nowhere but in that file."""
+    env_file, log_dir, timing = tmp_path / "my.env", tmp_path / "logs", "first_retry_s=0.05 longest_retry_s=0.1"
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in credentials(cloud).items()))
+    async with launch(None, log_dir, env={"CHILD_TIMING": timing}, env_file=env_file, script=CHILD) as logger:
+        for connects, text in enumerate(("EEN_KEEP_DAYS=many\n", "'"), start=1):
+            await cloud.wait_connected(connects)
+            env_file.write_text(text)
+            await cloud.close(1001)
+        await cloud.wait_connected(3)
+        assert await logger.stop() == 0
+    told = (log_dir / "eelogger.log").read_text()
+    assert (told.count("going on with those read before"), "EEN_KEEP_DAYS: " in told) == (2, True), told

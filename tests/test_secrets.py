@@ -23,9 +23,9 @@ from launch import ROOT, Logger, command, credentials, launch
 
 from eelogger.errors import EeloggerError
 from eelogger.model import Timing
+from eelogger.run import Run
 from eelogger.settings import load
 from eelogger.simulator import Account
-from eelogger.wiring import build_run
 
 KEY = "c000~" + "5ec7e7" * 5 + "aa"
 NEW_KEY = "c000~" + "5ec7e8" * 5 + "bb"
@@ -213,7 +213,7 @@ async def test_no_secret_in_any_exception_or_repr(
     asyncio.get_running_loop().set_debug(True)
     plant(cloud)
     settings = load(credentials(cloud) | LOGIN, None, log_dir=log_dir)
-    run = build_run(settings, timing=Timing(first_retry_s=0.05))
+    run = Run(settings, timing=Timing(first_retry_s=0.05))
     task = asyncio.create_task(run.run())
     await cloud.wait_subscribed(3)
     shown = [repr(thing) for thing in gc.get_objects() if type(thing).__module__.startswith("eelogger.cloud")]
@@ -247,5 +247,6 @@ async def test_a_settings_file_open_to_others_is_warned_about(
     env = {"EEN_AUTH_KEY": ""}
     async with launch(cloud, tmp_path / "logs", "--seconds", "1", env=env, env_file=env_file) as logger:
         assert await logger.ended() == 0
-    assert (re.search(r"chmod 600 \S*my\.env", logger.stderr) is not None) == warned, logger.stderr
-    assert found(logger.stdout + logger.stderr) == set()
+    told = (logger.stderr, (tmp_path / "logs" / "eelogger.log").read_text())
+    assert [re.search(r"chmod 600 \S*my\.env", text) is not None for text in told] == [warned, warned], logger.stderr
+    assert found("".join((logger.stdout, *told))) == set()
