@@ -1,7 +1,6 @@
 """eelogger: how late the Eagle Eye cloud delivers camera events.
 
-The names a script may build on. They are imported when first used, so that `app.py --help` need not wait for the
-network libraries.
+The names a script may build on are imported when first used: `--help` need not wait for the network libraries.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from . import __version__
 from .commands import seconds
 from .errors import AlreadyRunning, DiskError, EeloggerError, SettingsError, UsageError
-from .settings import ENV_FILE, demo_settings, load, log_dir_of, wants_colour
+from .settings import ENV_FILE, PROGRAM, ROOT, demo_settings, load, log_dir_of, wants_colour
 from .storage import notices
 from .storage.paths import LogPaths
 from .storage.program_log import OneLine, quiet_libraries
@@ -116,15 +116,16 @@ def _occupy_closed_streams() -> None:
 
 def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The command line; of the commands only those that stand in `argv` are imported and have arguments."""
+    root = str(ROOT).replace("%", "%%")
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    shared.add_argument("--log-dir", type=Path, metavar="DIR", help="where the files are (default: logs beside app.py)")
-    shared.add_argument("--env-file", type=Path, metavar="FILE", help="settings file (default: .env beside app.py)")
+    shared.add_argument("--log-dir", type=Path, metavar="DIR", help=f"where the files are (default: logs in {root})")
+    shared.add_argument("--env-file", type=Path, metavar="FILE", help=f"settings file (default: .env in {root})")
     shared.add_argument("-v", "--verbose", action="count", help="say more on stderr; twice: everything")
     shared.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     top = argparse.ArgumentParser(
-        prog="app.py",
+        prog=PROGRAM,
         description="Logs how late the Eagle Eye cloud delivers camera events: delay = arrival - the event's own "
-        "timestamp. Without an account: python app.py --demo --seconds 20",
+        f"timestamp. Without an account: {PROGRAM} --demo --seconds 20",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[shared],
@@ -196,7 +197,7 @@ async def _log_demo(options: argparse.Namespace, console: Console, started_s: fl
         reach = f"EEN_BASE_URL={cloud.base_url} EEN_ACCOUNT_ID={cloud.account_id} EEN_AUTH_KEY={cloud.auth_key}"
         where = f"--log-dir {shlex.quote(str(settings.log_dir))} --env-file {os.devnull}"
         console.info(
-            f"to find the events it never delivers, while it runs: {reach} python app.py audit --until now {where}"
+            f"to find the events it never delivers, while it runs: {reach} {PROGRAM} audit --until now {where}"
         )
         await _serve(Run(settings, started_us=int(started_s * 1_000_000)), options, console, started_s)
 

@@ -6,6 +6,7 @@ The only room that reads the environment, proxies included. No secret is in a `r
 from __future__ import annotations
 
 import os
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -22,6 +23,8 @@ from .setting_types import Invalid
 _HOME: Final = Path(__file__).resolve().parent.parent
 # Where `.env` and `logs` are: beside `app.py`, or in the current directory where the package is installed.
 ROOT: Final = _HOME if (_HOME / "app.py").exists() else Path()
+# What a user types to start it: help and hints call the program so.
+PROGRAM: Final = "eelogger" if ROOT != _HOME or Path(sys.argv[0]).stem == "eelogger" else "python app.py"
 
 ENV_FILE: Final = ROOT / ".env"  # the default settings file: the only one that may be missing
 
@@ -240,8 +243,8 @@ def _missing(values: Mapping[str, Any], malformed: set[str]) -> Iterator[Problem
     """What a run lacks: a login, or key, account and branding (or base URL); what is malformed was already said."""
     user, password = values["username"], values["password"]
     hints = {
-        "EEN_AUTH_KEY": "run `python app.py login`, or paste the auth_key cookie, or set EEN_USERNAME and EEN_PASSWORD",
-        "EEN_ACCOUNT_ID": "run `python app.py login`, or copy the 8 digits from the account settings",
+        "EEN_AUTH_KEY": f"run `{PROGRAM} login`, or paste the auth_key cookie, or set EEN_USERNAME and EEN_PASSWORD",
+        "EEN_ACCOUNT_ID": f"run `{PROGRAM} login`, or copy the 8 digits from the account settings",
         "EEN_BRANDING": "give the part before .eagleeyenetworks.com in the browser, such as c000",
     }
     if user and password:

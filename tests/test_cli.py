@@ -54,7 +54,7 @@ def test_the_help_names_commands_and_exit_codes(capsys: pytest.CaptureFixture[st
 def test_every_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str], name: str) -> None:
     code, out, err = here(capsys, name, "--help")
     assert (code, err) == (0, "")
-    assert out.startswith(f"usage: app.py {name}")
+    assert out.startswith(f"usage: python app.py {name}")
     assert "--log-dir DIR" in out
 
 

@@ -134,3 +134,8 @@ def test_only_the_command_line_prints() -> None:
             node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
         assert name == "cli" or "print" not in calls, name
+
+
+def test_only_the_settings_know_how_the_program_is_called() -> None:
+    """Hints ask `PROGRAM`, since it may be installed."""
+    assert [path.name for path in PACKAGE.rglob("*.py") if "python app.py" in path.read_text()] == ["settings.py"]

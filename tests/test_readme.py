@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from launch import command
+from launch import command, environment
 
 import eelogger
 from eelogger import errors
@@ -105,21 +104,19 @@ def test_the_package_takes_version_and_requirements_from_one_place() -> None:
     assert project["tool"]["setuptools"]["packages"]["find"]["include"] == ["eelogger*"]
 
 
-def test_an_installed_package_lives_in_the_current_directory(tmp_path: Path) -> None:
+def test_an_installed_package_lives_in_the_current_directory_and_names_itself(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "eelogger", tmp_path / "site" / "eelogger", ignore=shutil.ignore_patterns("__pycache__"))
     code = "import sys; sys.argv[0] = 'eelogger'; from eelogger.cli import command; sys.exit(command())"
-    log_dir = tmp_path / "here" / "logs" / "demo"
-    log_dir.parent.parent.mkdir()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("EEN_")}
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--demo", "--seconds", "2"],
-        cwd=tmp_path / "here",
-        env=env | {"PYTHONPATH": str(tmp_path / "site")},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (log_dir / "summary.log").exists()
+    env = environment(None, None, {"PYTHONPATH": str(tmp_path / "site")})
+    told = ""
+    for arguments, expected in ((["--demo", "--seconds", "2"], 0), (["--help"], 0), ([], 78)):
+        line = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == expected, done.stderr
+        told += done.stdout + done.stderr
+    assert (tmp_path / "logs" / "demo" / "summary.log").exists()
+    assert "app.py" not in told
+    assert all(text in told for text in ("usage: eelogger [", "eelogger audit --until now", "run `eelogger login`"))
 
 
 def test_the_workflow_runs_what_every_change_has_to_pass() -> None:

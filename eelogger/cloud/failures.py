@@ -21,6 +21,7 @@ from websockets import exceptions as ws
 
 from ..errors import CertificateRefused, CloudError, EeloggerError, KeyRefused
 from ..model import Timing
+from ..settings import PROGRAM
 
 _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
@@ -29,7 +30,7 @@ _CLOUD: Final = "the cloud has a problem of its own"
 _REPORT: Final = "if it goes on, please report it"
 _NO_WEBSOCKET: Final = "a proxy or firewall on the way may not let WebSockets pass"
 ACCOUNT_HINT: Final = "the key is good: is EEN_ACCOUNT_ID its account?"
-KEY_HINT: Final = "log in again with `python app.py login`, or paste a new EEN_AUTH_KEY into .env"
+KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
 _Kinds = type[BaseException] | tuple[type[BaseException], ...]
 # The first row whose type fits; what broke into an answer was read from `__cause__` before.

@@ -19,7 +19,7 @@ from ..clock import now_us
 from ..errors import CloudError, KeyRefused, LoginRefused
 from ..model import HOUR_US, RefusedLogin
 from ..setting_types import Invalid, account, dns_label, session_key
-from ..settings import Settings
+from ..settings import PROGRAM, Settings
 from .failures import KEY_HINT, refusal
 from .rest import Answer, Rest
 
@@ -145,7 +145,7 @@ async def login(settings: Settings, username: str, password: str, person: Second
 
 async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor | None) -> Answer:
     if person is None:
-        raise LoginRefused("the login asks for a second factor", "run `python app.py login` and enter the code")
+        raise LoginRefused("the login asks for a second factor", f"run `{PROGRAM} login` and enter the code")
     offered = {
         kind: "".join(c for c in str(choices[kind])[:80] if c.isprintable())
         for kind in ("sms", "email")

@@ -28,7 +28,7 @@ from ..report.export import BOM
 from ..report.losses import HEADER, WIDEST, Found, json_text, missing_row, text
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.reconcile import Missing, Reconciliation
-from ..settings import Settings, load
+from ..settings import PROGRAM, Settings, load
 from ..storage.camera_files import read_cameras
 from ..storage.paths import LogPaths
 from ..storage.process_state import HANGS, RUNNING, process_state
@@ -114,7 +114,7 @@ def _require(found: Found) -> None:
         why = "no camera of the list is asked for"
     elif found.total.unknown:
         failure = next(result.failure for result in found.results.values() if result.failure)
-        why, hint = f"no list that holds an event could be read: {failure}", "see python app.py check"
+        why, hint = f"no list that holds an event could be read: {failure}", f"see {PROGRAM} check"
     raise NothingToShow(f"nothing to compare: {why}", hint)
 
 
@@ -163,7 +163,7 @@ class Audit:
         may_log_in = process_state(self._paths).kind not in (RUNNING, HANGS)
         if not (settings.auth_key or may_log_in):
             message = "no key is set, and a login could end the session of the logger at work"
-            raise KeyRefused(message, "`python app.py login` writes a key to .env")
+            raise KeyRefused(message, f"`{PROGRAM} login` writes a key to .env")
         while True:
             signed = await credentials.sign_in(settings)
             try:

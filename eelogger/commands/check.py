@@ -25,7 +25,7 @@ from ..cloud.rest import Rest
 from ..cloud.sign_in import Credentials
 from ..errors import AlreadyRunning, DiskError, EeloggerError, KeyRefused, Refused, SettingsError
 from ..model import DateSample
-from ..settings import Settings, load, log_dir_of
+from ..settings import PROGRAM, Settings, load, log_dir_of
 from ..storage.days import check_move
 from ..storage.disk_errors import explain, free_bytes, free_inodes
 from ..storage.paths import LogPaths
@@ -93,7 +93,7 @@ def _other_loggers(process: ProcessState) -> Finding:
         return Finding("other loggers", "none at work in this log directory")
     since = printable(process.since) or "an unknown time"
     said = f"process {process.pid or '?'} is at work in this log directory since {since}"
-    hint = "look at it: python app.py status; two loggers need two log directories"
+    hint = f"look at it: {PROGRAM} status; two loggers need two log directories"
     if process.kind == HANGS:
         said += f", without a sign of life for {span(int(process.untouched_s * 1_000_000))}"
         hint = "it probably hangs: end it, then start anew"
@@ -161,7 +161,7 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
     """The cloud's side; what cannot be tested without an earlier success is left out."""
     if not (is_alone or settings.auth_key):
         said = "not tested: it would take a login, which could end the session of the logger at work"
-        return [Finding("key", said, ("ask that logger instead: python app.py status",))]
+        return [Finding("key", said, (f"ask that logger instead: {PROGRAM} status",))]
     samples: list[DateSample] = []
     try:
         signed, listed = await _sign_in(settings, paths, samples, may_log_in=is_alone)
@@ -196,7 +196,7 @@ async def _sign_in(
 def _key(settings: Settings, signed: Settings) -> Finding:
     if not settings.auth_key or settings.auth_key == signed.auth_key:
         return Finding("key", "accepted" if settings.auth_key else "accepted; a login brought it")
-    hint = "take EEN_AUTH_KEY out, or log in again with `python app.py login`"
+    hint = f"take EEN_AUTH_KEY out, or log in again with `{PROGRAM} login`"
     return Finding("key", "EEN_AUTH_KEY is refused; a login brought another key", (hint,))
 
 

@@ -19,7 +19,7 @@ from dotenv import set_key
 
 from ..cloud.sign_in import SessionKey, login
 from ..errors import DiskError, LoginRefused
-from ..settings import Settings, load
+from ..settings import PROGRAM, Settings, load
 from ..views.console import Console
 from ..views.tables import printable
 
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         )
     console.write(
         "The key dies by a logout or after a time without use; a running logger keeps it alive, and reads a new one.\n"
-        "Next: python app.py check, then python app.py\n"
+        f"Next: {PROGRAM} check, then {PROGRAM}\n"
     )
     return 0
 

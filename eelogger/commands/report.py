@@ -24,7 +24,7 @@ from ..report.plots import MISSING, available
 from ..report.query import Query, parse_moment
 from ..report.read import sentences
 from ..report.text import WIDEST, text
-from ..settings import load, log_dir_of
+from ..settings import PROGRAM, load, log_dir_of
 from ..storage.camera_files import read_bridges
 from ..storage.paths import LogPaths
 from ..views.console import Console
@@ -142,7 +142,7 @@ def _write_evidence(report: Report, options: argparse.Namespace, console: Consol
 
         console.info("measuring known delays for the evidence; this takes some ten seconds")
         if selftest.run(options, Console(None, outcome, None)):
-            console.info("the self-test failed, which the evidence says; see python app.py check --self-test")
+            console.info(f"the self-test failed, which the evidence says; see {PROGRAM} check --self-test")
     with _disk_errors(options.evidence):
         files = write_evidence(report, options.evidence, self_test=outcome.getvalue())
     return f"{printable(str(options.evidence))} ({len(files)} files)"

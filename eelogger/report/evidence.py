@@ -16,6 +16,7 @@ from typing import Final
 from .. import __version__
 from ..errors import UsageError
 from ..model import Gap
+from ..settings import PROGRAM
 from ..storage.formats import gap_line
 from ..storage.paths import LogPaths
 from ..views.number_format import moment
@@ -42,7 +43,7 @@ What a delay contains
   {CONTAINS}
 
 SHA256SUMS has the checksums of all files. All times are UTC. Without self-test.txt no self-test was run for this
-evidence (python app.py check --self-test).
+evidence ({PROGRAM} check --self-test).
 """
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ..errors import AlreadyRunning
+from ..settings import PROGRAM
 from .formats import time_text
 from .line_blocks import read_file
 from .paths import LogPaths
@@ -105,7 +106,7 @@ class DirectoryLock:
         stale_s = int(untouched_s(self._path))
         if stale_s > STALE_S:
             message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
-        hint = f"look at it: tail -F {self._paths.program_log}, python app.py status"
+        hint = f"look at it: tail -F {self._paths.program_log}, {PROGRAM} status"
         return AlreadyRunning(message, hint, stale_s=stale_s if stale_s > STALE_S else None)
 
 
