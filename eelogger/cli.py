@@ -1,7 +1,6 @@
 """Turn the arguments into a run or a command, its text and its exit code.
 
-stdout carries what was asked for, stderr everything else. An expected failure is one message and one hint, never a
-traceback.
+stdout carries what was asked for, stderr everything else. An expected failure is a message and a hint, no traceback.
 """
 
 from __future__ import annotations
@@ -15,27 +14,24 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from . import __version__
 from .commands import seconds
 from .errors import AlreadyRunning, DiskError, EeloggerError, SettingsError, UsageError
-from .settings import ENV_FILE, PROGRAM, ROOT, demo_settings, load, log_dir_of, wants_colour
+from .model import Verdict
+from .settings import ENV_FILE, PROGRAM, ROOT, Settings, demo_settings, load, log_dir_of
 from .storage import notices
 from .storage.paths import LogPaths
 from .storage.program_log import OneLine, quiet_libraries
 from .views.console import Console
 from .views.status_line import event_heading, event_line, status_line
 from .views.summary import closing_table
-
-if TYPE_CHECKING:
-    from .model import Verdict
-    from .run import Run
 
 # Each is the module of its name; the texts are for `--help`, which need not import them.
 COMMANDS: Final = {
@@ -48,7 +44,6 @@ COMMANDS: Final = {
     "replay": "judge stream logs anew, into a new log directory",
 }
 
-BROKEN_OFF: Final = 130  # what shells expect after Ctrl-C; with 0 a command that follows with && would begin
 UNKNOWN: Final = 3  # what `status` exits with on any error: a monitoring system reads 2, usage, as CRITICAL
 # A run that was connected for so long worked: what ends it is news, and still one mail an hour at most.
 WORKED_S: Final = 3_600
@@ -69,30 +64,33 @@ def command() -> int:
 
 def main(argv: Sequence[str], started_s: float) -> int:
     """Run a command; returns the exit code. `started_s` is when the process began, in seconds since 1970."""
-    _occupy_closed_streams()
+    # A file opened later must not get the number of a closed stream: whatever prints there would write into it.
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # stderr
+        pass
+    os.close(fd)
     console = Console(sys.stdin, sys.stdout, sys.stderr)
     options = argparse.Namespace(log_dir=None, env_file=ENV_FILE, verbose=0, quiet=False, command="")
     options.run = partial(_log_events, started_s=started_s)
     try:
         parser(argv).parse_args(argv, options)
         console.quiet = options.quiet
-        _log_to(console, options.verbose)
+        quiet_libraries()
+        handler = console.log_handler(OneLine())
+        handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(options.verbose, 2))
+        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
         _require_sense(options)
-        code: int = options.run(options, console)
-        return code
+        return int(options.run(options, console))
     except SystemExit as end:  # argparse has said what is wrong, or shown its help
         name = next(filter(COMMANDS.__contains__, argv), "")
         return 0 if not end.code else UNKNOWN if name == "status" else UsageError.exit_code
     except EeloggerError as error:
         if _is_told(error, options, console):
-            console.error(f"eelogger: {error}")
-            if error.hint:
-                console.error(f"  hint: {error.hint}")
+            console.error(f"eelogger: {error}" + (f"\n  hint: {error.hint}" if error.hint else ""))
         return UNKNOWN if options.command == "status" else error.exit_code
     except KeyboardInterrupt:
         if console.is_terminal():
             console.error("")  # the prompt that follows stands beside ^C otherwise
-        return BROKEN_OFF if options.command else 0
+        return 130 if options.command else 0  # with 0 a command that follows with && would begin
     except BrokenPipeError:
         # `| head` has seen enough; what is still buffered goes nowhere when the interpreter flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -105,13 +103,6 @@ def main(argv: Sequence[str], started_s: float) -> int:
         return UNKNOWN if options.command == "status" else DiskError.exit_code
     finally:
         console.close()
-
-
-def _occupy_closed_streams() -> None:
-    """A file opened later must not get the number of a closed stream: whatever prints there would write into it."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # stderr
-        pass
-    os.close(fd)
 
 
 def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -156,38 +147,16 @@ def _require_sense(options: argparse.Namespace) -> None:
 def _log_events(options: argparse.Namespace, console: Console, *, started_s: float) -> int:
     from .cloud.loop_delay import loop_factory
 
-    log = _log_demo if options.demo else _log_account
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(log(options, console, started_s))
+        if options.demo:
+            runner.run(_log_demo(options, console, started_s))
+        else:
+            read = partial(load, None, options.env_file, log_dir=options.log_dir)
+            runner.run(_serve(read(), read, options, console, started_s))
     return 0
 
 
-async def _log_account(options: argparse.Namespace, console: Console, started_s: float) -> None:
-    from .run import Run
-
-    read = partial(load, None, options.env_file, log_dir=options.log_dir)
-    settings = read()
-
-    run = Run(settings, load=read, started_us=int(started_s * 1_000_000))
-    paths = run.parts.paths
-
-    def warn() -> None:  # only once the directory is ours: a second start has nothing to say
-        for warning in settings.warnings if console.quiet else ():  # else the run's own log says it
-            if not _is_cron(console) or notices.is_news(paths, warning, time.time()):
-                console.error(f"eelogger: {warning}")
-
-    run.on_begun = warn
-    try:
-        await _serve(run, options, console, started_s)
-    except EeloggerError:
-        if run.parts.session.longest_s >= WORKED_S:
-            notices.forget(paths, settings.warnings)
-        raise
-    notices.forget(paths, settings.warnings)
-
-
 async def _log_demo(options: argparse.Namespace, console: Console, started_s: float) -> None:
-    from .run import Run
     from .simulator import Account, Cloud
 
     async with Cloud(Account.demo(), traffic=True) as cloud:
@@ -195,68 +164,79 @@ async def _log_demo(options: argparse.Namespace, console: Console, started_s: fl
         console.info(f"demo cloud: {settings.log_dir} gets the files; look with: tail -F {settings.log_dir}/*.log")
         # The demo's key is the same for all and opens nothing but a demo on this machine.
         reach = f"EEN_BASE_URL={cloud.base_url} EEN_ACCOUNT_ID={cloud.account_id} EEN_AUTH_KEY={cloud.auth_key}"
-        where = f"--log-dir {shlex.quote(str(settings.log_dir))} --env-file {os.devnull}"
-        console.info(
-            f"to find the events it never delivers, while it runs: {reach} {PROGRAM} audit --until now {where}"
-        )
-        await _serve(Run(settings, started_us=int(started_s * 1_000_000)), options, console, started_s)
+        audit = f"{PROGRAM} audit --until now --log-dir {shlex.quote(str(settings.log_dir))} --env-file {os.devnull}"
+        console.info(f"to find the events it never delivers, while it runs: {reach} {audit}")
+        await _serve(settings, lambda: settings, options, console, started_s)
 
 
-async def _serve(run: Run, options: argparse.Namespace, console: Console, started_s: float) -> None:
+async def _serve(
+    settings: Settings, read: Callable[[], Settings], options: argparse.Namespace, console: Console, started_s: float
+) -> None:
     """Run until a signal or the time is up, then print the closing table."""
-    loop = asyncio.get_running_loop()
-    _on_signals(loop, run, console)
-    if options.seconds is not None:
-        loop.call_later(max(0.0, started_s + options.seconds - time.time()), run.stop)
+    from .run import Run
+
+    run = Run(settings, load=read, started_us=int(started_s * 1_000_000))
+    paths = run.parts.paths
+
+    def warn() -> None:  # without -q the program's own log shows it
+        for warning in settings.warnings if console.quiet else ():
+            if console.has_terminal() or notices.is_news(paths, warning, time.time()):
+                console.error(f"eelogger: {warning}")
+
+    def draw(columns: int) -> str:
+        state = run.state()  # colour: see no-color.org
+        return status_line(state, columns, colour=not os.environ.get("NO_COLOR")) if state else ""
+
+    async def print_table() -> None:
+        if state := run.state():
+            with suppress(OSError):  # the terminal or pipe is gone
+                await console.write_in_slices(closing_table(state))
+
+    run.on_begun = warn  # a second start has nothing to say
     if options.events or (options.demo and console.writes_to_terminal() and not options.quiet):
         run.on_event = _event_printer(console)
-    drawing = asyncio.create_task(console.keep_status_line(partial(_status_line, run)), name="status line")
-    shows = not options.quiet
+    _on_signals(run.stop, print_table, has_terminal=console.has_terminal())
+    if options.seconds is not None:
+        asyncio.get_running_loop().call_later(max(0.0, started_s + options.seconds - time.time()), run.stop)
+    drawing = asyncio.create_task(console.keep_status_line(draw), name="status line")
+    has_worked, shows = False, not options.quiet
     try:
         await run.run()
+        has_worked = True
     except EeloggerError:
+        has_worked = run.parts.session.longest_s >= WORKED_S
         # Without a terminal a run that never worked says what is wrong, and no more.
-        shows = shows and (run.parts.session.longest_s >= WORKED_S or console.has_terminal())
+        shows = shows and (has_worked or console.has_terminal())
         raise
     finally:
         drawing.cancel()
         await asyncio.wait([drawing])
         if shows:
-            await _print_table(run, console)
-
-
-def _status_line(run: Run, columns: int) -> str:
-    state = run.state()
-    return "" if state is None else status_line(state, columns, colour=wants_colour())
+            await print_table()
+        if has_worked:
+            notices.forget(paths, settings.warnings)
 
 
 def _event_printer(console: Console) -> Callable[[Verdict, str], None]:
-    is_first = True
+    headings = [event_heading]
 
     def print_event(verdict: Verdict, name: str) -> None:
-        nonlocal is_first
         columns = console.columns()
-        heading, is_first = event_heading(columns) if is_first else "", False
+        heading = headings.pop()(columns) if headings else ""
         with suppress(OSError):  # nobody reads it any more
             console.write(heading + event_line(verdict, name, columns))
 
     return print_event
 
 
-async def _print_table(run: Run, console: Console) -> None:
-    if state := run.state():
-        with suppress(OSError):  # the terminal or pipe is gone
-            await console.write_in_slices(closing_table(state))
-
-
-def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> None:
+def _on_signals(stop: Callable[[], None], print_table: Callable[[], Awaitable[None]], *, has_terminal: bool) -> None:
     """SIGTERM and Ctrl-C stop; a closed terminal does too, where there was one; SIGUSR1 prints the closing table."""
-    tables: set[asyncio.Task[None]] = set()
+    loop, tables = asyncio.get_running_loop(), set[asyncio.Future[None]]()
     actions: dict[str, Callable[[], object]] = {
-        "SIGTERM": run.stop,
-        "SIGINT": run.stop,
-        "SIGHUP": run.stop if console.has_terminal() else lambda: None,
-        "SIGUSR1": lambda: tables.add(loop.create_task(_print_table(run, console))),
+        "SIGTERM": stop,
+        "SIGINT": stop,
+        "SIGHUP": stop if has_terminal else lambda: None,
+        "SIGUSR1": lambda: tables.add(asyncio.ensure_future(print_table())),
     }
     for name, action in actions.items():
         number = getattr(signal, name, None)
@@ -268,20 +248,10 @@ def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> 
             signal.signal(number, lambda *_, action=action: loop.call_soon_threadsafe(action))
 
 
-def _log_to(console: Console, verbose: int) -> None:
-    quiet_libraries()
-    handler = console.log_handler(OneLine())
-    handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(verbose, 2))
-    logging.basicConfig(level=logging.DEBUG, handlers=[handler])
-
-
-def _is_cron(console: Console) -> bool:
-    return console.quiet and not console.has_terminal()
-
-
 def _is_told(error: EeloggerError, options: argparse.Namespace, console: Console) -> bool:
     """Whether this trouble is said: always, but under cron once a day, by directory and by reason."""
-    if not _is_cron(console) or options.command or options.demo or isinstance(error, UsageError):
+    is_cron = console.quiet and not console.has_terminal()
+    if not is_cron or options.command or options.demo or isinstance(error, UsageError):
         return True
     paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
     if isinstance(error, AlreadyRunning):

@@ -60,7 +60,7 @@ class Parts:
             paths,
             buffer_bytes=settings.disk_buffer_bytes,
             timing=timing,
-            notify=lambda level, text: _log.log(level, "%s", text),
+            notify=_log.log,
             may_write=self.lock.still_ours,
         )
         self.coverage = Coverage(started_us)
