@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from .measure.handler import Handler
@@ -15,13 +15,6 @@ from .settings import ENV_FILE, load, log_dir_of
 from .storage.disk import append
 from .storage.formats import quote, stream_line
 from .storage.paths import LogPaths
-
-
-class StreamLog(Protocol):
-    """What takes a camera's stream lines: an open text file, for example."""
-
-    def write(self, text: str, /) -> object:
-        """Take one line, newline included."""
 
 
 @cache
@@ -36,11 +29,11 @@ def handle_event(camera_id: str, event_data: dict[str, Any], timestamp: int) -> 
 
 
 def log_event_data(
-    camera_id: str, cam_data: dict[str, Any], timestamp: int, stream_logs: Mapping[str, StreamLog]
+    camera_id: str, cam_data: dict[str, Any], timestamp: int, stream_logs: Mapping[str, TextIO]
 ) -> list[Verdict]:
     """Write the camera's stream line and judge each of its events; `timestamp` is the arrival in µs since 1970.
 
-    Raises `MessageError` when the data cannot be written, `KeyError` when `stream_logs` has no log of this camera.
+    Raises `MessageError` when the data cannot be written.
     """
     stream_logs[camera_id].write(stream_line(timestamp, cam_data))
     return _handler().judge(camera_id, cam_data, timestamp)

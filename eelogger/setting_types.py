@@ -10,12 +10,12 @@ import ipaddress
 import os
 import re
 import ssl
-import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
+from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dotenv.parser import parse_stream
 
@@ -27,37 +27,32 @@ KEY_SHAPE: Final = re.compile(r"[a-z][0-9]{3}~[0-9a-fA-F]{32}")
 _ORIGIN = re.compile(
     r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?", re.IGNORECASE | re.ASCII
 )
-_MAX_FILE_BYTES: Final = 1 << 20
 _SECRET = re.compile(rb"^\s*(?:export\s+)?EEN_(?:AUTH_KEY|PASSWORD|API_KEY)\s*=\s*[^\s#]", re.MULTILINE).search
-_OTHER_SHELL = re.compile(r"\s*(?:\$env:|setx?\s|setenv\s)\s*\"?(EEN_\w+)", re.IGNORECASE).match
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)(?:i?B)?", re.IGNORECASE)
-_RESOURCES = ("event", "pre", "thumb", "video", "status")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class Invalid(ValueError):
-    """A text that is no value: what is wrong with it, and what would be right."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    """A text that is no value: its two arguments are what is wrong with it, and what would be right."""
 
 
-def shown(text: str) -> str:
-    """Quote, escape and cut a text, so that a message may repeat it."""
-    return ascii(text if len(text) <= 60 else text[:60] + "...")
-
-
-def fitting(pattern: str, message: str, hint: str) -> Callable[[str], str]:
+def fitting(pattern: str, message: str, hint: str, convert: Callable[[str], Any] = str) -> Callable[[str], Any]:
     """A parser of texts that fit the pattern as a whole; what does not is not repeated, it may be a key."""
 
-    def parse(text: str) -> str:
+    def parse(text: str) -> Any:
         if not re.fullmatch(pattern, text):
             raise Invalid(message, hint)
-        return text
+        return convert(text)
 
     return parse
+
+
+def listed(parse: Callable[[str], Any], text: str) -> tuple[Any, ...]:
+    """A comma-separated list, blanks around its items left out: each value once, at least one."""
+    found = dict.fromkeys(parse(item.strip()) for item in text.split(",") if item.strip())
+    if not found:
+        raise Invalid("is a list without items", "separate the items by commas, or leave it empty")
+    return tuple(found)
 
 
 account = fitting(r"[A-Za-z0-9_-]{1,20}", "is no account id", "give the 8 digits alone, such as 00012345")
@@ -67,16 +62,56 @@ session_key = fitting(
     "paste the value of the auth_key cookie alone, without its name, quotes or blanks",
 )
 header_token = fitting(r"[!-~]+", "holds a blank or a character outside ASCII", "paste the API key alone")
-_label = fitting(
+dns_label = fitting(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
     "is no subdomain",
     "give only the part before .eagleeyenetworks.com, such as c000",
+    str.lower,
+)
+days = fitting(r"[1-9][0-9]{0,3}", "is no number of days", "give a whole number from 1 on, such as 30", int)
+items = partial(listed, str)
+_four_cc = fitting("[A-Za-z0-9]{4}", "holds what is no four-CC", "give four letters or digits each", str.upper)
+four_ccs = partial(listed, _four_cc)
+_number = fitting("-?[0-9]{1,9}", "holds what is no namespace number", "give whole numbers, such as 101,103", int)
+numbers = partial(listed, _number)
+_resource = fitting(
+    "(?i:event|pre|thumb|video|status)", "holds what is no resource", "choose among event, pre, thumb, video", str.lower
 )
 
 
-def dns_label(text: str) -> str:
-    """One DNS label, lower case: letters, digits and inner hyphens, at most 63."""
-    return _label(text).lower()
+def resources(text: str) -> tuple[str, ...]:
+    """A list of resources that holds `event` or `pre`, for without them nothing would be measured."""
+    names = listed(_resource, text)
+    if "event" not in names and "pre" not in names:
+        raise Invalid("would subscribe nothing that can be measured", "add event")
+    return names
+
+
+def names(text: str) -> tuple[tuple[int, str], ...]:
+    """`300=GPS data;301=Doors`: names for annotation namespaces."""
+    table: dict[int, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        number, _, name = (piece.strip() for piece in part.partition("="))
+        if not name:
+            raise Invalid("holds what is no number=name", "write 300=GPS data;301=Doors")
+        table[_number(number)] = name
+    return tuple(table.items())
+
+
+def size(text: str) -> int:
+    """Bytes: a whole number, or one with K, M or G (powers of 1024)."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise Invalid("is no size", "give bytes, or a number with K, M or G, such as 64M")
+    count = int(match[1]) * _UNITS[match[2].upper()]
+    if count < 1 << 20:
+        raise Invalid("is less than 1 MiB", "did you mean megabytes? Write 64M")
+    return count
+
+
+def size_or_off(text: str) -> int | None:
+    """Bytes, or None for `off`."""
+    return None if text.lower() in ("off", "none", "0") else size(text)
 
 
 def path(text: str) -> Path:
@@ -84,7 +119,7 @@ def path(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise Invalid(f"{shown(text)} names an unknown home directory", "give the full path") from None
+        raise Invalid("names an unknown home directory", "give the full path") from None
 
 
 def check_certificates(file: Path) -> None:
@@ -92,8 +127,7 @@ def check_certificates(file: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except OSError as error:
-        message = f"no certificate in {shown(str(file))}: {error.strerror}"
-        raise Invalid(message, "give a PEM file that this user may read") from None
+        raise Invalid(f"has no certificate: {error.strerror}", "give a PEM file that this user may read") from None
 
 
 def origin(text: str) -> str:
@@ -121,84 +155,12 @@ def matches(patterns: Iterable[str], *texts: str) -> bool:
     return not wanted or any(fnmatchcase(text.casefold(), pattern) for pattern in wanted for text in texts)
 
 
-def four_ccs(text: str) -> tuple[str, ...]:
-    """A list of four-CCs, upper case, each once."""
-    for item in items(text):
-        if not re.fullmatch(r"[A-Za-z0-9]{4}", item):
-            raise Invalid(f"{shown(item)} is no four-CC", "give four letters or digits each, such as ANNT,ALRS")
-    return tuple(dict.fromkeys(item.upper() for item in items(text)))
-
-
-def resources(text: str) -> tuple[str, ...]:
-    """A list of resources that holds `event` or `pre`, for without them nothing would be measured."""
-    names = tuple(dict.fromkeys(item.lower() for item in items(text)))
-    for name in names:
-        if name not in _RESOURCES:
-            raise Invalid(f"{shown(name)} is no resource", f"choose among {', '.join(_RESOURCES)}")
-    if "event" not in names and "pre" not in names:
-        raise Invalid("would subscribe nothing that can be measured", "add event")
-    return names
-
-
-def numbers(text: str) -> frozenset[int]:
-    """A list of annotation namespaces."""
-    return frozenset(_number(item) for item in items(text))
-
-
-def names(text: str) -> tuple[tuple[int, str], ...]:
-    """`300=GPS data;301=Doors`: names for annotation namespaces."""
-    table: dict[int, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        number, _, name = (piece.strip() for piece in part.partition("="))
-        if not name:
-            raise Invalid(f"{shown(part)} is no number=name", "write 300=GPS data;301=Doors")
-        table[_number(number)] = name
-    return tuple(table.items())
-
-
-def items(text: str) -> tuple[str, ...]:
-    """A comma-separated list without blanks around its items, which holds at least one."""
-    found = tuple(item for item in (item.strip() for item in text.split(",")) if item)
-    if not found:
-        raise Invalid("is a list without items", "separate the items by commas, or leave it empty")
-    return found
-
-
-def days(text: str) -> int:
-    """A number of days, 1 to 36,500."""
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 36_500:
-        raise Invalid(f"{shown(text)} is no number of days", "give a whole number from 1 on, such as 30")
-    return int(text)
-
-
-def size(text: str) -> int:
-    """Bytes: a whole number, or one with K, M or G (powers of 1024)."""
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise Invalid(f"{shown(text)} is no size", "give bytes, or a number with K, M or G, such as 64M")
-    count = int(match[1]) * _UNITS[match[2].upper()]
-    if count < 1 << 20:
-        raise Invalid(f"{shown(text)} is less than 1 MiB", "did you mean megabytes? Write 64M")
-    return count
-
-
-def size_or_off(text: str) -> int | None:
-    """Bytes, or None for `off`."""
-    return None if text.lower() in ("off", "none", "0") else size(text)
-
-
-def read_env_file(
-    path: Path | None, problems: list[Problem], warnings: list[str], *, optional: bool = True
-) -> dict[str, str]:
+def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> dict[str, str]:
     """The names and literal values of a file; no `$NAME` is expanded."""
-    if path is None or (optional and not path.exists()):
-        return {}
     name = str(path) if str(path).isprintable() else ascii(str(path))
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_MAX_FILE_BYTES)
-        text = content.decode("utf-8-sig")
+        mode, content = path.stat().st_mode, path.read_bytes()
+        bindings = list(parse_stream(StringIO(content.decode("utf-8-sig"))))
     except OSError as error:
         problems.append(Problem(name, f"cannot be read: {error.strerror}", "check --env-file, its owner and mode"))
         return {}
@@ -206,23 +168,15 @@ def read_env_file(
         hint = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8)"
         problems.append(Problem(name, "is not UTF-8 text", hint))
         return {}
-    if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077 and _SECRET(content):
+    if os.name == "posix" and mode & 0o077 and _SECRET(content):
         open_to = f"{name} holds secrets and is open to others (mode {mode & 0o777:04o})"
         warnings.append(f"{open_to}; run: chmod 600 {name}")
-    values: dict[str, str] = {}
-    for binding in parse_stream(StringIO(text)):
-        where = f"line {binding.original.line}"
-        if other := _OTHER_SHELL(binding.original.string):
-            warnings.append(f"{where} of {name} is of another shell and does not count: write {other[1].upper()}=value")
-        elif binding.error:
-            hint = "write NAME=value; close every quotation mark"
-            problems.append(Problem(name, f"{where} cannot be read", hint))
-        elif binding.key is not None:
-            values[binding.key] = binding.value or ""
-    return values
+    hint = "write NAME=value; close every quotation mark"
+    problems += [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
+    return {binding.key: binding.value or "" for binding in bindings if binding.key is not None}
 
 
-def unknown_names(environ: Mapping[str, str], filed: Mapping[str, str], names: Sequence[str]) -> list[str]:
+def unknown_names(environ: Iterable[str], filed: Iterable[str], names: Collection[str]) -> list[str]:
     """A warning for each name that was probably meant for us but is no setting, with the nearest one."""
     found = {name: name.upper() for name in environ if name.upper().startswith("EEN_")}
     # In a file also the names of the older script count: branding, accountId, auth_key.
@@ -230,8 +184,8 @@ def unknown_names(environ: Mapping[str, str], filed: Mapping[str, str], names: S
     warnings = []
     for name, meant in found.items():
         near = difflib.get_close_matches(meant, names, n=1, cutoff=0.8)
-        if name not in names and (near or name.upper().startswith("EEN_")):
-            warnings.append(f"{shown(name)} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
+        if name not in names and (near or "EEN_" in name.upper()):
+            warnings.append(f"{name[:60]!a} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
     return warnings
 
 
@@ -240,9 +194,3 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return None
-
-
-def _number(item: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,9}", item):
-        raise Invalid(f"{shown(item)} is no namespace number", "give whole numbers, such as 101,103")
-    return int(item)

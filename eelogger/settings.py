@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -34,17 +34,17 @@ _DOMAIN: Final = "eagleeyenetworks.com"
 class Setting(NamedTuple):
     """One setting: `default` as it would be written, `unset` the value of an empty text."""
 
-    name: str
     parse: Callable[[str], Any]
-    unset: Any
-    default: str
-    example: str
     help: str
+    unset: Any
+    default: str = ""
+    example: str = ""
+    name: str = ""
+    field: str = ""
 
 
 def _set(parse: Callable[[str], Any], meaning: str, unset: Any = None, *, secret: bool = False, **texts: str) -> Any:
-    row = {"parse": parse, "unset": unset, "default": "", "example": "", "help": meaning} | texts
-    return field(repr=not secret, metadata=row)
+    return field(repr=not secret, metadata={"row": Setting(parse, meaning, unset, **texts)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Settings:
     resources: tuple[str, ...] = _set(
         t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event"
     )
-    namespaces: frozenset[int] | None = _set(
+    namespaces: tuple[int, ...] | None = _set(
         t.numbers, "annotation namespaces to measure; empty: all", example="101,103"
     )
     namespace_names: tuple[tuple[int, str], ...] = _set(
@@ -130,7 +130,9 @@ class Settings:
 
 
 # All settings, in the order in which people need them.
-SETTINGS: Final = tuple(Setting(f"EEN_{f.name.upper()}", **f.metadata) for f in fields(Settings) if f.metadata)
+SETTINGS: Final[tuple[Setting, ...]] = tuple(
+    f.metadata["row"]._replace(name=f"EEN_{f.name.upper()}", field=f.name) for f in fields(Settings) if f.metadata
+)
 
 # Who logs in where; `.env.example` leaves these open and all others commented out.
 CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
@@ -150,16 +152,17 @@ def load(
     environ = os.environ if environ is None else environ
     problems: list[Problem] = []
     warnings: list[str] = []
-    filed = t.read_env_file(env_file, problems, warnings, optional=env_file == ENV_FILE)
+    if env_file == ENV_FILE and not ENV_FILE.exists():
+        env_file = None
+    filed = t.read_env_file(env_file, problems, warnings) if env_file else {}
     warnings += t.unknown_names(environ, filed, [row.name for row in SETTINGS])
     values: dict[str, Any] = {}
     for row in SETTINGS:
-        name = row.name.removeprefix("EEN_").lower()
         try:
-            values[name] = _value(row, environ, filed, env_file)
+            values[row.field] = _value(row, environ, filed, env_file)
         except Invalid as wrong:
-            values[name] = row.unset
-            problems.append(Problem(row.name, wrong.message, wrong.hint))
+            values[row.field] = row.unset
+            problems.append(Problem(row.name, *wrong.args))
     if log_dir is not None:
         values["log_dir"] = log_dir.absolute()
     if need_credentials:
@@ -178,13 +181,12 @@ def log_dir_of(environ: Mapping[str, str] | None, env_file: Path | None, log_dir
     """The log directory alone, whatever else is wrong with the settings."""
     if log_dir is not None:
         return log_dir.absolute()
-    environ = os.environ if environ is None else environ
-    row = next(row for row in SETTINGS if row.name == "EEN_LOG_DIR")
+    row = next(row for row in SETTINGS if row.field == "log_dir")
+    filed = t.read_env_file(env_file, [], []) if env_file else {}
     try:
-        path: Path = _value(row, environ, t.read_env_file(env_file, [], []), env_file)
+        return Path(_value(row, os.environ if environ is None else environ, filed, env_file))
     except Invalid:
         return ROOT / row.default
-    return path
 
 
 def demo_settings(base_url: str, account_id: str, auth_key: str, log_dir: Path | None = None) -> Settings:
@@ -216,38 +218,38 @@ def proxy_for(url: str) -> str | None:
 
 def _value(row: Setting, environ: Mapping[str, str], filed: Mapping[str, str], env_file: Path | None) -> Any:
     """The value of a setting; a relative path starts where its text was written. Raises `Invalid`."""
-    text, base = row.default, ROOT
-    for source, folder in ((filed, env_file.parent if env_file else ROOT), (environ, Path())):
-        found = source.get(row.name, "")
-        # Blanks around a value are slips of the hand, but a password may begin with one.
-        found = found if row.name == "EEN_PASSWORD" else found.strip()
-        text, base = (found, folder) if found else (text, base)
+    is_password = row.field == "password"  # it may begin with a blank: around others blanks are slips of the hand
+    own, of_file = environ.get(row.name, ""), filed.get(row.name, "")
+    if not is_password:
+        own, of_file = own.strip(), of_file.strip()
+    text = own or of_file or row.default
     if not text:
         return row.unset
-    if not text.isprintable() and row.name != "EEN_PASSWORD":
+    if not text.isprintable() and not is_password:
         raise Invalid("holds a control character or is not UTF-8", "type it anew, without pasting")
     value = row.parse(text)
     if isinstance(value, Path):
+        base = Path() if own else env_file.parent if env_file and of_file else ROOT
         value = (base / value).absolute()
-        if row.name == "EEN_CA_FILE":
+        if row.field == "ca_file":
             t.check_certificates(value)
     return value
 
 
-def _missing(values: Mapping[str, Any], malformed: set[str]) -> Iterator[Problem]:
+def _missing(values: Mapping[str, Any], malformed: set[str]) -> list[Problem]:
     """What a run lacks: a login, or key, account and branding (or base URL); what is malformed was already said."""
     user, password = values["username"], values["password"]
-    hints = {
-        "EEN_AUTH_KEY": f"run `{PROGRAM} login`, or paste the auth_key cookie, or set EEN_USERNAME and EEN_PASSWORD",
-        "EEN_ACCOUNT_ID": f"run `{PROGRAM} login`, or copy the 8 digits from the account settings",
-        "EEN_BRANDING": "give the part before .eagleeyenetworks.com in the browser, such as c000",
-    }
     if user and password:
         hints = {}
     elif (user or password) and not values["auth_key"]:
         hints = {"EEN_PASSWORD" if user else "EEN_USERNAME": "a login needs both user name and password"}
-    elif values["base_url"] or "EEN_BASE_URL" in malformed:
-        del hints["EEN_BRANDING"]
-    for name, hint in hints.items():
-        if name not in malformed and not values[name.removeprefix("EEN_").lower()]:
-            yield Problem(name, "is not set", hint)
+    else:
+        way = f"run `{PROGRAM} login`, or"
+        hints = {
+            "EEN_AUTH_KEY": f"{way} paste the auth_key cookie, or set EEN_USERNAME and EEN_PASSWORD",
+            "EEN_ACCOUNT_ID": f"{way} copy the 8 digits from the account settings",
+        }
+        if not values["base_url"] and "EEN_BASE_URL" not in malformed:
+            hints["EEN_BRANDING"] = "give the part before .eagleeyenetworks.com in the browser, such as c000"
+    lacking = (name for name in hints if name not in malformed and not values[name.removeprefix("EEN_").lower()])
+    return [Problem(name, "is not set", hints[name]) for name in lacking]

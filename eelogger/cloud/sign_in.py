@@ -194,7 +194,7 @@ def _session_key(answer: Answer, settings: Settings) -> SessionKey:
             session_key(key),
         )
     except Invalid as wrong:
-        message = f"the login answer lacks something: {wrong.message}"
+        message = f"the login answer lacks something: {wrong.args[0]}"
     hint = "set EEN_BRANDING and EEN_ACCOUNT_ID, or paste EEN_AUTH_KEY from a browser"
     raise CloudError(message, hint, reason="login-answer")
 
