@@ -11,14 +11,18 @@ from dataclasses import dataclass
 
 
 class EeloggerError(Exception):
-    """The root: `str()` is the message, `hint` what the operator can do, `reason` a token that never changes."""
+    """The root: `str()` is the message, `hint` what the operator can do, `reason` a token that never changes.
+
+    `facts` are the further attributes that a subclass names.
+    """
 
     exit_code, reason = 70, "defect"
 
-    def __init__(self, message: str, hint: str = "", *, reason: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, reason: str = "", **facts: float | None) -> None:
         super().__init__(message)
         self.hint = hint
         self.reason = reason or self.reason
+        vars(self).update(facts)
 
 
 class UsageError(EeloggerError):
@@ -46,39 +50,22 @@ class CloudError(EeloggerError):
     """
 
     exit_code, reason = 69, "cloud"
-
-    def __init__(
-        self,
-        message: str,
-        hint: str = "",
-        *,
-        reason: str = "",
-        status: int | None = None,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(message, hint, reason=reason)
-        self.status = status
-        self.retry_after_s = retry_after_s
+    status: int | None = None
+    retry_after_s: float | None = None
 
 
 class DiskError(EeloggerError):
     """The log directory, or a file that was asked for, cannot be written; `lost_lines` is what that cost."""
 
     exit_code, reason = 74, "disk"
-
-    def __init__(self, message: str, hint: str = "", *, reason: str = "", lost_lines: int = 0) -> None:
-        super().__init__(message, hint, reason=reason)
-        self.lost_lines = lost_lines
+    lost_lines = 0
 
 
 class AlreadyRunning(EeloggerError):
     """Another process has this log directory; `stale_s` is None while it shows signs of life."""
 
     exit_code, reason = 75, "already-running"
-
-    def __init__(self, message: str, hint: str = "", *, stale_s: int | None = None) -> None:
-        super().__init__(message, hint)
-        self.stale_s = stale_s
+    stale_s: int | None = None
 
 
 class Refused(EeloggerError):
