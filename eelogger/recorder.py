@@ -46,6 +46,10 @@ class Recorder:
         self.on_new_day: Callable[[str, Coverage], None] = lambda ended, coverage: None
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
         self.on_event: Callable[[Verdict, str], None] | None = None
+        # What the connection tells of names and gaps needs no more than to be handed on.
+        self.name_namespaces = handler.name_namespaces
+        self.lost, self.camera_lost = coverage.open_gap, coverage.open_camera_gap
+        self.camera_gone = coverage.camera_gone
         self._by_lower_id: dict[str, Camera] = {}
         self._files: dict[str, tuple[str, str]] = {}
         self._arrived_us = self._size = 0
@@ -75,10 +79,6 @@ class Recorder:
         """Whether messages should wait: too much that was recorded is not on disk yet."""
         return self.lines.is_behind
 
-    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
-        """Call annotation namespaces so from here on."""
-        self.handler.name_namespaces(ns_values)
-
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
         """Begin a subscription: the connection's, or that of single cameras on an open connection."""
         if camera_ids is not None:
@@ -89,18 +89,6 @@ class Recorder:
         self._begun(list(self.cameras), self.coverage.close_gap(at_us), at_us)
         for gap in single:
             self._begun([gap.camera_id], gap, at_us)
-
-    def lost(self, at_us: int, reason: str) -> None:
-        """Nothing is observed from `at_us` on, until the next subscription."""
-        self.coverage.open_gap(at_us, reason)
-
-    def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None:
-        """One camera is not observed from `at_us` on."""
-        self.coverage.open_camera_gap(camera_id, at_us, reason)
-
-    def camera_gone(self, camera_id: str) -> None:
-        """The camera left the account: nobody means to observe it."""
-        self.coverage.camera_gone(camera_id)
 
     def note_gap(self, gap: Gap) -> None:
         """Write one line of `gaps.log`."""
@@ -184,4 +172,4 @@ class Recorder:
         self.rejects.add(reject, self._arrived_us, self._size)
 
     def _write_other(self, path: Path, line: str) -> None:
-        self.lines.write_other(os.fspath(path), line)  # `lines` changes once the day was read
+        self.lines.write_other(os.fspath(path), line)
