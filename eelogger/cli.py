@@ -78,7 +78,8 @@ def main(argv: Sequence[str], started_s: float) -> int:
         handler = console.log_handler(OneLine())
         handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(options.verbose, 2))
         logging.basicConfig(level=logging.DEBUG, handlers=[handler])
-        _require_sense(options)
+        if options.command and (options.demo or options.events or options.seconds is not None):
+            raise UsageError("--demo, --events and --seconds are for a run, not for a command", "leave them out")
         return int(options.run(options, console))
     except SystemExit as end:  # argparse has said what is wrong, or shown its help
         name = next(filter(COMMANDS.__contains__, argv), "")
@@ -133,15 +134,6 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             module.add_arguments(added)
             added.set_defaults(command=name, run=module.run)
     return top
-
-
-def _require_sense(options: argparse.Namespace) -> None:
-    try:
-        (options.log_dir or Path()).absolute()  # EEN_LOG_DIR may be relative too
-    except OSError:
-        raise UsageError("the current directory was removed", "give an absolute --log-dir") from None
-    if options.command and (options.demo or options.events or options.seconds is not None):
-        raise UsageError("--demo, --events and --seconds are for a run, not for a command", "leave them out")
 
 
 def _log_events(options: argparse.Namespace, console: Console, *, started_s: float) -> int:

@@ -7,7 +7,7 @@ program and keeps its traceback.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class EeloggerError(Exception):
@@ -92,8 +92,7 @@ class CertificateRefused(Refused):
     reason = "certificate"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One setting that cannot be used: its name, what is wrong, what would be right."""
 
     name: str

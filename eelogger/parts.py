@@ -27,7 +27,7 @@ from .storage.days import day_moves, rename_moves
 from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of
-from .storage.restore import Restored, Stopped, restore
+from .storage.restore import Restored, restore
 from .storage.state import State, state_text
 from .storage.upkeep import Upkeep
 from .storage.writer import Writer
@@ -48,12 +48,14 @@ class Parts:
     `ready_us` when that was; `ended_us` when observing ended, 0 while it goes on.
     """
 
+    before: State | None = None
+    read: float | None = 0.0
+    ready_us = ended_us = 0
+    kernel: KernelClock | None = None
+    _cameras_text = ""
+
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
-        self.before: State | None = None
-        self.read: float | None = 0.0
-        self.ready_us = self.ended_us = 0
-        self.kernel: KernelClock | None = None
         self.paths = paths = LogPaths(settings.log_dir)
         self.lock = DirectoryLock(paths)
         self.writer = Writer(
@@ -68,7 +70,7 @@ class Parts:
         self.recorder = Recorder(handler, self.writer, self.coverage, paths, day=day_of(started_us))
         self.recorder.on_new_day = self._new_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
-        self.vitals, self.lag = Vitals(self.recorder.note_gap), LagMeter()
+        self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
         self.credentials = Credentials()
         self.session = Session(
             load,
@@ -82,7 +84,6 @@ class Parts:
             on_lag=self.lag.note,
             on_cameras=self._note_cameras,
         )
-        self.health = HealthLog()
         self.snapshots = Snapshots(
             self.writer.replace,
             paths,
@@ -100,7 +101,6 @@ class Parts:
             on_retaken=self._retaken,
             timing=timing,
         )
-        self._cameras_text = ""
 
     async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restored] | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
@@ -130,10 +130,7 @@ class Parts:
             stopping.cancel()
         if stop.is_set():
             return None
-        try:
-            found = restoring.result()
-        except Stopped:
-            return None
+        found = restoring.result()
         self.writer.uuid_lines = found.uuid_lines
         recorder.lines = self.writer
         recorder.handler.totals.clear()

@@ -15,14 +15,11 @@ from fnmatch import fnmatchcase
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from dotenv.parser import parse_stream
 
 from .errors import Problem
-
-# What a session key of the public cloud looks like; gateways and test servers may use others.
-KEY_SHAPE: Final = re.compile(r"[a-z][0-9]{3}~[0-9a-fA-F]{32}")
 
 _ORIGIN = re.compile(
     r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?", re.IGNORECASE | re.ASCII

@@ -170,8 +170,6 @@ def load(
     else:
         warnings += [f"{p.name}: {p.message} ({p.hint})" for p in problems if p.name in CREDENTIALS]
         problems = [p for p in problems if p.name not in CREDENTIALS]
-    if values["auth_key"] and not values["base_url"] and not t.KEY_SHAPE.fullmatch(values["auth_key"]):
-        warnings.append("EEN_AUTH_KEY does not look like a session key (c000~ and 32 hex digits)")
     if problems:
         raise SettingsError(problems, warnings)
     return Settings(**values, warnings=tuple(warnings))

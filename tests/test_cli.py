@@ -119,20 +119,6 @@ async def test_a_second_start_ends_within_a_second(cloud: FaultCloud, log_dir: P
     assert f"process {os.getpid()} " in err
 
 
-@pytest.mark.parametrize(("line", "code"), [("--log-dir logs", 2), ("-q", 2), ("report", 2), ("status", 3)])
-def test_a_relative_directory_in_one_that_was_removed_is_a_message(tmp_path: Path, line: str, code: int) -> None:
-    gone = tmp_path / "gone"
-    script = f'mkdir {gone}; cd {gone}; rmdir {gone}; EEN_LOG_DIR=logs exec "$@" {line}'
-    done = subprocess.run(
-        ["sh", "-c", script, "sh", sys.executable, str(APP), "--env-file", os.devnull],
-        env=environment(None, None),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, "was removed" in done.stderr, "Traceback" in done.stderr) == (code, True, False)
-
-
 # A run
 
 

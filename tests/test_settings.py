@@ -236,16 +236,6 @@ def test_relative_paths_start_where_they_were_written(tmp_path: Path, monkeypatc
     assert load(ACCESS, file, log_dir=Path("cli")).log_dir == here / "cli"
 
 
-@pytest.mark.parametrize(
-    ("environ", "warns"),
-    [({}, False), ({"EEN_AUTH_KEY": "abc"}, True), ({"EEN_AUTH_KEY": "abc", "EEN_BASE_URL": "https://x"}, False)],
-)
-def test_an_unusual_key_is_warned_about_without_showing_it(environ: dict[str, str], warns: bool) -> None:
-    warnings = load(ACCESS | environ, None).warnings
-    assert bool(warnings) == warns
-    assert "abc" not in "".join(warnings)
-
-
 def test_addresses_and_names_of_namespaces() -> None:
     cloud = load(ACCESS, None)
     assert cloud.rest_base() == "https://c000.eagleeyenetworks.com"
