@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from eelogger.measure import protocol
-from eelogger.measure.camera_statistics import CameraStatistics
-from eelogger.measure.dedup import Dedup
 from eelogger.measure.handler import Handler
-from eelogger.model import Camera, Verdict
+from eelogger.model import Camera
 from eelogger.simulator.events import make
 from eelogger.storage import formats
 from eelogger.storage.camera_files import cameras_text
@@ -24,12 +20,11 @@ from eelogger.storage.state import State, state_text
 from eelogger.storage.writer import UUID_LIMIT
 
 from .contenders import Cost
-from .feeder import account, messages
+from .feeder import account
 from .launch import Contender, Feeder, follow, log_directory
 
 FEW: Final = 20
 SOME: Final = 500
-STREAM_LINES: Final = 200  # of each stream log, since a start looks at its end only
 
 
 class Row(NamedTuple):
@@ -58,11 +53,8 @@ def table(rows: Iterable[Row]) -> Iterator[str]:
 
 # Events (of the plain version fewer), rounds, seconds of a state, cameras, lines of a day and the cameras they are of.
 FULL: Final = Namespace(events=50_000, naive_events=3_000, rounds=5, seconds=30.0, cameras=10_000)
-FULL.lines, FULL.day_cameras, FULL.steps = 1_000_000, 100, 5_000
-QUICK: Final = Namespace(events=2_000, naive_events=300, rounds=1, seconds=1.5, cameras=1_000)
-QUICK.lines, QUICK.day_cameras, QUICK.steps = 10_000, 20, 200
-TINY: Final = Namespace(events=300, naive_events=60, rounds=1, seconds=0.5, cameras=50)
-TINY.lines, TINY.day_cameras, TINY.steps = 400, 4, 50
+FULL.lines, FULL.day_cameras = 1_000_000, 100
+QUICK: Final = Namespace(events=300, naive_events=60, rounds=1, seconds=0.5, cameras=50, lines=400, day_cameras=4)
 LineUp = tuple[str, int, int]  # who, on how many cameras, how many events
 
 
@@ -172,71 +164,28 @@ def restart(size: Namespace) -> Iterator[Row]:
 
 
 def make_day(paths: LogPaths, count: int, cameras: int) -> None:
-    """Write the log directory of a run that ended a moment ago: delay and stream logs, identities, `.state`."""
+    """Write the log directory of a run that ended a moment ago: delay logs, identities, `.state`."""
     rng, handler = random.Random(7), Handler(("ANNT", "ALRS"))
     now_us, each = time.time_ns() // 1000, count // cameras
     day_us = day_start_us(day_of(now_us))
     step_us = max(1, (now_us - day_us) // (each + 1))
-    paths.stream_dir.mkdir(parents=True)
+    paths.root.mkdir(parents=True, exist_ok=True)
     identities: list[tuple[int, str]] = []
-    for row in account(cameras).cameras:
-        stem, label = paths.stem(row.id, row.name), formats.label(Camera(row.id, row.name, row.bridge.id))
-        with open(paths.delay(stem), "w", encoding="utf-8") as delay, open(paths.stream(stem), "w") as stream:
-            for number in range(each):
-                at_us, delay_us = day_us + number * step_us, int(rng.lognormvariate(0.0, 0.5) * 1e6)
-                ns, uuid = rng.choice(row.namespaces), str(UUID(int=rng.getrandbits(128), version=4))
-                body = make(row.id, "ANNT", at_us - delay_us, {"ns": ns, "uuid": uuid}).body
-                delay.write(formats.delay_line(handler.handle_event(row.id, body | {"type": "ANNT"}, at_us), label))
+    listed = [Camera(row.id, row.name, row.bridge.id) for row in account(cameras).cameras]
+    for camera in listed:
+        with open(paths.delay(paths.stem(camera.id, camera.name)), "w", encoding="utf-8") as delay:
+            for at_us in range(day_us, day_us + each * step_us, step_us):
+                delay_us = int(rng.lognormvariate(0.0, 0.5) * 1e6)
+                ns, uuid = rng.choice((101, 103)), str(UUID(int=rng.getrandbits(128), version=4))
+                body = make(camera.id, "ANNT", at_us - delay_us, {"ns": ns, "uuid": uuid}).body
+                verdict = handler.handle_event(camera.id, body | {"type": "ANNT"}, at_us)
+                delay.write(formats.delay_line(verdict, formats.label(camera)))
                 identities.append((at_us, uuid))
-                if number >= each - STREAM_LINES:
-                    stream.write(formats.stream_line(at_us, {"event": {"ANNT": body}}))
-    identities.sort()
-    known = [f"{identity}\n" for _, identity in identities[-2 * UUID_LIMIT :]]
+    known = [f"{identity}\n" for _, identity in sorted(identities)[-2 * UUID_LIMIT :]]
     paths.uuids_old.write_text("".join(known[:UUID_LIMIT]))
     paths.uuids.write_text("".join(known[UUID_LIMIT:]))
     paths.state.write_text(state_text(State(day_of(now_us), now_us, now_us, False, day_us)))
-    listed = [Camera(row.id, row.name, row.bridge.id) for row in account(cameras).cameras]
-    paths.cameras.write_text(cameras_text(listed, {}))
+    paths.cameras.write_text(cameras_text(listed))
 
 
-def rooms(size: Namespace) -> Iterator[Row]:
-    """Each step of an event in its order, without socket, thread or disk; beside it reading and writing JSON alone."""
-    texts = list(messages(FEW, size.steps))
-    events, previews = texts[::2], texts[1::2]
-    now_us = time.time_ns() // 1000
-    updates = [update for one in events for update in protocol.read_message(one).updates]
-    found = [(update.camera_id, protocol.split_events(*update)[0][0]) for update in updates]
-    delays_us = [now_us - (protocol.event_time_us(event["timestamp"]) or 0) for _, event in found]
-    dedup, stats, handler = Dedup(), CameraStatistics(), Handler(("ANNT", "ALRS"))
-    label = {row.id: formats.label(Camera(row.id, row.name, row.bridge.id)) for row in account(FEW).cameras}
-    verdicts: list[Verdict] = []
-
-    def judge(one: tuple[str, dict[str, Any]]) -> None:
-        handler.dedup = Dedup()  # each pass would otherwise find nothing but duplicates
-        verdicts.append(handler.handle_event(*one, now_us))
-
-    def row(name: str, step: Callable[[Any], object], inputs: Sequence[Any]) -> Row:
-        took_s = []
-        for _ in range(7):
-            began = time.perf_counter()
-            for one in inputs:
-                step(one)
-            took_s.append(time.perf_counter() - began)
-        return Row(name, min(took_s) / len(inputs) * 1e6, "µs")
-
-    yield row("floor: json.loads and json.dumps, an event", lambda text: json.dumps(json.loads(text)), events)
-    yield row("floor: json.loads and json.dumps, a preview", lambda text: json.dumps(json.loads(text)), previews)
-    yield row("protocol.read_message, an event", protocol.read_message, [text.encode() for text in events])
-    yield row("protocol.read_message, a preview", protocol.read_message, [text.encode() for text in previews])
-    yield row("formats.stream_line", lambda update: formats.stream_line(now_us, update.data), updates)
-    yield row("protocol.split_events", lambda update: protocol.split_events(*update), updates)
-    yield row("protocol.identity", lambda one: protocol.identity(*one), found)
-    yield row("protocol.event_time_us", lambda one: protocol.event_time_us(one[1]["timestamp"]), found)
-    yield row("dedup.seen", lambda one: dedup.seen(one[1].get("uuid", ""), one[0], "ANNT"), found)
-    yield row("camera_statistics.observe", lambda delay_us: stats.observe(now_us, delay_us, 103), delays_us)
-    yield row("camera_statistics.figures", lambda _: stats.figures(103), delays_us)
-    yield row("handler.handle_event, all of it", judge, found)
-    yield row("formats.delay_line", lambda v: formats.delay_line(v, label[v.camera_id]), verdicts[-len(found) :])
-
-
-PARTS: Final = {"compare": compare, "steady": steady, "many": many, "restart": restart, "rooms": rooms}
+PARTS: Final = {"compare": compare, "steady": steady, "many": many, "restart": restart}
