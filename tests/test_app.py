@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,14 +41,6 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, package: str) -> Non
 def test_it_starts_from_anywhere_in_any_mode(tmp_path: Path, options: list[str], env: dict[str, str]) -> None:
     done = app(*options, APP, "--version", cwd=tmp_path, **env)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"eelogger {__version__}\n", "")
-
-
-def test_the_installed_command_is_the_same() -> None:
-    scripts = tomllib.loads((APP.parent / "pyproject.toml").read_text())["project"]["scripts"]
-    module, _, name = scripts["eelogger"].partition(":")
-    code = f"import sys; sys.argv[1:] = ['--version']; from {module} import {name}; sys.exit({name}())"
-    done = app("-c", code, cwd=APP.parent)
-    assert (done.returncode, done.stdout) == (0, f"eelogger {__version__}\n")
 
 
 def test_the_help_waits_for_no_network_library() -> None:

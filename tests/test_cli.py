@@ -21,8 +21,6 @@ from fault_cloud import FaultCloud
 from launch import APP, Ended, command, environment, launch
 
 from eelogger.cli import COMMANDS, main, parser
-from eelogger.storage.lock import DirectoryLock
-from eelogger.storage.paths import LogPaths
 
 WRONG_KEY = {"EEN_AUTH_KEY": "c000~" + "1" * 32}
 
@@ -108,15 +106,6 @@ async def test_what_no_retry_can_mend_ends_a_run(
     assert (logger.stderr.startswith("eelogger: "), "\n  hint: " in logger.stderr) == (True, True)
     assert logger.stdout == "", "without a terminal a run that never worked says what is wrong, and no more"
     assert f" exit={code} " in (log_dir / "summary.log").read_text().splitlines()[0]
-
-
-async def test_a_second_start_ends_within_a_second(cloud: FaultCloud, log_dir: Path) -> None:
-    with DirectoryLock(LogPaths(log_dir)):
-        began = time.monotonic()
-        code, out, err = await app("--log-dir", log_dir, cloud=cloud)
-        assert time.monotonic() - began < 1.5, "a second, and what a busy machine takes to start a process"
-    assert (code, out) == (75, "")
-    assert f"process {os.getpid()} " in err
 
 
 # A run

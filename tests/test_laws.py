@@ -127,15 +127,6 @@ def test_each_stem_exists_once() -> None:
     assert len(stems) == len(set(stems))
 
 
-def test_only_the_command_line_prints() -> None:
-    """Everything else returns text or hands it to the console."""
-    for name, tree in MODULES.items():
-        calls = {
-            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        }
-        assert name == "cli" or "print" not in calls, name
-
-
 def test_only_the_settings_know_how_the_program_is_called() -> None:
     """Hints ask `PROGRAM`, since it may be installed."""
     assert [path.name for path in PACKAGE.rglob("*.py") if "python app.py" in path.read_text()] == ["settings.py"]

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from launch import command, environment
+from launch import environment
 
 import eelogger
 from eelogger import errors
+from eelogger.cli import COMMANDS
 from eelogger.storage.formats import delay_line, label, parse_delay_line, parse_gap_line, parse_pairs, parse_stream_line
 from eelogger.storage.paths import LogPaths
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-COMMANDS: Final = (
+SET_UP: Final = (
     "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python app.py --demo --seconds 20",
     "python3 -m venv .venv && .venv/bin/pip install -r tests/requirements.txt && .venv/bin/python -m pytest",
 )
@@ -33,7 +34,7 @@ def lines(start: str) -> list[str]:
     return [line for block in BLOCKS for line in block.splitlines() if line.startswith(start)]
 
 
-@pytest.mark.parametrize("text", COMMANDS)
+@pytest.mark.parametrize("text", SET_UP)
 def test_the_two_set_up_commands_stand_alone(text: str) -> None:
     assert f"{text}\n" in BLOCKS
 
@@ -84,12 +85,8 @@ def test_every_promise_names_a_test_that_exists() -> None:
     assert all((ROOT / "tests" / name).exists() for names in named for name in names)
 
 
-def test_every_command_has_help_and_is_in_the_readme() -> None:
-    ended = command("--help")
-    assert ended.code == 0
-    named = re.findall(r"^    ([a-z]+) {2,}", ended.out, re.MULTILINE)
-    assert {"check", "login", "watch", "status", "report", "replay", "audit"} <= set(named)
-    assert all(f"`{name}" in README or f"app.py {name}" in README for name in named)
+def test_every_command_is_in_the_readme() -> None:
+    assert all(f"`{name}" in README or f"app.py {name}" in README for name in COMMANDS)
 
 
 def test_the_readme_is_short() -> None:
@@ -102,6 +99,7 @@ def test_the_package_takes_version_and_requirements_from_one_place() -> None:
     assert dynamic == {"version": {"attr": "eelogger.__version__"}, "dependencies": {"file": ["requirements.txt"]}}
     assert re.fullmatch(r"\d+\.\d+\.\d+", eelogger.__version__)
     assert project["tool"]["setuptools"]["packages"]["find"]["include"] == ["eelogger*"]
+    assert project["project"]["scripts"] == {"eelogger": "eelogger.cli:command"}
 
 
 def test_an_installed_package_lives_in_the_current_directory_and_names_itself(tmp_path: Path) -> None:

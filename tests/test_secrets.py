@@ -236,7 +236,7 @@ def test_the_planted_secrets_would_be_found() -> None:
     assert [text for text in texts if not found(f"GET / HTTP/1.1 {text}\r\n")] == []
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o644, True)])
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
 async def test_a_settings_file_open_to_others_is_warned_about(
     cloud: FaultCloud, tmp_path: Path, mode: int, warned: bool
 ) -> None:
