@@ -90,8 +90,7 @@ class Run:
             self.on_begun()
             upkeep = asyncio.create_task(self._keep_directory(), name="upkeep")
             try:
-                restored = await parts.restore(self._stop)
-                if restored is not None:
+                if restored := await parts.restore(self._stop):
                     async with parts.writer:
                         with ProgramLog(parts.writer):
                             self._begin(*restored, tails)
@@ -129,11 +128,10 @@ class Run:
         if found.rows:
             took_s = (now_us() - parts.started_us) / 1e6
             _log.info("the day was read in %.1f s: %d lines, %d updates judged", took_s, found.rows, found.judged)
-        for error in found.skipped.files[:NAMED]:
-            _log.warning("cannot be read and is passed over: %s", error)
-        if found.skipped.lines or found.skipped.files[NAMED:]:
-            counts = found.skipped.lines, len(found.skipped.files)
-            _log.warning("passed over: %d unreadable lines, %d files", *counts)
+        lines, files = found.skipped.lines, found.skipped.files
+        if lines or files:
+            named = "; ".join(map(str, files[:NAMED]))
+            _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named or "none")
         parts.writer.add(batch)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
@@ -147,7 +145,6 @@ class Run:
         parts.snapshots.write_state(force=True)
 
     async def _live(self) -> None:
-        parts = self.parts
         parts = self.parts
         await self._written()
         gc.freeze()  # what the day's files brought stays as long as the run: the collector need not look at it

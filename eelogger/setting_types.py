@@ -113,10 +113,7 @@ def size_or_off(text: str) -> int | None:
 
 def path(text: str) -> Path:
     """A path, `~` expanded; a relative one is completed by the caller."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise Invalid("names an unknown home directory", "give the full path") from None
+    return Path(os.path.expanduser(text))  # where `Path.expanduser` raises, this leaves `~name` as it is
 
 
 def check_certificates(file: Path) -> None:
@@ -158,12 +155,9 @@ def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> d
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
         bindings = list(parse_stream(StringIO(content.decode("utf-8-sig"))))
-    except OSError as error:
-        problems.append(Problem(name, f"cannot be read: {error.strerror}", "check --env-file, its owner and mode"))
-        return {}
-    except UnicodeDecodeError:
-        hint = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8)"
-        problems.append(Problem(name, "is not UTF-8 text", hint))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        problems.append(Problem(name, f"cannot be read: {why}", "check --env-file, its owner and mode"))
         return {}
     if os.name == "posix" and mode & 0o077 and _SECRET(content):
         open_to = f"{name} holds secrets and is open to others (mode {mode & 0o777:04o})"

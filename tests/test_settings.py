@@ -81,7 +81,7 @@ def test_unreadable_files_are_problems_and_a_missing_one_unless_it_is_the_defaul
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for content, message in [
-        (f"EEN_AUTH_KEY={SECRET}".encode("utf-16"), "is not UTF-8 text"),
+        (f"EEN_AUTH_KEY={SECRET}".encode("utf-16"), "cannot be read: it is not UTF-8 text"),
         (f"A=1\nEEN_PASSWORD='{SECRET}\n".encode(), "line 2 cannot be read"),
     ]:
         file = env_file(tmp_path, content)
@@ -150,7 +150,7 @@ BAD = [
     ("EEN_KEEP_DAYS", ["0", "-1", "1.5", "99999", "off", "1" * 5000]),
     ("EEN_LOG_MAX_BYTES", ["x", "1.5G", "-1", "10", "64X", "1" * 5000]),
     ("EEN_DISK_BUFFER_BYTES", ["off", "1K"]),
-    ("EEN_LOG_DIR", ["a\x00b", "~nobody-of-this-name/x", "\udcff"]),
+    ("EEN_LOG_DIR", ["a\x00b", "\udcff"]),
     ("EEN_CA_FILE", ["/does/not/exist", "/", __file__]),
 ]
 
