@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import sys
 import time
@@ -103,14 +102,13 @@ async def naive(task: Namespace) -> Cost:
 
 async def eelogger(task: Namespace) -> Cost:
     """The real run with all its files."""
-    from eelogger.cloud.loop_delay import LagMeter
     from eelogger.run import Run
     from eelogger.settings import load
 
     environ = {"EEN_BASE_URL": task.base_url, "EEN_ACCOUNT_ID": task.account_id, "EEN_AUTH_KEY": task.auth_key}
     environ |= {"EEN_RESOURCES": "event,pre"} if task.previews else {}
     run = Run(load(environ, None, log_dir=Path(task.log_dir)), started_us=task.started_us)
-    parts, lags = run.parts, LagMeter()
+    parts = run.parts
     running = asyncio.create_task(run.run())
 
     async def until(happened: Callable[[], bool]) -> float:
@@ -120,20 +118,18 @@ async def eelogger(task: Namespace) -> Cost:
             running.result()
         return time.time() - float(task.started_us / 1e6)
 
-    if task.seconds:
-        parts.session._stream.on_lag = lags.note
     start = {"connected_s": await until(lambda: parts.session.state == "connected")}
     start["subscribed_s"] = await until(lambda: parts.recorder.messages >= task.initial)
     start["cpu_s"] = cpu_s()
-    start_lag, cost = lags.take_minute(), start_meter()
+    cost = start_meter()
     if task.seconds:
         await asyncio.sleep(task.seconds)
     else:
         await until(lambda: parts.recorder.messages >= task.messages)
-    steady = cost() | {"lag": lags.take_minute(), "fds": len(os.listdir("/dev/fd"))}
+    steady = cost() | {"lag": parts.lag.since_start()}
     run.stop()
     await running
-    return cost() | {"start": start | {"lag": start_lag}, "steady": steady}
+    return cost() | {"start": start, "steady": steady}
 
 
 if __name__ == "__main__":
