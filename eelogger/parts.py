@@ -109,25 +109,15 @@ class Parts:
         recorder.use_files((known[camera_id] for camera_id in stems), stems)
         recorder.lines = batch
         thread = DaemonThread("restore")
-        reading = partial(
-            restore,
-            self.paths,
-            recorder,
-            done_us=self.before.done_us if self.before else None,
-            sink=batch,
-            known=known,
-            progress=self._progress,
-            is_stopped=stop.is_set,
-        )
-        restoring = asyncio.wrap_future(thread.submit(reading))
+        reading = partial(restore, self.paths, recorder, progress=self._progress, is_stopped=stop.is_set)
+        done_us = self.before.done_us if self.before else None
+        restoring = asyncio.wrap_future(thread.submit(partial(reading, done_us=done_us, sink=batch, known=known)))
         thread.shutdown(wait=False)
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waited: set[asyncio.Future[Any]] = {restoring, stopping}
-        try:
-            # a disk that hangs must not keep the process: then the thread is left behind.
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
+        # A disk that hangs must not keep the process: then the thread is left behind.
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         if stop.is_set():
             return None
         found = restoring.result()
