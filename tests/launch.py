@@ -92,10 +92,11 @@ async def launch(
     env: Mapping[str, str] | None = None,
     env_file: Path | None = None,
     script: Path = APP,
+    shell: str = 'exec "$@"',
 ) -> AsyncIterator[Logger]:
-    """Start a logger; at the end it is killed if it still runs."""
+    """Start a logger by a shell script, whose `"$@"` is its command line; at the end it is killed if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        *_line(script, env_file, args),
+        *("sh", "-c", shell, "sh", *_line(script, env_file, args)),
         env=environment(cloud, log_dir, env),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

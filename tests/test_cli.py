@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import pty
@@ -12,8 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -152,35 +150,12 @@ async def test_quiet_is_quiet_and_verbose_tells_what_happens(cloud: FaultCloud, 
 # Streams that are closed, and terminals that go
 
 
-@asynccontextmanager
-async def shell(cloud: FaultCloud, log_dir: Path, script: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A run started by a shell script, in which `"$@"` is its command line; all its processes are gone afterwards."""
-    process = await asyncio.create_subprocess_exec(
-        *("sh", "-c", script, "sh", sys.executable, str(APP), "--env-file", os.devnull),
-        env=environment(cloud, log_dir),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        await cloud.wait_subscribed(3)
-        event = await cloud.emit(cloud.camera_ids()[0])
-        path = log_dir / "processed_event_uuids.log"
-        async with asyncio.timeout(10):
-            while not path.exists() or event.identity not in path.read_text("utf-8"):
-                await asyncio.sleep(0.02)
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 async def test_a_reader_that_has_gone_does_not_matter(cloud: FaultCloud, log_dir: Path) -> None:
-    async with shell(cloud, log_dir, '"$@" | head -c 0') as process:
-        subprocess.run(["pkill", "-TERM", "-P", str(process.pid)], check=True)
-        _, err = await asyncio.wait_for(process.communicate(), 20)
-        assert err == b""
+    async with launch(cloud, log_dir, "--seconds", "2", shell='"$@" | head -c 0') as logger:
+        await cloud.wait_subscribed(3)
+        await cloud.emit(cloud.camera_ids()[0])
+        await logger.ended()
+    assert logger.stderr == ""
 
 
 def test_a_pipe_that_is_closed_ends_the_help_quietly() -> None:
@@ -192,10 +167,12 @@ def test_a_pipe_that_is_closed_ends_the_help_quietly() -> None:
 async def test_closed_streams_swallow_text_and_the_exit_code_stands(
     cloud: FaultCloud, log_dir: Path, closed: str
 ) -> None:
-    async with shell(cloud, log_dir, f'exec "$@" {closed}') as process:
-        process.send_signal(signal.SIGTERM)
-        _, err = await asyncio.wait_for(process.communicate(), 20)
-    assert (process.returncode, err) == (0, b"")
+    async with launch(cloud, log_dir, shell=f'exec "$@" {closed}') as logger:
+        await cloud.wait_subscribed(3)
+        event = await cloud.emit(cloud.camera_ids()[0])
+        await logger.wait_for("processed_event_uuids.log", event.identity)
+        assert await logger.stop() == 0
+    assert logger.stderr == ""
     # No file of ours got the number of a closed stream, and with it what others print.
     for path in log_dir.glob("*.log"):
         assert b"Delays of" not in path.read_bytes()
@@ -214,9 +191,8 @@ async def test_closed_streams_swallow_text_and_the_exit_code_stands(
 )
 def test_commands_do_without_closed_streams(line: str, code: int) -> None:
     script = f"exec {sys.executable} {APP} --env-file {os.devnull} {line}"
-    done = subprocess.run(
-        ["sh", "-c", script], env=environment(None, None), stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
+    env = environment(None, None)
+    done = subprocess.run(["sh", "-c", script], env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
 
 
@@ -262,12 +238,8 @@ def test_ctrl_c_during_a_command_is_130(log_dir: Path) -> None:
     """With 0 a command that follows with && would begin."""
     log_dir.mkdir()
     (log_dir / "Front Door_100e1e23.log").write_text("time=2026-11-22T09:07:20.000000Z verdict=undated\n" * 400_000)
-    process = subprocess.Popen(
-        [sys.executable, str(APP), "report", "--log-dir", str(log_dir)],
-        env=environment(None, None),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    line, pipe = [sys.executable, str(APP), "report", "--log-dir", str(log_dir)], subprocess.PIPE
+    process = subprocess.Popen(line, env=environment(None, None), stdout=pipe, stderr=pipe)
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
