@@ -43,19 +43,6 @@ def read_clocks() -> Reading:
     return Reading(time.time_ns(), time.monotonic_ns(), None if clock_id is None else time.clock_gettime_ns(clock_id))
 
 
-class StepWatch:
-    """Told to look every `period_s`, it finds steps of the wall clock and times in which nothing ran."""
-
-    def __init__(self, period_s: float) -> None:
-        self._period_ns = round(period_s * 1e9)
-        self._before = read_clocks()
-
-    def tick(self) -> list[Gap]:
-        """What happened to the clocks since the last tick: nothing, mostly."""
-        before, self._before = self._before, read_clocks()
-        return gaps_between(before, self._before, self._period_ns)
-
-
 def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
     """What two readings, taken `period_ns` apart if all went well, say of the time between them.
 

@@ -18,7 +18,7 @@ from itertools import count
 from typing import Final
 
 from . import __version__
-from .clock import StepWatch, now_us
+from .clock import gaps_between, now_us, read_clocks
 from .errors import AlreadyRunning, DiskError, EeloggerError
 from .measure.coverage import STARTED
 from .model import Reject, Timing, Verdict
@@ -224,10 +224,11 @@ class Run:
     async def _watch(self) -> None:
         """Look once a second: did the clock jump, is it midnight, is a minute over?"""
         parts, tick_s = self.parts, self.parts.timing.tick_s
-        clocks, ticks_a_minute = StepWatch(tick_s), max(1, round(parts.timing.health_s / tick_s))
+        clocks, ticks_a_minute = read_clocks(), max(1, round(parts.timing.health_s / tick_s))
         for tick in count(1):
             await asyncio.sleep(tick_s)
-            for gap in clocks.tick():
+            before, clocks = clocks, read_clocks()
+            for gap in gaps_between(before, clocks, round(tick_s * 1e9)):
                 parts.recorder.note_gap(gap)
                 _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
                 parts.vitals.clock_stepped()

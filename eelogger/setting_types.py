@@ -67,8 +67,7 @@ dns_label = fitting(
 )
 days = fitting(r"[1-9][0-9]{0,3}", "is no number of days", "give a whole number from 1 on, such as 30", int)
 items = partial(listed, str)
-_four_cc = fitting("[A-Za-z0-9]{4}", "holds what is no four-CC", "give four letters or digits each", str.upper)
-four_ccs = partial(listed, _four_cc)
+four_ccs = partial(listed, fitting("[A-Za-z0-9]{4}", "holds what is no four-CC", "write ANNT,ALRS", str.upper))
 _number = fitting("-?[0-9]{1,9}", "holds what is no namespace number", "give whole numbers, such as 101,103", int)
 numbers = partial(listed, _number)
 _resource = fitting(

@@ -236,18 +236,15 @@ def _value(row: Setting, environ: Mapping[str, str], filed: Mapping[str, str], e
 
 def _missing(values: Mapping[str, Any], malformed: set[str]) -> list[Problem]:
     """What a run lacks: a login, or key, account and branding (or base URL); what is malformed was already said."""
-    user, password = values["username"], values["password"]
-    if user and password:
+    way = f"run `{PROGRAM} login`, or"
+    hints = {
+        "EEN_AUTH_KEY": f"{way} paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD",
+        "EEN_ACCOUNT_ID": f"{way} copy the 8 digits from the account settings",
+        "EEN_BRANDING": "give the part before .eagleeyenetworks.com in the browser, such as c000",
+    }
+    if values["username"] and values["password"]:
         hints = {}
-    elif (user or password) and not values["auth_key"]:
-        hints = {"EEN_PASSWORD" if user else "EEN_USERNAME": "a login needs both user name and password"}
-    else:
-        way = f"run `{PROGRAM} login`, or"
-        hints = {
-            "EEN_AUTH_KEY": f"{way} paste the auth_key cookie, or set EEN_USERNAME and EEN_PASSWORD",
-            "EEN_ACCOUNT_ID": f"{way} copy the 8 digits from the account settings",
-        }
-        if not values["base_url"] and "EEN_BASE_URL" not in malformed:
-            hints["EEN_BRANDING"] = "give the part before .eagleeyenetworks.com in the browser, such as c000"
+    elif values["base_url"] or "EEN_BASE_URL" in malformed:
+        del hints["EEN_BRANDING"]
     lacking = (name for name in hints if name not in malformed and not values[name.removeprefix("EEN_").lower()])
     return [Problem(name, "is not set", hints[name]) for name in lacking]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from eelogger import clock
-from eelogger.clock import Reading, StepWatch, gaps_between, kernel_state, now_us
+from eelogger.clock import Reading, gaps_between, kernel_state, now_us
 
 S = 1_000_000_000
 START = Reading(1_700_000_000 * S, 50 * S, 60 * S)
@@ -48,13 +48,6 @@ def test_what_two_readings_say_of_the_time_that_passed(
     gaps = gaps_between(START, reading, S)
     assert [(gap.kind, gap.reason) for gap in gaps] == found
     assert {(gap.to_us, gap.to_us - gap.from_us) for gap in gaps} <= {(reading.wall_ns // 1000, passed_s * 1_000_000)}
-
-
-def test_a_watch_compares_with_the_tick_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    readings = iter([START, after(1), after(2, jump_s=5), after(3, jump_s=5)])
-    monkeypatch.setattr(clock, "read_clocks", lambda: next(readings))
-    watch = StepWatch(1.0)
-    assert [len(watch.tick()) for _ in range(3)] == [0, 1, 0]
 
 
 def test_the_wall_clock_is_cut_not_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
