@@ -5,12 +5,11 @@ No message repeats the text of a secret.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 from io import StringIO
@@ -164,19 +163,6 @@ def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> d
     hint = "write NAME=value; close every quotation mark"
     problems += [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
     return {binding.key: binding.value or "" for binding in bindings if binding.key is not None}
-
-
-def unknown_names(environ: Iterable[str], filed: Iterable[str], names: Collection[str]) -> list[str]:
-    """A warning for each name that was probably meant for us but is no setting, with the nearest one."""
-    found = {name: name.upper() for name in environ if name.upper().startswith("EEN_")}
-    # In a file also the names of the older script count: branding, accountId, auth_key.
-    found |= {name: "EEN_" + name.upper().removeprefix("EEN_") for name in filed}
-    warnings = []
-    for name, meant in found.items():
-        near = difflib.get_close_matches(meant, names, n=1, cutoff=0.8)
-        if name not in names and (near or "EEN_" in name.upper()):
-            warnings.append(f"{name[:60]!a} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
-    return warnings
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -94,14 +94,10 @@ def test_unreadable_files_are_problems_and_a_missing_one_unless_it_is_the_defaul
     load(ACCESS, missing)
 
 
-def test_names_that_are_probably_mistakes_are_warned_about(tmp_path: Path) -> None:
-    file = env_file(tmp_path, "accountId=1\nauth_key=x\nEEN_EVENT=ANNT\nPATH=/bin\nEEN_WHATEVER=\n$env:EEN_KEEP_DAYS=7")
-    text = "\n".join(load(ACCESS | {"EEN_BRANDNG": "c1", "EENY": "1", "een_cameras": "x"}, file).warnings)
-    for name in ("ACCOUNT_ID", "AUTH_KEY", "EVENTS", "BRANDING", "CAMERAS"):
-        assert f"did you mean EEN_{name}?" in text
-    assert all(f"{name}' is no setting" in text for name in ("EEN_WHATEVER", "$env:EEN_KEEP_DAYS"))
-    assert "PATH" not in text
-    assert "EENY" not in text
+def test_names_that_are_mistakes_are_warned_about(tmp_path: Path) -> None:
+    file = env_file(tmp_path, "EEN_EVENT=ANNT\nPATH=/bin\n$env:EEN_KEEP_DAYS=7\n")
+    warnings = load(ACCESS | {"EENY": "1", "een_cameras": "x"}, file).warnings
+    assert [text.split("'")[1] for text in warnings] == ["$env:EEN_KEEP_DAYS", "EEN_EVENT", "een_cameras"]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +162,7 @@ def test_all_problems_are_told_at_once_with_the_warnings_that_may_explain_them()
     with pytest.raises(SettingsError) as failed:
         load(ACCESS | {"EEN_BRANDING": "", "EEN_BRANDNG": "c1"}, None)
     (warning,) = failed.value.warnings
-    assert "EEN_BRANDING?" in warning
+    assert "EEN_BRANDNG" in warning
     assert f"\n  besides, {warning}" in str(failed.value)
 
 
