@@ -155,8 +155,8 @@ def load(
     if env_file == ENV_FILE and not ENV_FILE.exists():
         env_file = None
     filed = t.read_env_file(env_file, problems, warnings) if env_file else {}
-    strange = sorted(name for name in {*environ, *filed} - {row.name for row in SETTINGS} if "EEN_" in name.upper())
-    warnings += [f"{name[:60]!a} is no setting" for name in strange]
+    strange = sorted({*environ, *filed} - {row.name for row in SETTINGS})
+    warnings += [f"{n[:60]!a} is no setting" for n in strange if n.upper().startswith(("EEN_", "$ENV:EEN_"))]
     values: dict[str, Any] = {}
     for row in SETTINGS:
         try:

@@ -96,7 +96,7 @@ def test_unreadable_files_are_problems_and_a_missing_one_unless_it_is_the_defaul
 
 def test_names_that_are_mistakes_are_warned_about(tmp_path: Path) -> None:
     file = env_file(tmp_path, "EEN_EVENT=ANNT\nPATH=/bin\n$env:EEN_KEEP_DAYS=7\n")
-    warnings = load(ACCESS | {"EENY": "1", "een_cameras": "x"}, file).warnings
+    warnings = load(ACCESS | {"EENY": "1", "SCREEN_1": "1", "een_cameras": "x"}, file).warnings
     assert [text.split("'")[1] for text in warnings] == ["$env:EEN_KEEP_DAYS", "EEN_EVENT", "een_cameras"]
 
 
