@@ -1,17 +1,12 @@
-"""Pour a stream made beforehand into a contender's socket, as a cloud in a process of its own.
-
-It speaks JSON lines: is told what to make, says where it serves it, then takes `{"events": n}` and writes the stream's
-first n events to whoever is subscribed, `"rate"` a second. It ends with its stdin.
-"""
+"""Pour a stream made beforehand into a contender's socket, as the cloud does; it takes no time of the contender's."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +16,7 @@ from websockets.frames import Frame, Opcode
 from eelogger.simulator import Account, Cloud
 from eelogger.simulator.events import PRE, make, message_text
 
+AT_ONCE: Final = 1e12  # events a second
 ALERTS: Final = 0.1  # the share of events that have no uuid, so that their identity is put together
 MEDIAN_AGE_S: Final = 20.0  # the seconds a slow contender takes must not make every event a new maximum
 
@@ -51,36 +47,38 @@ def messages(cameras: int, events: int, *, previews: bool = True, seed: int = 1)
             yield message_text([make(rng.choice(rows).id, PRE, now_us - rng.randrange(10**6), {})])
 
 
-async def serve(cameras: int, events: int, previews: bool, initial: bool) -> None:
-    """Until stdin ends; `initial` sends the latest values first, as the cloud does."""
+class Feeder:
+    """A cloud with a stream made beforehand, for one contender after another; `task` is what those have to know."""
+
+    def __init__(self, cloud: Cloud, stream: list[bytes], **task: Any) -> None:
+        where = {"base_url": cloud.base_url, "account_id": cloud.account_id, "auth_key": cloud.auth_key}
+        ids, initial = [row.id for row in cloud.account.cameras], sum(map(len, cloud.latest.values()))
+        self.task: dict[str, Any] = {**where, "camera_ids": ids, "initial": initial, **task}
+        self._cloud, self._stream, self._pouring = cloud, stream, set[asyncio.Task[None]]()
+
+    async def pour(self, events: int, rate: float = AT_ONCE) -> None:
+        """Let events flow, so many a second, once somebody is subscribed; returns when they begin to."""
+        await self._cloud.wait_subscribed(len(self.task["camera_ids"]), timeout_s=60)
+        self._pouring = {asyncio.create_task(self._pour(events, rate))}
+
+    async def _pour(self, events: int, rate: float) -> None:
+        connection, began, sent = self._cloud.connections[-1], time.monotonic(), 0
+        transport: Any = connection.request.transport
+        while sent < events and connection in self._cloud.connections:
+            due = min(events, int((time.monotonic() - began) * rate))
+            if due > sent:
+                transport.write(b"".join(self._stream[sent:due]))
+                sent = due
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def feed(cameras: int, events: int, *, previews: bool = True, initial: bool = False) -> AsyncIterator[Feeder]:
+    """Serve a stream of at most so many events; `initial` sends the latest values first, as the cloud does."""
     texts = messages(cameras, events, previews=previews)
     frames = (Frame(Opcode.TEXT, text.encode()).serialize(mask=False) for text in texts)
     stream = [b"".join(islice(frames, 2 if previews else 1)) for _ in range(events)]
     async with Cloud(account(cameras)) as cloud:
         if not initial:
             cloud.latest.clear()
-        where = {"base_url": cloud.base_url, "account_id": cloud.account_id, "auth_key": cloud.auth_key}
-        what = {
-            "camera_ids": [row.id for row in cloud.account.cameras],
-            "initial": sum(map(len, cloud.latest.values())),
-        }
-        print(json.dumps(where | what | {"previews": previews}), flush=True)
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            await cloud.wait_subscribed(cameras, timeout_s=60)
-            print(json.dumps({"subscribed": True}), flush=True)
-            await _pour(cloud, stream, **json.loads(line))
-
-
-async def _pour(cloud: Cloud, stream: list[bytes], events: int, rate: float) -> None:
-    connection, began, sent = cloud.connections[-1], time.monotonic(), 0
-    transport: Any = connection.request.transport
-    while sent < events and connection in cloud.connections:
-        due = min(events, int((time.monotonic() - began) * rate))
-        if due > sent:
-            transport.write(b"".join(stream[sent:due]))
-            sent = due
-        await asyncio.sleep(0.002)
-
-
-if __name__ == "__main__":
-    asyncio.run(serve(**json.loads(sys.stdin.readline())))
+        yield Feeder(cloud, stream, previews=previews)

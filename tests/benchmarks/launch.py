@@ -1,87 +1,66 @@
-"""Start feeders and contenders, each a process of its own; see how soon lines are visible.
-
-A `Feeder` serves one stream to one contender after another. Invariant: nothing is left running, whatever fails.
-"""
+"""Start contenders, each a process of its own; see how soon lines are visible."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import json
 import os
-import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from eelogger.storage.formats import parse_time
 
-AT_ONCE: Final = 1e12  # events a second
+from .feeder import AT_ONCE, Feeder
+
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _STAMP: Final = slice(len("time="), len("time=2026-11-22T09:07:20.123456Z"))
 
 
-class Child:
-    """A module of this package as a process that speaks JSON lines; `told` is what it is told first."""
+class Contender:
+    """A contender under way: `hear` tells that it is ready, then what it cost."""
 
-    def __init__(self, *command: str, **told: Any) -> None:
-        line, pipe = [sys.executable, "-m", *command], subprocess.PIPE
-        self._process = subprocess.Popen(line, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
-        self.say(**told)
+    def __init__(self, process: asyncio.subprocess.Process, log_dir: Path) -> None:
+        self._process, self.log_dir = process, log_dir
 
-    def say(self, **value: Any) -> None:
-        """One line to it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(value) + "\n")
-        self._process.stdin.flush()
-
-    def hear(self) -> Any:
-        """Its next line; raises `RuntimeError` when it has ended instead."""
+    async def hear(self) -> Any:
+        """Its next line."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait()}")
+        line = await self._process.stdout.readline()
+        assert line, f"it ended with {await self._process.wait()}"
         return json.loads(line)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-class Feeder(Child):
-    """The cloud with its stream of at most `events` events; `task` is what a contender has to know of it."""
-
-    def __init__(self, cameras: int, events: int, *, previews: bool = True, initial: bool = False) -> None:
-        super().__init__("tests.benchmarks.feeder", cameras=cameras, events=events, previews=previews, initial=initial)
-        self.task = self.hear()
-
-    def pour(self, events: int, rate: float = AT_ONCE) -> None:
-        """Let events flow once somebody is subscribed; returns when they begin to."""
-        self.say(events=events, rate=rate)
-        self.hear()
-
-
-class Contender(Child):
-    """A contender that ends after so many messages or seconds; `hear` tells that it is ready, then what it cost."""
-
-    def __init__(
-        self, name: str, feeder: Feeder, *, messages: int = 0, seconds: float = 0.0, log_dir: Path | None = None
-    ) -> None:
-        self.log_dir = log_dir or log_directory()
-        how = {"messages": messages, "seconds": seconds, "started_us": time.time_ns() // 1000}
-        super().__init__("tests.benchmarks.contenders", name, log_dir=str(self.log_dir), **how, **feeder.task)
-
-    def cost(self, feeder: Feeder, events: int, rate: float = AT_ONCE) -> Any:
+    async def cost(self, feeder: Feeder, events: int, rate: float = AT_ONCE) -> Any:
         """Feed it when it is ready; what that cost."""
-        self.hear()
-        feeder.pour(events, rate)
-        return self.hear()
+        await self.hear()
+        await feeder.pour(events, rate)
+        return await self.hear()
+
+
+@asynccontextmanager
+async def contend(
+    name: str, feeder: Feeder, *, messages: int = 0, seconds: float = 0.0, log_dir: Path | None = None
+) -> AsyncIterator[Contender]:
+    """Run a contender that ends after so many messages or seconds, or with the block."""
+    log_dir, pipe = log_dir or log_directory(), asyncio.subprocess.PIPE
+    told = {"log_dir": str(log_dir), "messages": messages, "seconds": seconds, "started_us": time.time_ns() // 1000}
+    line = (sys.executable, "-m", "tests.benchmarks.contenders", name)
+    process = await asyncio.create_subprocess_exec(*line, cwd=ROOT, stdin=pipe, stdout=pipe)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(told | feeder.task).encode() + b"\n")
+    try:
+        yield Contender(process, log_dir)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
 
 
 def log_directory() -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from statistics import median
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -20,8 +21,8 @@ from eelogger.storage.state import State, state_text
 from eelogger.storage.writer import UUID_LIMIT
 
 from .contenders import Cost
-from .feeder import account
-from .launch import Contender, Feeder, follow, log_directory
+from .feeder import account, feed
+from .launch import contend, follow, log_directory
 
 FEW: Final = 20
 SOME: Final = 500
@@ -58,22 +59,18 @@ QUICK: Final = Namespace(events=300, naive_events=60, rounds=1, seconds=0.5, cam
 LineUp = tuple[str, int, int]  # who, on how many cameras, how many events
 
 
-def compare(size: Namespace) -> Iterator[Row]:
+async def compare(size: Namespace) -> AsyncIterator[Row]:
     """CPU, time and memory an event; all run in every round, so that a busy minute of the machine meets all."""
     n, fewer = size.events, size.naive_events
-    floor, naive, ours, ours_some = (
-        ("floor", FEW, n),
-        ("naive", FEW, fewer),
-        ("eelogger", FEW, n),
-        ("eelogger", SOME, n),
-    )
+    floor, naive = ("floor", FEW, n), ("naive", FEW, fewer)
+    ours, ours_some = ("eelogger", FEW, n), ("eelogger", SOME, n)
     costs: dict[LineUp, list[Cost]] = {one: [] for one in (floor, naive, ours, ours_some)}
-    with Feeder(FEW, n) as few, Feeder(SOME, n) as some:
+    async with feed(FEW, n) as few, feed(SOME, n) as some:
         for _ in range(size.rounds):
             for (name, cameras, events), found in costs.items():
                 feeder = few if cameras == FEW else some
-                with Contender(name, feeder, messages=2 * events) as contender:
-                    found.append(contender.cost(feeder, events))
+                async with contend(name, feeder, messages=2 * events) as contender:
+                    found.append(await contender.cost(feeder, events))
 
     def ratio(one: LineUp, to: LineUp) -> float:
         pairs = zip(costs[one], costs[to], strict=True)
@@ -89,24 +86,24 @@ def compare(size: Namespace) -> Iterator[Row]:
     yield Row(f"eelogger, {FEW} cameras: peak memory", max(cost["peak_mb"] for cost in costs[ours]), "MB", 75)
 
 
-def steady(size: Namespace) -> Iterator[Row]:
+async def steady(size: Namespace) -> AsyncIterator[Row]:
     """CPU when idle and at a hundred events a second, and how soon lines can be seen, also at saturation."""
     seconds, rate = size.seconds, 100
     events = int(rate * seconds * 0.95)
-    with Feeder(FEW, size.events) as feeder, Contender("eelogger", feeder, messages=2 * size.events) as contender:
-        contender.hear()
-        feeder.pour(size.events)
-        saturated_us = follow(contender.log_dir, size.events, 120)
-    with Feeder(FEW, events, previews=False) as feeder:
-        with Contender("eelogger", feeder, seconds=seconds) as contender:
-            yield Row(f"idle, {FEW} cameras, {seconds:g} s: CPU", _share(contender.cost(feeder, 0)), "% of a core", 0.3)
+    async with feed(FEW, size.events) as feeder, contend("eelogger", feeder, messages=2 * size.events) as contender:
+        await contender.hear()
+        await feeder.pour(size.events)
+        saturated_us = await asyncio.to_thread(follow, contender.log_dir, size.events, 120)
+    async with feed(FEW, events, previews=False) as feeder:
+        async with contend("eelogger", feeder, seconds=seconds) as contender:
+            yield Row(f"idle, {FEW} cameras: CPU", _share(await contender.cost(feeder, 0)), "% of a core", 0.3)
         # Nobody follows the files meanwhile: who does keeps a core busy, and its caches.
-        with Contender("eelogger", feeder, seconds=seconds) as contender:
-            yield Row(f"{rate} events/s: CPU", _share(contender.cost(feeder, events, rate)), "% of a core", 1.5)
-        with Contender("eelogger", feeder, seconds=seconds) as contender:
-            contender.hear()
-            feeder.pour(events, rate)
-            yield _visible(f"{rate} events/s", follow(contender.log_dir, events, seconds), 100)
+        async with contend("eelogger", feeder, seconds=seconds) as contender:
+            yield Row(f"{rate} events/s: CPU", _share(await contender.cost(feeder, events, rate)), "% of a core", 1.5)
+        async with contend("eelogger", feeder, seconds=seconds) as contender:
+            await contender.hear()
+            await feeder.pour(events, rate)
+            yield _visible(f"{rate} events/s", await asyncio.to_thread(follow, contender.log_dir, events, seconds), 100)
     yield _visible("saturation", saturated_us, 250)
 
 
@@ -121,13 +118,13 @@ def _visible(when: str, late_us: list[int], limit_ms: float) -> Row:
     return Row(f"{when}: line visible after arrival, p99", p99, "ms", limit_ms, note)
 
 
-def many(size: Namespace) -> Iterator[Row]:
+async def many(size: Namespace) -> AsyncIterator[Row]:
     """Start with the latest values of all cameras, as the cloud sends them, then 500 events a second."""
     name, seconds = f"{size.cameras:,} cameras", 2 * size.seconds
     events = int(500 * seconds * 0.95)
-    with Feeder(size.cameras, events, previews=False, initial=True) as feeder:
-        with Contender("eelogger", feeder, seconds=seconds) as contender:
-            cost = contender.cost(feeder, events, 500)
+    async with feed(size.cameras, events, previews=False, initial=True) as feeder:
+        async with contend("eelogger", feeder, seconds=seconds) as contender:
+            cost = await contender.cost(feeder, events, 500)
     start, (n, p99_us, max_us) = cost["start"], cost["steady"]["lag"]
     yield Row(f"{name}: started and subscribed", start["subscribed_s"], "s", 10, f"{start['cpu_s']:.1f} s of CPU")
     yield Row(f"{name}: peak memory", cost["peak_mb"], "MB", 150)
@@ -136,13 +133,13 @@ def many(size: Namespace) -> Iterator[Row]:
     yield Row(f"{name}, 500 events/s: CPU", _share(cost), "% of a core")
 
 
-def restart(size: Namespace) -> Iterator[Row]:
+async def restart(size: Namespace) -> AsyncIterator[Row]:
     """Make the day that a killed run left, and start on it."""
     folder = log_directory()
     make_day(LogPaths(folder), size.lines, size.day_cameras)
-    with Feeder(size.day_cameras, 200, previews=False) as feeder:
-        with Contender("eelogger", feeder, seconds=1.0, log_dir=folder) as contender:
-            cost = contender.cost(feeder, 200, 200)
+    async with feed(size.day_cameras, 200, previews=False) as feeder:
+        async with contend("eelogger", feeder, seconds=1.0, log_dir=folder) as contender:
+            cost = await contender.cost(feeder, 200, 200)
     start, note = cost["start"], f"{cost['start']['cpu_s']:.1f} s of CPU, {cost['peak_mb']:.0f} MB"
     yield Row(f"restart, {size.lines:,} lines: connected", start["connected_s"], "s", 8, note)
 
@@ -173,3 +170,12 @@ def make_day(paths: LogPaths, count: int, cameras: int) -> None:
 
 
 PARTS: Final = {"compare": compare, "steady": steady, "many": many, "restart": restart}
+
+
+def measure(part: str, size: Namespace) -> list[Row]:
+    """The rows of a part."""
+
+    async def rows() -> list[Row]:
+        return [row async for row in PARTS[part](size)]
+
+    return asyncio.run(rows())
