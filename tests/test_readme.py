@@ -10,7 +10,6 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-import pytest
 from launch import environment
 
 import eelogger
@@ -22,21 +21,12 @@ from eelogger.storage.paths import LogPaths
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-SET_UP: Final = (
-    "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python app.py --demo --seconds 20",
-    "python3 -m venv .venv && .venv/bin/pip install -r tests/requirements.txt && .venv/bin/python -m pytest",
-)
 PROMISES: Final = README[README.index("## What is promised") : README.index("**Not promised.**")]
 
 
 def lines(start: str) -> list[str]:
     """The lines of all samples that begin so."""
     return [line for block in BLOCKS for line in block.splitlines() if line.startswith(start)]
-
-
-@pytest.mark.parametrize("text", SET_UP)
-def test_the_two_set_up_commands_stand_alone(text: str) -> None:
-    assert f"{text}\n" in BLOCKS
 
 
 def test_the_exit_codes_are_those_of_the_code() -> None:
@@ -115,9 +105,3 @@ def test_an_installed_package_lives_in_the_current_directory_and_names_itself(tm
     assert (tmp_path / "logs" / "demo" / "summary.log").exists()
     assert "app.py" not in told
     assert all(text in told for text in ("usage: eelogger [", "eelogger audit --until now", "run `eelogger login`"))
-
-
-def test_the_workflow_runs_what_every_change_has_to_pass() -> None:
-    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-    assert "bash .ci/run" in workflow
-    assert re.findall(r'"(3\.\d+)"', workflow) == ["3.11", "3.12", "3.13", "3.14"]
