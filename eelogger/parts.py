@@ -1,4 +1,4 @@
-"""Build the parts of a run, connect them, and tell where it stands."""
+"""Build the parts of a run, connect them, and tell where it stands; `run` starts, keeps and ends them."""
 
 from __future__ import annotations
 

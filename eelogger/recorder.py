@@ -28,8 +28,8 @@ class Recorder:
     """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
 
     `on_new_day(ended, coverage)` is called between the last line of a day and the first of the next,
-    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a
-    delay line and its camera's name.
+    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line and
+    the camera's name.
     """
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
