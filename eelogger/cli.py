@@ -80,6 +80,10 @@ def main(argv: Sequence[str], started_s: float) -> int:
         logging.basicConfig(level=logging.DEBUG, handlers=[handler])
         if options.command and (options.demo or options.events or options.seconds is not None):
             raise UsageError("--demo, --events and --seconds are for a run, not for a command", "leave them out")
+        try:
+            (options.log_dir or Path()).absolute()
+        except OSError:
+            raise UsageError("the current directory was removed", "give an absolute --log-dir") from None
         return int(options.run(options, console))
     except SystemExit as end:  # argparse has said what is wrong, or shown its help
         name = next(filter(COMMANDS.__contains__, argv), "")

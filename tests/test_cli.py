@@ -109,6 +109,20 @@ async def test_what_no_retry_can_mend_ends_a_run(
 # A run
 
 
+@pytest.mark.parametrize(("line", "code"), [("--log-dir logs", 2), ("-q", 2), ("report", 2), ("status", 3)])
+def test_a_relative_directory_in_one_that_was_removed_is_a_message(tmp_path: Path, line: str, code: int) -> None:
+    gone = tmp_path / "gone"
+    script = f'mkdir {gone}; cd {gone}; rmdir {gone}; EEN_LOG_DIR=logs exec "$@" {line}'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, str(APP), "--env-file", os.devnull],
+        env=environment(None, None),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "was removed" in done.stderr, "Traceback" in done.stderr) == (code, True, False)
+
+
 async def test_the_demo_needs_no_account_and_says_where_to_look(log_dir: Path) -> None:
     code, out, err = await app("--demo", "--seconds", "4", "--events", "--log-dir", log_dir, EEN_AUTH_KEY="unused\x7f")
     assert code == 0, err
