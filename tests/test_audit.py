@@ -29,9 +29,8 @@ from run_states import verdict
 from sites import serve
 
 from eelogger.model import Camera, Gap, Verdict
-from eelogger.report.delivered import DelayLogs, Fingerprints
 from eelogger.report.query import Query
-from eelogger.report.reconcile import Blind, Counts
+from eelogger.report.reconcile import Counts, DelayLogs, Reconciliation
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
 from eelogger.storage.formats import parse_time
@@ -309,8 +308,9 @@ def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) ->
     for _, _, path in paths.delay_files():
         path.rename(paths.day(day_of(at_us)).root / path.name)
     for camera_id, uuid in cameras.items():
-        found = delivered.read(Camera(camera_id, ""), [], lambda size: None)
-        assert any(uuid in part for part in found.created.values())
+        result = Reconciliation([], [], set(), 0)
+        assert delivered.read(Camera(camera_id, ""), result, lambda size: None) == []
+        assert [*result.take(at_us, at_us + HOUR, [(uuid, at_us, 103)])] == []
 
 
 # What a list may hold, and how a request may fail
@@ -522,25 +522,6 @@ async def test_the_demo_prints_the_command_that_audits_it(log_dir: Path, tmp_pat
 
 
 # The parts
-
-
-TEXTS = st.lists(st.text("aAbß\ud800", max_size=3))
-
-
-@given(TEXTS, TEXTS)
-def test_fingerprints_are_a_set(texts: list[str], others: list[str]) -> None:
-    prints, truth = Fingerprints(), set[str]()
-    for text in texts:
-        assert prints.add(text) == (text.lower() not in truth)
-        truth.add(text.lower())
-    assert len(prints) == len(truth)
-    assert all((text in prints) == (text.lower() in truth) for text in others)
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))), st.integers(0, 30), st.integers(1, 5))
-def test_a_gap_is_touched_where_it_shares_a_moment(spans: list[tuple[int, int]], at: int, long: int) -> None:
-    truth = any(start <= moment < end for start, end in spans for moment in range(at, at + long))
-    assert Blind(spans).touches(at, at + long) == truth
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 50))

@@ -23,11 +23,10 @@ from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
 from ..report.conditions import first_observed_us, gaps_in, read_minutes
-from ..report.delivered import DelayLogs
 from ..report.export import BOM
 from ..report.losses import HEADER, WIDEST, Found, json_text, missing_row, text
 from ..report.query import FOREVER_US, Query, parse_moment
-from ..report.reconcile import Missing, Reconciliation
+from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
 from ..settings import Settings, load
 from ..storage.camera_files import read_cameras
 from ..storage.paths import LogPaths
@@ -201,11 +200,10 @@ class Audit:
             added = sorted(gap.to_us for gap in gaps if gap.reason == ADDED)
             if camera.id not in self._logged_now:
                 added.append(query.to_us)
-            delivered = await asyncio.to_thread(logs.read, camera, added, self._on_read)
-            result = self.results[camera.id] = Reconciliation(delivered, gaps, logs.known, self._clock_us)
-            if delivered.skipped.files:  # all that stands in there would be called missing
-                why = f"its delay log cannot be read: {delivered.skipped.files[0].strerror}"
-                result.fail(query.from_us, why, hours)
+            result = self.results[camera.id] = Reconciliation(gaps, added, logs.known, self._clock_us)
+            if failed := await asyncio.to_thread(logs.read, camera, result, self._on_read):
+                # All that stands in there would be called missing.
+                result.fail(query.from_us, f"its delay log cannot be read: {failed[0].strerror}", hours)
                 continue
             async for hour in lists.hours(camera.id, query.from_us, query.to_us):
                 self._take(camera, result, hour)
@@ -231,7 +229,7 @@ class Audit:
             await asyncio.sleep(SETTLE_S)
             known = await asyncio.to_thread(self._logs.read_known)
             for camera, missing in self._again:
-                if missing.uuid in known:
+                if mark(missing.uuid) in known:
                     self.results[camera.id].arrived_late(missing)
                 else:
                     self.on_missing(camera, missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -20,13 +20,14 @@ from .reconcile import Counts, Missing, Reconciliation, summed, worst_hour
 
 WIDEST: Final = 120
 SHOWN: Final = 50
-NOTED: Final = 5  # cameras of which the same is said one by one
+NOTED: Final = 10  # notes about single cameras
 HEADER: Final = csv_line(["camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status"])
 _TITLES: Final = (
     "recorded", "delivered", "missing", "in gaps", "lost %", "95 % bounds", "unrecorded", "unknown h", "worst hour",
 )  # fmt: skip
 
 Hours = Mapping[int, Counts]
+Row = tuple[str, str, Hours]  # id, what it is called, counts by hour
 
 
 @dataclass(frozen=True)
@@ -42,26 +43,26 @@ class Found:
     is_partial: bool
 
     @cached_property
+    def hours(self) -> Hours:
+        """The counts of all cameras by hour."""
+        return _together(self.results.values())
+
+    @cached_property
     def total(self) -> Counts:
         """The counts of all cameras."""
-        return summed(self.hours(lambda camera_id: True).values())
+        return summed(self.hours.values())
 
-    def hours(self, belongs: Callable[[str], bool]) -> Hours:
-        """The counts of some cameras by hour."""
-        hours: dict[int, Counts] = {}
-        for camera_id, result in self.results.items():
-            for hour_us, counts in result.hours.items() if belongs(camera_id) else ():
-                hours.setdefault(hour_us, Counts()).add(counts)
-        return hours
-
-    def tables(self) -> dict[str, dict[str, tuple[str, Hours]]]:
-        """What each row is called and its hours, by id: of bridges, of cameras; the worst first."""
+    @cached_property
+    def tables(self) -> dict[str, list[Row]]:
+        """The rows of bridges and of cameras, worst first."""
         labels = camera_labels(self.cameras.values())
-        of = {camera_id: self.cameras[camera_id].bridge for camera_id in self.results}
-        bridges = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in of.values()}
+        behind: dict[str, list[Reconciliation]] = {}
+        for camera_id, result in self.results.items():
+            behind.setdefault(self.cameras[camera_id].bridge, []).append(result)
+        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in behind}
         return {
-            "bridge": _ranked({i: (name, self.hours(lambda c, i=i: of[c] == i)) for i, name in bridges.items()}),  # type: ignore[misc]
-            "camera": _ranked({i: (labels[i], result.hours) for i, result in self.results.items()}),
+            "bridge": sorted(((i, names[i], _together(results)) for i, results in behind.items()), key=_rank),
+            "camera": sorted(((i, labels[i], result.hours) for i, result in self.results.items()), key=_rank),
         }
 
     def all_notes(self) -> Iterator[str]:
@@ -70,35 +71,35 @@ class Found:
         if self.total.edge:
             near = f"{count(self.total.edge, 'event')} in our gaps lie so near the edge of one"
             yield f"{near} that the stream may have lost them: the upper bound says how much that would be."
-        for each, what in (
-            ("repeated", "in the lists had a uuid that was there before, and count once"),
-            ("unreadable", "of the lists could not be read, and do not count"),
-            ("damaged", "of the delay logs could not be read: each may stand for an event that is called missing"),
-        ):
-            if n := sum(getattr(result, each) for result in self.results.values()):
-                yield f"{count(n, 'row')} {what}."
-        labels = camera_labels(self.cameras.values())
-        for kind in (_begins, _unknown):
-            found = [f"{printable(labels[i])}: {text}." for i, result in self.results.items() if (text := kind(result))]
-            yield from found[:NOTED]
-            if len(found) > NOTED:
-                yield f"… and {count(len(found) - NOTED, 'more camera')} of this kind; --json has all."
+        if n := sum(result.unreadable for result in self.results.values()):
+            yield f"{count(n, 'row')} of the lists could not be read, and do not count."
+        if n := sum(result.damaged for result in self.results.values()):
+            yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
+        of_cameras = [f"{printable(name)}: {text}." for i, name, _ in self.tables["camera"] for text in self._note(i)]
+        yield from of_cameras[:NOTED]
+        if len(of_cameras) > NOTED:
+            yield f"… and {count(len(of_cameras) - NOTED, 'more note')} of this kind."
+
+    def _note(self, camera_id: str) -> Iterator[str]:
+        result = self.results[camera_id]
+        if result.unlisted and result.begins_us is not None:
+            before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
+            yield f"its list begins at {moment(result.begins_us)}, later than the period (retention?): {before}"
+        if hours := summed(result.hours.values()).unknown:
+            yield f"{count(hours, 'hour')} unknown: {printable(result.failure)}"
 
 
-def _ranked(rows: dict[str, tuple[str, Hours]]) -> dict[str, tuple[str, Hours]]:
-    sums = {key: summed(hours.values()) for key, (_, hours) in rows.items()}
-    return {key: rows[key] for key in sorted(rows, key=lambda i: (-sums[i].missing, -sums[i].recorded, rows[i][0]))}
+def _together(results: Iterable[Reconciliation]) -> Hours:
+    hours: dict[int, Counts] = {}
+    for result in results:
+        for hour_us, counts in result.hours.items():
+            hours.setdefault(hour_us, Counts()).add(counts)
+    return hours
 
 
-def _begins(result: Reconciliation) -> str:
-    before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
-    begins = "" if result.begins_us is None else f"its list begins at {moment(result.begins_us)}, later than the period"
-    return f"{begins} (retention?): {before}" if result.unlisted and begins else ""
-
-
-def _unknown(result: Reconciliation) -> str:
-    hours = summed(result.hours.values()).unknown
-    return f"{count(hours, 'hour')} unknown: {printable(result.failure)}" if hours else ""
+def _rank(row: Row) -> tuple[int, int, str]:
+    whole = summed(row[2].values())
+    return -whole.missing, -whole.recorded, row[1]
 
 
 def sentence(name: str, counts: Counts) -> str:
@@ -116,22 +117,22 @@ def text(found: Found, columns: int) -> Iterator[str]:
 
 
 def _lines(found: Found, within: int) -> Iterator[str]:
-    query, tables = found.query, found.tables()
+    query, cameras = found.query, found.tables["camera"]
     period = f"{moment(query.from_us)} to {moment(query.to_us)} ({span(query.to_us - query.from_us)})"
-    only = f"; only {printable(query.patterns())}" if query.patterns() else ""
-    where = printable(str(query.log_dir))
-    yield from wrapped("", f"Annotations recorded in the cloud and delivered to {where}, {period}{only}", within)
+    only = f"; only {query.patterns()}" if query.patterns() else ""
+    yield from wrapped(
+        "", f"Annotations recorded in the cloud and delivered to {query.source()}, {period}{only}", within
+    )
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence("All cameras", found.total), within)
-    for name, hours in [*tables["camera"].values()][: len(tables["camera"]) > 1]:
-        if worst_hour(hours) is not None:
-            yield from wrapped("", sentence(printable(name), summed(hours.values())), within)
-    for what, rows in tables.items():
+    if len(cameras) > 1 and (worst := summed(cameras[0][2].values())).missing:
+        yield from wrapped("", sentence(printable(cameras[0][1]), worst), within)
+    for what, rows in found.tables.items():
         if len(rows) > 1 or what == "camera":
             yield ""
-            cells = [_cells(*row) for row in [*rows.values()][:SHOWN]]
-            cells += [_cells("all", found.hours(lambda camera_id: True))] if what == "camera" else []
+            cells = [_cells(name, hours) for _, name, hours in rows[:SHOWN]]
+            cells += [_cells("all", found.hours)] if what == "camera" else []
             yield from table([Column(what, right=False), *map(Column, _TITLES)], cells, within=within)
             if len(rows) > SHOWN:
                 yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
@@ -158,25 +159,24 @@ def _bounds(counts: Counts) -> str:
 
 def json_text(found: Found) -> Iterator[str]:
     """Everything as one JSON object; shares are between 0 and 1."""
-    query, tables = found.query, found.tables()
-    cameras = [
-        {"camera_id": i, "name": printable(found.cameras[i].name), "bridge_id": found.cameras[i].bridge}
-        | {"failure": printable(found.results[i].failure), **_values(hours)}
-        for i, (_, hours) in tables["camera"].items()
-    ]
+    query, names = found.query, {i: printable(camera.name) for i, camera in found.cameras.items()}
     content = {
         "eelogger": __version__,
-        "source": printable(str(query.log_dir)),
+        "source": query.source(),
         "made_utc": time_text(found.made_us),
         "from_utc": time_text(query.from_us),
         "to_utc": time_text(query.to_us),
-        "patterns": printable(query.patterns()),
+        "patterns": query.patterns(),
         "complete": not found.total.unknown,
         "sentence": sentence("All cameras", found.total),
         "notes": [*found.all_notes()],
-        "total": _values(found.hours(lambda camera_id: True)),
-        "bridges": [{"bridge_id": i, **_values(hours)} for i, (_, hours) in tables["bridge"].items()],
-        "cameras": cameras,
+        "total": _values(found.hours),
+        "bridges": [{"bridge_id": i, **_values(hours)} for i, _, hours in found.tables["bridge"]],
+        "cameras": [
+            {"camera_id": i, "name": names[i], "bridge_id": found.cameras[i].bridge}
+            | {"failure": printable(found.results[i].failure), **_values(hours)}
+            for i, _, hours in found.tables["camera"]
+        ],
     }
     yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 

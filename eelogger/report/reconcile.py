@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from math import sqrt
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..measure.histogram import P99
-from ..model import HOUR_US, Gap
-from .delivered import Delivered, Fingerprints
+from ..errors import NothingToShow
+from ..measure.camera_statistics import CREATE_OP
+from ..measure.histogram import P99, Histogram
+from ..model import HOUR_US, INITIAL, MEASURED, Camera, Gap, Group
+from ..storage.camera_files import delay_logs
+from ..storage.delaylog import DelayRow, read_rows
+from ..storage.formats import parse_pairs
+from ..storage.line_blocks import Skipped, whole_lines
+from ..storage.paths import LogPaths
+from ..storage.state import read_state
+from .query import Query
+from .read import folders
 
-# What happened longer than this before a gap was not on its way when the gap began.
-LONGEST_DELAY_US: Final = 60_000_000
+LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was not on its way when the gap began
 _Z95: Final = 1.96
+
+Wants = Callable[[Camera, Group], bool]
+Spans = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -57,9 +70,6 @@ class Counts:
         return _wilson(self.missing, could)[0], _wilson(self.missing + self.edge, could + self.edge)[1]
 
 
-_MISSING, _GAP, _EDGE = Counts(missing=1), Counts(gap=1), Counts(gap=1, edge=1)
-
-
 def summed(parts: Iterable[Counts]) -> Counts:
     """All parts together."""
     whole = Counts()
@@ -84,42 +94,42 @@ class Missing(NamedTuple):
     counts_as: Counts
 
 
-class Blind:
-    """When nobody listened, made wider where a time is uncertain."""
-
-    def __init__(self, spans: Iterable[tuple[int, int]], before_us: int = 0, after_us: int = 0) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for start, end in sorted((start - before_us, end + after_us) for start, end in spans if end > start):
-            if self._ends and start <= self._ends[-1]:
-                self._ends[-1] = max(end, self._ends[-1])
-            else:
-                self._starts.append(start)
-                self._ends.append(end)
-
-    def touches(self, from_us: int, to_us: int) -> bool:
-        """Whether any moment of [from, to) was not listened to."""
-        at = bisect_right(self._ends, from_us)
-        return at < len(self._starts) and self._starts[at] < to_us
+def mark(uuid: str) -> int:
+    """A hash for sets of a million: letters count as small ones, since lists may write a uuid otherwise."""
+    return hash(uuid.lower())
 
 
 class Reconciliation:
-    """One camera, an hour's list at a time; `clock_us` is how wrong our clock may be, 0 when it is not suspect.
+    """One camera: first its delay lines are delivered, then the hours' lists taken, then it is finished.
 
-    `begins_us` is when the list begins; `unlisted` so many events were delivered in the hours before.
+    `gaps` are those that concern it; `added_us`, in order, when it was logged (again); `known` are identities that
+    arrived; `clock_us` is how wrong our clock may be, 0 when it is not suspect. Of the result, `begins_us` is when
+    the list begins; `unlisted` so many events were delivered in the hours before.
     """
 
-    def __init__(self, delivered: Delivered, gaps: Iterable[Gap], known: Container[str], clock_us: int) -> None:
+    def __init__(self, gaps: Iterable[Gap], added_us: Sequence[int], known: set[int], clock_us: int) -> None:
         self.hours: dict[int, Counts] = {}
-        self.repeated = self.unreadable = self.unlisted = 0
-        self.damaged = delivered.skipped.lines
+        self.unreadable = self.damaged = self.unlisted = 0
         self.begins_us: int | None = None
         self.failure = ""
-        self._delivered, self._known = delivered, known
-        self._listed, self._met = Fingerprints(), Counter[int]()
-        spans = [(gap.from_us, gap.to_us) for gap in gaps] + [*zip(delivered.seen_us, delivered.added_us, strict=True)]
-        delay_us = min(LONGEST_DELAY_US, delivered.delays.quantile_us(P99)) if delivered.delays.n else 0
-        self._blind, self._near = Blind(spans), Blind(spans, clock_us + delay_us, clock_us)
+        self._gaps, self._added_us, self._seen_us = gaps, added_us, [0] * len(added_us)
+        self._known, self._clock_us, self._delays = known, clock_us, Histogram()
+        self._created: dict[int, int] = {}  # the hours of events that a list should have
+        self._others, self._listed = set[int](), set[int]()
+
+    def deliver(self, row: DelayRow, is_asked: Callable[[int, Group], bool]) -> None:
+        """Take a delay line; `is_asked` tells of an event's time and group whether a list should have it."""
+        at = bisect_right(self._added_us, row.arrived_us)
+        if at < len(self._added_us):
+            self._seen_us[at] = max(self._seen_us[at], row.arrived_us)
+        if row.delay_us is not None and row.kind == MEASURED:
+            self._delays.add(row.delay_us)
+        # What is first seen after its creation began earlier than it says; an initial value may be of any age.
+        is_created = row.type == "ANNT" and row.kind != INITIAL and row.op in (None, CREATE_OP)
+        if row.delay_us is not None and is_created and is_asked(row.arrived_us - row.delay_us, row.group):
+            self._created[mark(row.identity)] = (row.arrived_us - row.delay_us) // HOUR_US * HOUR_US
+        else:
+            self._others.add(mark(row.identity))
 
     def fail(self, from_us: int, reason: str, hours: int = 1) -> None:
         """An hour, or several from there on, could not be compared."""
@@ -130,26 +140,15 @@ class Reconciliation:
         """Compare the list of an hour (uuid, time, namespace); yields what is missing."""
         counts = self.hours[from_us] = Counts()
         for uuid, at_us, ns in rows:
-            if not self._listed.add(uuid):
-                self.repeated += 1
+            if (key := mark(uuid)) in self._listed:
                 continue
+            self._listed.add(key)
             counts.recorded += 1
             self.begins_us = min(filter(None, (self.begins_us, at_us)), default=None)
-            hour = self._hour_of(uuid, from_us // HOUR_US)
-            if hour is not None:
-                self._met[hour] += 1
-            elif uuid not in self._delivered.others and uuid not in self._known:
-                span = (from_us, to_us) if at_us is None else (at_us, at_us + 1)
-                kind = _GAP if self._blind.touches(*span) else _EDGE if self._near.touches(*span) else _MISSING
-                counts.add(kind)
-                yield Missing(uuid, ns, at_us, from_us, kind)
-
-    def _hour_of(self, uuid: str, likely: int) -> int | None:
-        """The hour in which the stream dates an event; None when it created none such."""
-        created = self._delivered.created
-        if likely in created and uuid in created[likely]:
-            return likely
-        return next((hour for hour, part in created.items() if uuid in part), None)
+            if self._created.pop(key, None) is None and key not in self._others and key not in self._known:
+                missing = self._missing(*((from_us, to_us) if at_us is None else (at_us, at_us + 1)))
+                counts.add(missing)
+                yield Missing(uuid, ns, at_us, from_us, missing)
 
     def arrived_late(self, missing: Missing) -> None:
         """What was missing has arrived meanwhile."""
@@ -157,12 +156,81 @@ class Reconciliation:
 
     def finish(self) -> None:
         """All hours are read: count what was delivered and is in no list, but not before the list begins."""
-        extra = {hour: len(part) - self._met[hour] for hour, part in self._delivered.created.items()}
+        extra = Counter(self._created.values())
         read = [hour_us for hour_us, counts in self.hours.items() if not counts.unknown]
         first = next((number for number, hour_us in enumerate(read) if self.hours[hour_us].recorded), 0)
-        self.unlisted = sum(extra.get(hour_us // HOUR_US, 0) for hour_us in read[:first])
+        self.unlisted = sum(extra[hour_us // HOUR_US * HOUR_US] for hour_us in read[:first])
         for hour_us in read[first + bool(self.unlisted) :]:
-            self.hours[hour_us].unrecorded = extra.get(hour_us // HOUR_US, 0)
+            self.hours[hour_us].unrecorded = extra[hour_us // HOUR_US * HOUR_US]
+        self._created, self._others, self._listed = {}, set(), set()  # of thousands of cameras they would fill memory
+
+    @cached_property
+    def _blind(self) -> Spans:
+        """When nobody listened."""
+        spans = [(gap.from_us, gap.to_us) for gap in self._gaps]
+        return [span for span in (*spans, *zip(self._seen_us, self._added_us, strict=True)) if span[1] > span[0]]
+
+    @cached_property
+    def _near(self) -> Spans:
+        """The same, made wider by delay and clock."""
+        delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
+        return [(start - self._clock_us - delay_us, end + self._clock_us) for start, end in self._blind]
+
+    def _missing(self, from_us: int, to_us: int) -> Counts:
+        if _touch(self._blind, from_us, to_us):
+            return Counts(gap=1)
+        return Counts(gap=1, edge=1) if _touch(self._near, from_us, to_us) else Counts(missing=1)
+
+
+class DelayLogs:
+    """The delay logs that may tell of a period, a camera at a time; raises `NothingToShow`.
+
+    `known` are the identities of `processed_event_uuids.log` and its `.1`.
+    """
+
+    def __init__(self, query: Query, wants: Wants) -> None:
+        self._paths, self._query, self._wants = LogPaths(query.log_dir), query, wants
+        state, skipped = read_state(self._paths), Skipped()
+        # A clock may have been behind at midnight.
+        self.where = folders(self._paths, replace(query, since_us=max(0, query.from_us - HOUR_US)), skipped.files)
+        self._here, *self._days = [delay_logs(folder, skipped) for folder in reversed(self.where)]
+        for error in skipped.files:
+            raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
+        self.camera_ids = {camera_id for found in (self._here, *self._days) for camera_id in found}
+        self._moves_to = self._paths.day(state.day) if state else self._paths
+        self.known = self.read_known()
+
+    def read_known(self) -> set[int]:
+        """The identities that the identity logs have now."""
+        blocks = (block for path in (self._paths.uuids_old, self._paths.uuids) for block in whole_lines(path))
+        texts = (text for block in blocks for text in block.decode("utf-8", "replace").split("\n"))
+        return {mark(parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text) for text in texts}
+
+    def read(self, camera: Camera, result: Reconciliation, on_read: Callable[[int], object]) -> list[OSError]:
+        """Deliver the delay lines of one camera; what could not be read. `on_read` may raise to end it."""
+        query, skipped = self._query, Skipped()
+
+        def is_asked(at_us: int, group: Group) -> bool:
+            return query.from_us <= at_us < query.to_us and self._wants(camera, group)
+
+        for path in filter(Path.exists, self._files(camera.id)):
+            for rows in read_rows([path], skipped=skipped, on_read=on_read):
+                for row in rows:
+                    result.deliver(row, is_asked)
+        result.damaged = skipped.lines
+        return skipped.files
+
+    def _files(self, camera_id: str) -> Iterable[Path]:
+        """Today's files first: what moves at midnight is met where it was, or where it went."""
+        today = self._here.get(camera_id, [])
+        if not all(path.exists() for path in today):  # renamed with its camera
+            today = [*today, *delay_logs(self._paths).get(camera_id, ())]
+        earlier = [path for found in self._days for path in found.get(camera_id, ())]
+        return dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])
+
+
+def _touch(spans: Spans, from_us: int, to_us: int) -> bool:
+    return any(start < to_us and end > from_us for start, end in spans)
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float]:
