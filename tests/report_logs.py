@@ -12,9 +12,9 @@ from run_states import NOON_US, SECOND, verdict
 from eelogger.measure.seconds import seconds6
 from eelogger.model import Camera, Gap, Verdict
 from eelogger.report.build import Report, build
-from eelogger.report.cells import Event, OnEvents
 from eelogger.report.export import event_fields
 from eelogger.report.query import Query
+from eelogger.report.read import Event, OnEvents
 from eelogger.storage.formats import delay_line, gap_line, label, stream_line, time_text
 from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text

@@ -184,9 +184,9 @@ class Audit:
         query, where, state = self._query, self._logs.where, read_state(self._paths)
         self._begun_us = first_observed_us(self._paths) or FOREVER_US
         self._last_us = state.alive_us if state else 0
-        self._gaps = gaps_in(where, query.from_us, query.to_us)
+        self._gaps = gaps_in(where, query.since_us, query.until_us)
         self._gaps += [Gap("gap", 0, self._begun_us, "before"), Gap("gap", self._last_us, FOREVER_US, "after")]
-        known = [(m.offset_us, m.bound_us) for m in read_minutes(where, query.from_us, query.to_us)]
+        known = [(m.offset_us, m.bound_us) for m in read_minutes(where, query.since_us, query.until_us)]
         offsets = [Offset(off, bound) for off, bound in known if off is not None and bound is not None]
         offsets += filter(None, [self._offsets.offset(now_us())])
         self._clock_us = max((abs(each.offset_us) + each.bound_us for each in offsets if each.warns), default=0)
@@ -194,18 +194,18 @@ class Audit:
 
     async def _work(self, waiting: Iterator[Camera], lists: AnnotationLists) -> None:
         query, logs = self._query, self._logs
-        hours = 1 + (query.to_us - 1) // HOUR_US - query.from_us // HOUR_US
+        hours = 1 + (query.until_us - 1) // HOUR_US - query.since_us // HOUR_US
         for camera in waiting:
             gaps = [gap for gap in self._gaps if gap.camera_id in ("", camera.id)]
             added = sorted(gap.to_us for gap in gaps if gap.reason == ADDED)
             if camera.id not in self._logged_now:
-                added.append(query.to_us)
+                added.append(query.until_us)
             result = self.results[camera.id] = Reconciliation(gaps, added, logs.known, self._clock_us)
             if failed := await asyncio.to_thread(logs.read, camera, result, self._on_read):
                 # All that stands in there would be called missing.
-                result.fail(query.from_us, f"its delay log cannot be read: {failed[0].strerror}", hours)
+                result.fail(query.since_us, f"its delay log cannot be read: {failed[0].strerror}", hours)
                 continue
-            async for hour in lists.hours(camera.id, query.from_us, query.to_us):
+            async for hour in lists.hours(camera.id, query.since_us, query.until_us):
                 self._take(camera, result, hour)
                 self._done += 1
                 self.advance(self._done, len(self._cameras) * hours)
@@ -243,15 +243,15 @@ class Audit:
         found = ["The cloud lists annotations (ANNT) alone: ROI alerts and other four-CCs are not audited."]
         if logged is not None:
             found.append(f"EEN_NAMESPACES leaves out others than {sorted(logged)}: these are not audited either.")
-        if query.to_us > self._made_us - UNDER_WAY_US:
+        if query.until_us > self._made_us - UNDER_WAY_US:
             found.append("Events of the last 5 minutes may still be under way, or not be recorded yet.")
         if self._begun_us == FOREVER_US:
             found.append(
                 "Nothing on record says when somebody listened: all that is missing counts as fallen into gaps."
             )
-        elif query.from_us < self._begun_us:
+        elif query.since_us < self._begun_us:
             found.append(f"Nothing was observed before {moment(self._begun_us)}, the first moment on record.")
-        if self._begun_us < FOREVER_US and self._last_us + _STATE_US < query.to_us:
+        if self._begun_us < FOREVER_US and self._last_us + _STATE_US < query.until_us:
             found.append(f"Nothing was observed after {moment(self._last_us)}, the last moment on record.")
         if self._clock_us:
             off = f"The clock may be up to {span(self._clock_us)} wrong"

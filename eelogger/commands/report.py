@@ -16,13 +16,12 @@ from ..clock import now_us
 from ..errors import DiskError, SettingsError, UsageError
 from ..model import NAMESPACES
 from ..report.build import Report, build
-from ..report.cells import Event
 from ..report.evidence import check_place, write_evidence
 from ..report.export import BOM, EVENT, csv_line, csv_row, event_fields, figures_csv, json_report
 from ..report.page import html
 from ..report.plots import MISSING, available
-from ..report.query import Query, parse_moment
-from ..report.read import sentences
+from ..report.query import FOREVER_US, Query, parse_moment
+from ..report.read import Event, sentences
 from ..report.text import WIDEST, text
 from ..settings import load, log_dir_of
 from ..storage.camera_files import read_bridges
@@ -94,9 +93,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _query(options: argparse.Namespace, console: Console) -> Query:
     at_us = now_us()
-    since_us = parse_moment(options.since, at_us, "--since") if options.since is not None else None
-    until_us = parse_moment(options.until, at_us, "--until") if options.until is not None else None
-    if since_us is not None and until_us is not None and since_us >= until_us:
+    since_us = parse_moment(options.since, at_us, "--since") if options.since is not None else 0
+    until_us = parse_moment(options.until, at_us, "--until") if options.until is not None else FOREVER_US
+    if since_us >= until_us:
         raise UsageError("--since is not before --until", "--until is the end of the period, a date its beginning")
     names = NAMESPACES
     try:
@@ -105,7 +104,6 @@ def _query(options: argparse.Namespace, console: Console) -> Query:
         console.info(f"{error}\n  so namespaces have their built-in names")
     log_dir = log_dir_of(None, options.env_file, options.log_dir)
     patterns = options.camera, options.bridge, options.namespace
-    late_us = None if options.min_delay is None else round(options.min_delay * 1_000_000)
     return Query(
         log_dir,
         since_us,
@@ -113,7 +111,7 @@ def _query(options: argparse.Namespace, console: Console) -> Query:
         *patterns,
         options.anonymise,
         options.worst,
-        late_us,
+        FOREVER_US if options.min_delay is None else round(options.min_delay * 1_000_000),
         names,
         read_bridges(LogPaths(log_dir)),
     )

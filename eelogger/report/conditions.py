@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,16 +15,12 @@ from ..storage.formats import parse_gap_line, parse_pairs, parse_time
 from ..storage.line_blocks import whole_lines
 from ..storage.paths import LogPaths, day_start_us
 from ..storage.state import read_state
-from ..views.figures import Figures, Row
+from ..views.figures import Figures
 from ..views.number_format import count, milliseconds, moment, share, span
-from ..views.sentences import SUSPECT, suspect
 from ..views.tables import printable
-from .lookup import plain_or_packed
-from .query import Query
+from .query import FOREVER_US, Query
 
 NOT_RUNNING: Final = "not-running"
-_MINUTES: Final = 600
-_SUSPECTS: Final = 10
 _ALIVE_US: Final = 30_000_000  # `.state` is at most 10 s behind an idle logger; a younger end is no end
 _LINE_US: Final = 150_000_000  # a health line speaks of the minute before it; a busy machine may write it late
 _KEYS: Final = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_max_s", "lag_p99_s", "lag_max_s")
@@ -59,9 +54,9 @@ def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int,
         first_us = min(first_us, first_observed_us(paths) or first_us)
         is_running = not state.clean and 0 <= now_us - state.alive_us < _ALIVE_US
         last_us = max(last_us, now_us if is_running else min(now_us, state.alive_us))
-    from_us = max(query.from_us, first_us)
-    is_asked = query.until_us is not None or query.since_us is not None
-    to_us = max(from_us, min(query.to_us, max(now_us, last_us)) if is_asked else last_us)
+    from_us = max(query.since_us, first_us)
+    is_asked = (query.since_us, query.until_us) != (0, FOREVER_US)
+    to_us = max(from_us, min(query.until_us, max(now_us, last_us)) if is_asked else last_us)
     return from_us, to_us, min(last_us, to_us)
 
 
@@ -87,37 +82,24 @@ def minute_of(minutes: Sequence[Minute], moment_us: int) -> Minute | None:
     return minutes[at] if at < len(minutes) and minutes[at].time_us <= moment_us + _LINE_US else None
 
 
-def thinned(minutes: Sequence[Minute], from_us: int, to_us: int) -> list[Minute]:
-    """Few enough for a plot: where there are more, the worst of each stretch."""
-    stretch_us = max(60_000_000, (to_us - from_us) // _MINUTES)
-    return [_worst([*each]) for _, each in groupby(minutes, lambda minute: (minute.time_us - from_us) // stretch_us)]
-
-
-def suspects(cameras: Iterable[Row], total: Row) -> Iterator[str]:
-    """Why rows carry `?`, and how far the worst of them are cut off; nothing when none does."""
-    found = [row for row in cameras if row.figures.suspect]
-    if found or total.figures.suspect:
-        yield SUSPECT
-    yield from (f"{printable(row.name)}: {suspect(row.figures)}" for row in found[:_SUSPECTS])
-    if len(found) > _SUSPECTS:
-        yield f"… and {count(len(found) - _SUSPECTS, 'more camera')}"
-
-
 def sentences(
     total: Figures, minutes: Sequence[Minute], gaps: Sequence[Gap], cameras: Container[str]
 ) -> Iterator[tuple[str, str]]:
     """How far the figures of these `cameras` can be trusted: label and sentence."""
     counts = f"early {total.early:,}, initial {total.initial:,}, undated {total.undated:,}"
     yield "events", f"measured {total.events:,}, {counts}"
-    if minutes:
-        yield from _of_health(_worst(minutes))
-    else:
-        yield "health", "no health.log of this period: nothing is known of clock, network and own error"
+    yield from _of_health(minutes)
     yield "observed", _observed(total.observed, gaps, cameras)
 
 
-def _of_health(worst: Minute) -> Iterator[tuple[str, str]]:
-    _, offset_us, bound_us, rtt_us, rtt_max_us, p99_us, most_us = worst
+def _of_health(minutes: Sequence[Minute]) -> Iterator[tuple[str, str]]:
+    """Of the worst of the minutes in each respect."""
+    if not minutes:
+        yield "health", "no health.log of this period: nothing is known of clock, network and own error"
+        return
+    columns = [*zip(*minutes, strict=True)][1:]
+    worst = (max((us for us in column if us is not None), key=abs, default=None) for column in columns)
+    offset_us, bound_us, rtt_us, rtt_max_us, p99_us, most_us = worst
     if offset_us is None or bound_us is None:
         yield "clock", "never compared with the cloud's"
     else:
@@ -146,12 +128,6 @@ def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) 
     return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
 
 
-def _worst(minutes: Sequence[Minute]) -> Minute:
-    """The worst of several minutes in each respect, at the time of the last one."""
-    _, *columns = zip(*minutes, strict=True)
-    return Minute(minutes[-1].time_us, *(max((v for v in c if v is not None), key=abs, default=None) for c in columns))
-
-
 def _minute(line: str) -> Minute | None:
     pairs = parse_pairs(line)
     try:
@@ -164,3 +140,9 @@ def _lines(paths: Iterable[Path]) -> Iterator[str]:
     for path in paths:
         for block in whole_lines(plain_or_packed(path)):
             yield from block.decode("utf-8", "replace").split("\n")
+
+
+def plain_or_packed(path: Path) -> Path:
+    """The file, or its `.gz` where only that is there."""
+    packed = path.with_name(f"{path.name}.gz")
+    return packed if packed.exists() and not path.exists() else path

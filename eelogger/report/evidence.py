@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,20 +16,25 @@ from typing import Final
 
 from .. import __version__
 from ..errors import UsageError
-from ..model import Gap
-from ..storage.formats import gap_line
-from ..storage.paths import LogPaths
+from ..model import HOUR_US, Gap
+from ..storage.camera_files import stream_logs
+from ..storage.formats import gap_line, parse_time
+from ..storage.line_blocks import size_of, whole_lines
+from ..storage.paths import LogPaths, day_of
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from .build import Report
-from .conditions import gaps_in
+from .conditions import gaps_in, plain_or_packed
 from .export import json_report, worst_fields
-from .lookup import StreamLines, lines_between, plain_or_packed
 from .page import html
+from .query import FOREVER_US
 from .read import folders, sentences
 from .text import head, text
 
 MINUTE_US: Final = 60_000_000
+_STEP_BYTES: Final = 1 << 16  # how near a line is found before reading begins
+_PROBE_BYTES: Final = 1 << 14
+_BLOCK_BYTES: Final = 1 << 18
 _LIBRARIES: Final = ("websockets", "aiohttp", "aiofiles", "python-dotenv")
 _METHOD: Final = f"""
 How a delay was measured
@@ -91,26 +97,25 @@ def _readme(report: Report) -> Iterator[str]:
     yield "Evidence of late camera events\n\n"
     yield from (f"{label}{sentence}\n" for label, sentence in head(report))
     yield from (f"{sentence}\n" for sentence in sentences(report.skipped))
-    yield f"Made {moment(report.made_us)} with {_versions()}.\n{_METHOD}"
-
-
-def _versions() -> str:
-    libraries = (f"{name} {metadata.version(name)}" for name in _LIBRARIES)
-    return ", ".join(
-        [f"eelogger {__version__}", *libraries, f"Python {platform.python_version()}", platform.platform()]
-    )
+    versions = [f"eelogger {__version__}", *(f"{name} {metadata.version(name)}" for name in _LIBRARIES)]
+    versions += [f"Python {platform.python_version()}", platform.platform()]
+    yield f"Made {moment(report.made_us)} with {', '.join(versions)}.\n{_METHOD}"
 
 
 def _events(report: Report, where: list[LogPaths], gaps: list[Gap]) -> Iterator[str]:
-    streams = StreamLines(where)
+    files = {folder: stream_logs(folder) for folder in where}
     for number, worst in enumerate(report.worst, 1):
-        row, fields = worst.event.row, worst_fields(worst)
+        event, row, fields = worst.event, worst.event.row, worst_fields(worst)
         at_us, stamp, identity = row.arrived_us, fields["arrived_utc"][:-1].encode(), json.dumps(row.identity).encode()
         yield f"=== {number}. {fields['delay_s']} s, arrived {fields['arrived_utc']}, {fields['camera']}"
         yield f", {fields['event']}\n--- its line in the delay log\n"
         yield from _raw([row.line])
         yield "--- the update as it came, and others of the same event within a minute\n"
-        near = streams.lines(worst.event.cell.id, at_us - MINUTE_US, at_us + MINUTE_US)
+        from_us, to_us = at_us - MINUTE_US, at_us + MINUTE_US
+        # When the clock was put back over a midnight, lines stay in the later day.
+        days = {day_of(from_us), day_of(to_us + HOUR_US), where[-1].root.name}
+        paths = (path for folder in where if folder.root.name in days for path in files[folder].get(event.cell.id, ()))
+        near = dict.fromkeys(line for path in paths for line in lines_between(path, from_us, to_us))
         yield from _raw(line for line in near if line.startswith(stamp) or identity in line)
         yield "--- health of the minutes around it\n"
         yield from _health(where, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US)
@@ -126,3 +131,33 @@ def _health(where: list[LogPaths], from_us: int, to_us: int) -> Iterator[str]:
 
 def _raw(lines: Iterable[bytes]) -> Iterator[str]:
     return (line.decode("utf-8", "backslashreplace") + "\n" for line in lines)
+
+
+def lines_between(path: Path, from_us: int, to_us: int) -> Iterator[bytes]:
+    """The lines of a file with a time in [from_us, to_us), without newlines; found without reading all of it.
+
+    Files are in order of arrival; where a clock was set back a line may not be found.
+    """
+    # Beyond the first line of each step lie only later ones. A packed file can only be read from its beginning.
+    steps = range(0, 0 if path.suffix == ".gz" else size_of(path), _STEP_BYTES)
+    after = bisect_left(steps, from_us, key=lambda offset: next(_timed(path, offset, _PROBE_BYTES), (FOREVER_US,))[0])
+    for at_us, line in _timed(path, steps[after - 1] if after else 0):
+        if at_us >= to_us:
+            return
+        if at_us >= from_us:
+            yield line
+
+
+def _timed(path: Path, offset: int, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Time and text of each line that has a time; from an offset on the first line may lack its beginning."""
+    lines = (line for block in whole_lines(path, offset, block_bytes=block_bytes) for line in block.split(b"\n"))
+    if offset:
+        next(lines, None)
+    for line in lines:
+        stamp, separator, _ = line[:48].partition(b" ")
+        try:
+            at_us = parse_time(stamp.removeprefix(b"time=").decode()) if separator else None
+        except ValueError:
+            continue
+        if at_us is not None:
+            yield at_us, line

@@ -22,7 +22,7 @@ from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, texts
 from ..views.tables import printable
 from .build import Report, Worst
-from .cells import Event
+from .read import Event
 
 BOM: Final = "\ufeff"  # begins a CSV file, so that spreadsheets read its umlauts; `encoding="utf-8-sig"` passes over it
 EVENT: Final = (

@@ -118,7 +118,7 @@ def text(found: Found, columns: int) -> Iterator[str]:
 
 def _lines(found: Found, within: int) -> Iterator[str]:
     query, cameras = found.query, found.tables["camera"]
-    period = f"{moment(query.from_us)} to {moment(query.to_us)} ({span(query.to_us - query.from_us)})"
+    period = f"{moment(query.since_us)} to {moment(query.until_us)} ({span(query.until_us - query.since_us)})"
     only = f"; only {query.patterns()}" if query.patterns() else ""
     yield from wrapped(
         "", f"Annotations recorded in the cloud and delivered to {query.source()}, {period}{only}", within
@@ -164,8 +164,8 @@ def json_text(found: Found) -> Iterator[str]:
         "eelogger": __version__,
         "source": query.source(),
         "made_utc": time_text(found.made_us),
-        "from_utc": time_text(query.from_us),
-        "to_utc": time_text(query.to_us),
+        "from_utc": time_text(query.since_us),
+        "to_utc": time_text(query.until_us),
         "patterns": query.patterns(),
         "complete": not found.total.unknown,
         "sentence": sentence("All cameras", found.total),

@@ -5,7 +5,6 @@ Foreign text enters only through `_e`; a content security policy forbids all but
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
@@ -23,7 +22,6 @@ from .read import sentences
 
 SHOWN: Final = 1_000
 _WIDTHS_PX: Final = (380, 1040)
-_LONGEST_JSON: Final = 20_000
 _CARDS: Final = {
     "events": "events", "p50_s": "median s", "p95_s": "95 % within s", "p99_s": "99 % within s", "max_s": "worst s",
     "clean_max_s": "worst, clean s", "early": "early", "observed_percent": "observed %",
@@ -38,7 +36,7 @@ _CAPTIONS: Final = {
     "namespace": "Annotation namespaces, or event types without one",
 }
 _PLOTS: Final = {
-    "Delay over time, and what the logger says of itself; shaded where nothing was observed": over_time,
+    "Delay over time; shaded where nothing was observed": over_time,
     "Distribution of delays": distribution,
 }
 _HEAD: Final = """<!DOCTYPE html>
@@ -61,7 +59,7 @@ p { margin: .3rem 0; }
 .muted, small, dt, th { color: var(--muted); }
 .headline { font-size: 1.15rem; }
 .warn { border-left: 4px solid var(--warn); padding: .3rem .8rem; }
-.warn, .cards div, pre { background: var(--card); }
+.warn, .cards div { background: var(--card); }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
 .cards div { padding: .5rem .7rem; }
 .cards b { display: block; font-size: 1.25rem; }
@@ -76,7 +74,6 @@ tr > :first-child { text-align: left; white-space: normal; min-width: 8rem; posi
 #worst-events :is(td, th):last-child { text-align: left; }
 td small { display: block; font-family: ui-monospace, monospace; }
 summary { cursor: pointer; list-style: none; text-decoration: underline dotted; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; font-size: .8rem; }
 img { width: 100%; height: auto; display: block; }
 @media (max-width: 640px) { body { padding: .7rem; } dl { grid-template-columns: 1fr; gap: 0; } }
 </style>
@@ -109,7 +106,7 @@ def html(report: Report) -> Iterator[str]:
         yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], map(_row, rows), len(rows))
     if report.worst:
         titles = ["camera", *_WORST.values(), "arrived (UTC), namespace, event"]
-        caption = "With clock and round trip of their minute; open one for the event"
+        caption = "With clock and round trip of their minute"
         yield from _table("Worst events", caption, titles, map(_event, report.worst), len(report.worst))
     yield _FOOT
     yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
@@ -149,6 +146,8 @@ def _table(title: str, caption: str, columns: Sequence[str], rows: Iterable[Sequ
 def _row(row: Row) -> list[str]:
     """The figures; a maximum opens to show when it was and which event."""
     values, cells = texts(row.figures), [_e(row.title)]
+    if row.figures.suspect:
+        cells[0] += f"<small>with early: p50 {values['all_dated_p50_s']} p95 {values['all_dated_p95_s']}</small>"
     for name, value in zip(FIGURES, shown(row.figures, FIGURES), strict=True):
         prefix = name.removesuffix("_s")
         cell = _figure(name, value)
@@ -159,20 +158,10 @@ def _row(row: Row) -> list[str]:
 
 
 def _event(worst: Worst) -> list[str]:
-    """One bad event, which opens to show its uuid and how it came."""
     fields = worst_fields(worst)
-    body = f"<pre>{_json(worst.body)}</pre>" if worst.body else ""
-    last = _opening(f"{fields['arrived_utc']} {_e(fields['event'])}", f"<small>{_e(fields['uuid'])}</small>{body}")
+    last = f"{fields['arrived_utc']} {_e(fields['event'])}<small>{_e(fields['uuid'])}</small>"
     return [_e(fields["name"] or fields["camera_id"]), *(_figure(name, fields[name]) for name in _WORST), last]
 
 
 def _opening(summary: str, content: str) -> str:
     return f"<details><summary>{summary}</summary>{content}</details>"
-
-
-def _json(body: str) -> str:
-    try:
-        text = json.dumps(json.loads(body), indent=1)
-    except (ValueError, RecursionError):
-        text = body
-    return "\n".join(map(_e, text[:_LONGEST_JSON].split("\n"))) + "\n…" * (len(text) > _LONGEST_JSON)

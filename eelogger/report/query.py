@@ -1,20 +1,18 @@
-"""What a report is about: its period, its patterns, and labels for what is not to be named.
-
-Patterns follow `settings.matches`. A moment without a zone is UTC.
-"""
+"""What a report is about: its period and its patterns, which follow `settings.matches`."""
 
 from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from ..errors import UsageError
-from ..model import NAMESPACES, Camera, Gap, Group
+from ..model import NAMESPACES, Camera, Group
 from ..setting_types import matches
 from ..storage.formats import parse_time
 from ..views.sentences import group_name
@@ -44,13 +42,21 @@ def parse_moment(text: str, now_us: int, option: str) -> int:
             when = datetime.fromisoformat(match[1])
             if when.tzinfo is not None:
                 raise ValueError("two zones")
-            text = when.replace(tzinfo=zoneinfo.ZoneInfo(match[2])).isoformat()
+            text = when.replace(tzinfo=_zone(match[2], option)).isoformat()
         return max(0, parse_time(text.removesuffix(" UTC").removesuffix(" Z")))
-    except (ValueError, KeyError, OSError, OverflowError) as error:
-        if isinstance(error, zoneinfo.ZoneInfoNotFoundError) and not zoneinfo.available_timezones():
-            message = f"{option} {text!r}: this machine has no time zone database"
-            raise UsageError(message, _NO_DATABASE, reason="no-time-zones") from None
+    except (ValueError, OverflowError):
         raise UsageError(f"{option} {text!r} is no moment", _HINT, reason="no-moment") from None
+
+
+def _zone(name: str, option: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        known = zoneinfo.available_timezones()
+    if not known:
+        raise UsageError(f"{option}: this machine has no time zone database", _NO_DATABASE, reason="no-time-zones")
+    similar = get_close_matches(name, known, 1) or ["Europe/Berlin"]
+    raise UsageError(f"{option}: there is no time zone {name}", f"there is {similar[0]}", reason="no-such-zone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +67,16 @@ class Query:
     """
 
     log_dir: Path
-    since_us: int | None = None
-    until_us: int | None = None
+    since_us: int = 0
+    until_us: int = FOREVER_US
     cameras: Sequence[str] = ()
     bridges: Sequence[str] = ()
     namespaces: Sequence[str] = ()
     anonymise: bool = False
     worst: int = 20
-    min_delay_us: int | None = None
+    min_delay_us: int = FOREVER_US
     names: Mapping[int, str] = field(default_factory=lambda: NAMESPACES)
     bridge_names: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def from_us(self) -> int:
-        """The beginning, 0 where none was asked for."""
-        return self.since_us or 0
-
-    @property
-    def to_us(self) -> int:
-        """The end, the end of time where none was asked for."""
-        return FOREVER_US if self.until_us is None else self.until_us
 
     def wants_camera(self, camera: Camera) -> bool:
         """Whether this camera belongs to the report, with or without events."""
@@ -101,30 +97,3 @@ class Query:
         kinds = {"camera": self.cameras, "bridge": self.bridges, "namespace": self.namespaces}
         found = [f"{kind} {' or '.join(patterns)}" for kind, patterns in kinds.items() if patterns]
         return "some patterns" if found and self.anonymise else printable("; ".join(found))
-
-
-class Labels:
-    """Labels of cameras and bridges, numbered in the order of their ids.
-
-    A camera has the same label everywhere as long as the log directory knows the same cameras.
-    """
-
-    def __init__(self, cameras: Iterable[Camera]) -> None:
-        self._labels: dict[str, dict[str, str]] = {"camera": {"": ""}, "bridge": {"": ""}}
-        known = [*cameras]
-        for kind, ids in (("camera", {c.id for c in known}), ("bridge", {c.bridge for c in known})):
-            for each in sorted(ids):
-                self._label(kind, each)
-
-    def camera(self, camera: Camera) -> Camera:
-        """The camera with labels for all it is called."""
-        label = self._label("camera", camera.id)
-        return Camera(label, label, self._label("bridge", camera.bridge))
-
-    def gap(self, gap: Gap) -> Gap:
-        """The gap with a label for its camera."""
-        return replace(gap, camera_id=self._label("camera", gap.camera_id))
-
-    def _label(self, kind: str, of: str) -> str:
-        labels = self._labels[kind]
-        return labels.setdefault(of, f"{kind}-{len(labels)}")

@@ -192,7 +192,7 @@ class DelayLogs:
         self._paths, self._query, self._wants = LogPaths(query.log_dir), query, wants
         state, skipped = read_state(self._paths), Skipped()
         # A clock may have been behind at midnight.
-        self.where = folders(self._paths, replace(query, since_us=max(0, query.from_us - HOUR_US)), skipped.files)
+        self.where = folders(self._paths, replace(query, since_us=max(0, query.since_us - HOUR_US)), skipped.files)
         self._here, *self._days = [delay_logs(folder, skipped) for folder in reversed(self.where)]
         for error in skipped.files:
             raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
@@ -211,7 +211,7 @@ class DelayLogs:
         query, skipped = self._query, Skipped()
 
         def is_asked(at_us: int, group: Group) -> bool:
-            return query.from_us <= at_us < query.to_us and self._wants(camera, group)
+            return query.since_us <= at_us < query.until_us and self._wants(camera, group)
 
         for path in filter(Path.exists, self._files(camera.id)):
             for rows in read_rows([path], skipped=skipped, on_read=on_read):

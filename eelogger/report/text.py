@@ -11,16 +11,12 @@ from ..views.number_format import count
 from ..views.sentences import CONTAINS
 from ..views.tables import Column, table, wrapped
 from .build import Report, Worst
-from .export import FIGURES, RANKED, heading, worst_fields
+from .export import FIGURES, RANKED, event_fields, heading
 from .read import sentences
 
 WIDEST: Final = 120
 SHOWN: Final = 50
-_WORST: Final = (
-    "delay_s", "arrived_utc", "name", "event", "op", "seq", "after_gap_s", "lag_s", "clock_offset_s", "clock_bound_s",
-    "rtt_s", "uuid",
-)  # fmt: skip
-_SHORT: Final = {"clock_offset_s": "clock_s", "clock_bound_s": "± s"}
+_WORST: Final = ("delay_s", "arrived_utc", "name", "event", "op", "after_gap_s", "lag_s", "uuid")
 _LEFT: Final = ("name", "event", "uuid")
 
 
@@ -53,8 +49,8 @@ def _lines(report: Report, within: int) -> Iterator[str]:
     for what, rows in report.tables.items():
         yield from _more(rows, what)
     if report.worst:
-        yield from ("", "Worst events, with clock (cloud − local ± bound) and round trip of their minute")
-        titles = [Column(_SHORT.get(name, name), name not in _LEFT, 64) for name in _WORST]
+        yield from ("", "Worst events")
+        titles = [Column(heading(name), name not in _LEFT, 64) for name in _WORST]
         yield from table(titles, map(_event, report.worst[:SHOWN]), within=within)
         yield from _more(report.worst, "event")
     yield from ("", *sentences(report.skipped))
@@ -62,16 +58,18 @@ def _lines(report: Report, within: int) -> Iterator[str]:
 
 
 def _maxima(row: Row) -> Iterator[list[str]]:
-    """When and which event the maxima were; the clean one only where it is another."""
+    """When and which event the maxima were; the clean one only where it is another. Then what early events change."""
     values, is_clean = texts(row.figures), row.figures.max_event == row.figures.clean_max
     for which, name in (("max, clean" if is_clean else "max", "max"), ("clean max", "clean_max")):
         if (at := values[f"{name}_at_utc"]) and not (is_clean and name == "clean_max"):
             yield [row.title, which, values[f"{name}_s"], _moment(at), values[f"{name}_uuid"]]
+    for name in ("p50", "p95") if row.figures.suspect else ():
+        yield [row.title, f"{name} with early", values[f"all_dated_{name}_s"], "-", "-"]
 
 
 def _event(worst: Worst) -> list[str]:
     """One event; figures as in the other tables, the exact ones are in CSV and JSON."""
-    fields = worst_fields(worst)
+    fields = event_fields(worst.event)
     for name in ("delay_s", "after_gap_s", "lag_s"):
         fields[name] = fields[name] and seconds3(micros(fields[name]))
     fields["arrived_utc"], fields["name"] = _moment(fields["arrived_utc"]), fields["name"] or fields["camera_id"]
