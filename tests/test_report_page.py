@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -150,7 +149,7 @@ def test_lines_break_at_long_gaps_of_the_account_alone(made: Report) -> None:
         Gap("gap", NOON_US + 5 * minute, NOON_US + 6 * minute, "404", "100e0000"),
         Gap("clock-step", NOON_US + 7 * minute, NOON_US + 9 * minute, "stepped by 120 s"),
     ]
-    found = plots.broken(replace(made, gaps=gaps))
+    found = plots.broken(made.timeline, gaps)
     assert len(found) == len(made.timeline.slots) + 1
     assert [day for day, median, _ in found if math.isnan(median)] == [(NOON_US - 4500 * SECOND) / DAY_US]
 
@@ -159,8 +158,8 @@ def test_lines_break_at_long_gaps_of_the_account_alone(made: Report) -> None:
 def test_a_period_of_any_length_has_a_time_axis(made: Report, seconds: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        period = replace(made, from_us=NOON_US - seconds * SECOND, to_us=NOON_US)
-        assert plots.image(plots.over_time, period, 380).startswith(IMAGE)
+        period = NOON_US - seconds * SECOND, NOON_US
+        assert plots.image(lambda px: plots.over_time(made.timeline, made.gaps, *period, px), 380).startswith(IMAGE)
 
 
 def test_without_matplotlib_the_page_has_tables_and_names_what_is_missing(

@@ -5,10 +5,10 @@ Foreign text enters only through `_e`; a content security policy forbids all but
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from .. import __version__
 from ..views.figures import Row, shown, texts
@@ -34,10 +34,6 @@ _CAPTIONS: Final = {
     "bridge": "One slow bridge: its site is slow. All slow: the cloud or this machine",
     "camera": RANKED,
     "namespace": "Annotation namespaces, or event types without one",
-}
-_PLOTS: Final = {
-    "Delay over time; shaded where nothing was observed": over_time,
-    "Distribution of delays": distribution,
 }
 _HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -126,8 +122,13 @@ def _plots(report: Report) -> Iterator[str]:
     if not available():
         yield f"<p class=warn>{_e(MISSING)}</p>\n"
         return
-    for title, draw in _PLOTS.items():
-        narrow, wide = (image(draw, report, width_px) for width_px in _WIDTHS_PX)
+    timeline, period = report.timeline, (report.from_us, report.to_us)
+    drawings: dict[str, Callable[[int], Any]] = {
+        "Delay over time; shaded where nothing was observed": lambda px: over_time(timeline, report.gaps, *period, px),
+        "Distribution of delays": lambda px: distribution(timeline, px),
+    }
+    for title, draw in drawings.items():
+        narrow, wide = (image(draw, width_px) for width_px in _WIDTHS_PX)
         yield f'<h2>{title}</h2>\n<picture><source media="(max-width: 640px)" srcset="{narrow}">'
         yield f'<img src="{wide}" alt="{title}"></picture>\n'
 

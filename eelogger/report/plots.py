@@ -8,19 +8,17 @@ from __future__ import annotations
 import io
 import math
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from ..measure.coverage import is_missed
 from ..measure.histogram import P50, P95, P99, Histogram, merged
-from ..model import DAY_US
+from ..model import DAY_US, Gap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from .build import Report
 
 MISSING: Final = "no plots: matplotlib is not installed (python -m pip install 'matplotlib>=3.9' adds them)"
 
@@ -71,13 +69,13 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def image(draw: Callable[[Report, int], Figure], report: Report, width_px: int) -> str:
+def image(draw: Callable[[int], Figure], width_px: int) -> str:
     """A drawing as a `data:` URI; it has a style of its own, for an image cannot use the page's."""
     import matplotlib as mpl
 
     out = io.StringIO()
     with mpl.rc_context(_STYLE):
-        draw(report, width_px).savefig(out, format="svg", metadata={"Date": None})
+        draw(width_px).savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
     for name, (colour, _) in _COLOURS.items():
         text = text.replace(colour, f"var(--{name})")
@@ -86,21 +84,21 @@ def image(draw: Callable[[Report, int], Figure], report: Report, width_px: int) 
     return "data:image/svg+xml;base64," + b64encode(text.replace("<defs>", f"{style}<defs>", 1).encode()).decode()
 
 
-def over_time(report: Report, width_px: int) -> Figure:
+def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> Figure:
     """Median and p95 over time, grey where nothing was observed, a line where the clock was set."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     figure, ax = _figure(width_px)
-    points = broken(report)
+    points = broken(timeline, gaps)
     days, p50, p95 = zip(*points, strict=True)
     ax.fill_between(days, p50, p95, facecolor=_C["band"], edgecolor=_C["band"], linewidth=1, label="up to p95")
     marker = "o" if len(points) < 60 else ""  # a single point would not be seen
     ax.plot(days, p50, color=_C["line"], label="median", marker=marker)
     # Above the axes: inside it would cover something in most reports.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    shown = [gap for gap in report.gaps if gap.kind in ("gap", "suspend", "clock-step") and not gap.camera_id]
+    shown = [gap for gap in gaps if gap.kind in ("gap", "suspend", "clock-step") and not gap.camera_id]
     for gap in sorted(filter(is_missed, shown), key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
-        start, end = max(gap.from_us, report.from_us) / DAY_US, min(gap.to_us, report.to_us) / DAY_US
+        start, end = max(gap.from_us, from_us) / DAY_US, min(gap.to_us, to_us) / DAY_US
         if gap.kind == "clock-step":
             ax.axvline(start, color=_C["warn"], linewidth=1)
         elif end > start:
@@ -109,16 +107,16 @@ def over_time(report: Report, width_px: int) -> Figure:
     locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    margin_us = max((report.to_us - report.from_us) // 100, 1_000_000)
-    ends = (report.from_us - margin_us) / DAY_US, (report.to_us + margin_us) / DAY_US
+    margin_us = max((to_us - from_us) // 100, 1_000_000)
+    ends = (from_us - margin_us) / DAY_US, (to_us + margin_us) / DAY_US
     ax.set(xlim=ends, xlabel="time (UTC)", ylabel="delay in seconds (log)")
     return figure
 
 
-def distribution(report: Report, width_px: int) -> Figure:
+def distribution(timeline: Timeline, width_px: int) -> Figure:
     """How many events took how long, on a log axis."""
     figure, ax = _figure(width_px)
-    delays = merged(report.timeline.slots.values())
+    delays = merged(timeline.slots.values())
     values, counts = zip(*((_log_s(us), n) for us, n in delays.counts()), strict=True)
     first, last = (math.floor(16 * math.log10(end)) for end in (values[0], values[-1]))
     ax.hist(values, bins=[10 ** (i / 16) for i in range(first, last + 2)], weights=counts, color=_C["band"])
@@ -131,13 +129,13 @@ def distribution(report: Report, width_px: int) -> Figure:
     return figure
 
 
-def broken(report: Report) -> list[Point]:
+def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[Point]:
     """Points of the delay over time, with a hole in each gap of the account that is longer than a slot."""
-    slot_us, points = report.timeline.slot_us, list[Point]()
-    for number, slot in report.timeline.slots.items():
+    slot_us, points = timeline.slot_us, list[Point]()
+    for number, slot in timeline.slots.items():
         p50, p95 = map(_log_s, slot.quantiles_us((P50, P95)))
         points.append(((number + 0.5) * slot_us / DAY_US, p50, p95))
-    for gap in report.gaps:
+    for gap in gaps:
         if gap.kind == "gap" and not gap.camera_id and gap.to_us - gap.from_us >= slot_us:
             points.append(((gap.from_us + gap.to_us) / 2 / DAY_US, math.nan, math.nan))
     return sorted(points)
