@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +20,10 @@ from eelogger.measure.histogram import bucket_of
 from eelogger.model import INITIAL, UNDATED, Camera, Gap
 from eelogger.report.build import build
 from eelogger.report.conditions import NOT_RUNNING
-from eelogger.report.evidence import lines_between
 from eelogger.report.plots import Timeline
 from eelogger.report.query import Query
 from eelogger.report.read import Event
-from eelogger.storage.formats import delay_line, label, time_text
+from eelogger.storage.formats import delay_line, label
 from eelogger.views.figures import Row, texts
 
 NOTHING = dict.fromkeys(("files", "errors", "lines", "foreign", "events"), 0)
@@ -350,40 +348,3 @@ def test_the_time_axis_holds_every_delay_once_in_few_equal_slots(events: list[tu
     for number, slot in timeline.slots.items():
         inside = [delay for at, delay in events if (NOON_US + at) // timeline.slot_us == number]
         assert (slot.n, slot.total_us) == (len(inside), sum(inside))
-
-
-@pytest.mark.parametrize("prefix", ["", "time="])
-@pytest.mark.parametrize("packed", [False, True])
-def test_lines_are_found_by_time_in_a_large_file(tmp_path: Path, prefix: str, packed: bool) -> None:
-    path, chance = tmp_path / "log", random.Random(1)
-    lines = [
-        f"{prefix}{time_text(NOON_US + i * SECOND)} {chance.randbytes(20_000 if i % 50 == 0 else i * 37 % 900).hex()}"
-        for i in range(900)
-    ]
-    path.write_text("\n".join(lines) + "\n")
-    assert path.stat().st_size > 10 * (1 << 16)
-    if packed:
-        pack(path)
-        path = tmp_path / "log.gz"
-    spans = [
-        (0, 3),
-        (450, 460),
-        (449, 451),
-        (899, 2000),
-        (500, 500),
-        (0, 900),
-        *((i, i + 2) for i in range(0, 900, 31)),
-    ]
-    for first, last in spans:
-        found = lines_between(path, NOON_US + first * SECOND, NOON_US + last * SECOND)
-        assert [line.decode() for line in found] == lines[first:last]
-    assert list(lines_between(tmp_path / "absent", 0, NOON_US)) == []
-
-
-def test_no_end_of_a_line_is_taken_for_a_line(tmp_path: Path) -> None:
-    path, times = tmp_path / "log", [time_text(NOON_US + i * SECOND) for i in range(4)]
-    start = f"time={times[1]} wanted\ntime={times[2]} "
-    # At 64 KiB, where a search may look, stands what looks like an earlier line.
-    path.write_text(f"{start}{'x' * ((1 << 16) - len(start))}time={times[0]} inside\ntime={times[3]} last\n")
-    found = lines_between(path, NOON_US + SECOND, NOON_US + 2 * SECOND)
-    assert [*found] == [f"time={times[1]} wanted".encode()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +18,8 @@ from .. import __version__
 from ..errors import UsageError
 from ..model import HOUR_US, Gap
 from ..storage.camera_files import stream_logs
-from ..storage.formats import gap_line, parse_time
-from ..storage.line_blocks import size_of, whole_lines
+from ..storage.formats import gap_line, time_text
+from ..storage.line_blocks import whole_lines
 from ..storage.paths import LogPaths, day_of
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
@@ -27,14 +27,11 @@ from .build import Report
 from .conditions import gaps_in, plain_or_packed
 from .export import json_report, worst_fields
 from .page import html
-from .query import FOREVER_US
 from .read import folders, sentences
 from .text import head, text
 
 MINUTE_US: Final = 60_000_000
-_STEP_BYTES: Final = 1 << 16  # how near a line is found before reading begins
-_PROBE_BYTES: Final = 1 << 14
-_BLOCK_BYTES: Final = 1 << 18
+_TO_MINUTE: Final = len("2026-11-28T20:31")
 _LIBRARIES: Final = ("websockets", "aiohttp", "aiofiles", "python-dotenv")
 _METHOD: Final = f"""
 How a delay was measured
@@ -67,7 +64,7 @@ def write_evidence(report: Report, directory: Path, *, self_test: str = "") -> l
         "report.html": html(report),
         "report.txt": text(report),
         "gaps.log": map(gap_line, gaps),
-        "health.log": _health(where, report.from_us, report.to_us),
+        "health.log": _raw(_between(_health(where), report.from_us, report.to_us)),
         "self-test.txt": [self_test],
     }
     sums = directory / "SHA256SUMS"
@@ -103,61 +100,60 @@ def _readme(report: Report) -> Iterator[str]:
 
 
 def _events(report: Report, where: list[LogPaths], gaps: list[Gap]) -> Iterator[str]:
-    files = {folder: stream_logs(folder) for folder in where}
-    for number, worst in enumerate(report.worst, 1):
-        event, row, fields = worst.event, worst.event.row, worst_fields(worst)
-        at_us, stamp, identity = row.arrived_us, fields["arrived_utc"][:-1].encode(), json.dumps(row.identity).encode()
-        yield f"=== {number}. {fields['delay_s']} s, arrived {fields['arrived_utc']}, {fields['camera']}"
+    health, updates = _health(where), _updates(report, where)
+    for number, worst in enumerate(report.worst):
+        at_us, fields = worst.event.row.arrived_us, worst_fields(worst)
+        yield f"=== {number + 1}. {fields['delay_s']} s, arrived {fields['arrived_utc']}, {fields['camera']}"
         yield f", {fields['event']}\n--- its line in the delay log\n"
-        yield from _raw([row.line])
+        yield from _raw([worst.event.row.line])
         yield "--- the update as it came, and others of the same event within a minute\n"
-        from_us, to_us = at_us - MINUTE_US, at_us + MINUTE_US
-        # When the clock was put back over a midnight, lines stay in the later day.
-        days = {day_of(from_us), day_of(to_us + HOUR_US), where[-1].root.name}
-        paths = (path for folder in where if folder.root.name in days for path in files[folder].get(event.cell.id, ()))
-        near = dict.fromkeys(line for path in paths for line in lines_between(path, from_us, to_us))
-        yield from _raw(line for line in near if line.startswith(stamp) or identity in line)
+        yield from _raw(updates[number])
         yield "--- health of the minutes around it\n"
-        yield from _health(where, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US)
+        yield from _raw(_between(health, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US))
         around = [gap for gap in gaps if gap.to_us > at_us - 10 * MINUTE_US and gap.from_us < at_us + 10 * MINUTE_US]
         yield f"--- {'gaps' if around else 'no gap on record'} within ten minutes of it\n"
         yield from (*map(gap_line, around), "\n")
 
 
-def _health(where: list[LogPaths], from_us: int, to_us: int) -> Iterator[str]:
-    for paths in where:
-        yield from _raw(lines_between(plain_or_packed(paths.health), from_us, to_us))
+def _updates(report: Report, where: list[LogPaths]) -> dict[int, dict[bytes, None]]:
+    """Stream lines by the number of their worst event, those of copies once; each file is read once."""
+    found: dict[int, dict[bytes, None]] = {}
+    wanted: dict[tuple[str, bytes], list[tuple[bytes, bytes, dict[bytes, None]]]] = defaultdict(list)
+    days = {where[-1].root.name}
+    for number, (event, _) in enumerate(report.worst):
+        at_us, identity = event.row.arrived_us, json.dumps(event.row.identity).encode()
+        lines = found[number] = {}
+        for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):
+            wanted[event.cell.id, _text(us)[:_TO_MINUTE]].append((_text(at_us), identity, lines))
+        # When the clock was put back over a midnight, lines stay in the later day.
+        days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
+    camera_ids = {camera_id for camera_id, _ in wanted}
+    for folder in (folder for folder in where if folder.root.name in days):
+        files = stream_logs(folder)
+        for camera_id, path in ((i, path) for i in camera_ids for path in files.get(i, ())):
+            for line in _lines(path):
+                for stamp, identity, lines in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
+                    if line.startswith(stamp) or identity in line:
+                        lines[line] = None
+    return found
+
+
+def _health(where: list[LogPaths]) -> list[bytes]:
+    return [line for paths in where for line in _lines(plain_or_packed(paths.health)) if line.startswith(b"time=")]
+
+
+def _between(lines: Iterable[bytes], from_us: int, to_us: int) -> Iterator[bytes]:
+    first, last = b"time=" + _text(from_us), b"time=" + _text(to_us)
+    return (line for line in lines if first <= line < last)
+
+
+def _text(us: int) -> bytes:
+    return time_text(us)[:-1].encode()
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    return (line for block in whole_lines(path) for line in block.split(b"\n"))
 
 
 def _raw(lines: Iterable[bytes]) -> Iterator[str]:
     return (line.decode("utf-8", "backslashreplace") + "\n" for line in lines)
-
-
-def lines_between(path: Path, from_us: int, to_us: int) -> Iterator[bytes]:
-    """The lines of a file with a time in [from_us, to_us), without newlines; found without reading all of it.
-
-    Files are in order of arrival; where a clock was set back a line may not be found.
-    """
-    # Beyond the first line of each step lie only later ones. A packed file can only be read from its beginning.
-    steps = range(0, 0 if path.suffix == ".gz" else size_of(path), _STEP_BYTES)
-    after = bisect_left(steps, from_us, key=lambda offset: next(_timed(path, offset, _PROBE_BYTES), (FOREVER_US,))[0])
-    for at_us, line in _timed(path, steps[after - 1] if after else 0):
-        if at_us >= to_us:
-            return
-        if at_us >= from_us:
-            yield line
-
-
-def _timed(path: Path, offset: int, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Time and text of each line that has a time; from an offset on the first line may lack its beginning."""
-    lines = (line for block in whole_lines(path, offset, block_bytes=block_bytes) for line in block.split(b"\n"))
-    if offset:
-        next(lines, None)
-    for line in lines:
-        stamp, separator, _ = line[:48].partition(b" ")
-        try:
-            at_us = parse_time(stamp.removeprefix(b"time=").decode()) if separator else None
-        except ValueError:
-            continue
-        if at_us is not None:
-            yield at_us, line
