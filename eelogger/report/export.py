@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from .. import __version__
 from ..measure.seconds import seconds3
-from ..model import Gap
 from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, texts
 from ..views.tables import printable
@@ -55,7 +54,7 @@ def csv_line(names: Iterable[str]) -> str:
 
 
 def csv_row(*rows: Mapping[str, str]) -> str:
-    """Rows of named values as lines of CSV; foreign ones are defused."""
+    """Rows of named values as lines of CSV; foreign text that would begin a formula gets an apostrophe."""
     lines = io.StringIO()
     cells = ([defused(value) if name in _FOREIGN else value for name, value in row.items()] for row in rows)
     csv.writer(lines, lineterminator="\n").writerows(cells)
@@ -63,7 +62,7 @@ def csv_row(*rows: Mapping[str, str]) -> str:
 
 
 def defused(text: str) -> str:
-    """Foreign text that a spreadsheet takes for text: what would begin a formula gets an apostrophe."""
+    """Foreign text that a spreadsheet takes for text."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -110,14 +109,13 @@ def json_report(report: Report) -> Iterator[str]:
     for kind, name in tables.items():
         content[name] = [_numbers(_keys(report, row) | texts(row.figures)) for row in report.rows[kind]]
     content["worst"] = [_numbers(worst_fields(worst)) for worst in report.worst]
-    content |= {"gaps": [_gap(gap) for gap in report.gaps], "skipped": report.skipped}
-    yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def _gap(gap: Gap) -> dict[str, str | float]:
-    times = {"from_utc": time_text(gap.from_us), "to_utc": time_text(gap.to_us)}
-    texts = {"kind": gap.kind, **times, "reason": printable(gap.reason), "camera_id": printable(gap.camera_id)}
-    return texts | {"seconds": (gap.to_us - gap.from_us) / 1e6}
+    content["gaps"] = [
+        {"kind": gap.kind, "from_utc": time_text(gap.from_us), "to_utc": time_text(gap.to_us)}
+        | {"reason": printable(gap.reason), "camera_id": printable(gap.camera_id)}
+        | {"seconds": (gap.to_us - gap.from_us) / 1e6}
+        for gap in report.gaps
+    ]
+    yield json.dumps(content | {"skipped": report.skipped}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _keys(report: Report, row: Row) -> dict[str, str]:
@@ -133,12 +131,12 @@ def _keys(report: Report, row: Row) -> dict[str, str]:
 def _place(camera_id: str, name: str, bridge: str) -> tuple[str, str, str, str, str]:
     """Camera and bridge for spreadsheets, and their raw ids."""
     name, camera_id, bridge = map(printable, (name, camera_id, bridge))
-    # The labels of `--anonymise` have a hyphen, ids have none.
-    camera, through = (
-        "" if "-" in of or not of else f"{what} " for what, of in (("camera", camera_id), ("bridge", bridge))
-    )
-    named = f"{name} ({camera_id})" if name not in ("", camera_id) else camera + camera_id
-    return named, camera_id, name, through + bridge, bridge
+    named = f"{name} ({camera_id})" if name not in ("", camera_id) else _no_number("camera", camera_id)
+    return named, camera_id, name, _no_number("bridge", bridge), bridge
+
+
+def _no_number(kind: str, of: str) -> str:
+    return of if "-" in of or not of else f"{kind} {of}"  # the labels of `--anonymise` have a hyphen, ids have none
 
 
 def _numbers(values: Mapping[str, str]) -> dict[str, Any]:
@@ -148,5 +146,6 @@ def _numbers(values: Mapping[str, str]) -> dict[str, Any]:
 def _number(name: str, text: str) -> Any:
     if name == "suspect":
         return text == "1"
-    read = int if name in _WHOLE else float if name.endswith(("_s", "_percent")) else str
-    return read(text) if text or read is str else None
+    if name in _WHOLE or name.endswith(("_s", "_percent")):
+        return (int if name in _WHOLE else float)(text) if text else None
+    return text
