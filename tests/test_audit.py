@@ -34,6 +34,7 @@ from eelogger.report.reconcile import Counts, DelayLogs, Reconciliation
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
 from eelogger.storage.formats import parse_time
+from eelogger.storage.line_blocks import Skipped
 from eelogger.storage.paths import LogPaths, day_of
 
 SECOND = 1_000_000
@@ -303,13 +304,13 @@ def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) ->
     root = write_logs(tmp_path, [verdict(i, SECOND, at_us, identity=u) for i, u in cameras.items()], alive_us=at_us)
     query, paths = Query(root, at_us - 25 * HOUR, at_us + HOUR), LogPaths(root)
     paths.day(day_of(at_us - 24 * HOUR)).root.mkdir(parents=True)
-    delivered = DelayLogs(query, query.wants)
+    delivered = DelayLogs(query)
     paths.day(day_of(at_us)).root.mkdir(parents=True)
     for _, _, path in paths.delay_files():
         path.rename(paths.day(day_of(at_us)).root / path.name)
     for camera_id, uuid in cameras.items():
         result = Reconciliation([], [], set(), 0)
-        assert delivered.read(Camera(camera_id, ""), result, lambda size: None) == []
+        result.deliver(delivered.rows(camera_id, Skipped(), lambda size: None), lambda at_us, group: True)
         assert [*result.take(at_us, at_us + HOUR, [(uuid, at_us, 103)])] == []
 
 

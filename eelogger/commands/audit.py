@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
 from ..settings import Settings, load
 from ..storage.camera_files import read_cameras
+from ..storage.line_blocks import Skipped
 from ..storage.paths import LogPaths
 from ..storage.process_state import HANGS, RUNNING, process_state
 from ..storage.state import read_refused_login, read_state
@@ -135,7 +137,7 @@ class Audit:
     async def compare(self) -> None:
         """Compare all cameras; may be broken off at any time."""
         try:
-            self._logs = await asyncio.to_thread(DelayLogs, self._query, self._wants)
+            self._logs = await asyncio.to_thread(DelayLogs, self._query)
             settings, self._listed = await self._sign_in()
             self._query = replace(self._query, bridge_names=self._listed.bridges)
             self._cameras = {i: c for i, c in self._listed.kept(settings).items() if self._query.wants_camera(c)}
@@ -179,6 +181,9 @@ class Audit:
         logged = self._settings.namespaces
         return (logged is None or group in logged) and self._query.wants(camera, group)
 
+    def _is_asked(self, camera: Camera, at_us: int, group: Group) -> bool:
+        return self._query.since_us <= at_us < self._query.until_us and self._wants(camera, group)
+
     def _look_for_gaps(self) -> None:
         """When nobody listened: gaps on record, the time before the first observation and after the last."""
         query, where, state = self._query, self._logs.where, read_state(self._paths)
@@ -201,9 +206,12 @@ class Audit:
             if camera.id not in self._logged_now:
                 added.append(query.until_us)
             result = self.results[camera.id] = Reconciliation(gaps, added, logs.known, self._clock_us)
-            if failed := await asyncio.to_thread(logs.read, camera, result, self._on_read):
-                # All that stands in there would be called missing.
-                result.fail(query.since_us, f"its delay log cannot be read: {failed[0].strerror}", hours)
+            skipped = Skipped()
+            rows = logs.rows(camera.id, skipped, self._on_read)
+            await asyncio.to_thread(result.deliver, rows, partial(self._is_asked, camera))
+            result.damaged = skipped.lines
+            if skipped.files:  # all that stands in there would be called missing
+                result.fail(query.since_us, f"its delay log cannot be read: {skipped.files[0].strerror}", hours)
                 continue
             async for hour in lists.hours(camera.id, query.since_us, query.until_us):
                 self._take(camera, result, hour)
@@ -230,7 +238,7 @@ class Audit:
             known = await asyncio.to_thread(self._logs.read_known)
             for camera, missing in self._again:
                 if mark(missing.uuid) in known:
-                    self.results[camera.id].arrived_late(missing)
+                    self.results[camera.id].hours[missing.hour_us].add(missing.counts_as, -1)
                 else:
                     self.on_missing(camera, missing)
 

@@ -43,27 +43,20 @@ class Found:
     is_partial: bool
 
     @cached_property
-    def hours(self) -> Hours:
-        """The counts of all cameras by hour."""
-        return _together(self.results.values())
-
-    @cached_property
     def total(self) -> Counts:
         """The counts of all cameras."""
-        return summed(self.hours.values())
+        return summed(counts for result in self.results.values() for counts in result.hours.values())
 
-    @cached_property
-    def tables(self) -> dict[str, list[Row]]:
-        """The rows of bridges and of cameras, worst first."""
-        labels = camera_labels(self.cameras.values())
-        behind: dict[str, list[Reconciliation]] = {}
+    def rows(self, kind: str) -> list[Row]:
+        """The rows of all bridges, of all cameras, or of the account, worst first."""
+        ids = {i: {"bridge": self.cameras[i].bridge, "camera": i, "all": ""}[kind] for i in self.results}
+        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in ids.values()}
+        names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
+        hours: dict[str, dict[int, Counts]] = {}
         for camera_id, result in self.results.items():
-            behind.setdefault(self.cameras[camera_id].bridge, []).append(result)
-        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in behind}
-        return {
-            "bridge": sorted(((i, names[i], _together(results)) for i, results in behind.items()), key=_rank),
-            "camera": sorted(((i, labels[i], result.hours) for i, result in self.results.items()), key=_rank),
-        }
+            for hour_us, counts in result.hours.items():
+                hours.setdefault(ids[camera_id], {}).setdefault(hour_us, Counts()).add(counts)
+        return sorted(((i, names[i], of) for i, of in hours.items()), key=_rank)
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
@@ -75,7 +68,7 @@ class Found:
             yield f"{count(n, 'row')} of the lists could not be read, and do not count."
         if n := sum(result.damaged for result in self.results.values()):
             yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
-        of_cameras = [f"{printable(name)}: {text}." for i, name, _ in self.tables["camera"] for text in self._note(i)]
+        of_cameras = [f"{printable(name)}: {text}." for i, name, _ in self.rows("camera") for text in self._note(i)]
         yield from of_cameras[:NOTED]
         if len(of_cameras) > NOTED:
             yield f"… and {count(len(of_cameras) - NOTED, 'more note')} of this kind."
@@ -89,14 +82,6 @@ class Found:
             yield f"{count(hours, 'hour')} unknown: {printable(result.failure)}"
 
 
-def _together(results: Iterable[Reconciliation]) -> Hours:
-    hours: dict[int, Counts] = {}
-    for result in results:
-        for hour_us, counts in result.hours.items():
-            hours.setdefault(hour_us, Counts()).add(counts)
-    return hours
-
-
 def _rank(row: Row) -> tuple[int, int, str]:
     whole = summed(row[2].values())
     return -whole.missing, -whole.recorded, row[1]
@@ -104,7 +89,8 @@ def _rank(row: Row) -> tuple[int, int, str]:
 
 def sentence(name: str, counts: Counts) -> str:
     """What was lost, to be sent as it is."""
-    lost = "" if counts.share is None else f" ({_percent(counts.share)} %, 95 % bounds {_bounds(counts)} %)"
+    share, bounds = _percents(counts)
+    lost = "" if counts.share is None else f" ({share} %, 95 % bounds {bounds} %)"
     text = f"{name}: of {count(counts.recorded, 'event')} recorded {counts.missing:,} never arrived while we listened"
     unknown = f"; {count(counts.unknown, 'hour')} of lists unknown" if counts.unknown else ""
     return f"{text}{lost}, {counts.gap:,} fell into our gaps{unknown}."
@@ -117,49 +103,48 @@ def text(found: Found, columns: int) -> Iterator[str]:
 
 
 def _lines(found: Found, within: int) -> Iterator[str]:
-    query, cameras = found.query, found.tables["camera"]
+    query, cameras, bridges = found.query, found.rows("camera"), found.rows("bridge")
     period = f"{moment(query.since_us)} to {moment(query.until_us)} ({span(query.until_us - query.since_us)})"
-    only = f"; only {query.patterns()}" if query.patterns() else ""
-    yield from wrapped(
-        "", f"Annotations recorded in the cloud and delivered to {query.source()}, {period}{only}", within
-    )
+    period += f"; only {query.patterns()}" if query.patterns() else ""
+    yield from wrapped("", f"Annotations recorded in the cloud and delivered to {query.source()}, {period}", within)
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence("All cameras", found.total), within)
     if len(cameras) > 1 and (worst := summed(cameras[0][2].values())).missing:
         yield from wrapped("", sentence(printable(cameras[0][1]), worst), within)
-    for what, rows in found.tables.items():
-        if len(rows) > 1 or what == "camera":
+    for what, rows, more in (("bridge", bridges[len(bridges) < 2 :], []), ("camera", cameras, found.rows("all"))):
+        if rows:
             yield ""
-            cells = [_cells(name, hours) for _, name, hours in rows[:SHOWN]]
-            cells += [_cells("all", found.hours)] if what == "camera" else []
-            yield from table([Column(what, right=False), *map(Column, _TITLES)], cells, within=within)
-            if len(rows) > SHOWN:
-                yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
+            titles = [Column(what, right=False), *map(Column, _TITLES)]
+            yield from table(titles, map(_cells, [*rows[:SHOWN], *more]), within=within)
+        if len(rows) > SHOWN:
+            yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
     yield ""
     for note in found.all_notes():
         yield from wrapped("- ", note, within)
 
 
-def _cells(name: str, hours: Hours) -> list[str]:
+def _cells(row: Row) -> list[str]:
+    _, name, hours = row
     c, worst = summed(hours.values()), worst_hour(hours)
-    lost = ["-", "-"] if c.share is None else [_percent(c.share), _bounds(c)]
     of_worst = "-" if worst is None else f"{moment(worst)[5:16]}: {hours[worst].missing:,}"
     first, last = (c.recorded, c.delivered, c.missing, c.gap), (c.unrecorded, c.unknown)
-    return [name, *(f"{n:,}" for n in first), *lost, *(f"{n:,}" for n in last), of_worst]
+    return [name, *(f"{n:,}" for n in first), *_percents(c), *(f"{n:,}" for n in last), of_worst]
 
 
-def _percent(part: float) -> str:
-    return "<0.01" if 0 < part < 0.0001 else f"{part * 100:.2f}"
-
-
-def _bounds(counts: Counts) -> str:
-    return "–".join(map(_percent, counts.bounds))
+def _percents(counts: Counts) -> tuple[str, str]:
+    """The share lost and its bounds."""
+    if counts.share is None:
+        return "-", "-"
+    share, low, high = (
+        "<0.01" if 0 < part < 0.0001 else f"{part * 100:.2f}" for part in (counts.share, *counts.bounds)
+    )
+    return share, f"{low}–{high}"
 
 
 def json_text(found: Found) -> Iterator[str]:
     """Everything as one JSON object; shares are between 0 and 1."""
-    query, names = found.query, {i: printable(camera.name) for i, camera in found.cameras.items()}
+    query, cameras = found.query, found.cameras
     content = {
         "eelogger": __version__,
         "source": query.source(),
@@ -170,37 +155,39 @@ def json_text(found: Found) -> Iterator[str]:
         "complete": not found.total.unknown,
         "sentence": sentence("All cameras", found.total),
         "notes": [*found.all_notes()],
-        "total": _values(found.hours),
-        "bridges": [{"bridge_id": i, **_values(hours)} for i, _, hours in found.tables["bridge"]],
+        "total": _values(found.rows("all")[0][2]),
+        "bridges": [{"bridge_id": i, **_values(hours)} for i, _, hours in found.rows("bridge")],
         "cameras": [
-            {"camera_id": i, "name": names[i], "bridge_id": found.cameras[i].bridge}
+            {"camera_id": i, "name": printable(cameras[i].name), "bridge_id": cameras[i].bridge}
             | {"failure": printable(found.results[i].failure), **_values(hours)}
-            for i, _, hours in found.tables["camera"]
+            for i, _, hours in found.rows("camera")
         ],
     }
     yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _values(hours: Hours) -> dict[str, Any]:
-    rows = [{"from_utc": time_text(hour_us)} | _counts(counts) for hour_us, counts in sorted(hours.items())]
-    return _counts(summed(hours.values())) | {"hours": rows}
+    rows = [{"from_utc": time_text(hour_us)} | _counts([counts]) for hour_us, counts in sorted(hours.items())]
+    return _counts(hours.values()) | {"hours": rows}
 
 
-def _counts(counts: Counts) -> dict[str, Any]:
-    shares = {"share_lost": counts.share, "share_bounds": counts.bounds}
-    return asdict(counts) | {"delivered": counts.delivered} | shares
+def _counts(parts: Iterable[Counts]) -> dict[str, Any]:
+    whole = summed(parts)
+    shares = {"share_lost": whole.share, "share_bounds": whole.bounds}
+    return asdict(whole) | {"delivered": whole.delivered} | shares
 
 
 def missing_row(camera: Camera, missing: Missing, names: Mapping[int, str]) -> str:
     """One missing event as a line of CSV; foreign text is no formula."""
-    values = {
-        "camera": printable(f"{camera.name or 'camera'} ({camera.id})"),
-        "camera_id": camera.id,
-        "bridge_id": camera.bridge,
-        "namespace": printable(group_name("ANNT" if missing.ns is None else missing.ns, names)),
-        "ns": "" if missing.ns is None else str(missing.ns),
-        "event_time_utc": "" if missing.at_us is None else time_text(missing.at_us),
-        "uuid": printable(missing.uuid),
-        "status": "observed" if missing.counts_as.missing else "gap",
-    }
-    return csv_row(values)
+    return csv_row(
+        {
+            "camera": printable(f"{camera.name or 'camera'} ({camera.id})"),
+            "camera_id": camera.id,
+            "bridge_id": camera.bridge,
+            "namespace": printable(group_name("ANNT" if missing.ns is None else missing.ns, names)),
+            "ns": "" if missing.ns is None else str(missing.ns),
+            "event_time_utc": "" if missing.at_us is None else time_text(missing.at_us),
+            "uuid": printable(missing.uuid),
+            "status": "observed" if missing.counts_as.missing else "gap",
+        }
+    )

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from ..errors import NothingToShow
 from ..measure.camera_statistics import CREATE_OP
 from ..measure.histogram import P99, Histogram
-from ..model import HOUR_US, INITIAL, MEASURED, Camera, Gap, Group
+from ..model import HOUR_US, INITIAL, MEASURED, Gap, Group
 from ..storage.camera_files import delay_logs
 from ..storage.delaylog import DelayRow, read_rows
 from ..storage.formats import parse_pairs
@@ -26,9 +26,6 @@ from .read import folders
 
 LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was not on its way when the gap began
 _Z95: Final = 1.96
-
-Wants = Callable[[Camera, Group], bool]
-Spans = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -78,12 +75,6 @@ def summed(parts: Iterable[Counts]) -> Counts:
     return whole
 
 
-def worst_hour(hours: Mapping[int, Counts]) -> int | None:
-    """The hour with the most missing events, the earliest of equal ones; None when nothing is missing."""
-    worst = max(hours, key=lambda hour_us: (hours[hour_us].missing, -hour_us), default=None)
-    return worst if worst is not None and hours[worst].missing else None
-
-
 class Missing(NamedTuple):
     """A recorded event that was not delivered; `at_us` is None when the list does not date it."""
 
@@ -117,19 +108,20 @@ class Reconciliation:
         self._created: dict[int, int] = {}  # the hours of events that a list should have
         self._others, self._listed = set[int](), set[int]()
 
-    def deliver(self, row: DelayRow, is_asked: Callable[[int, Group], bool]) -> None:
-        """Take a delay line; `is_asked` tells of an event's time and group whether a list should have it."""
-        at = bisect_right(self._added_us, row.arrived_us)
-        if at < len(self._added_us):
-            self._seen_us[at] = max(self._seen_us[at], row.arrived_us)
-        if row.delay_us is not None and row.kind == MEASURED:
-            self._delays.add(row.delay_us)
-        # What is first seen after its creation began earlier than it says; an initial value may be of any age.
-        is_created = row.type == "ANNT" and row.kind != INITIAL and row.op in (None, CREATE_OP)
-        if row.delay_us is not None and is_created and is_asked(row.arrived_us - row.delay_us, row.group):
-            self._created[mark(row.identity)] = (row.arrived_us - row.delay_us) // HOUR_US * HOUR_US
-        else:
-            self._others.add(mark(row.identity))
+    def deliver(self, rows: Iterable[DelayRow], is_asked: Callable[[int, Group], bool]) -> None:
+        """Take delay lines; `is_asked` tells of an event's time and group whether a list should have it."""
+        for row in rows:
+            at = bisect_right(self._added_us, row.arrived_us)
+            if at < len(self._added_us):
+                self._seen_us[at] = max(self._seen_us[at], row.arrived_us)
+            if row.delay_us is not None and row.kind == MEASURED:
+                self._delays.add(row.delay_us)
+            # What is first seen after its creation began earlier than it says; an initial value may be of any age.
+            is_created = row.type == "ANNT" and row.kind != INITIAL and row.op in (None, CREATE_OP)
+            if row.delay_us is not None and is_created and is_asked(row.arrived_us - row.delay_us, row.group):
+                self._created[mark(row.identity)] = (row.arrived_us - row.delay_us) // HOUR_US
+            else:
+                self._others.add(mark(row.identity))
 
     def fail(self, from_us: int, reason: str, hours: int = 1) -> None:
         """An hour, or several from there on, could not be compared."""
@@ -150,36 +142,30 @@ class Reconciliation:
                 counts.add(missing)
                 yield Missing(uuid, ns, at_us, from_us, missing)
 
-    def arrived_late(self, missing: Missing) -> None:
-        """What was missing has arrived meanwhile."""
-        self.hours[missing.hour_us].add(missing.counts_as, -1)
-
     def finish(self) -> None:
         """All hours are read: count what was delivered and is in no list, but not before the list begins."""
         extra = Counter(self._created.values())
         read = [hour_us for hour_us, counts in self.hours.items() if not counts.unknown]
         first = next((number for number, hour_us in enumerate(read) if self.hours[hour_us].recorded), 0)
-        self.unlisted = sum(extra[hour_us // HOUR_US * HOUR_US] for hour_us in read[:first])
+        self.unlisted = sum(extra[hour_us // HOUR_US] for hour_us in read[:first])
         for hour_us in read[first + bool(self.unlisted) :]:
-            self.hours[hour_us].unrecorded = extra[hour_us // HOUR_US * HOUR_US]
+            self.hours[hour_us].unrecorded = extra[hour_us // HOUR_US]
         self._created, self._others, self._listed = {}, set(), set()  # of thousands of cameras they would fill memory
 
     @cached_property
-    def _blind(self) -> Spans:
+    def _blind(self) -> list[tuple[int, int]]:
         """When nobody listened."""
         spans = [(gap.from_us, gap.to_us) for gap in self._gaps]
         return [span for span in (*spans, *zip(self._seen_us, self._added_us, strict=True)) if span[1] > span[0]]
 
-    @cached_property
-    def _near(self) -> Spans:
-        """The same, made wider by delay and clock."""
-        delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
-        return [(start - self._clock_us - delay_us, end + self._clock_us) for start, end in self._blind]
-
     def _missing(self, from_us: int, to_us: int) -> Counts:
-        if _touch(self._blind, from_us, to_us):
+        if any(start < to_us and end > from_us for start, end in self._blind):
             return Counts(gap=1)
-        return Counts(gap=1, edge=1) if _touch(self._near, from_us, to_us) else Counts(missing=1)
+        delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
+        before_us, after_us = from_us - self._clock_us, to_us + self._clock_us + delay_us
+        if any(start < after_us and end > before_us for start, end in self._blind):
+            return Counts(gap=1, edge=1)
+        return Counts(missing=1)
 
 
 class DelayLogs:
@@ -188,8 +174,8 @@ class DelayLogs:
     `known` are the identities of `processed_event_uuids.log` and its `.1`.
     """
 
-    def __init__(self, query: Query, wants: Wants) -> None:
-        self._paths, self._query, self._wants = LogPaths(query.log_dir), query, wants
+    def __init__(self, query: Query) -> None:
+        self._paths = LogPaths(query.log_dir)
         state, skipped = read_state(self._paths), Skipped()
         # A clock may have been behind at midnight.
         self.where = folders(self._paths, replace(query, since_us=max(0, query.since_us - HOUR_US)), skipped.files)
@@ -206,31 +192,23 @@ class DelayLogs:
         texts = (text for block in blocks for text in block.decode("utf-8", "replace").split("\n"))
         return {mark(parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text) for text in texts}
 
-    def read(self, camera: Camera, result: Reconciliation, on_read: Callable[[int], object]) -> list[OSError]:
-        """Deliver the delay lines of one camera; what could not be read. `on_read` may raise to end it."""
-        query, skipped = self._query, Skipped()
-
-        def is_asked(at_us: int, group: Group) -> bool:
-            return query.since_us <= at_us < query.until_us and self._wants(camera, group)
-
-        for path in filter(Path.exists, self._files(camera.id)):
-            for rows in read_rows([path], skipped=skipped, on_read=on_read):
-                for row in rows:
-                    result.deliver(row, is_asked)
-        result.damaged = skipped.lines
-        return skipped.files
-
-    def _files(self, camera_id: str) -> Iterable[Path]:
-        """Today's files first: what moves at midnight is met where it was, or where it went."""
+    def rows(self, camera_id: str, skipped: Skipped, on_read: Callable[[int], object]) -> Iterator[DelayRow]:
+        """The delay lines of one camera, some perhaps twice; `on_read` may raise to end it."""
+        # Today's files first: what moves at midnight is met where it was, or where it went.
         today = self._here.get(camera_id, [])
         if not all(path.exists() for path in today):  # renamed with its camera
             today = [*today, *delay_logs(self._paths).get(camera_id, ())]
         earlier = [path for found in self._days for path in found.get(camera_id, ())]
-        return dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])
+        files = dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])
+        for path in filter(Path.exists, files):
+            for rows in read_rows([path], skipped=skipped, on_read=on_read):
+                yield from rows
 
 
-def _touch(spans: Spans, from_us: int, to_us: int) -> bool:
-    return any(start < to_us and end > from_us for start, end in spans)
+def worst_hour(hours: Mapping[int, Counts]) -> int | None:
+    """The hour with the most missing events, the earliest of equal ones; None when nothing is missing."""
+    worst = max(hours, key=lambda hour_us: (hours[hour_us].missing, -hour_us), default=None)
+    return worst if worst is not None and hours[worst].missing else None
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float]:
