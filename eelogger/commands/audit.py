@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ..clock import now_us
-from ..cloud.annotations import AnnotationLists, Hour
+from ..cloud.annotations import AnnotationLists
 from ..cloud.cameras import CameraList, fetch_cameras
 from ..cloud.rest import Rest
 from ..cloud.sign_in import Credentials
@@ -25,7 +25,7 @@ from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
 from ..report.conditions import first_observed_us, gaps_in, read_minutes
 from ..report.export import BOM
-from ..report.losses import HEADER, WIDEST, Found, json_text, missing_row, text
+from ..report.losses import WIDEST, Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
 from ..settings import Settings, load
@@ -43,7 +43,6 @@ from ..views.tables import printable
 AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
 UNDER_WAY_US: Final = 300_000_000  # a younger event may still be on its way, or not be recorded yet
 SETTLE_S: Final = 1.0  # what is in a list was sent; after so long it stands in the identity log, if it arrived
-_LOOKED_AT_AGAIN: Final = 20_000
 _STATE_US: Final = 15_000_000  # `.state` is at most 10 s behind an idle logger
 
 
@@ -67,31 +66,26 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("two outputs cannot go to the same place", "give each a file of its own; - is stdout, for one")
     settings = load(None, options.env_file, log_dir=options.log_dir)
     audit = Audit(settings, _query(options, settings))
-    places = [place for place in (options.csv, options.json) if place is not None]
+    outputs = {place: pieces for place, pieces in ((options.csv, csv_text), (options.json, json_text)) if place}
     with ExitStack() as stack:
-        files = [stack.enter_context(OutputFile(place, console.write)) for place in places]
-        if options.csv is not None:
-            names = settings.namespace_table
-            files[0].write([BOM] * (options.csv != STDOUT) + [HEADER])
-            audit.on_missing = lambda camera, missing: files[0].write([missing_row(camera, missing, names)])
+        files = {place: stack.enter_context(OutputFile(place, console.write)) for place in outputs}
         try:
             with progress("asking", console) as audit.advance:
                 asyncio.run(audit.compare())
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
-            if audit.results and STDOUT not in places:
+            if audit.results and STDOUT not in files:
                 console.write_all(text(audit.found(is_partial=True), console.columns(WIDEST)))
             raise
         found = audit.found()
         _require(found)
-        if options.json is not None:
-            files[-1].write(json_text(found))
-        for file in files:
+        for place, file in files.items():
+            file.write([BOM] * (place == options.csv and place != STDOUT))
+            file.write(outputs[place](found))
             file.keep()
-    if STDOUT not in places:
+    if STDOUT not in files:
         console.write_all(text(found, console.columns(WIDEST)))
-    for place in places:
-        if place != STDOUT:
-            console.info(f"written: {printable(str(place))}")
+    for place in files.keys() - {STDOUT}:
+        console.info(f"written: {printable(str(place))}")
     return 1 if found.total.missing else 0
 
 
@@ -120,17 +114,16 @@ def _require(found: Found) -> None:
 
 
 class Audit:
-    """One comparison; `results` are those of the cameras so far, `on_missing` gets each event that is missing."""
+    """One comparison; `results` are those of the cameras so far, `missing` what did not arrive."""
 
     def __init__(self, settings: Settings, query: Query) -> None:
         self.results: dict[str, Reconciliation] = {}
-        self.on_missing: Callable[[Camera, Missing], object] = lambda camera, missing: None
+        self.missing: list[tuple[Camera, Missing]] = []
         self.advance: Callable[[int, int], None] = lambda done, total: None
         self._settings, self._query, self._paths = settings, query, LogPaths(settings.log_dir)
         self._made_us = now_us()
         self._listed, self._cameras = CameraList(), dict[str, Camera]()
         self._offsets = OffsetBounds()
-        self._again: list[tuple[Camera, Missing]] = []
         self._is_over = False
         self._done = 0
 
@@ -147,7 +140,15 @@ class Audit:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(AT_ONCE):
                         group.create_task(self._work(waiting, lists))
-            await self._look_again()
+            if self.missing:  # what arrived after the delay log was read, and before the list was, is not missing
+                await asyncio.sleep(SETTLE_S)
+                known = await asyncio.to_thread(self._logs.read_known)
+                found, self.missing = self.missing, []
+                for camera, missing in found:
+                    if mark(missing.uuid) in known:
+                        self.results[camera.id].hours[missing.hour_us].add(missing.counts_as, -1)
+                    else:
+                        self.missing.append((camera, missing))
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
         finally:
@@ -155,8 +156,8 @@ class Audit:
 
     def found(self, *, is_partial: bool = False) -> Found:
         """What was found so far."""
-        names = self._listed.bridges
-        return Found(self._query, self._made_us, self._cameras, names, self.results, self._notes(), is_partial)
+        results, names = self.results, self._listed.bridges
+        return Found(self._query, self._made_us, self._cameras, names, results, self.missing, self._notes(), is_partial)
 
     async def _sign_in(self) -> tuple[Settings, CameraList]:
         """Find a key that reads the camera list; not by a login beside a logger, whose session that may end."""
@@ -214,33 +215,15 @@ class Audit:
                 result.fail(query.since_us, f"its delay log cannot be read: {skipped.files[0].strerror}", hours)
                 continue
             async for hour in lists.hours(camera.id, query.since_us, query.until_us):
-                self._take(camera, result, hour)
+                if hour.rows is None:
+                    result.fail(hour.from_us, hour.failure)
+                else:
+                    asked = (row for row in hour.rows if self._wants(camera, "ANNT" if row.ns is None else row.ns))
+                    self.missing += ((camera, each) for each in result.take(hour.from_us, hour.to_us, asked))
+                result.unreadable += hour.unreadable
                 self._done += 1
                 self.advance(self._done, len(self._cameras) * hours)
             result.finish()
-
-    def _take(self, camera: Camera, result: Reconciliation, hour: Hour) -> None:
-        if hour.rows is None:
-            result.fail(hour.from_us, hour.failure)
-            return
-        result.unreadable += hour.unreadable
-        asked = (row for row in hour.rows if self._wants(camera, "ANNT" if row.ns is None else row.ns))
-        for missing in result.take(hour.from_us, hour.to_us, asked):
-            if len(self._again) < _LOOKED_AT_AGAIN:
-                self._again.append((camera, missing))
-            else:
-                self.on_missing(camera, missing)
-
-    async def _look_again(self) -> None:
-        """What arrived after the delay log was read, and before the list was, is not missing."""
-        if self._again:
-            await asyncio.sleep(SETTLE_S)
-            known = await asyncio.to_thread(self._logs.read_known)
-            for camera, missing in self._again:
-                if mark(missing.uuid) in known:
-                    self.results[camera.id].hours[missing.hour_us].add(missing.counts_as, -1)
-                else:
-                    self.on_missing(camera, missing)
 
     def _on_read(self, size: int) -> None:
         if self._is_over:
@@ -254,9 +237,7 @@ class Audit:
         if query.until_us > self._made_us - UNDER_WAY_US:
             found.append("Events of the last 5 minutes may still be under way, or not be recorded yet.")
         if self._begun_us == FOREVER_US:
-            found.append(
-                "Nothing on record says when somebody listened: all that is missing counts as fallen into gaps."
-            )
+            found.append("Nothing on record says when somebody listened: all that is missing counts as in gaps.")
         elif query.since_us < self._begun_us:
             found.append(f"Nothing was observed before {moment(self._begun_us)}, the first moment on record.")
         if self._begun_us < FOREVER_US and self._last_us + _STATE_US < query.until_us:

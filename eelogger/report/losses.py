@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -21,7 +21,7 @@ from .reconcile import Counts, Missing, Reconciliation, summed, worst_hour
 WIDEST: Final = 120
 SHOWN: Final = 50
 NOTED: Final = 10  # notes about single cameras
-HEADER: Final = csv_line(["camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status"])
+_MISSING: Final = ("camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status")
 _TITLES: Final = (
     "recorded", "delivered", "missing", "in gaps", "lost %", "95 % bounds", "unrecorded", "unknown h", "worst hour",
 )  # fmt: skip
@@ -39,6 +39,7 @@ class Found:
     cameras: Mapping[str, Camera]
     bridges: Mapping[str, str]
     results: Mapping[str, Reconciliation]
+    missing: Sequence[tuple[Camera, Missing]]
     notes: list[str]
     is_partial: bool
 
@@ -177,17 +178,12 @@ def _counts(parts: Iterable[Counts]) -> dict[str, Any]:
     return asdict(whole) | {"delivered": whole.delivered} | shares
 
 
-def missing_row(camera: Camera, missing: Missing, names: Mapping[int, str]) -> str:
-    """One missing event as a line of CSV; foreign text is no formula."""
-    return csv_row(
-        {
-            "camera": printable(f"{camera.name or 'camera'} ({camera.id})"),
-            "camera_id": camera.id,
-            "bridge_id": camera.bridge,
-            "namespace": printable(group_name("ANNT" if missing.ns is None else missing.ns, names)),
-            "ns": "" if missing.ns is None else str(missing.ns),
-            "event_time_utc": "" if missing.at_us is None else time_text(missing.at_us),
-            "uuid": printable(missing.uuid),
-            "status": "observed" if missing.counts_as.missing else "gap",
-        }
-    )
+def csv_text(found: Found) -> Iterator[str]:
+    """A header, then a row for each missing event; foreign text is no formula."""
+    yield csv_line(_MISSING)
+    for camera, (uuid, ns, at_us, _, counts) in found.missing:
+        name = group_name("ANNT" if ns is None else ns, found.query.names)
+        at, status = "" if at_us is None else time_text(at_us), "observed" if counts.missing else "gap"
+        values = [f"{camera.name or 'camera'} ({camera.id})", camera.id, camera.bridge, name]
+        values += ["" if ns is None else str(ns), at, uuid, status]
+        yield csv_row(dict(zip(_MISSING, map(printable, values), strict=True)))

@@ -67,6 +67,9 @@ class Counts:
         return _wilson(self.missing, could)[0], _wilson(self.missing + self.edge, could + self.edge)[1]
 
 
+_MISSING, _GAP, _EDGE = Counts(missing=1), Counts(gap=1), Counts(gap=1, edge=1)
+
+
 def summed(parts: Iterable[Counts]) -> Counts:
     """All parts together."""
     whole = Counts()
@@ -160,12 +163,12 @@ class Reconciliation:
 
     def _missing(self, from_us: int, to_us: int) -> Counts:
         if any(start < to_us and end > from_us for start, end in self._blind):
-            return Counts(gap=1)
+            return _GAP
         delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
         before_us, after_us = from_us - self._clock_us, to_us + self._clock_us + delay_us
         if any(start < after_us and end > before_us for start, end in self._blind):
-            return Counts(gap=1, edge=1)
-        return Counts(missing=1)
+            return _EDGE
+        return _MISSING
 
 
 class DelayLogs:
