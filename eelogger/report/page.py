@@ -26,10 +26,7 @@ _CARDS: Final = {
     "events": "events", "p50_s": "median s", "p95_s": "95 % within s", "p99_s": "99 % within s", "max_s": "worst s",
     "clean_max_s": "worst, clean s", "early": "early", "observed_percent": "observed %",
 }  # fmt: skip
-_WORST: Final = {
-    "delay_s": "delay s", "op": "op", "seq": "seq", "after_gap_s": "after gap s", "lag_s": "lag s",
-    "clock_offset_s": "cloud − local s", "clock_bound_s": "± s", "rtt_s": "RTT s",
-}  # fmt: skip
+_WORST: Final = ("delay_s", "op", "seq", "after_gap_s", "lag_s", "clock_offset_s", "clock_bound_s", "rtt_s")
 _CAPTIONS: Final = {
     "bridge": "One slow bridge: its site is slow. All slow: the cloud or this machine",
     "camera": RANKED,
@@ -53,7 +50,6 @@ body { margin: 0 auto; padding: 1rem; max-width: 76rem; font: 16px/1.45 system-u
 h1, h2 { font-size: 1.25rem; margin: 1.5rem 0 .5rem; }
 p { margin: .3rem 0; }
 .muted, small, dt, th { color: var(--muted); }
-.headline { font-size: 1.15rem; }
 .warn { border-left: 4px solid var(--warn); padding: .3rem .8rem; }
 .warn, .cards div { background: var(--card); }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
@@ -67,7 +63,6 @@ th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var
   vertical-align: top; }
 tr > :first-child { text-align: left; white-space: normal; min-width: 8rem; position: sticky; left: 0;
   background: var(--bg); }
-#worst-events :is(td, th):last-child { text-align: left; }
 td small { display: block; font-family: ui-monospace, monospace; }
 summary { cursor: pointer; list-style: none; text-decoration: underline dotted; }
 img { width: 100%; height: auto; display: block; }
@@ -88,7 +83,7 @@ Early events (before their own timestamp) and initial state enter no figure.</p>
 def html(report: Report) -> Iterator[str]:
     """The page in pieces."""
     yield f"{_HEAD}<p class=muted>{_e(report.period)}</p>\n"
-    yield from (f"<p class=headline>{_e(sentence)}</p>\n" for sentence in report.headlines)
+    yield from (f"<p>{_e(sentence)}</p>\n" for sentence in report.headlines)
     yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
     cards = zip(_CARDS.items(), shown(report.total.figures, [*_CARDS]), strict=True)
     divs = (f"<div><small>{title}</small><b>{_figure(name, value)}</b></div>" for (name, title), value in cards)
@@ -101,8 +96,8 @@ def html(report: Report) -> Iterator[str]:
         caption = f"{_CAPTIONS[what]}; open a maximum for its time and event"
         yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], map(_row, rows), len(rows))
     if report.worst:
-        titles = ["camera", *_WORST.values(), "arrived (UTC), namespace, event"]
-        caption = "With clock and round trip of their minute"
+        titles = ["camera", *map(heading, _WORST), "arrived (UTC), event"]
+        caption = "With clock (cloud − local ± bound) and round trip of their minute"
         yield from _table("Worst events", caption, titles, map(_event, report.worst), len(report.worst))
     yield _FOOT
     yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
@@ -150,10 +145,10 @@ def _row(row: Row) -> list[str]:
     if row.figures.suspect:
         cells[0] += f"<small>with early: p50 {values['all_dated_p50_s']} p95 {values['all_dated_p95_s']}</small>"
     for name, value in zip(FIGURES, shown(row.figures, FIGURES), strict=True):
-        prefix = name.removesuffix("_s")
-        cell = _figure(name, value)
+        cell, prefix = _figure(name, value), name.removesuffix("_s")
         if at := values.get(f"{prefix}_at_utc"):
-            cell = _opening(cell, f"<small>{at}</small><small>{_e(values[f'{prefix}_uuid'])}</small>")
+            event = f"<small>{at}</small><small>{_e(values[f'{prefix}_uuid'])}</small>"
+            cell = f"<details><summary>{cell}</summary>{event}</details>"
         cells.append(cell)
     return cells
 
@@ -162,7 +157,3 @@ def _event(worst: Worst) -> list[str]:
     fields = worst_fields(worst)
     last = f"{fields['arrived_utc']} {_e(fields['event'])}<small>{_e(fields['uuid'])}</small>"
     return [_e(fields["name"] or fields["camera_id"]), *(_figure(name, fields[name]) for name in _WORST), last]
-
-
-def _opening(summary: str, content: str) -> str:
-    return f"<details><summary>{summary}</summary>{content}</details>"

@@ -28,7 +28,7 @@ _MOST_SHADES: Final = 200
 # Each on a light page and on a dark one.
 _COLOURS: Final = {
     "muted": ("#5a6773", "#9aa7b3"), "grid": ("#dfe4e8", "#2c3640"), "line": ("#0b5cad", "#7db8f5"),
-    "band": ("#9cc3ea", "#2f5c8a"), "gap": ("#e3dccb", "#3d382b"), "warn": ("#b3261e", "#ff8a80"),
+    "band": ("#9cc3ea", "#2f5c8a"), "gap": ("#e3dccb", "#3d382b"),
 }  # fmt: skip
 _C: Final = {name: light for name, (light, _) in _COLOURS.items()}
 _STYLE: Final[Any] = {
@@ -85,7 +85,7 @@ def image(draw: Callable[[int], Figure], width_px: int) -> str:
 
 
 def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> Figure:
-    """Median and p95 over time, grey where nothing was observed, a line where the clock was set."""
+    """Median and p95 over time, grey where nothing was observed."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     figure, ax = _figure(width_px)
@@ -96,13 +96,10 @@ def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int,
     ax.plot(days, p50, color=_C["line"], label="median", marker=marker)
     # Above the axes: inside it would cover something in most reports.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    shown = [gap for gap in gaps if gap.kind in ("gap", "suspend", "clock-step") and not gap.camera_id]
-    for gap in sorted(filter(is_missed, shown), key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
+    blind = [gap for gap in gaps if gap.kind in ("gap", "suspend") and not gap.camera_id and is_missed(gap)]
+    for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
         start, end = max(gap.from_us, from_us) / DAY_US, min(gap.to_us, to_us) / DAY_US
-        if gap.kind == "clock-step":
-            ax.axvline(start, color=_C["warn"], linewidth=1)
-        elif end > start:
-            ax.axvspan(start, end, color=_C["gap"], linewidth=0.6)
+        ax.axvspan(start, max(start, end), color=_C["gap"], linewidth=0.6)
     _log_scale(ax.set_yscale, ax.yaxis)
     locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
