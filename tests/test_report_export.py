@@ -17,9 +17,8 @@ from run_states import NOON_US, SECOND, verdict
 
 from eelogger.model import Camera, Gap, Verdict
 from eelogger.report.build import Report
-from eelogger.report.export import csv_line, csv_row, defused, figures_csv, json_report
+from eelogger.report.export import csv_line, csv_row, defused, figures_csv, json_report, text
 from eelogger.report.page import html
-from eelogger.report.text import text
 
 MINUTE = 60 * SECOND
 KNOWN = {
@@ -117,7 +116,6 @@ def test_json_has_the_figures_of_the_csv_and_numbers_are_numbers(made: Report) -
     assert [(each["ns"], each["op"], each["delay_s"], each["lag_s"]) for each in content["worst"][:2]] == [
         (103, 1, 6.0, None), (None, 1, 5.9, None),
     ]  # fmt: skip
-    assert content["worst"][0]["rtt_s"] > 0
     assert content["gaps"][0]["reason"] == "closed-1006"
     assert content["total"]["suspect"] is True
     assert content["skipped"] == {"files": 0, "errors": 0, "lines": 0, "foreign": 0, "events": 0}

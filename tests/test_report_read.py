@@ -75,22 +75,6 @@ def test_verdicts_that_are_no_delays_are_counted_apart_and_clean_maxima_found(lo
     assert (found.clean_max.identity, found.clean_max.arrived_us) == ("four", NOON_US + 5)
 
 
-def test_worst_events_come_with_their_json_and_the_health_of_their_minute(log_dir: Path) -> None:
-    events = [verdict("100e0000", i * SECOND, NOON_US + i * 60 * SECOND, identity=f"u{i}") for i in range(30)]
-    # Two updates that arrived with one read.
-    events += [verdict("100e0000", 0, events[29].arrived_us, identity="beside")._replace(identity="beside")]
-    events += [verdict("100e0000", 99 * SECOND, NOON_US + 40 * 60 * SECOND, identity="unwatched")]
-    minutes = [NOON_US + i * 60 * SECOND + 1 for i in range(60) if not 35 < i < 45]
-    root = write_logs(log_dir, reversed(events), health_us=minutes)
-    unwatched, *worst = report(root, worst=4).worst
-    assert unwatched.minute is None
-    assert [each.event.identity for each in worst] == ["u29", "u28", "u27"]
-    times = [NOON_US + i * 60 * SECOND + 1 for i in (29, 28, 27)]
-    assert [each.minute and each.minute.time_us for each in worst] == times
-    assert worst[0].minute is not None
-    assert worst[0].minute.offset_us == 12_000 - 2_900
-
-
 @pytest.mark.parametrize(
     ("query", "count"),
     [
@@ -113,13 +97,13 @@ def test_all_events_over_a_delay_can_be_asked_for_and_what_is_left_out_is_said(
 ) -> None:
     root = write_logs(log_dir, some())
     made = report(root, worst=2, min_delay_us=5 * SECOND)
-    assert [each.event.row.delay_us for each in made.worst] == [i * SECOND // 10 for i in range(60, 49, -1)]
+    assert [each.row.delay_us for each in made.worst] == [i * SECOND // 10 for i in range(60, 49, -1)]
     assert made.skipped == NOTHING
     assert len(report(root, worst=2, min_delay_us=60 * SECOND).worst) == 2
     assert report(root, worst=0).worst == []
     monkeypatch.setattr("eelogger.report.read.MOST_LATE", 4)
     made = report(root, worst=2, min_delay_us=5 * SECOND)
-    assert [each.event.row.delay_us for each in made.worst] == [i * SECOND // 10 for i in range(60, 56, -1)]
+    assert [each.row.delay_us for each in made.worst] == [i * SECOND // 10 for i in range(60, 56, -1)]
     assert made.skipped == NOTHING | {"events": 7}
 
 

@@ -12,8 +12,8 @@ from run_states import NOON_US, SECOND, cameras, verdict
 
 from eelogger.model import Camera
 from eelogger.report.build import Report
+from eelogger.report.export import SHOWN, text
 from eelogger.report.read import Event
-from eelogger.report.text import SHOWN, text
 from eelogger.views.tables import width
 
 
@@ -42,11 +42,10 @@ def test_everything_is_printable_and_aligned(made: Report) -> None:
 
 @pytest.mark.parametrize(("columns", "widest"), [(400, 120), (100, 100), (1, 87)])
 def test_worst_events_fit_the_terminal_and_keep_their_figures(made: Report, columns: int, widest: int) -> None:
-    row, cell = made.worst[0].event
+    row, cell = made.worst[0]
     line = row.line.replace(b" op=1", b" op=1 after_gap_s=7.000000 lag_s=0.012345")
     long = Event(row._replace(line=line, identity="x" * 99), replace(cell, camera=Camera("100e0009", "正" * 99, "b")))
-    one = made.worst[0]._replace(event=long)
-    lines = "".join(text(replace(made, worst=[one, *made.worst]), columns)).splitlines()
+    lines = "".join(text(replace(made, worst=[long, *made.worst]), columns)).splitlines()
     begin = next(i for i, line in enumerate(lines) if line.startswith("Worst events")) + 1
     table = lines[begin : lines.index("", begin)]
     assert len(table) == len(made.worst) + 2

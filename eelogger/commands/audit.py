@@ -23,7 +23,7 @@ from ..errors import KeyRefused, NothingToShow, UsageError
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
-from ..report.conditions import first_observed_us, gaps_in, read_minutes
+from ..report.conditions import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import WIDEST, Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
@@ -187,12 +187,12 @@ class Audit:
 
     def _look_for_gaps(self) -> None:
         """When nobody listened: gaps on record, the time before the first observation and after the last."""
-        query, where, state = self._query, self._logs.where, read_state(self._paths)
+        period, where, state = (self._query.since_us, self._query.until_us), self._logs.where, read_state(self._paths)
         self._begun_us = first_observed_us(self._paths) or FOREVER_US
         self._last_us = state.alive_us if state else 0
-        self._gaps = gaps_in(where, query.since_us, query.until_us)
+        self._gaps = gaps_in(where, *period)
         self._gaps += [Gap("gap", 0, self._begun_us, "before"), Gap("gap", self._last_us, FOREVER_US, "after")]
-        known = [(m.offset_us, m.bound_us) for m in read_minutes(where, query.since_us, query.until_us)]
+        known = [(each.get("clock_offset_s"), each.get("clock_bound_s")) for each in read_health(where, *period)]
         offsets = [Offset(off, bound) for off, bound in known if off is not None and bound is not None]
         offsets += filter(None, [self._offsets.offset(now_us())])
         self._clock_us = max((abs(each.offset_us) + each.bound_us for each in offsets if each.warns), default=0)

@@ -17,12 +17,11 @@ from ..errors import DiskError, SettingsError, UsageError
 from ..model import NAMESPACES
 from ..report.build import Report, build
 from ..report.evidence import check_place, write_evidence
-from ..report.export import BOM, EVENT, csv_line, csv_row, event_fields, figures_csv, json_report
+from ..report.export import BOM, EVENT, WIDEST, csv_line, csv_row, event_fields, figures_csv, json_report, text
 from ..report.page import html
 from ..report.plots import MISSING, available
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.read import Event, sentences
-from ..report.text import WIDEST, text
 from ..settings import load, log_dir_of
 from ..storage.camera_files import read_bridges
 from ..storage.paths import LogPaths

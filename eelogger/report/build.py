@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
@@ -14,17 +13,9 @@ from ..views.figures import NO_BRIDGE, Figures, Row, Table, Tally, rank
 from ..views.number_format import count, moment, span
 from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
-from .conditions import Minute
 from .plots import Timeline
 from .query import Query
 from .read import Event, OnEvents, Progress, Reading, folders, sentences
-
-
-class Worst(NamedTuple):
-    """A single bad event, and the health line of its minute."""
-
-    event: Event
-    minute: Minute | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +32,7 @@ class Report:
     to_us: int
     rows: dict[str, list[Row]]
     cameras: dict[str, Camera]
-    worst: list[Worst]
+    worst: list[Event]
     timeline: Timeline
     gaps: list[Gap]
     skipped: dict[str, int]
@@ -80,7 +71,6 @@ def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | N
     if to_us > last_us:
         gaps.append(Gap("gap", last_us, to_us, conditions.NOT_RUNNING))
     gaps = [replace(gap, camera_id=reading.label(gap.camera_id)) for gap in gaps]
-    minutes = conditions.read_minutes(where, from_us, to_us)
     rows, cameras = _rows(reading, query, gaps, (from_us, to_us))
     total, top = rows["account"][0], rows["account"][0].figures.max_event
     whose = cameras[top.camera_id].name or top.camera_id if top else ""
@@ -92,13 +82,15 @@ def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | N
         to_us=to_us,
         rows=rows,
         cameras=cameras,
-        worst=[Worst(event, conditions.minute_of(minutes, event.row.arrived_us)) for event in reading.worst()],
+        worst=reading.worst(),
         timeline=reading.timeline,
         gaps=gaps,
         skipped=reading.skipped(),
         headlines=Table(rows["camera"]).headlines(total, whose, dated=day_of(from_us) != day_of(to_us)),
         suspects=[f"{count(suspects, 'camera')} marked ?. {SUSPECT}"] if suspects or total.figures.suspect else [],
-        conditions=dict(conditions.sentences(total.figures, minutes, gaps, cameras)),
+        conditions=dict(
+            conditions.sentences(total.figures, conditions.read_health(where, from_us, to_us), gaps, cameras)
+        ),
     )
 
 

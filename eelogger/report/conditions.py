@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..measure.clock_offset import Offset
 from ..measure.coverage import NO_RECORD, UNKNOWN, is_missed
@@ -23,19 +22,7 @@ from .query import FOREVER_US, Query
 NOT_RUNNING: Final = "not-running"
 _ALIVE_US: Final = 30_000_000  # `.state` is at most 10 s behind an idle logger; a younger end is no end
 _LINE_US: Final = 150_000_000  # a health line speaks of the minute before it; a busy machine may write it late
-_KEYS: Final = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_max_s", "lag_p99_s", "lag_max_s")
-
-
-class Minute(NamedTuple):
-    """One line of `health.log`, by `_KEYS`; None is what was not known."""
-
-    time_us: int
-    offset_us: int | None
-    bound_us: int | None
-    rtt_us: int | None
-    rtt_max_us: int | None
-    lag_p99_us: int | None
-    lag_max_us: int | None
+_KEYS: Final[Sequence[str]] = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_max_s", "lag_p99_s", "lag_max_s")
 
 
 def first_observed_us(paths: LogPaths) -> int | None:
@@ -69,47 +56,43 @@ def gaps_in(where: Sequence[LogPaths], from_us: int, to_us: int) -> list[Gap]:
     return sorted(touching, key=lambda gap: (gap.from_us, gap.to_us, gap.camera_id))
 
 
-def read_minutes(where: Iterable[LogPaths], from_us: int, to_us: int) -> list[Minute]:
-    """The health lines that speak of a period, in order of time."""
-    minutes = map(_minute, _lines(paths.health for paths in where))
-    found = (minute for minute in minutes if minute and from_us <= minute.time_us <= to_us + _LINE_US)
-    return sorted(found, key=lambda minute: minute.time_us)
-
-
-def minute_of(minutes: Sequence[Minute], moment_us: int) -> Minute | None:
-    """The line of the minute in which a moment lies."""
-    at = bisect_left(minutes, moment_us, key=lambda minute: minute.time_us)
-    return minutes[at] if at < len(minutes) and minutes[at].time_us <= moment_us + _LINE_US else None
+def read_health(where: Iterable[LogPaths], from_us: int, to_us: int) -> list[dict[str, int]]:
+    """The health lines that speak of a period: µs by `_KEYS`, as far as they were known."""
+    found = []
+    for pairs in map(parse_pairs, _lines(paths.health for paths in where)):
+        try:
+            if from_us <= parse_time(pairs["time"]) <= to_us + _LINE_US:
+                found.append({key: micros(pairs[key]) for key in _KEYS if key in pairs})
+        except (KeyError, ValueError):
+            continue
+    return found
 
 
 def sentences(
-    total: Figures, minutes: Sequence[Minute], gaps: Sequence[Gap], cameras: Container[str]
+    total: Figures, minutes: Iterable[dict[str, int]], gaps: Sequence[Gap], cameras: Container[str]
 ) -> Iterator[tuple[str, str]]:
-    """How far the figures of these `cameras` can be trusted: label and sentence."""
+    """How far the figures of these `cameras` can be trusted: label and sentence; `minutes` are from `read_health`."""
     counts = f"early {total.early:,}, initial {total.initial:,}, undated {total.undated:,}"
     yield "events", f"measured {total.events:,}, {counts}"
-    yield from _of_health(minutes)
-    yield "observed", _observed(total.observed, gaps, cameras)
-
-
-def _of_health(minutes: Sequence[Minute]) -> Iterator[tuple[str, str]]:
-    """Of the worst of the minutes in each respect."""
-    if not minutes:
+    worst: dict[str, int] = {}
+    for minute in minutes:
+        worst |= {key: us for key, us in minute.items() if abs(us) >= abs(worst.get(key, 0))}
+    if not worst:
         yield "health", "no health.log of this period: nothing is known of clock, network and own error"
-        return
-    columns = [*zip(*minutes, strict=True)][1:]
-    worst = (max((us for us in column if us is not None), key=abs, default=None) for column in columns)
-    offset_us, bound_us, rtt_us, rtt_max_us, p99_us, most_us = worst
-    if offset_us is None or bound_us is None:
-        yield "clock", "never compared with the cloud's"
+    elif "clock_offset_s" in worst and "clock_bound_s" in worst:
+        offset = Offset(worst["clock_offset_s"], worst["clock_bound_s"])
+        off = f"cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
+        yield "clock", f"where it was furthest off, {offset.sentence()}; {off}"
     else:
-        off = f"cloud − local {seconds3(offset_us)} s ± {seconds3(bound_us)} s"
-        yield "clock", f"where it was furthest off, {Offset(offset_us, bound_us).sentence()}; {off}"
-    if rtt_us is not None:
-        yield "network", f"round trip to the cloud at most {milliseconds(max(rtt_us, rtt_max_us or 0))}"
-    if p99_us is not None and most_us is not None:
-        most = f"p99 of the worst minute {milliseconds(p99_us)}, maximum {milliseconds(most_us)}"
-        yield "own error", f"{most}; no delay contains more of our own, unless the system stopped this process unseen"
+        yield "clock", "never compared with the cloud's"
+    if "rtt_s" in worst:
+        most = max(worst["rtt_s"], worst.get("rtt_max_s", 0))
+        yield "network", f"round trip to the cloud at most {milliseconds(most)}"
+    if "lag_p99_s" in worst and "lag_max_s" in worst:
+        p99, longest = milliseconds(worst["lag_p99_s"]), milliseconds(worst["lag_max_s"])
+        unseen = "no delay contains more of our own, unless the system stopped this process unseen"
+        yield "own error", f"p99 of the worst minute {p99}, maximum {longest}; {unseen}"
+    yield "observed", _observed(total.observed, gaps, cameras)
 
 
 def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) -> str:
@@ -126,14 +109,6 @@ def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) 
     # The share of all cameras leaves out what single ones missed.
     own = sum(gap.camera_id in cameras for gap in blind)
     return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
-
-
-def _minute(line: str) -> Minute | None:
-    pairs = parse_pairs(line)
-    try:
-        return Minute(parse_time(pairs["time"]), *(micros(pairs[key]) if key in pairs else None for key in _KEYS))
-    except (KeyError, ValueError):
-        return None
 
 
 def _lines(paths: Iterable[Path]) -> Iterator[str]:

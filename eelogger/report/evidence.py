@@ -25,10 +25,9 @@ from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from .build import Report
 from .conditions import gaps_in, plain_or_packed
-from .export import json_report, worst_fields
+from .export import event_fields, head, json_report, text
 from .page import html
 from .read import folders, sentences
-from .text import head, text
 
 MINUTE_US: Final = 60_000_000
 _TO_MINUTE: Final = len("2026-11-28T20:31")
@@ -39,10 +38,8 @@ How a delay was measured
   delay). The delay is arrival minus the event's own timestamp, in whole microseconds, without any correction.
   lag_s= stands on the line of each event that came while the logger itself was late, after_gap_s= on a camera's first
   one after a time without connection; "clean" maxima leave out both, and events not seen at their creation.
-  clock_offset_s is the cloud's clock minus ours, from the Date headers of its answers, clock_bound_s its uncertainty.
-
-What a delay contains
-  {CONTAINS}
+  clock_offset_s in health.log is the cloud's clock minus ours, from the Date headers of its answers.
+{CONTAINS}
 
 SHA256SUMS has the checksums of all files. All times are UTC. Without self-test.txt no self-test was run for this
 evidence (python app.py check --self-test).
@@ -101,11 +98,11 @@ def _readme(report: Report) -> Iterator[str]:
 
 def _events(report: Report, where: list[LogPaths], gaps: list[Gap]) -> Iterator[str]:
     health, updates = _health(where), _updates(report, where)
-    for number, worst in enumerate(report.worst):
-        at_us, fields = worst.event.row.arrived_us, worst_fields(worst)
+    for number, event in enumerate(report.worst):
+        at_us, fields = event.row.arrived_us, event_fields(event)
         yield f"=== {number + 1}. {fields['delay_s']} s, arrived {fields['arrived_utc']}, {fields['camera']}"
         yield f", {fields['event']}\n--- its line in the delay log\n"
-        yield from _raw([worst.event.row.line])
+        yield from _raw([event.row.line])
         yield "--- the update as it came, and others of the same event within a minute\n"
         yield from _raw(updates[number])
         yield "--- health of the minutes around it\n"
@@ -120,7 +117,7 @@ def _updates(report: Report, where: list[LogPaths]) -> dict[int, dict[bytes, Non
     found: dict[int, dict[bytes, None]] = {}
     wanted: dict[tuple[str, bytes], list[tuple[bytes, bytes, dict[bytes, None]]]] = defaultdict(list)
     days = {where[-1].root.name}
-    for number, (event, _) in enumerate(report.worst):
+    for number, event in enumerate(report.worst):
         at_us, identity = event.row.arrived_us, json.dumps(event.row.identity).encode()
         lines = found[number] = {}
         for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):

@@ -1,4 +1,4 @@
-"""Write a report for programs: CSV of figures and of events, and JSON.
+"""Write a report: CSV of figures and of events, JSON, and tables for the terminal.
 
 Column names carry units, times are UTC. No foreign text is taken for a formula by a spreadsheet, and no `camera` or
 `bridge` for a number, as an id such as 100e0045 would be.
@@ -11,18 +11,22 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from .. import __version__
-from ..measure.seconds import seconds3
+from ..measure.seconds import micros, seconds3
 from ..storage.formats import parse_pairs, time_text
-from ..views.figures import FEW, Row, texts
-from ..views.tables import printable
-from .build import Report, Worst
-from .read import Event
+from ..views.figures import FEW, Row, shown, texts
+from ..views.number_format import count
+from ..views.sentences import CONTAINS, suspect
+from ..views.tables import Column, printable, table, wrapped
+from .build import Report
+from .read import Event, sentences
 
+WIDEST: Final = 120
+SHOWN: Final = 50  # rows of each table on the terminal
 BOM: Final = "\ufeff"  # begins a CSV file, so that spreadsheets read its umlauts; `encoding="utf-8-sig"` passes over it
 EVENT: Final = (
     "arrived_utc", "event_time_utc", "delay_s", "verdict", "event", "ns", "type", "camera", "camera_id", "name",
@@ -36,6 +40,8 @@ FIGURES: Final = (
 RANKED: Final = f"worst p95 first, those with fewer than {FEW} events last"
 _KEYS: Final = ("camera", "camera_id", "name", "bridge", "bridge_id", "ns", "type", "namespace")
 _FOREIGN: Final = {*_KEYS, "event", "uuid", "max_uuid", "clean_max_uuid"} - {"ns"}
+_WORST: Final = ("delay_s", "arrived_utc", "name", "event", "op", "after_gap_s", "lag_s", "uuid")
+_LEFT: Final = ("name", "event", "uuid")
 _RUNNING: Final = re.compile(rb" n=[0-9]+(?: [a-z0-9_]+=[0-9.]+)+(?= [a-z])").sub
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _WHOLE: Final = {"events", "early", "initial", "undated", "ns", "op", "seq"}
@@ -84,13 +90,6 @@ def event_fields(event: Event) -> dict[str, str]:
     return dict(zip(EVENT, values, strict=True))
 
 
-def worst_fields(worst: Worst) -> dict[str, str]:
-    """A bad event's values, with clock and round trip of its minute."""
-    _, offset_us, bound_us, rtt_us, *_ = worst.minute or (0, None, None, None)
-    values = {"clock_offset_s": offset_us, "clock_bound_s": bound_us, "rtt_s": rtt_us}
-    return event_fields(worst.event) | {name: "" if us is None else seconds3(us) for name, us in values.items()}
-
-
 def json_report(report: Report) -> Iterator[str]:
     """The whole report as one JSON object; numbers are numbers, seconds too."""
     tables = {"bridge": "bridges", "camera": "cameras", "namespace": "namespaces", "cell": "cameras_namespaces"}
@@ -108,7 +107,7 @@ def json_report(report: Report) -> Iterator[str]:
     }
     for kind, name in tables.items():
         content[name] = [_numbers(_keys(report, row) | texts(row.figures)) for row in report.rows[kind]]
-    content["worst"] = [_numbers(worst_fields(worst)) for worst in report.worst]
+    content["worst"] = [_numbers(event_fields(event)) for event in report.worst]
     content["gaps"] = [
         {"kind": gap.kind, "from_utc": time_text(gap.from_us), "to_utc": time_text(gap.to_us)}
         | {"reason": printable(gap.reason), "camera_id": printable(gap.camera_id)}
@@ -149,3 +148,50 @@ def _number(name: str, text: str) -> Any:
     if name in _WHOLE or name.endswith(("_s", "_percent")):
         return (int if name in _WHOLE else float)(text) if text else None
     return text
+
+
+def text(report: Report, columns: int = WIDEST) -> Iterator[str]:
+    """The report in lines, newlines included, no wider than figures need or so many columns."""
+    for line in _lines(report, min(columns, WIDEST)):
+        yield f"{line}\n"
+
+
+def head(report: Report) -> Iterator[tuple[str, str]]:
+    """What stands before all tables: labels and sentences."""
+    yield from (("", sentence) for sentence in (f"Delays of {report.period}", *report.headlines))
+    yield from (("? ", sentence) for sentence in report.suspects)
+    yield from ((f"{name:<10} ", sentence) for name, sentence in report.conditions.items())
+
+
+def _lines(report: Report, within: int) -> Iterator[str]:
+    for label, sentence in head(report):
+        yield from wrapped(label, sentence, within)
+    for what, rows in report.tables.items():
+        yield from ("", f"By {what}, {RANKED}")
+        titles = [Column(what, right=False), *(Column(heading(name)) for name in FIGURES)]
+        yield from table(titles, [[row.title, *shown(row.figures, FIGURES)] for row in rows[:SHOWN]], within=within)
+        yield from _more(rows, what)
+        for row in filter(lambda row: row.figures.suspect, rows[:SHOWN]):
+            yield from wrapped("? ", f"{printable(row.name)}: {suspect(row.figures)}", within)
+    if report.worst:
+        yield from ("", "Worst events")
+        titles = [Column(heading(name), name not in _LEFT, 64) for name in _WORST]
+        yield from table(titles, map(_event, report.worst[:SHOWN]), within=within)
+        yield from _more(report.worst, "event")
+    yield from ("", *sentences(report.skipped))
+    yield from wrapped("", f"{CONTAINS} All times are UTC, all durations seconds.", within)
+
+
+def _event(event: Event) -> list[str]:
+    """One event; figures as in the other tables, the exact ones are in CSV and JSON."""
+    fields = event_fields(event)
+    for name in ("delay_s", "after_gap_s", "lag_s"):
+        fields[name] = fields[name] and seconds3(micros(fields[name]))
+    fields["arrived_utc"] = fields["arrived_utc"][:19].replace("T", " ")
+    fields["name"] = fields["name"] or fields["camera_id"]
+    return [fields[name] or "-" for name in _WORST]
+
+
+def _more(rows: Sequence[Row | Event], what: str) -> Iterator[str]:
+    if len(rows) > SHOWN:
+        yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"

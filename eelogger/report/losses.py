@@ -111,8 +111,6 @@ def _lines(found: Found, within: int) -> Iterator[str]:
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence("All cameras", found.total), within)
-    if len(cameras) > 1 and (worst := summed(cameras[0][2].values())).missing:
-        yield from wrapped("", sentence(printable(cameras[0][1]), worst), within)
     for what, rows, more in (("bridge", bridges[len(bridges) < 2 :], []), ("camera", cameras, found.rows("all"))):
         if rows:
             yield ""

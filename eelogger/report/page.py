@@ -15,10 +15,10 @@ from ..views.figures import Row, shown, texts
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from ..views.tables import printable
-from .build import Report, Worst
-from .export import FIGURES, RANKED, heading, worst_fields
+from .build import Report
+from .export import FIGURES, RANKED, event_fields, heading
 from .plots import MISSING, available, distribution, image, over_time
-from .read import sentences
+from .read import Event, sentences
 
 SHOWN: Final = 1_000
 _WIDTHS_PX: Final = (380, 1040)
@@ -26,12 +26,7 @@ _CARDS: Final = {
     "events": "events", "p50_s": "median s", "p95_s": "95 % within s", "p99_s": "99 % within s", "max_s": "worst s",
     "clean_max_s": "worst, clean s", "early": "early", "observed_percent": "observed %",
 }  # fmt: skip
-_WORST: Final = ("delay_s", "op", "seq", "after_gap_s", "lag_s", "clock_offset_s", "clock_bound_s", "rtt_s")
-_CAPTIONS: Final = {
-    "bridge": "One slow bridge: its site is slow. All slow: the cloud or this machine",
-    "camera": RANKED,
-    "namespace": "Annotation namespaces, or event types without one",
-}
+_WORST: Final = ("delay_s", "op", "seq", "after_gap_s", "lag_s")
 _HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -93,12 +88,11 @@ def html(report: Report) -> Iterator[str]:
     if report.total.figures.events:
         yield from _plots(report)
     for what, rows in report.tables.items():
-        caption = f"{_CAPTIONS[what]}; open a maximum for its time and event"
+        caption = f"{RANKED}; open a maximum for its time and event"
         yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], map(_row, rows), len(rows))
     if report.worst:
         titles = ["camera", *map(heading, _WORST), "arrived (UTC), event"]
-        caption = "With clock (cloud − local ± bound) and round trip of their minute"
-        yield from _table("Worst events", caption, titles, map(_event, report.worst), len(report.worst))
+        yield from _table("Worst events", "Seconds", titles, map(_event, report.worst), len(report.worst))
     yield _FOOT
     yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
     yield f"<p class=muted>Made {moment(report.made_us)} by eelogger {__version__}. All times are UTC.</p>\n"
@@ -153,7 +147,7 @@ def _row(row: Row) -> list[str]:
     return cells
 
 
-def _event(worst: Worst) -> list[str]:
-    fields = worst_fields(worst)
+def _event(event: Event) -> list[str]:
+    fields = event_fields(event)
     last = f"{fields['arrived_utc']} {_e(fields['event'])}<small>{_e(fields['uuid'])}</small>"
     return [_e(fields["name"] or fields["camera_id"]), *(_figure(name, fields[name]) for name in _WORST), last]
