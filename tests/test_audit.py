@@ -30,7 +30,7 @@ from sites import serve
 
 from eelogger.model import Camera, Gap, Verdict
 from eelogger.report.query import Query
-from eelogger.report.reconcile import Counts, DelayLogs, Reconciliation
+from eelogger.report.reconcile import Counts, DelayLogs, Reconciliation, share_lost
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
 from eelogger.storage.formats import parse_time
@@ -528,6 +528,6 @@ async def test_the_demo_prints_the_command_that_audits_it(log_dir: Path, tmp_pat
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 50))
 def test_the_bounds_hold_the_share(arrived_n: int, missing: int, edge: int) -> None:
     counts = Counts(recorded=arrived_n + missing + edge, missing=missing, gap=edge, edge=edge)
-    low, high = counts.bounds
-    assert 0 <= low <= (counts.share or 0) <= high <= 1
+    share, (low, high) = share_lost(counts)
+    assert 0 <= low <= (share or 0) <= high <= 1
     assert (low == 0, high == 1) == (missing == 0, arrived_n == 0)

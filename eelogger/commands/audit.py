@@ -86,7 +86,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.write_all(text(found, console.columns(WIDEST)))
     for place in files.keys() - {STDOUT}:
         console.info(f"written: {printable(str(place))}")
-    return 1 if found.total.missing else 0
+    return 1 if found.total["missing"] else 0
 
 
 def _query(options: argparse.Namespace, settings: Settings) -> Query:
@@ -102,12 +102,12 @@ def _query(options: argparse.Namespace, settings: Settings) -> Query:
 
 
 def _require(found: Found) -> None:
-    if found.total.recorded or found.total.unrecorded:
+    if found.total["recorded"] or found.total["unrecorded"]:
         return
     why, hint = "the cloud recorded no annotation in this period", "look at --since, --until and the patterns"
     if not found.cameras:
         why = "no camera of the list is asked for"
-    elif found.total.unknown:
+    elif found.total["unknown"]:
         failure = next(result.failure for result in found.results.values() if result.failure)
         why, hint = f"no list that holds an event could be read: {failure}", "see python app.py check"
     raise NothingToShow(f"nothing to compare: {why}", hint)
@@ -146,7 +146,7 @@ class Audit:
                 found, self.missing = self.missing, []
                 for camera, missing in found:
                     if mark(missing.uuid) in known:
-                        self.results[camera.id].hours[missing.hour_us].add(missing.counts_as, -1)
+                        self.results[camera.id].hours[missing.hour_us].subtract(missing.counts_as)
                     else:
                         self.missing.append((camera, missing))
         except BaseExceptionGroup as failed:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from ..views.sentences import camera_labels, group_name
 from ..views.tables import Column, printable, table, wrapped
 from .export import csv_line, csv_row
 from .query import Query
-from .reconcile import Counts, Missing, Reconciliation, summed, worst_hour
+from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed, worst_hour
 
 WIDEST: Final = 120
 SHOWN: Final = 50
@@ -56,14 +56,14 @@ class Found:
         hours: dict[str, dict[int, Counts]] = {}
         for camera_id, result in self.results.items():
             for hour_us, counts in result.hours.items():
-                hours.setdefault(ids[camera_id], {}).setdefault(hour_us, Counts()).add(counts)
+                hours.setdefault(ids[camera_id], {}).setdefault(hour_us, Counts()).update(counts)
         return sorted(((i, names[i], of) for i, of in hours.items()), key=_rank)
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
         yield from self.notes
-        if self.total.edge:
-            near = f"{count(self.total.edge, 'event')} in our gaps lie so near the edge of one"
+        if self.total["edge"]:
+            near = f"{count(self.total['edge'], 'event')} in our gaps lie so near the edge of one"
             yield f"{near} that the stream may have lost them: the upper bound says how much that would be."
         if n := sum(result.unreadable for result in self.results.values()):
             yield f"{count(n, 'row')} of the lists could not be read, and do not count."
@@ -79,22 +79,22 @@ class Found:
         if result.unlisted and result.begins_us is not None:
             before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
             yield f"its list begins at {moment(result.begins_us)}, later than the period (retention?): {before}"
-        if hours := summed(result.hours.values()).unknown:
+        if hours := summed(result.hours.values())["unknown"]:
             yield f"{count(hours, 'hour')} unknown: {printable(result.failure)}"
 
 
 def _rank(row: Row) -> tuple[int, int, str]:
     whole = summed(row[2].values())
-    return -whole.missing, -whole.recorded, row[1]
+    return -whole["missing"], -whole["recorded"], row[1]
 
 
 def sentence(name: str, counts: Counts) -> str:
     """What was lost, to be sent as it is."""
     share, bounds = _percents(counts)
-    lost = "" if counts.share is None else f" ({share} %, 95 % bounds {bounds} %)"
-    text = f"{name}: of {count(counts.recorded, 'event')} recorded {counts.missing:,} never arrived while we listened"
-    unknown = f"; {count(counts.unknown, 'hour')} of lists unknown" if counts.unknown else ""
-    return f"{text}{lost}, {counts.gap:,} fell into our gaps{unknown}."
+    lost = "" if share == "-" else f" ({share} %, 95 % bounds {bounds} %)"
+    never = f"of {count(counts['recorded'], 'event')} recorded {counts['missing']:,} never arrived while we listened"
+    unknown = f"; {count(counts['unknown'], 'hour')} of lists unknown" if counts["unknown"] else ""
+    return f"{name}: {never}{lost}, {counts['gap']:,} fell into our gaps{unknown}."
 
 
 def text(found: Found, columns: int) -> Iterator[str]:
@@ -126,19 +126,23 @@ def _lines(found: Found, within: int) -> Iterator[str]:
 def _cells(row: Row) -> list[str]:
     _, name, hours = row
     c, worst = summed(hours.values()), worst_hour(hours)
-    of_worst = "-" if worst is None else f"{moment(worst)[5:16]}: {hours[worst].missing:,}"
-    first, last = (c.recorded, c.delivered, c.missing, c.gap), (c.unrecorded, c.unknown)
+    of_worst = "-" if worst is None else f"{moment(worst)[5:16]}: {hours[worst]['missing']:,}"
+    first = c["recorded"], _delivered(c), c["missing"], c["gap"]
+    last = c["unrecorded"], c["unknown"]
     return [name, *(f"{n:,}" for n in first), *_percents(c), *(f"{n:,}" for n in last), of_worst]
+
+
+def _delivered(counts: Counts) -> int:
+    return counts["recorded"] - counts["missing"] - counts["gap"]
 
 
 def _percents(counts: Counts) -> tuple[str, str]:
     """The share lost and its bounds."""
-    if counts.share is None:
+    share, bounds = share_lost(counts)
+    if share is None:
         return "-", "-"
-    share, low, high = (
-        "<0.01" if 0 < part < 0.0001 else f"{part * 100:.2f}" for part in (counts.share, *counts.bounds)
-    )
-    return share, f"{low}–{high}"
+    part, low, high = ("<0.01" if 0 < p < 0.0001 else f"{p * 100:.2f}" for p in (share, *bounds))
+    return part, f"{low}–{high}"
 
 
 def json_text(found: Found) -> Iterator[str]:
@@ -151,7 +155,7 @@ def json_text(found: Found) -> Iterator[str]:
         "from_utc": time_text(query.since_us),
         "to_utc": time_text(query.until_us),
         "patterns": query.patterns(),
-        "complete": not found.total.unknown,
+        "complete": not found.total["unknown"],
         "sentence": sentence("All cameras", found.total),
         "notes": [*found.all_notes()],
         "total": _values(found.rows("all")[0][2]),
@@ -166,14 +170,14 @@ def json_text(found: Found) -> Iterator[str]:
 
 
 def _values(hours: Hours) -> dict[str, Any]:
-    rows = [{"from_utc": time_text(hour_us)} | _counts([counts]) for hour_us, counts in sorted(hours.items())]
-    return _counts(hours.values()) | {"hours": rows}
+    rows = [{"from_utc": time_text(hour_us)} | _numbers(counts) for hour_us, counts in sorted(hours.items())]
+    return _numbers(summed(hours.values())) | {"hours": rows}
 
 
-def _counts(parts: Iterable[Counts]) -> dict[str, Any]:
-    whole = summed(parts)
-    shares = {"share_lost": whole.share, "share_bounds": whole.bounds}
-    return asdict(whole) | {"delivered": whole.delivered} | shares
+def _numbers(counts: Counts) -> dict[str, Any]:
+    share, bounds = share_lost(counts)
+    more = {"delivered": _delivered(counts), "share_lost": share, "share_bounds": bounds}
+    return {kind: counts[kind] for kind in KINDS} | more
 
 
 def csv_text(found: Found) -> Iterator[str]:
@@ -181,7 +185,7 @@ def csv_text(found: Found) -> Iterator[str]:
     yield csv_line(_MISSING)
     for camera, (uuid, ns, at_us, _, counts) in found.missing:
         name = group_name("ANNT" if ns is None else ns, found.query.names)
-        at, status = "" if at_us is None else time_text(at_us), "observed" if counts.missing else "gap"
+        at, status = "" if at_us is None else time_text(at_us), "observed" if counts["missing"] else "gap"
         values = [f"{camera.name or 'camera'} ({camera.id})", camera.id, camera.bridge, name]
         values += ["" if ns is None else str(ns), at, uuid, status]
         yield csv_row(dict(zip(_MISSING, map(printable, values), strict=True)))

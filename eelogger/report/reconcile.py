@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import cached_property
 from math import sqrt
 from pathlib import Path
@@ -28,54 +28,29 @@ LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was no
 _Z95: Final = 1.96
 
 
-@dataclass(slots=True)
-class Counts:
-    """Annotations of some cameras and hours.
-
-    `missing` never arrived while we listened, `gap` never arrived while we did not; of these `edge` lie so near a gap
-    that delay or clock may have put them there. `unrecorded` were delivered and are in no list. `unknown` are hours
-    that could not be compared.
-    """
-
-    recorded: int = 0
-    missing: int = 0
-    gap: int = 0
-    edge: int = 0
-    unrecorded: int = 0
-    unknown: int = 0
-
-    def add(self, other: Counts, times: int = 1) -> None:
-        """Count what the other has counted."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + times * getattr(other, each.name))
-
-    @property
-    def delivered(self) -> int:
-        """How many of the recorded ones arrived."""
-        return self.recorded - self.missing - self.gap
-
-    @property
-    def share(self) -> float | None:
-        """The share lost of what could arrive; None when nothing could."""
-        could = self.recorded - self.gap
-        return self.missing / could if could else None
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Where the share lies with 95 % (Wilson); for the upper bound what is near a gap was lost by the stream."""
-        could = self.recorded - self.gap
-        return _wilson(self.missing, could)[0], _wilson(self.missing + self.edge, could + self.edge)[1]
-
-
-_MISSING, _GAP, _EDGE = Counts(missing=1), Counts(gap=1), Counts(gap=1, edge=1)
+# Annotations of some cameras and hours. `missing` never arrived while we listened, `gap` never arrived while we did
+# not; of these `edge` lie so near a gap that delay or clock may have put them there. `unrecorded` were delivered and
+# are in no list. `unknown` are hours that could not be compared.
+KINDS: Final = ("recorded", "missing", "gap", "edge", "unrecorded", "unknown")
+Counts = Counter[str]
 
 
 def summed(parts: Iterable[Counts]) -> Counts:
     """All parts together."""
     whole = Counts()
     for part in parts:
-        whole.add(part)
+        whole.update(part)
     return whole
+
+
+def share_lost(counts: Counts) -> tuple[float | None, tuple[float, float]]:
+    """The share lost of what could arrive, None when nothing could, and where it lies with 95 % (Wilson).
+
+    For the upper bound what is near a gap was lost by the stream.
+    """
+    missing, edge, could = counts["missing"], counts["edge"], counts["recorded"] - counts["gap"]
+    bounds = _wilson(missing, could)[0], _wilson(missing + edge, could + edge)[1]
+    return missing / could if could else None, bounds
 
 
 class Missing(NamedTuple):
@@ -138,21 +113,21 @@ class Reconciliation:
             if (key := mark(uuid)) in self._listed:
                 continue
             self._listed.add(key)
-            counts.recorded += 1
+            counts["recorded"] += 1
             self.begins_us = min(filter(None, (self.begins_us, at_us)), default=None)
             if self._created.pop(key, None) is None and key not in self._others and key not in self._known:
                 missing = self._missing(*((from_us, to_us) if at_us is None else (at_us, at_us + 1)))
-                counts.add(missing)
+                counts.update(missing)
                 yield Missing(uuid, ns, at_us, from_us, missing)
 
     def finish(self) -> None:
         """All hours are read: count what was delivered and is in no list, but not before the list begins."""
         extra = Counter(self._created.values())
-        read = [hour_us for hour_us, counts in self.hours.items() if not counts.unknown]
-        first = next((number for number, hour_us in enumerate(read) if self.hours[hour_us].recorded), 0)
+        read = [hour_us for hour_us, counts in self.hours.items() if not counts["unknown"]]
+        first = next((number for number, hour_us in enumerate(read) if self.hours[hour_us]["recorded"]), 0)
         self.unlisted = sum(extra[hour_us // HOUR_US] for hour_us in read[:first])
         for hour_us in read[first + bool(self.unlisted) :]:
-            self.hours[hour_us].unrecorded = extra[hour_us // HOUR_US]
+            self.hours[hour_us]["unrecorded"] = extra[hour_us // HOUR_US]
         self._created, self._others, self._listed = {}, set(), set()  # of thousands of cameras they would fill memory
 
     @cached_property
@@ -163,12 +138,12 @@ class Reconciliation:
 
     def _missing(self, from_us: int, to_us: int) -> Counts:
         if any(start < to_us and end > from_us for start, end in self._blind):
-            return _GAP
+            return Counts(gap=1)
         delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
         before_us, after_us = from_us - self._clock_us, to_us + self._clock_us + delay_us
         if any(start < after_us and end > before_us for start, end in self._blind):
-            return _EDGE
-        return _MISSING
+            return Counts(gap=1, edge=1)
+        return Counts(missing=1)
 
 
 class DelayLogs:
@@ -210,8 +185,8 @@ class DelayLogs:
 
 def worst_hour(hours: Mapping[int, Counts]) -> int | None:
     """The hour with the most missing events, the earliest of equal ones; None when nothing is missing."""
-    worst = max(hours, key=lambda hour_us: (hours[hour_us].missing, -hour_us), default=None)
-    return worst if worst is not None and hours[worst].missing else None
+    worst = max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us), default=None)
+    return worst if worst is not None and hours[worst]["missing"] else None
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float]:
