@@ -19,12 +19,11 @@ from ..errors import UsageError
 from ..model import HOUR_US, Gap
 from ..storage.camera_files import stream_logs
 from ..storage.formats import gap_line, time_text
-from ..storage.line_blocks import whole_lines
 from ..storage.paths import LogPaths, day_of
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from .build import Report
-from .conditions import gaps_in, plain_or_packed
+from .conditions import gaps_in, lines_of
 from .export import event_fields, head, json_report, text
 from .page import html
 from .read import folders, sentences
@@ -41,33 +40,8 @@ How a delay was measured
   clock_offset_s in health.log is the cloud's clock minus ours, from the Date headers of its answers.
 {CONTAINS}
 
-SHA256SUMS has the checksums of all files. All times are UTC. Without self-test.txt no self-test was run for this
-evidence (python app.py check --self-test).
+SHA256SUMS has the checksums of all files. All times are UTC. Without self-test.txt no self-test was run for it.
 """
-
-
-def write_evidence(report: Report, directory: Path, *, self_test: str = "") -> list[Path]:
-    """Write the evidence of a report's worst events; the files written.
-
-    `self_test` is the outcome of the self-test on this machine, as text.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    where = folders(LogPaths(report.query.log_dir), report.query, [])
-    gaps = gaps_in(where, report.from_us, report.to_us)
-    contents: dict[str, Iterable[str]] = {
-        "README.txt": _readme(report),
-        "events.txt": _events(report, where, gaps),
-        "report.json": json_report(report),
-        "report.html": html(report),
-        "report.txt": text(report),
-        "gaps.log": map(gap_line, gaps),
-        "health.log": _raw(_between(_health(where), report.from_us, report.to_us)),
-        "self-test.txt": [self_test],
-    }
-    sums = directory / "SHA256SUMS"
-    written = [path for name, pieces in contents.items() if _write(path := directory / name, pieces)]
-    _write(sums, (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in written))
-    return [*written, sums]
 
 
 def check_place(directory: Path, *, anonymised: bool) -> None:
@@ -78,13 +52,28 @@ def check_place(directory: Path, *, anonymised: bool) -> None:
         raise UsageError(f"{directory} is not empty", "give a new directory, or an empty one")
 
 
-def _write(path: Path, pieces: Iterable[str]) -> bool:
-    """Write a file piece by piece; False, and no file, when there is nothing to write."""
-    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-        file.writelines(pieces)
-    if is_empty := path.stat().st_size == 0:
-        path.unlink()
-    return not is_empty
+def write_evidence(report: Report, directory: Path, *, self_test: str = "") -> list[Path]:
+    """Write the evidence of a report's worst events; the files written. `self_test` is its outcome on this machine."""
+    directory.mkdir(parents=True, exist_ok=True)
+    where = folders(LogPaths(report.query.log_dir), report.query, [])
+    gaps, health = gaps_in(where, report.from_us, report.to_us), [*lines_of(paths.health for paths in where)]
+    contents: dict[str, Iterable[str]] = {
+        "README.txt": _readme(report),
+        "events.txt": _events(report, where, gaps, health),
+        "report.json": json_report(report),
+        "report.html": html(report),
+        "report.txt": text(report),
+        "gaps.log": map(gap_line, gaps),
+        "health.log": _between(health, report.from_us, report.to_us),
+    }
+    contents |= {"self-test.txt": [self_test]} if self_test else {}
+    paths = [directory / name for name in contents]
+    for path in paths:
+        with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+            file.writelines(contents[path.name])
+    sums = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
+    (directory / "SHA256SUMS").write_text("".join(sums))
+    return [*paths, directory / "SHA256SUMS"]
 
 
 def _readme(report: Report) -> Iterator[str]:
@@ -96,61 +85,51 @@ def _readme(report: Report) -> Iterator[str]:
     yield f"Made {moment(report.made_us)} with {', '.join(versions)}.\n{_METHOD}"
 
 
-def _events(report: Report, where: list[LogPaths], gaps: list[Gap]) -> Iterator[str]:
-    health, updates = _health(where), _updates(report, where)
+def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list[bytes]) -> Iterator[str]:
+    updates = _updates(report, where)
     for number, event in enumerate(report.worst):
         at_us, fields = event.row.arrived_us, event_fields(event)
         yield f"=== {number + 1}. {fields['delay_s']} s, arrived {fields['arrived_utc']}, {fields['camera']}"
-        yield f", {fields['event']}\n--- its line in the delay log\n"
-        yield from _raw([event.row.line])
+        yield f", {fields['event']}\n--- its line in the delay log\n{_text(event.row.line)}"
         yield "--- the update as it came, and others of the same event within a minute\n"
-        yield from _raw(updates[number])
+        yield from map(_text, updates[number])
         yield "--- health of the minutes around it\n"
-        yield from _raw(_between(health, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US))
+        yield from _between(health, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US)
         around = [gap for gap in gaps if gap.to_us > at_us - 10 * MINUTE_US and gap.from_us < at_us + 10 * MINUTE_US]
         yield f"--- {'gaps' if around else 'no gap on record'} within ten minutes of it\n"
         yield from (*map(gap_line, around), "\n")
 
 
-def _updates(report: Report, where: list[LogPaths]) -> dict[int, dict[bytes, None]]:
-    """Stream lines by the number of their worst event, those of copies once; each file is read once."""
-    found: dict[int, dict[bytes, None]] = {}
+def _updates(report: Report, where: list[LogPaths]) -> list[dict[bytes, None]]:
+    """The stream lines of each worst event, those of copies once; each file is read once."""
+    found: list[dict[bytes, None]] = [{} for _ in report.worst]
     wanted: dict[tuple[str, bytes], list[tuple[bytes, bytes, dict[bytes, None]]]] = defaultdict(list)
     days = {where[-1].root.name}
-    for number, event in enumerate(report.worst):
+    for event, lines in zip(report.worst, found, strict=True):
         at_us, identity = event.row.arrived_us, json.dumps(event.row.identity).encode()
-        lines = found[number] = {}
         for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):
-            wanted[event.cell.id, _text(us)[:_TO_MINUTE]].append((_text(at_us), identity, lines))
+            wanted[event.cell.id, _stamp(us)[:_TO_MINUTE]].append((_stamp(at_us), identity, lines))
         # When the clock was put back over a midnight, lines stay in the later day.
         days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
     camera_ids = {camera_id for camera_id, _ in wanted}
     for folder in (folder for folder in where if folder.root.name in days):
         files = stream_logs(folder)
-        for camera_id, path in ((i, path) for i in camera_ids for path in files.get(i, ())):
-            for line in _lines(path):
+        for camera_id in camera_ids & files.keys():
+            for line in lines_of(files[camera_id]):
                 for stamp, identity, lines in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
                     if line.startswith(stamp) or identity in line:
                         lines[line] = None
     return found
 
 
-def _health(where: list[LogPaths]) -> list[bytes]:
-    return [line for paths in where for line in _lines(plain_or_packed(paths.health)) if line.startswith(b"time=")]
+def _between(health: list[bytes], from_us: int, to_us: int) -> Iterator[str]:
+    first, last = b"time=" + _stamp(from_us), b"time=" + _stamp(to_us)
+    return (_text(line) for line in health if first <= line < last)
 
 
-def _between(lines: Iterable[bytes], from_us: int, to_us: int) -> Iterator[bytes]:
-    first, last = b"time=" + _text(from_us), b"time=" + _text(to_us)
-    return (line for line in lines if first <= line < last)
-
-
-def _text(us: int) -> bytes:
+def _stamp(us: int) -> bytes:
     return time_text(us)[:-1].encode()
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    return (line for block in whole_lines(path) for line in block.split(b"\n"))
-
-
-def _raw(lines: Iterable[bytes]) -> Iterator[str]:
-    return (line.decode("utf-8", "backslashreplace") + "\n" for line in lines)
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "backslashreplace") + "\n"

@@ -16,7 +16,7 @@ from ..views.sentences import camera_labels, group_name
 from ..views.tables import Column, printable, table, wrapped
 from .export import csv_line, csv_row
 from .query import Query
-from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed, worst_hour
+from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
 
 WIDEST: Final = 120
 SHOWN: Final = 50
@@ -69,12 +69,12 @@ class Found:
             yield f"{count(n, 'row')} of the lists could not be read, and do not count."
         if n := sum(result.damaged for result in self.results.values()):
             yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
-        of_cameras = [f"{printable(name)}: {text}." for i, name, _ in self.rows("camera") for text in self._note(i)]
-        yield from of_cameras[:NOTED]
-        if len(of_cameras) > NOTED:
-            yield f"… and {count(len(of_cameras) - NOTED, 'more note')} of this kind."
+        found = [f"{printable(name)}: {note}." for i, name, _ in self.rows("camera") for note in self._notes_of(i)]
+        yield from found[:NOTED]
+        if len(found) > NOTED:
+            yield f"… and {count(len(found) - NOTED, 'more note')} of this kind."
 
-    def _note(self, camera_id: str) -> Iterator[str]:
+    def _notes_of(self, camera_id: str) -> Iterator[str]:
         result = self.results[camera_id]
         if result.unlisted and result.begins_us is not None:
             before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
@@ -88,34 +88,33 @@ def _rank(row: Row) -> tuple[int, int, str]:
     return -whole["missing"], -whole["recorded"], row[1]
 
 
-def sentence(name: str, counts: Counts) -> str:
+def sentence(counts: Counts) -> str:
     """What was lost, to be sent as it is."""
     share, bounds = _percents(counts)
     lost = "" if share == "-" else f" ({share} %, 95 % bounds {bounds} %)"
     never = f"of {count(counts['recorded'], 'event')} recorded {counts['missing']:,} never arrived while we listened"
     unknown = f"; {count(counts['unknown'], 'hour')} of lists unknown" if counts["unknown"] else ""
-    return f"{name}: {never}{lost}, {counts['gap']:,} fell into our gaps{unknown}."
+    return f"All cameras: {never}{lost}, {counts['gap']:,} fell into our gaps{unknown}."
 
 
 def text(found: Found, columns: int) -> Iterator[str]:
     """The result in lines, newlines included."""
-    for line in _lines(found, min(columns, WIDEST)):
-        yield f"{line}\n"
+    return (f"{line}\n" for line in _lines(found, min(columns, WIDEST)))
 
 
 def _lines(found: Found, within: int) -> Iterator[str]:
-    query, cameras, bridges = found.query, found.rows("camera"), found.rows("bridge")
+    query = found.query
     period = f"{moment(query.since_us)} to {moment(query.until_us)} ({span(query.until_us - query.since_us)})"
     period += f"; only {query.patterns()}" if query.patterns() else ""
     yield from wrapped("", f"Annotations recorded in the cloud and delivered to {query.source()}, {period}", within)
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
-    yield from wrapped("", sentence("All cameras", found.total), within)
-    for what, rows, more in (("bridge", bridges[len(bridges) < 2 :], []), ("camera", cameras, found.rows("all"))):
-        if rows:
+    yield from wrapped("", sentence(found.total), within)
+    for what, rows in (("bridge", found.rows("bridge")), ("camera", found.rows("camera"))):
+        shown = [*rows[:SHOWN], *(found.rows("all") if what == "camera" else ())]
+        if len(shown) > 1:  # a single bridge tells nothing that the account does not
             yield ""
-            titles = [Column(what, right=False), *map(Column, _TITLES)]
-            yield from table(titles, map(_cells, [*rows[:SHOWN], *more]), within=within)
+            yield from table([Column(what, right=False), *map(Column, _TITLES)], map(_cells, shown), within=within)
         if len(rows) > SHOWN:
             yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
     yield ""
@@ -125,15 +124,11 @@ def _lines(found: Found, within: int) -> Iterator[str]:
 
 def _cells(row: Row) -> list[str]:
     _, name, hours = row
-    c, worst = summed(hours.values()), worst_hour(hours)
-    of_worst = "-" if worst is None else f"{moment(worst)[5:16]}: {hours[worst]['missing']:,}"
-    first = c["recorded"], _delivered(c), c["missing"], c["gap"]
+    c, worst_us = summed(hours.values()), max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
+    of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if c["missing"] else "-"
+    first = c["recorded"], c["recorded"] - c["missing"] - c["gap"], c["missing"], c["gap"]
     last = c["unrecorded"], c["unknown"]
     return [name, *(f"{n:,}" for n in first), *_percents(c), *(f"{n:,}" for n in last), of_worst]
-
-
-def _delivered(counts: Counts) -> int:
-    return counts["recorded"] - counts["missing"] - counts["gap"]
 
 
 def _percents(counts: Counts) -> tuple[str, str]:
@@ -156,7 +151,7 @@ def json_text(found: Found) -> Iterator[str]:
         "to_utc": time_text(query.until_us),
         "patterns": query.patterns(),
         "complete": not found.total["unknown"],
-        "sentence": sentence("All cameras", found.total),
+        "sentence": sentence(found.total),
         "notes": [*found.all_notes()],
         "total": _values(found.rows("all")[0][2]),
         "bridges": [{"bridge_id": i, **_values(hours)} for i, _, hours in found.rows("bridge")],
@@ -176,7 +171,8 @@ def _values(hours: Hours) -> dict[str, Any]:
 
 def _numbers(counts: Counts) -> dict[str, Any]:
     share, bounds = share_lost(counts)
-    more = {"delivered": _delivered(counts), "share_lost": share, "share_bounds": bounds}
+    delivered = counts["recorded"] - counts["missing"] - counts["gap"]
+    more = {"delivered": delivered, "share_lost": share, "share_bounds": bounds}
     return {kind: counts[kind] for kind in KINDS} | more
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import sqrt
@@ -181,12 +181,6 @@ class DelayLogs:
         for path in filter(Path.exists, files):
             for rows in read_rows([path], skipped=skipped, on_read=on_read):
                 yield from rows
-
-
-def worst_hour(hours: Mapping[int, Counts]) -> int | None:
-    """The hour with the most missing events, the earliest of equal ones; None when nothing is missing."""
-    worst = max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us), default=None)
-    return worst if worst is not None and hours[worst]["missing"] else None
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float]:
