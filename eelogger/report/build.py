@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
-from ..storage.paths import LogPaths, day_of
+from ..storage.paths import day_of
 from ..views.figures import NO_BRIDGE, Figures, Row, Table, Tally, rank
 from ..views.number_format import count, moment, span
 from ..views.sentences import SUSPECT, camera_labels, group_name
@@ -65,9 +66,9 @@ def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | N
     reading.read()
     if not any(reading.cells.values()):
         raise _nothing(query, reading)
-    where = folders(LogPaths(query.log_dir), query, [])
+    where = folders(query, [])
     from_us, to_us, last_us = conditions.period(query, reading.first_us, reading.last_us, now_us)
-    gaps = conditions.gaps_in(where, from_us, to_us)
+    gaps, health = conditions.gaps_in(where, from_us, to_us), conditions.read_health(where, from_us, to_us)
     if to_us > last_us:
         gaps.append(Gap("gap", last_us, to_us, conditions.NOT_RUNNING))
     gaps = [replace(gap, camera_id=reading.label(gap.camera_id)) for gap in gaps]
@@ -88,9 +89,7 @@ def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | N
         skipped=reading.skipped(),
         headlines=Table(rows["camera"]).headlines(total, whose, dated=day_of(from_us) != day_of(to_us)),
         suspects=[f"{count(suspects, 'camera')} marked ?. {SUSPECT}"] if suspects or total.figures.suspect else [],
-        conditions=dict(
-            conditions.sentences(total.figures, conditions.read_health(where, from_us, to_us), gaps, cameras)
-        ),
+        conditions=dict(conditions.sentences(total.figures, health, gaps, cameras)),
     )
 
 
@@ -111,14 +110,14 @@ def _rows(
         bridges.setdefault(camera.bridge, set()).add(camera.id)
     names = {"account": {"": "all cameras"}, "camera": labels, "cell": labels}
     names["bridge"] = {bridge: bridge or NO_BRIDGE for bridge in bridges}
-    found: dict[tuple[str, str, Group | None], list[Tally]] = {("bridge", bridge, None): [] for bridge in bridges}
+    found: dict[tuple[str, str, Group | None], list[Tally]] = defaultdict(list)
+    found |= {("bridge", bridge, None): [] for bridge in bridges}
     found |= {("camera", camera_id, None): [] for camera_id in cameras}
     for cell in cells:
-        found.setdefault(("account", "", None), []).append(cell.tally)
-        found["bridge", cell.camera.bridge, None].append(cell.tally)
-        found["camera", cell.camera.id, None].append(cell.tally)
-        found.setdefault(("namespace", "", cell.group), []).append(cell.tally)
-        found.setdefault(("cell", cell.camera.id, cell.group), []).append(cell.tally)
+        for kind, of in {"account": "", "bridge": cell.camera.bridge, "camera": cell.camera.id}.items():
+            found[kind, of, None].append(cell.tally)
+        for kind, of in {"namespace": "", "cell": cell.camera.id}.items():
+            found[kind, of, cell.group].append(cell.tally)
     rows: dict[str, list[Row]] = {}
     for (kind, of, group), tallies in found.items():
         observed = coverage.observed_shares(*period, bridges[of]) if kind == "bridge" else share(of)

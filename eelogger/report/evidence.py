@@ -55,7 +55,7 @@ def check_place(directory: Path, *, anonymised: bool) -> None:
 def write_evidence(report: Report, directory: Path, *, self_test: str = "") -> list[Path]:
     """Write the evidence of a report's worst events; the files written. `self_test` is its outcome on this machine."""
     directory.mkdir(parents=True, exist_ok=True)
-    where = folders(LogPaths(report.query.log_dir), report.query, [])
+    where = folders(report.query, [])
     gaps, health = gaps_in(where, report.from_us, report.to_us), [*lines_of(paths.health for paths in where)]
     contents: dict[str, Iterable[str]] = {
         "README.txt": _readme(report),

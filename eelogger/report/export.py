@@ -20,7 +20,7 @@ from ..measure.seconds import micros, seconds3
 from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, shown, texts
 from ..views.number_format import count
-from ..views.sentences import CONTAINS, suspect
+from ..views.sentences import CONTAINS, group_name, suspect
 from ..views.tables import Column, printable, table, wrapped
 from .build import Report
 from .read import Event, sentences
@@ -120,7 +120,7 @@ def json_report(report: Report) -> Iterator[str]:
 def _keys(report: Report, row: Row) -> dict[str, str]:
     """What a row is about."""
     ns, four_cc = (str(row.group), "") if isinstance(row.group, int) else ("", printable(row.group or ""))
-    namespace = next((printable(each.name) for each in report.rows["namespace"] if each.group == row.group), "")
+    namespace = "" if row.group is None else printable(group_name(row.group, report.query.names))
     name = report.cameras[row.id].name if row.id in report.cameras else ""
     values = *_place(row.id, name, row.bridge), ns, four_cc, namespace
     return dict(zip(_KEYS, values, strict=True))
@@ -139,21 +139,16 @@ def _no_number(kind: str, of: str) -> str:
 
 
 def _numbers(values: Mapping[str, str]) -> dict[str, Any]:
-    return {name: _number(name, text) for name, text in values.items()}
-
-
-def _number(name: str, text: str) -> Any:
-    if name == "suspect":
-        return text == "1"
-    if name in _WHOLE or name.endswith(("_s", "_percent")):
-        return (int if name in _WHOLE else float)(text) if text else None
-    return text
+    found: dict[str, Any] = dict(values)
+    for name, text in values.items():
+        if name in _WHOLE or name.endswith(("_s", "_percent")):
+            found[name] = (int if name in _WHOLE else float)(text) if text else None
+    return found | ({"suspect": values["suspect"] == "1"} if "suspect" in values else {})
 
 
 def text(report: Report, columns: int = WIDEST) -> Iterator[str]:
     """The report in lines, newlines included, no wider than figures need or so many columns."""
-    for line in _lines(report, min(columns, WIDEST)):
-        yield f"{line}\n"
+    return (f"{line}\n" for line in _lines(report, min(columns, WIDEST)))
 
 
 def head(report: Report) -> Iterator[tuple[str, str]]:

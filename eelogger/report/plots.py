@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from ..measure.coverage import is_missed
-from ..measure.histogram import P50, P95, P99, Histogram, merged
+from ..measure.histogram import P50, P95, Histogram, merged
 from ..model import DAY_US, Gap
 
 if TYPE_CHECKING:
@@ -118,10 +118,6 @@ def distribution(timeline: Timeline, width_px: int) -> Figure:
     first, last = (math.floor(16 * math.log10(end)) for end in (values[0], values[-1]))
     ax.hist(values, bins=[10 ** (i / 16) for i in range(first, last + 2)], weights=counts, color=_C["band"])
     _log_scale(ax.set_xscale, ax.xaxis)
-    for number, per_mille in enumerate((P50, P95, P99), 1):
-        at_s = _log_s(delays.quantile_us(per_mille))
-        ax.axvline(at_s, color=_C["line"])
-        ax.text(at_s, 1 - number / 12, f"\u00a0p{per_mille // 10} {at_s:.3g} s", transform=ax.get_xaxis_transform())
     ax.set(xlabel="delay in seconds (log)", ylabel="events")
     return figure
 

@@ -24,9 +24,7 @@ _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])").fullmatch
 _UNITS_US: Final = {unit: s * 1_000_000 for unit, s in zip("smhdw", (1, 60, 3600, 86_400, 604_800), strict=True)}
 _ZONE: Final = re.compile(r"(.+?) ([A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)").fullmatch
 _HINT: Final = "for example 24h, 7d, 2026-11-01, 2026-11-01T08:30+01:00 or '2026-11-01 08:30 Europe/Berlin'"
-_NO_DATABASE: Final = (
-    "python -m pip install tzdata, or write the moment in UTC or with an offset: 2026-11-01T08:30+01:00"
-)
+_NO_DATABASE: Final = "python -m pip install tzdata, or write the moment in UTC or with an offset, such as +01:00"
 
 
 def parse_moment(text: str, now_us: int, option: str) -> int:
@@ -36,9 +34,8 @@ def parse_moment(text: str, now_us: int, option: str) -> int:
         return now_us
     if match := _AGO(text):
         return max(0, now_us - int(match[1]) * _UNITS_US[match[2]])
-    match = _ZONE(text)
     try:
-        if match and match[2] not in ("UTC", "Z"):
+        if (match := _ZONE(text)) and match[2] not in ("UTC", "Z"):
             when = datetime.fromisoformat(match[1])
             if when.tzinfo is not None:
                 raise ValueError("two zones")

@@ -66,12 +66,13 @@ Progress = Callable[[int, int], None]  # called with the bytes read so far and i
 OnEvents = Callable[[list[Event]], None]
 
 
-def folders(paths: LogPaths, query: Query, unreadable: list[OSError]) -> list[LogPaths]:
+def folders(query: Query, unreadable: list[OSError]) -> list[LogPaths]:
     """The folders that may hold lines of the period, oldest first; the log directory itself is the last.
 
     A folder may begin with lines of the day before, when the clock was set back over a midnight.
     """
     first, last = day_of(query.since_us), day_of(min(query.until_us + DAY_US, FOREVER_US))
+    paths = LogPaths(query.log_dir)
     return [*(paths.day(day) for day in paths.days(unreadable) if first <= day <= last), paths]
 
 
@@ -140,7 +141,7 @@ class Reading:
 
     def _find(self, skipped: Skipped) -> dict[LogPaths, dict[str, list[Path]]]:
         """The files of each folder by camera; learn which cameras there are."""
-        where = folders(self._paths, self._query, skipped.files)
+        where = folders(self._query, skipped.files)
         found = {folder: delay_logs(folder, skipped) for folder in where}
         for folder in where:
             self._listed |= read_cameras(folder)

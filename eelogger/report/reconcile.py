@@ -156,7 +156,7 @@ class DelayLogs:
         self._paths = LogPaths(query.log_dir)
         state, skipped = read_state(self._paths), Skipped()
         # A clock may have been behind at midnight.
-        self.where = folders(self._paths, replace(query, since_us=max(0, query.since_us - HOUR_US)), skipped.files)
+        self.where = folders(replace(query, since_us=max(0, query.since_us - HOUR_US)), skipped.files)
         self._here, *self._days = [delay_logs(folder, skipped) for folder in reversed(self.where)]
         for error in skipped.files:
             raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
