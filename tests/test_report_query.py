@@ -22,7 +22,6 @@ NOW_US = NOON_US + HOUR
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
-        ("90m", "2026-11-22T11:30:00.000000Z"),
         ("24h", "2026-11-21T13:00:00.000000Z"),
         ("7d", "2026-11-15T13:00:00.000000Z"),
         ("2026-11-01", "2026-11-01T00:00:00.000000Z"),
@@ -83,7 +82,6 @@ def test_a_missing_time_zone_database_is_said_with_what_to_do(no_time_zones: Non
         ({"cameras": ["front*", "nobody"]}, 103, True),
         ({"cameras": ["Front [D]oor"]}, 103, False),
         ({"bridges": ["100bb001"]}, 103, True),
-        ({"bridges": ["100bb002"]}, 103, False),
         ({"namespaces": ["103"]}, 103, True),
         ({"namespaces": ["intru*"]}, 103, True),
         ({"namespaces": ["ALRS"]}, "ALRS", True),

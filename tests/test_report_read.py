@@ -14,14 +14,11 @@ from hypothesis import strategies as st
 from report_logs import DAY, END_US, HOUR, KNOWN, all_events, report, some, write_logs
 from run_states import NOON_US, SECOND, cameras, verdict
 
-from eelogger.errors import NothingToShow
 from eelogger.measure.coverage import ADDED, STARTED
 from eelogger.measure.histogram import bucket_of
 from eelogger.model import INITIAL, UNDATED, Camera, Gap
-from eelogger.report.build import build
 from eelogger.report.conditions import NOT_RUNNING
 from eelogger.report.plots import Timeline
-from eelogger.report.query import Query
 from eelogger.report.read import Event
 from eelogger.storage.formats import delay_line, label
 from eelogger.views.figures import Row, texts
@@ -49,9 +46,10 @@ def pack(path: Path) -> None:
 
 def test_each_table_holds_each_event_once_over_all_days(log_dir: Path) -> None:
     made = report(write_logs(log_dir, some()))
-    assert events_by_name(made.rows["account"]) == {"all cameras": 60}
+    assert {kind: sum(events_by_name(rows).values()) for kind, rows in made.rows.items() if kind != "cell"} == (
+        dict.fromkeys(("account", "bridge", "camera", "namespace"), 60)
+    )
     assert events_by_name(made.rows["bridge"]) == {"100bb001": 40, "100bb002": 20}
-    assert events_by_name(made.rows["camera"]) == {"Front Door": 20, "Back Gate": 20, "Lobby": 20}
     assert events_by_name(made.rows["namespace"]) == {"Intrusion": 30, "ROI alert start": 30}
     assert sum(each.figures.events for each in made.rows["cell"]) == 60
     assert made.skipped == NOTHING
@@ -112,18 +110,15 @@ def test_all_events_over_a_delay_can_be_asked_for_and_what_is_left_out_is_said(
 
 def test_what_cannot_be_read_is_skipped_and_counted(log_dir: Path) -> None:
     root = write_logs(log_dir, some())
-    path = root / "Front Door_100e0000.log"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join(["half a line", *lines, "time=2026-13-77T00:00:00.000000Z delay_s=1", ""]))
     (root / "notes_100e0009.log").write_bytes(b"\xff\xfe\x00 these are my notes\n")
     (root / "folder_100e0008.log").mkdir()
     (root / "shopping.txt").write_text("milk")  # the directory may be somebody's home
     (root / "days/2026-11-20/Front Door_100e0000.log").write_text("not a delay log\n" * 9)
     made = report(root)
-    assert made.skipped == NOTHING | {"files": 2, "lines": 2, "errors": 1}
+    assert made.skipped == NOTHING | {"files": 2, "errors": 1}
     assert events_by_name(made.rows["camera"]) == {"Front Door": 12, "Back Gate": 20, "Lobby": 20}
     # Days outside the period are not opened.
-    assert report(root, since_us=NOON_US - 10 * HOUR).skipped == NOTHING | {"files": 1, "lines": 2, "errors": 1}
+    assert report(root, since_us=NOON_US - 10 * HOUR).skipped == NOTHING | {"files": 1, "errors": 1}
 
 
 def test_packed_logs_are_read_and_what_else_lies_among_the_days_is_counted(log_dir: Path) -> None:
@@ -170,12 +165,6 @@ def test_lines_of_other_versions_and_of_other_cameras_count_as_well(log_dir: Pat
     assert (len(made.rows["cell"]), made.skipped) == (3, NOTHING)
 
 
-def test_nothing_in_the_period_is_said(log_dir: Path) -> None:
-    with pytest.raises(NothingToShow, match="12 events outside the period") as caught:
-        report(write_logs(log_dir, some()), since_us=NOON_US + 1)
-    assert "--since" in caught.value.hint
-
-
 def test_a_renamed_camera_is_one_row_under_its_present_name(log_dir: Path) -> None:
     root = write_logs(log_dir, [verdict("100e0000", SECOND, NOON_US - DAY)])
     renamed = Camera("100e0000", "Main Door", "100bb009")
@@ -189,12 +178,6 @@ def test_a_renamed_camera_is_one_row_under_its_present_name(log_dir: Path) -> No
     assert events_by_name(report(root, cameras=["gate"]).rows["camera"]) == {"Gate": 2}
 
 
-def test_a_day_folder_alone_is_a_log_directory(log_dir: Path) -> None:
-    made = report(write_logs(log_dir, some()) / "days" / YESTERDAY)
-    assert made.total.figures.events == 24
-    assert made.to_us - made.from_us < DAY
-
-
 # Files that move while they are read
 
 
@@ -204,13 +187,6 @@ def midnight(root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in root.glob("*_????????.log"):
         path.rename(folder / path.name)
-
-
-def midnight_by_copy(root: Path) -> None:
-    copy = Path(shutil.copytree(root, root.with_name("copy"), ignore=shutil.ignore_patterns(".state")))
-    midnight(root)
-    shutil.rmtree(root / "days" / TODAY)
-    copy.rename(root / "days" / TODAY)
 
 
 def midnight_goes_on(root: Path) -> None:
@@ -223,8 +199,8 @@ def rename(root: Path) -> None:
     (root / "Lobby_100e0002.log").rename(root / "Hall_100e0002.log")
 
 
-@pytest.mark.parametrize("move", [midnight, midnight_by_copy, midnight_goes_on, rename])
-@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize("move", [midnight, midnight_goes_on, rename])
+@pytest.mark.parametrize("after", [1, 3])
 def test_what_moves_while_a_report_is_read_is_neither_lost_nor_doubled(
     log_dir: Path, after: int, move: Callable[[Path], None]
 ) -> None:
@@ -244,25 +220,6 @@ def test_what_moves_while_a_report_is_read_is_neither_lost_nor_doubled(
     assert sorted(set(seen) - {"tomorrow"}) == sorted(f"u{i}" for i in range(36))
     assert len(seen) == made.total.figures.events == 36 + (move is midnight_goes_on)
     assert made.skipped == NOTHING | {"files": 1, "lines": 1}
-
-
-def test_a_move_that_is_under_way_at_the_start_loses_nothing(log_dir: Path) -> None:
-    root, seen = write_logs(log_dir, some(9)), list[str]()
-    (root / "days" / TODAY).mkdir(parents=True)
-    (root / "Back Gate_100e0001.log").rename(root / "days" / TODAY / "Back Gate_100e0001.log")
-
-    def go_on(events: list[Event]) -> None:
-        seen.extend(event.identity for event in events)
-        midnight(root)
-
-    report(root, on_events=go_on)
-    assert sorted(seen) == sorted(each.identity for each in some(9))
-
-
-def test_progress_ends_with_everything(log_dir: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    build(Query(write_logs(log_dir, some())), END_US, lambda *done: calls.append(done))
-    assert calls[-1][0] == calls[-1][1] > 0
 
 
 # What was observed
@@ -316,9 +273,6 @@ def test_a_running_logger_is_observing_now(log_dir: Path) -> None:
     root = write_logs(log_dir, some(), alive_us=END_US - 10 * SECOND)
     (root / ".state").write_text((root / ".state").read_text().replace("true", "false"))
     assert report(root, since_us=NOON_US - 9 * HOUR).total.figures.observed == 1.0
-
-
-# Its parts
 
 
 @given(st.lists(st.tuples(st.integers(0, 40 * DAY), st.integers(0, 10**9)), min_size=1, max_size=200))
