@@ -13,6 +13,7 @@ from run_states import NOON_US, SECOND, cameras, verdict
 from eelogger.model import Camera
 from eelogger.report.build import Report
 from eelogger.report.export import SHOWN, text
+from eelogger.report.page import html
 from eelogger.report.read import Event
 from eelogger.views.tables import width
 
@@ -54,8 +55,11 @@ def test_worst_events_fit_the_terminal_and_keep_their_figures(made: Report, colu
     assert re.search(" 1 +7.000  0.012  x", table[1])
 
 
-def test_what_is_cut_is_counted(log_dir: Path) -> None:
+def test_what_is_cut_is_counted(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = cameras(*(f"c{i}" for i in range(120)))
-    told = "".join(text(report(write_logs(log_dir, [verdict(one, SECOND) for one in known], known))))
+    made = report(write_logs(log_dir, [verdict(one, SECOND) for one in known], known))
+    told = "".join(text(made))
     assert len(re.findall("^c[0-9]+  +1 ", told, re.MULTILINE)) == SHOWN
     assert f"{120 - SHOWN} more camera" in told
+    monkeypatch.setattr("eelogger.report.page.SHOWN", 2)
+    assert "".join(html(made)).count("… and 118 more") == 1
