@@ -129,15 +129,15 @@ def _rows(
 
 
 def _nothing(query: Query, reading: Reading) -> NothingToShow:
-    hint = "--log-dir says where the logs are"
     try:
         entries = os.listdir(query.log_dir)
     except OSError as error:
+        hint = "--log-dir says where the logs are"
         return NothingToShow(f"{query.log_dir} cannot be read: {error.strerror}", hint)
     found = [count(len(reading.files), "delay log"), *sentences(reading.skipped())]
     if reading.files:
         found.append(f"{count(reading.outside, 'event')} outside the period")
-        hint = "look at --since, --until and the patterns"
     else:
         found.append(f"{count(len(entries), 'entry', 'entries')} in all")
+    hint = "look at --log-dir, --since, --until and the patterns"
     return NothingToShow(f"no event to report in {query.log_dir}: found {', '.join(found)}", hint)

@@ -130,12 +130,11 @@ def _keys(report: Report, row: Row) -> dict[str, str]:
 def _place(camera_id: str, name: str, bridge: str) -> tuple[str, str, str, str, str]:
     """Camera and bridge for spreadsheets, and their raw ids."""
     name, camera_id, bridge = map(printable, (name, camera_id, bridge))
-    named = f"{name} ({camera_id})" if name not in ("", camera_id) else _no_number("camera", camera_id)
-    return named, camera_id, name, _no_number("bridge", bridge), bridge
-
-
-def _no_number(kind: str, of: str) -> str:
-    return of if "-" in of or not of else f"{kind} {of}"  # the labels of `--anonymise` have a hyphen, ids have none
+    # The labels of `--anonymise` have a hyphen, ids have none.
+    camera, through = (
+        f"{kind} {i}" if i and "-" not in i else i for kind, i in (("camera", camera_id), ("bridge", bridge))
+    )
+    return f"{name} ({camera_id})" if name not in ("", camera_id) else camera, camera_id, name, through, bridge
 
 
 def _numbers(values: Mapping[str, str]) -> dict[str, Any]:

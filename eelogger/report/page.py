@@ -22,10 +22,6 @@ from .read import Event, sentences
 
 SHOWN: Final = 1_000
 _WIDTHS_PX: Final = (380, 1040)
-_CARDS: Final = {
-    "events": "events", "p50_s": "median s", "p95_s": "95 % within s", "p99_s": "99 % within s", "max_s": "worst s",
-    "clean_max_s": "worst, clean s", "early": "early", "observed_percent": "observed %",
-}  # fmt: skip
 _WORST: Final = ("delay_s", "op", "seq", "after_gap_s", "lag_s")
 _HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -80,8 +76,8 @@ def html(report: Report) -> Iterator[str]:
     yield f"{_HEAD}<p class=muted>{_e(report.period)}</p>\n"
     yield from (f"<p>{_e(sentence)}</p>\n" for sentence in report.headlines)
     yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
-    cards = zip(_CARDS.items(), shown(report.total.figures, [*_CARDS]), strict=True)
-    divs = (f"<div><small>{title}</small><b>{_figure(name, value)}</b></div>" for (name, title), value in cards)
+    cards = zip(FIGURES, shown(report.total.figures, FIGURES), strict=True)
+    divs = (f"<div><small>{heading(name)}</small><b>{_figure(name, value)}</b></div>" for name, value in cards)
     yield f"<div class=cards>{''.join(divs)}</div>\n"
     lines = (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in report.conditions.items())
     yield f"<dl>{''.join(lines)}</dl>\n"

@@ -35,7 +35,7 @@ _STYLE: Final[Any] = {
     **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none"),
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _C["muted"]),
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
-    "grid.color": _C["grid"], "grid.linewidth": 0.6, "lines.linewidth": 1.2, "lines.markersize": 2.5,
+    "grid.color": _C["grid"], "grid.linewidth": 0.6, "lines.linewidth": 1.2, "lines.markersize": 1.5,
     "legend.frameon": False, "legend.fontsize": 9, "legend.borderaxespad": 0, "svg.fonttype": "none",
 }  # fmt: skip
 
@@ -89,24 +89,23 @@ def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int,
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     figure, ax = _figure(width_px)
-    points = broken(timeline, gaps)
-    days, p50, p95 = zip(*points, strict=True)
+    ax.set_yscale("log")
+    days, p50, p95 = zip(*broken(timeline, gaps), strict=True)
     ax.fill_between(days, p50, p95, facecolor=_C["band"], edgecolor=_C["band"], linewidth=1, label="up to p95")
-    marker = "o" if len(points) < 60 else ""  # a single point would not be seen
-    ax.plot(days, p50, color=_C["line"], label="median", marker=marker)
+    ax.plot(days, p50, color=_C["line"], label="median", marker="o")
     # Above the axes: inside it would cover something in most reports.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     blind = [gap for gap in gaps if gap.kind in ("gap", "suspend") and not gap.camera_id and is_missed(gap)]
     for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
         start, end = max(gap.from_us, from_us) / DAY_US, min(gap.to_us, to_us) / DAY_US
         ax.axvspan(start, max(start, end), color=_C["gap"], linewidth=0.6)
-    _log_scale(ax.set_yscale, ax.yaxis)
+    _plain_numbers(ax.yaxis)
     locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     margin_us = max((to_us - from_us) // 100, 1_000_000)
-    ends = (from_us - margin_us) / DAY_US, (to_us + margin_us) / DAY_US
-    ax.set(xlim=ends, xlabel="time (UTC)", ylabel="delay in seconds (log)")
+    ax.set_xlim((from_us - margin_us) / DAY_US, (to_us + margin_us) / DAY_US)
+    ax.set(xlabel="time (UTC)", ylabel="delay in seconds (log)")
     return figure
 
 
@@ -114,10 +113,11 @@ def distribution(timeline: Timeline, width_px: int) -> Figure:
     """How many events took how long, on a log axis."""
     figure, ax = _figure(width_px)
     delays = merged(timeline.slots.values())
+    ax.set_xscale("log")
     values, counts = zip(*((_log_s(us), n) for us, n in delays.counts()), strict=True)
     first, last = (math.floor(16 * math.log10(end)) for end in (values[0], values[-1]))
     ax.hist(values, bins=[10 ** (i / 16) for i in range(first, last + 2)], weights=counts, color=_C["band"])
-    _log_scale(ax.set_xscale, ax.xaxis)
+    _plain_numbers(ax.xaxis)
     ax.set(xlabel="delay in seconds (log)", ylabel="events")
     return figure
 
@@ -134,11 +134,10 @@ def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[Point]:
     return sorted(points)
 
 
-def _log_scale(set_scale: Callable[[str], object], axis: Any) -> None:
-    """A log axis with plain numbers, 1, 2 and 5 of each decade where there is room."""
+def _plain_numbers(axis: Any) -> None:
+    """Label a log axis with plain numbers, 1, 2 and 5 of each decade where there is room."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    set_scale("log")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
