@@ -14,7 +14,7 @@ from eelogger.model import Camera, Gap, Verdict
 from eelogger.report.build import Report, build
 from eelogger.report.export import event_fields
 from eelogger.report.query import Query
-from eelogger.report.read import Event, OnEvents
+from eelogger.report.read import Event, OnEvent
 from eelogger.storage.formats import delay_line, gap_line, label, stream_line, time_text
 from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
@@ -89,13 +89,13 @@ def health_line(at_us: int, number: int) -> str:
     )
 
 
-def report(root: Path, now_us: int = END_US, *, on_events: OnEvents | None = None, **query: Any) -> Report:
+def report(root: Path, now_us: int = END_US, *, on_event: OnEvent | None = None, **query: Any) -> Report:
     """The report of a directory for a query of these fields."""
-    return build(Query(root, **query), now_us, lambda done, total: None, on_events)
+    return build(Query(root, **query), now_us, lambda done, total: None, on_event)
 
 
 def all_events(root: Path, **query: Any) -> list[dict[str, str]]:
     """Each event of a report, as `--events-csv` gets it."""
     seen: list[Event] = []
-    report(root, on_events=seen.extend, **query)
+    report(root, on_event=seen.append, **query)
     return [event_fields(event) for event in seen]

@@ -200,23 +200,22 @@ def rename(root: Path) -> None:
 
 
 @pytest.mark.parametrize("move", [midnight, midnight_goes_on, rename])
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("after", [1, 12, 30])
 def test_what_moves_while_a_report_is_read_is_neither_lost_nor_doubled(
     log_dir: Path, after: int, move: Callable[[Path], None]
 ) -> None:
     events = [verdict(list(KNOWN)[i % 3], SECOND, NOON_US + i * SECOND, identity=f"u{i}") for i in range(36)]
-    root, seen, files = write_logs(log_dir, events), list[str](), list[int]()
+    root, seen = write_logs(log_dir, events), list[str]()
     with (root / "Front Door_100e0000.log").open("a") as file:
         file.write("damaged\n")
     (root / "AA notes_00000009.log").write_text("these are my notes\n")
 
-    def on_events(some: list[Event]) -> None:
-        seen.extend(event.identity for event in some)
-        files.append(len(some))
-        if len(files) == after:
+    def on_event(event: Event) -> None:
+        seen.append(event.identity)
+        if len(seen) == after:
             move(root)
 
-    made = report(root, END_US + DAY, on_events=on_events)
+    made = report(root, END_US + DAY, on_event=on_event)
     assert sorted(set(seen) - {"tomorrow"}) == sorted(f"u{i}" for i in range(36))
     assert len(seen) == made.total.figures.events == 36 + (move is midnight_goes_on)
     assert made.skipped == NOTHING | {"files": 1, "lines": 1}

@@ -110,14 +110,14 @@ def _query(options: argparse.Namespace, console: Console) -> Query:
 
 
 def _build(query: Query, events_csv: OutputFile | None, console: Console) -> Report:
-    def write_events(events: list[Event]) -> None:
+    def write_event(event: Event) -> None:
         if events_csv:
-            events_csv.write([export.csv_row(*map(export.event_fields, events))])
+            events_csv.write([export.csv_row(export.event_fields(event))])
 
     if events_csv:
         events_csv.write([export.csv_line(export.EVENT)])
     with progress("reading", console) as advance:
-        report = build(query, now_us(), advance, write_events if events_csv else None)
+        report = build(query, now_us(), advance, write_event if events_csv else None)
     for sentence in sentences(report.skipped):
         console.info(sentence)
     return report

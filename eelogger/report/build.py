@@ -16,7 +16,7 @@ from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
 from .plots import Timeline
 from .query import Query
-from .read import Event, OnEvents, Progress, Reading, folders, sentences
+from .read import Event, OnEvent, Progress, Reading, folders, sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ class Report:
         return f"{text}, {source}" if (source := self.query.source()) else text
 
 
-def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | None = None) -> Report:
-    """The report of a log directory; `on_events` gets all events in it. Raises `NothingToShow`."""
-    reading = Reading(query, progress, on_events)
+def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | None = None) -> Report:
+    """The report of a log directory; `on_event` gets all events in it. Raises `NothingToShow`."""
+    reading = Reading(query, progress, on_event)
     reading.read()
     if not any(reading.cells.values()):
         raise _nothing(query, reading)
@@ -96,7 +96,7 @@ def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | N
 def _rows(
     reading: Reading, query: Query, gaps: list[Gap], period: tuple[int, int]
 ) -> tuple[dict[str, list[Row]], dict[str, Camera]]:
-    """The rows of each kind, ranked; each kind holds each event once. Then the cameras by id."""
+    # Each kind holds each event once.
     coverage = Coverage(period[0])
     for gap in gaps:
         coverage.restore(gap)

@@ -118,7 +118,6 @@ def json_report(report: Report) -> Iterator[str]:
 
 
 def _keys(report: Report, row: Row) -> dict[str, str]:
-    """What a row is about."""
     ns, four_cc = (str(row.group), "") if isinstance(row.group, int) else ("", printable(row.group or ""))
     namespace = "" if row.group is None else printable(group_name(row.group, report.query.names))
     name = report.cameras[row.id].name if row.id in report.cameras else ""
@@ -177,7 +176,7 @@ def _lines(report: Report, within: int) -> Iterator[str]:
 
 
 def _event(event: Event) -> list[str]:
-    """One event; figures as in the other tables, the exact ones are in CSV and JSON."""
+    # Figures as in the other tables; the exact ones are in CSV and JSON.
     fields = event_fields(event)
     for name in ("delay_s", "after_gap_s", "lag_s"):
         fields[name] = fields[name] and seconds3(micros(fields[name]))

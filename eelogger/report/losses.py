@@ -132,7 +132,6 @@ def _cells(row: Row) -> list[str]:
 
 
 def _percents(counts: Counts) -> tuple[str, str]:
-    """The share lost and its bounds."""
     share, bounds = share_lost(counts)
     if share is None:
         return "-", "-"

@@ -130,7 +130,6 @@ def _table(title: str, caption: str, columns: Sequence[str], rows: Iterable[Sequ
 
 
 def _row(row: Row) -> list[str]:
-    """The figures; a maximum opens to show when it was and which event."""
     values, cells = texts(row.figures), [_e(row.title)]
     if row.figures.suspect:
         cells[0] += f"<small>with early: p50 {values['all_dated_p50_s']} p95 {values['all_dated_p95_s']}</small>"

@@ -63,7 +63,7 @@ class Event(NamedTuple):
 
 
 Progress = Callable[[int, int], None]  # called with the bytes read so far and in all
-OnEvents = Callable[[list[Event]], None]
+OnEvent = Callable[[Event], object]
 
 
 def folders(query: Query, unreadable: list[OSError]) -> list[LogPaths]:
@@ -77,20 +77,20 @@ def folders(query: Query, unreadable: list[OSError]) -> list[LogPaths]:
 
 
 class Reading:
-    """The events of a query; `on_events` gets them in the order of reading.
+    """The events of a query; `on_event` gets them in the order of reading.
 
     `cameras` are those it met, called as they are now; `files` holds the good and damaged lines of each delay log;
     `outside` counts events of other times.
     """
 
-    def __init__(self, query: Query, progress: Progress, on_events: OnEvents | None = None) -> None:
+    def __init__(self, query: Query, progress: Progress, on_event: OnEvent | None = None) -> None:
         self.cells: dict[tuple[bytes, Group], Cell | None] = {}  # None is not asked for
         self.timeline = Timeline()
         self.cameras: dict[str, Camera] = {}
         self.files: dict[int, tuple[int, int]] = {}  # by a hash of its first good line: a move may also be a copy
         self.outside = self.last_us = 0
         self.first_us = query.until_us
-        self._query, self._progress, self._on_events = query, progress, on_events
+        self._query, self._progress, self._on_event = query, progress, on_event
         self._paths, self._skipped = LogPaths(query.log_dir), Skipped()
         self._labels: dict[str, dict[str, str]] = {"camera": {}, "bridge": {}}
         self._listed: dict[str, Camera] = {}
@@ -177,7 +177,6 @@ class Reading:
 
     def _count(self, rows: Iterable[DelayRow]) -> None:
         cells, from_us, to_us = self.cells, self._query.since_us, self._query.until_us
-        events: list[Event] = []
         for row in rows:
             arrived_us, delay_us, kind, four_cc, ns, _, _, _, line = row
             if not from_us <= arrived_us < to_us:
@@ -204,10 +203,8 @@ class Reading:
             else:
                 cell.tally.initial += kind == INITIAL
                 cell.tally.undated += kind == UNDATED
-            if self._on_events:
-                events.append(Event(row, cell))
-        if self._on_events and events:
-            self._on_events(events)
+            if self._on_event:
+                self._on_event(Event(row, cell))
 
     def _count_measured(self, row: DelayRow, cell: Cell, delay_us: int) -> None:
         bucket, tally = bucket_of(delay_us), cell.tally

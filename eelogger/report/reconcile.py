@@ -132,7 +132,6 @@ class Reconciliation:
 
     @cached_property
     def _blind(self) -> list[tuple[int, int]]:
-        """When nobody listened."""
         spans = [(gap.from_us, gap.to_us) for gap in self._gaps]
         return [span for span in (*spans, *zip(self._seen_us, self._added_us, strict=True)) if span[1] > span[0]]
 
