@@ -122,10 +122,8 @@ class Audit:
         self.advance: Callable[[int, int], None] = lambda done, total: None
         self._settings, self._query, self._paths = settings, query, LogPaths(settings.log_dir)
         self._made_us = now_us()
-        self._listed, self._cameras = CameraList(), dict[str, Camera]()
-        self._offsets = OffsetBounds()
-        self._is_over = False
-        self._done = 0
+        self._listed, self._cameras, self._offsets = CameraList(), dict[str, Camera](), OffsetBounds()
+        self._is_over, self._done = False, 0
 
     async def compare(self) -> None:
         """Compare all cameras; may be broken off at any time."""
@@ -182,9 +180,6 @@ class Audit:
         logged = self._settings.namespaces
         return (logged is None or group in logged) and self._query.wants(camera, group)
 
-    def _is_asked(self, camera: Camera, at_us: int, group: Group) -> bool:
-        return self._query.since_us <= at_us < self._query.until_us and self._wants(camera, group)
-
     def _look_for_gaps(self) -> None:
         """When nobody listened: gaps on record, the time before the first observation and after the last."""
         period, where, state = (self._query.since_us, self._query.until_us), self._logs.where, read_state(self._paths)
@@ -209,7 +204,7 @@ class Audit:
             result = self.results[camera.id] = Reconciliation(gaps, added, logs.known, self._clock_us)
             skipped = Skipped()
             rows = logs.rows(camera.id, skipped, self._on_read)
-            await asyncio.to_thread(result.deliver, rows, partial(self._is_asked, camera))
+            await asyncio.to_thread(result.deliver, rows, query, partial(self._wants, camera))
             result.damaged = skipped.lines
             if skipped.files:  # all that stands in there would be called missing
                 result.fail(query.since_us, f"its delay log cannot be read: {skipped.files[0].strerror}", hours)

@@ -86,8 +86,8 @@ class Reconciliation:
         self._created: dict[int, int] = {}  # the hours of events that a list should have
         self._others, self._listed = set[int](), set[int]()
 
-    def deliver(self, rows: Iterable[DelayRow], is_asked: Callable[[int, Group], bool]) -> None:
-        """Take delay lines; `is_asked` tells of an event's time and group whether a list should have it."""
+    def deliver(self, rows: Iterable[DelayRow], query: Query, wants: Callable[[Group], bool]) -> None:
+        """Take delay lines; `wants` tells whether a list should have events of a group."""
         for row in rows:
             at = bisect_right(self._added_us, row.arrived_us)
             if at < len(self._added_us):
@@ -95,9 +95,10 @@ class Reconciliation:
             if row.delay_us is not None and row.kind == MEASURED:
                 self._delays.add(row.delay_us)
             # What is first seen after its creation began earlier than it says; an initial value may be of any age.
-            is_created = row.type == "ANNT" and row.kind != INITIAL and row.op in (None, CREATE_OP)
-            if row.delay_us is not None and is_created and is_asked(row.arrived_us - row.delay_us, row.group):
-                self._created[mark(row.identity)] = (row.arrived_us - row.delay_us) // HOUR_US
+            is_created = row.type == "ANNT" and row.kind != INITIAL and row.op in (None, CREATE_OP) and wants(row.group)
+            at_us = row.arrived_us - (row.delay_us or 0)
+            if row.delay_us is not None and is_created and query.since_us <= at_us < query.until_us:
+                self._created[mark(row.identity)] = at_us // HOUR_US
             else:
                 self._others.add(mark(row.identity))
 
