@@ -24,8 +24,8 @@ from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
 from ..report.conditions import first_observed_us, gaps_in, read_health
-from ..report.export import BOM
-from ..report.losses import WIDEST, Found, csv_text, json_text, text
+from ..report.export import BOM, WIDEST
+from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
 from ..settings import Settings, load

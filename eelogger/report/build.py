@@ -11,7 +11,7 @@ from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
 from ..storage.paths import day_of
 from ..views.figures import NO_BRIDGE, Figures, Row, Table, Tally, rank
-from ..views.number_format import count, moment, span
+from ..views.number_format import count
 from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
 from .plots import Timeline
@@ -52,13 +52,6 @@ class Report:
         names = ("bridge", "camera", "namespace")
         return {name: self.rows[name] for name in names if name != "bridge" or len(self.rows[name]) > 1}
 
-    @property
-    def period(self) -> str:
-        """From when to when, with which patterns, from where."""
-        text = f"{moment(self.from_us)} to {moment(self.to_us)} ({span(self.to_us - self.from_us)})"
-        text += f"; only {patterns}" if (patterns := self.query.patterns()) else ""
-        return f"{text}, {source}" if (source := self.query.source()) else text
-
 
 def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | None = None) -> Report:
     """The report of a log directory; `on_event` gets all events in it. Raises `NothingToShow`."""
@@ -88,7 +81,7 @@ def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | Non
         gaps=gaps,
         skipped=reading.skipped(),
         headlines=Table(rows["camera"]).headlines(total, whose, dated=day_of(from_us) != day_of(to_us)),
-        suspects=[f"{count(suspects, 'camera')} marked ?. {SUSPECT}"] if suspects or total.figures.suspect else [],
+        suspects=[f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects or total.figures.suspect else [],
         conditions=dict(conditions.sentences(total.figures, health, gaps, cameras)),
     )
 

@@ -23,6 +23,7 @@ from ..views.number_format import count
 from ..views.sentences import CONTAINS, group_name, suspect
 from ..views.tables import Column, printable, table, wrapped
 from .build import Report
+from .query import Query
 from .read import Event, sentences
 
 WIDEST: Final = 120
@@ -90,16 +91,16 @@ def event_fields(event: Event) -> dict[str, str]:
     return dict(zip(EVENT, values, strict=True))
 
 
+def head_of_json(query: Query, made_us: int, from_us: int, to_us: int) -> dict[str, Any]:
+    """What is said of a period before its figures."""
+    times = {"made_utc": time_text(made_us), "from_utc": time_text(from_us), "to_utc": time_text(to_us)}
+    return {"eelogger": __version__, "source": query.source(), **times, "patterns": query.patterns()}
+
+
 def json_report(report: Report) -> Iterator[str]:
     """The whole report as one JSON object; numbers are numbers, seconds too."""
     tables = {"bridge": "bridges", "camera": "cameras", "namespace": "namespaces", "cell": "cameras_namespaces"}
-    content = {
-        "eelogger": __version__,
-        "source": report.query.source(),
-        "made_utc": time_text(report.made_us),
-        "from_utc": time_text(report.from_us),
-        "to_utc": time_text(report.to_us),
-        "patterns": report.query.patterns(),
+    content = head_of_json(report.query, report.made_us, report.from_us, report.to_us) | {
         "anonymised": report.query.anonymise,
         "headlines": report.headlines,
         "conditions": report.conditions,
@@ -151,7 +152,10 @@ def text(report: Report, columns: int = WIDEST) -> Iterator[str]:
 
 def head(report: Report) -> Iterator[tuple[str, str]]:
     """What stands before all tables: labels and sentences."""
-    yield from (("", sentence) for sentence in (f"Delays of {report.period}", *report.headlines))
+    yield from (
+        ("", sentence)
+        for sentence in (f"Delays of {report.query.period(report.from_us, report.to_us)}", *report.headlines)
+    )
     yield from (("? ", sentence) for sentence in report.suspects)
     yield from ((f"{name:<10} ", sentence) for name, sentence in report.conditions.items())
 

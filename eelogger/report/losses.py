@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from .. import __version__
 from ..model import Camera
 from ..storage.formats import time_text
-from ..views.number_format import count, moment, span
+from ..views.number_format import count, moment
 from ..views.sentences import camera_labels, group_name
 from ..views.tables import Column, printable, table, wrapped
-from .export import csv_line, csv_row
+from .export import SHOWN, WIDEST, csv_line, csv_row, head_of_json
 from .query import Query
 from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
 
-WIDEST: Final = 120
-SHOWN: Final = 50
 NOTED: Final = 10  # notes about single cameras
 _MISSING: Final = ("camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status")
 _TITLES: Final = (
@@ -76,7 +73,7 @@ class Found:
 
     def _notes_of(self, camera_id: str) -> Iterator[str]:
         result = self.results[camera_id]
-        if result.unlisted and result.begins_us is not None:
+        if result.unlisted:
             before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
             yield f"its list begins at {moment(result.begins_us)}, later than the period (retention?): {before}"
         if hours := summed(result.hours.values())["unknown"]:
@@ -103,10 +100,8 @@ def text(found: Found, columns: int) -> Iterator[str]:
 
 
 def _lines(found: Found, within: int) -> Iterator[str]:
-    query = found.query
-    period = f"{moment(query.since_us)} to {moment(query.until_us)} ({span(query.until_us - query.since_us)})"
-    period += f"; only {query.patterns()}" if query.patterns() else ""
-    yield from wrapped("", f"Annotations recorded in the cloud and delivered to {query.source()}, {period}", within)
+    period = found.query.period(found.query.since_us, found.query.until_us)
+    yield from wrapped("", f"Annotations recorded in the cloud and delivered, {period}", within)
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence(found.total), within)
@@ -142,13 +137,7 @@ def _percents(counts: Counts) -> tuple[str, str]:
 def json_text(found: Found) -> Iterator[str]:
     """Everything as one JSON object; shares are between 0 and 1."""
     query, cameras = found.query, found.cameras
-    content = {
-        "eelogger": __version__,
-        "source": query.source(),
-        "made_utc": time_text(found.made_us),
-        "from_utc": time_text(query.since_us),
-        "to_utc": time_text(query.until_us),
-        "patterns": query.patterns(),
+    content = head_of_json(query, found.made_us, query.since_us, query.until_us) | {
         "complete": not found.total["unknown"],
         "sentence": sentence(found.total),
         "notes": [*found.all_notes()],

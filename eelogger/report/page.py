@@ -5,9 +5,8 @@ Foreign text enters only through `_e`; a content security policy forbids all but
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from itertools import islice
 from typing import Any, Final
 
 from .. import __version__
@@ -73,7 +72,7 @@ Early events (before their own timestamp) and initial state enter no figure.</p>
 
 def html(report: Report) -> Iterator[str]:
     """The page in pieces."""
-    yield f"{_HEAD}<p class=muted>{_e(report.period)}</p>\n"
+    yield f"{_HEAD}<p class=muted>{_e(report.query.period(report.from_us, report.to_us))}</p>\n"
     yield from (f"<p>{_e(sentence)}</p>\n" for sentence in report.headlines)
     yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
     cards = zip(FIGURES, shown(report.total.figures, FIGURES), strict=True)
@@ -85,10 +84,10 @@ def html(report: Report) -> Iterator[str]:
         yield from _plots(report)
     for what, rows in report.tables.items():
         caption = f"{RANKED}; open a maximum for its time and event"
-        yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], map(_row, rows), len(rows))
+        yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], rows, _row)
     if report.worst:
         titles = ["camera", *map(heading, _WORST), "arrived (UTC), event"]
-        yield from _table("Worst events", "Seconds", titles, map(_event, report.worst), len(report.worst))
+        yield from _table("Worst events", "Seconds", titles, report.worst, _event)
     yield _FOOT
     yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
     yield f"<p class=muted>Made {moment(report.made_us)} by eelogger {__version__}. All times are UTC.</p>\n"
@@ -118,15 +117,17 @@ def _plots(report: Report) -> Iterator[str]:
         yield f'<img src="{wide}" alt="{title}"></picture>\n'
 
 
-def _table(title: str, caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], n: int) -> Iterator[str]:
-    """A table of `n` rows of cells that are HTML already, cut to `SHOWN`."""
+def _table(
+    title: str, caption: str, columns: Sequence[str], rows: Sequence[Any], cells: Callable[[Any], list[str]]
+) -> Iterator[str]:
+    # Cells are HTML already.
     name = title.lower().replace(" ", "-")
     yield f"<h2>{title}</h2>\n<p class=muted>{caption}</p>\n<div class=scroll><table id={name}>\n"
     yield f"<thead><tr><th>{'<th>'.join(columns)}</tr></thead>\n<tbody>\n"
-    yield from (f"<tr><td>{'<td>'.join(row)}</tr>\n" for row in islice(rows, SHOWN))
+    yield from (f"<tr><td>{'<td>'.join(cells(row))}</tr>\n" for row in rows[:SHOWN])
     yield "</tbody></table></div>\n"
-    if n > SHOWN:
-        yield f"<p class=muted>… and {n - SHOWN:,} more; --json has all.</p>\n"
+    if len(rows) > SHOWN:
+        yield f"<p class=muted>… and {len(rows) - SHOWN:,} more; --json has all.</p>\n"
 
 
 def _row(row: Row) -> list[str]:

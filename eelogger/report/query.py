@@ -15,6 +15,7 @@ from ..errors import UsageError
 from ..model import NAMESPACES, Camera, Group
 from ..setting_types import matches
 from ..storage.formats import parse_time
+from ..views.number_format import moment, span
 from ..views.sentences import group_name
 from ..views.tables import printable
 
@@ -94,3 +95,9 @@ class Query:
         kinds = {"camera": self.cameras, "bridge": self.bridges, "namespace": self.namespaces}
         found = [f"{kind} {' or '.join(patterns)}" for kind, patterns in kinds.items() if patterns]
         return "some patterns" if found and self.anonymise else printable("; ".join(found))
+
+    def period(self, from_us: int, to_us: int) -> str:
+        """From when to when, with which patterns, from where."""
+        text = f"{moment(from_us)} to {moment(to_us)} ({span(to_us - from_us)})"
+        text += f"; only {patterns}" if (patterns := self.patterns()) else ""
+        return f"{text}, {source}" if (source := self.source()) else text

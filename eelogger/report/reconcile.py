@@ -72,14 +72,13 @@ class Reconciliation:
     """One camera: first its delay lines are delivered, then the hours' lists taken, then it is finished.
 
     `gaps` are those that concern it; `added_us`, in order, when it was logged (again); `known` are identities that
-    arrived; `clock_us` is how wrong our clock may be, 0 when it is not suspect. Of the result, `begins_us` is when
-    the list begins; `unlisted` so many events were delivered in the hours before.
+    arrived; `clock_us` is how wrong our clock may be, 0 when it is not suspect. Of the result, `begins_us` is the
+    hour in which the list begins; `unlisted` so many events were delivered before.
     """
 
     def __init__(self, gaps: Iterable[Gap], added_us: Sequence[int], known: set[int], clock_us: int) -> None:
         self.hours: dict[int, Counts] = {}
-        self.unreadable = self.damaged = self.unlisted = 0
-        self.begins_us: int | None = None
+        self.unreadable = self.damaged = self.unlisted = self.begins_us = 0
         self.failure = ""
         self._gaps, self._added_us, self._seen_us = gaps, added_us, [0] * len(added_us)
         self._known, self._clock_us, self._delays = known, clock_us, Histogram()
@@ -115,7 +114,6 @@ class Reconciliation:
                 continue
             self._listed.add(key)
             counts["recorded"] += 1
-            self.begins_us = min(filter(None, (self.begins_us, at_us)), default=None)
             if self._created.pop(key, None) is None and key not in self._others and key not in self._known:
                 missing = self._missing(*((from_us, to_us) if at_us is None else (at_us, at_us + 1)))
                 counts.update(missing)
@@ -126,6 +124,7 @@ class Reconciliation:
         extra = Counter(self._created.values())
         read = [hour_us for hour_us, counts in self.hours.items() if not counts["unknown"]]
         first = next((number for number, hour_us in enumerate(read) if self.hours[hour_us]["recorded"]), 0)
+        self.begins_us = read[first] if read else 0
         self.unlisted = sum(extra[hour_us // HOUR_US] for hour_us in read[:first])
         for hour_us in read[first + bool(self.unlisted) :]:
             self.hours[hour_us]["unrecorded"] = extra[hour_us // HOUR_US]
