@@ -54,7 +54,7 @@ def _zone(name: str, option: str) -> zoneinfo.ZoneInfo:
     if not known:
         raise UsageError(f"{option}: this machine has no time zone database", _NO_DATABASE, reason="no-time-zones")
     similar = get_close_matches(name, known, 1) or ["Europe/Berlin"]
-    raise UsageError(f"{option}: there is no time zone {name}", f"there is {similar[0]}", reason="no-such-zone")
+    raise UsageError(f"{option}: there is no time zone {name}", f"for example {similar[0]}", reason="no-such-zone")
 
 
 @dataclass(frozen=True, slots=True)
