@@ -49,9 +49,9 @@ def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int,
 
 def gaps_in(where: Sequence[LogPaths], from_us: int, to_us: int) -> list[Gap]:
     """The gaps that touch a period, by their beginning; all of it is unknown where no run left a record."""
-    if not any(next(lines_of([path]), b"") for paths in where for path in (paths.state, paths.gaps, paths.health)):
+    if not any(next(lines_of([path]), "") for paths in where for path in (paths.state, paths.gaps, paths.health)):
         return [Gap(UNKNOWN, from_us, to_us, NO_RECORD)]
-    found = map(parse_gap_line, _texts(paths.gaps for paths in where))
+    found = map(parse_gap_line, lines_of(paths.gaps for paths in where))
     touching = (gap for gap in found if gap and gap.to_us >= from_us and gap.from_us < to_us)
     return sorted(touching, key=lambda gap: (gap.from_us, gap.to_us, gap.camera_id))
 
@@ -59,7 +59,7 @@ def gaps_in(where: Sequence[LogPaths], from_us: int, to_us: int) -> list[Gap]:
 def read_health(where: Iterable[LogPaths], from_us: int, to_us: int) -> list[dict[str, int]]:
     """The health lines that speak of a period: µs by `_KEYS`, as far as they were known."""
     found = []
-    for pairs in map(parse_pairs, _texts(paths.health for paths in where)):
+    for pairs in map(parse_pairs, lines_of(paths.health for paths in where)):
         try:
             if from_us <= parse_time(pairs["time"]) <= to_us + _LINE_US:
                 found.append({key: micros(pairs[key]) for key in _KEYS if key in pairs})
@@ -111,13 +111,9 @@ def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) 
     return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
 
 
-def lines_of(paths: Iterable[Path]) -> Iterator[bytes]:
+def lines_of(paths: Iterable[Path]) -> Iterator[str]:
     """The lines of files; of their `.gz` where only that is there."""
     for path in paths:
         packed = path.with_name(f"{path.name}.gz")
         for block in whole_lines(path if path.exists() else packed):
-            yield from block.split(b"\n")
-
-
-def _texts(paths: Iterable[Path]) -> Iterator[str]:
-    return (line.decode("utf-8", "replace") for line in lines_of(paths))
+            yield from block.decode("utf-8", "backslashreplace").split("\n")

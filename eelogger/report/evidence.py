@@ -85,14 +85,15 @@ def _readme(report: Report) -> Iterator[str]:
     yield f"Made {moment(report.made_us)} with {', '.join(versions)}.\n{_METHOD}"
 
 
-def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list[bytes]) -> Iterator[str]:
+def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list[str]) -> Iterator[str]:
     updates = _updates(report, where)
     for number, event in enumerate(report.worst):
         at_us, fields = event.row.arrived_us, event_fields(event)
         yield f"=== {number + 1}. {fields['delay_s']} s, arrived {fields['arrived_utc']}, {fields['camera']}"
-        yield f", {fields['event']}\n--- its line in the delay log\n{_text(event.row.line)}"
-        yield "--- the update as it came, and others of the same event within a minute\n"
-        yield from map(_text, updates[number])
+        yield f", {fields['event']}\n--- its line in the delay log\n"
+        yield event.row.line.decode("utf-8", "backslashreplace")
+        yield "\n--- the update as it came, and others of the same event within a minute\n"
+        yield from (f"{line}\n" for line in updates[number])
         yield "--- health of the minutes around it\n"
         yield from _between(health, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US)
         around = [gap for gap in gaps if gap.to_us > at_us - 10 * MINUTE_US and gap.from_us < at_us + 10 * MINUTE_US]
@@ -100,20 +101,19 @@ def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list
         yield from (*map(gap_line, around), "\n")
 
 
-def _updates(report: Report, where: list[LogPaths]) -> list[dict[bytes, None]]:
+def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
     """The stream lines of each worst event, those of copies once; each file is read once."""
-    found: list[dict[bytes, None]] = [{} for _ in report.worst]
-    wanted: dict[tuple[str, bytes], list[tuple[bytes, bytes, dict[bytes, None]]]] = defaultdict(list)
+    found: list[dict[str, None]] = [{} for _ in report.worst]
+    wanted: dict[tuple[str, str], list[tuple[str, str, dict[str, None]]]] = defaultdict(list)
     days = {where[-1].root.name}
     for event, lines in zip(report.worst, found, strict=True):
-        at_us, identity = event.row.arrived_us, json.dumps(event.row.identity).encode()
+        at_us, identity = event.row.arrived_us, json.dumps(event.row.identity)
         for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):
-            wanted[event.cell.id, _stamp(us)[:_TO_MINUTE]].append((_stamp(at_us), identity, lines))
+            wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append((time_text(at_us)[:-1], identity, lines))
         # When the clock was put back over a midnight, lines stay in the later day.
         days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
     camera_ids = {camera_id for camera_id, _ in wanted}
-    for folder in (folder for folder in where if folder.root.name in days):
-        files = stream_logs(folder)
+    for files in (stream_logs(folder) for folder in where if folder.root.name in days):
         for camera_id in camera_ids & files.keys():
             for line in lines_of(files[camera_id]):
                 for stamp, identity, lines in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
@@ -122,14 +122,6 @@ def _updates(report: Report, where: list[LogPaths]) -> list[dict[bytes, None]]:
     return found
 
 
-def _between(health: list[bytes], from_us: int, to_us: int) -> Iterator[str]:
-    first, last = b"time=" + _stamp(from_us), b"time=" + _stamp(to_us)
-    return (_text(line) for line in health if first <= line < last)
-
-
-def _stamp(us: int) -> bytes:
-    return time_text(us)[:-1].encode()
-
-
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", "backslashreplace") + "\n"
+def _between(health: list[str], from_us: int, to_us: int) -> Iterator[str]:
+    first, last = f"time={time_text(from_us)}", f"time={time_text(to_us)}"
+    return (f"{line}\n" for line in health if first <= line < last)

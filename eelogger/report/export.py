@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -43,7 +42,6 @@ _KEYS: Final = ("camera", "camera_id", "name", "bridge", "bridge_id", "ns", "typ
 _FOREIGN: Final = {*_KEYS, "event", "uuid", "max_uuid", "clean_max_uuid"} - {"ns"}
 _WORST: Final = ("delay_s", "arrived_utc", "name", "event", "op", "after_gap_s", "lag_s", "uuid")
 _LEFT: Final = ("name", "event", "uuid")
-_RUNNING: Final = re.compile(rb" n=[0-9]+(?: [a-z0-9_]+=[0-9.]+)+(?= [a-z])").sub
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _WHOLE: Final = {"events", "early", "initial", "undated", "ns", "op", "seq"}
 
@@ -81,8 +79,7 @@ def heading(name: str) -> str:
 def event_fields(event: Event) -> dict[str, str]:
     """An event's values by the names of `EVENT`; "" where there is none, foreign text printable."""
     row, camera = event.row, event.cell.camera
-    # The figures of the day are half of the line; nothing else in it is a row of numbers.
-    pairs = defaultdict(str, parse_pairs(_RUNNING(b"", row.line, 1).decode("utf-8", "replace")))
+    pairs = defaultdict(str, parse_pairs(row.line.decode("utf-8", "replace")))
     values = (
         time_text(row.arrived_us), pairs["event_time"], pairs["delay_s"], row.kind, printable(pairs["event"]),
         "" if row.ns is None else str(row.ns), printable(row.type), *_place(camera.id, camera.name, camera.bridge),
