@@ -84,8 +84,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
             file.keep()
     if STDOUT not in files:
         console.write_all(text(found, console.columns(WIDEST)))
-    for place in files.keys() - {STDOUT}:
-        console.info(f"written: {printable(str(place))}")
+    for place in files:
+        if place != STDOUT:
+            console.info(f"written: {printable(str(place))}")
     return 1 if found.total["missing"] else 0
 
 
@@ -138,15 +139,13 @@ class Audit:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(AT_ONCE):
                         group.create_task(self._work(waiting, lists))
-            if self.missing:  # what arrived after the delay log was read, and before the list was, is not missing
-                await asyncio.sleep(SETTLE_S)
-                known = await asyncio.to_thread(self._logs.read_known)
-                found, self.missing = self.missing, []
-                for camera, missing in found:
-                    if mark(missing.uuid) in known:
-                        self.results[camera.id].hours[missing.hour_us].subtract(missing.counts_as)
-                    else:
-                        self.missing.append((camera, missing))
+            await asyncio.sleep(SETTLE_S if self.missing else 0)
+            known = await asyncio.to_thread(self._logs.read_known)
+            # What arrived after the delay log was read, and before the list was, is not missing.
+            for camera, each in self.missing:
+                if mark(each.uuid) in known:
+                    self.results[camera.id].hours[each.hour_us].subtract(each.counts_as)
+            self.missing = [(camera, each) for camera, each in self.missing if mark(each.uuid) not in known]
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
         finally:
@@ -187,8 +186,8 @@ class Audit:
         self._last_us = state.alive_us if state else 0
         self._gaps = gaps_in(where, *period)
         self._gaps += [Gap("gap", 0, self._begun_us, "before"), Gap("gap", self._last_us, FOREVER_US, "after")]
-        known = [(each.get("clock_offset_s"), each.get("clock_bound_s")) for each in read_health(where, *period)]
-        offsets = [Offset(off, bound) for off, bound in known if off is not None and bound is not None]
+        minutes = (each for each in read_health(where, *period) if {"clock_offset_s", "clock_bound_s"} <= each.keys())
+        offsets = [Offset(each["clock_offset_s"], each["clock_bound_s"]) for each in minutes]
         offsets += filter(None, [self._offsets.offset(now_us())])
         self._clock_us = max((abs(each.offset_us) + each.bound_us for each in offsets if each.warns), default=0)
         self._logged_now = read_cameras(self._paths)
