@@ -1,56 +1,39 @@
-"""What leaves a report for programs and spreadsheets: CSV, JSON, anonymous labels."""
+"""What leaves a report: CSV, JSON, anonymous labels, tables for the terminal, evidence."""
 
 from __future__ import annotations
 
 import csv
+import gzip
+import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_logs import all_events, report, write_logs
-from run_states import NOON_US, SECOND, verdict
+from report_logs import KNOWN, all_events, report, write_logs, write_site
+from run_states import NOON_US, SECOND, cameras, verdict
 
-from eelogger.model import Camera, Gap, Verdict
+from eelogger.model import Camera
 from eelogger.report.build import Report
-from eelogger.report.export import csv_line, csv_row, defused, figures_csv, json_report
+from eelogger.report.evidence import write_evidence
+from eelogger.report.export import SHOWN, csv_line, csv_row, defused, figures_csv, json_report, text
 from eelogger.report.page import html
-from eelogger.report.text import text
+from eelogger.report.read import Event
+from eelogger.storage.formats import stream_line
+from eelogger.views.tables import width
 
-MINUTE = 60 * SECOND
-KNOWN = {
-    "100e0000": Camera("100e0000", '=cmd|"/C calc"!A0', "100bb001"),
-    "100e0001": Camera("100e0001", "Secret Vault\x1b[2J\u202e", "100bb001"),
-    "100e0002": Camera("100e0002", "正门, 摄像机", "10074e12"),
-}
-
-
-def events() -> list[Verdict]:
-    ids = list(KNOWN)
-    return [
-        verdict(
-            ids[i % 3], (i + 1) * SECOND // 10, NOON_US - (60 - i) * MINUTE, 103 if i % 2 else None,
-            identity=f"ALRS:{ids[i % 3]}:{i}:2026" if i % 2 == 0 else f"uuid-{i}",
-        )
-        for i in range(60)
-    ]  # fmt: skip
+ODD = 'two words "quoted"'
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    gaps = [
-        Gap("gap", NOON_US - 40 * MINUTE, NOON_US - 39 * MINUTE, "closed-1006"),
-        Gap("gap", NOON_US - 20 * SECOND, NOON_US - 10 * SECOND, "404", "100e0001"),
-    ]
-    early = [verdict("100e0002", -300_000, NOON_US + i) for i in range(5)]
-    health = range(NOON_US - 60 * MINUTE, NOON_US, MINUTE)
-    times = {"since_us": NOON_US - 60 * MINUTE, "alive_us": NOON_US + MINUTE}
-    place = tmp_path_factory.mktemp("secret-site")
-    return write_logs(place, [*events(), *early], KNOWN, gaps=gaps, health_us=health, **times)
+    return write_site(tmp_path_factory.mktemp("secret-site"))
 
 
 @pytest.fixture(scope="module")
@@ -67,34 +50,13 @@ def event_rows(root: Path, **query: Any) -> list[dict[str, str]]:
     return rows([csv_line(events[0]), csv_row(*events)])
 
 
-def test_the_rows_of_the_csv_say_what_they_are_about(made: Report) -> None:
-    first = next(each for each in rows(figures_csv(made)) if each["camera_id"] == "100e0001" and each["ns"] == "103")
-    assert (first["namespace"], first["type"]) == ("Intrusion", "")
-    assert (first["max_uuid"], first["max_at_utc"]) == ("uuid-55", "2026-11-22T11:55:00.000000Z")
-
-
-def test_a_suspect_camera_says_so_and_carries_the_signed_quantiles(made: Report) -> None:
-    suspect = [each for each in rows(figures_csv(made)) if each["suspect"] == "1"]
-    assert [(each["camera_id"], each["early"]) for each in suspect] == [("100e0002", "5")]
-    assert float(suspect[0]["all_dated_p50_s"]) < float(suspect[0]["p50_s"])
-
-
 def test_no_text_is_taken_for_a_formula_and_no_camera_for_a_number(root: Path, made: Report) -> None:
     for table in (rows(figures_csv(made)), event_rows(root)):
-        assert {each["name"] for each in table} == {
-            "'=cmd|\"/C calc\"!A0", "Secret Vault\\x1b[2J\\u202e", "正门, 摄像机",
-        }  # fmt: skip
         by_id = {each["camera_id"]: each for each in table}
         assert by_id["100e0002"]["camera"] == "正门, 摄像机 (100e0002)"
         assert by_id["100e0000"]["camera"] == '\'=cmd|"/C calc"!A0 (100e0000)'
-        assert by_id["100e0002"]["bridge"] == "bridge 10074e12"
-        assert by_id["100e0002"]["bridge_id"] == "10074e12"
-
-
-def test_a_nameless_camera_is_no_number_either(log_dir: Path) -> None:
-    known = {"100e0045": Camera("100e0045", "", "")}
-    table = rows(figures_csv(report(write_logs(log_dir, [verdict("100e0045", SECOND)], known))))
-    assert [(each["camera"], each["name"], each["bridge"]) for each in table] == [("camera 100e0045", "", "")]
+        assert by_id["100e0001"]["name"].startswith("Secret Vault\\x1b[2J\\u202e")
+        assert (by_id["100e0002"]["bridge"], by_id["100e0002"]["bridge_id"]) == ("bridge 10074e12", "10074e12")
 
 
 @given(st.text())
@@ -104,23 +66,21 @@ def test_foreign_text_never_begins_a_formula(text_: str) -> None:
 
 
 def test_json_has_the_figures_of_the_csv_and_numbers_are_numbers(made: Report) -> None:
-    content = json.loads("".join(json_report(made)))
-    assert content["total"]["events"] == 60
-    table = rows(figures_csv(made))
+    content, table = json.loads("".join(json_report(made))), rows(figures_csv(made))
     for each, row in zip(content["cameras_namespaces"], table, strict=True):
         assert each.keys() == row.keys()
-        assert [each[name] for name in ("events", "p50_s", "p95_s", "max_s")] == [
-            float(row[name]) for name in ("events", "p50_s", "p95_s", "max_s")
-        ]
-        assert each["ns"] == (int(row["ns"]) if row["ns"] else None)
+        numbers = {name: value for name, value in each.items() if not isinstance(value, str)}
+        assert numbers == {name: float(row[name]) if row[name] else None for name in numbers}
     assert {each["ns"] for each in content["namespaces"]} == {103, None}
     assert [(each["ns"], each["op"], each["delay_s"], each["lag_s"]) for each in content["worst"][:2]] == [
         (103, 1, 6.0, None), (None, 1, 5.9, None),
     ]  # fmt: skip
-    assert content["worst"][0]["rtt_s"] > 0
+    assert (content["total"]["events"], content["total"]["suspect"]) == (60, True)
     assert content["gaps"][0]["reason"] == "closed-1006"
-    assert content["total"]["suspect"] is True
     assert content["skipped"] == {"files": 0, "errors": 0, "lines": 0, "foreign": 0, "events": 0}
+    (suspect,) = (each for each in content["cameras"] if each["suspect"])
+    assert (suspect["camera_id"], suspect["early"]) == ("100e0002", 5)
+    assert suspect["all_dated_p50_s"] < suspect["p50_s"]
 
 
 def test_anonymous_reports_give_nobody_away(root: Path) -> None:
@@ -134,3 +94,79 @@ def test_anonymous_reports_give_nobody_away(root: Path) -> None:
     assert made.gaps[1].camera_id == "camera-2"
     # A label is the camera's, whatever else is asked for.
     assert [each.id for each in report(root, anonymise=True, cameras=["100e0001"]).rows["camera"]] == ["camera-2"]
+
+
+# On the terminal
+
+
+def test_everything_is_printable_and_aligned(made: Report) -> None:
+    lines = "".join(text(made)).splitlines()
+    assert all(line.isprintable() for line in lines)
+    start = next(i for i, line in enumerate(lines) if line.startswith("By camera"))
+    assert len({width(line) for line in lines[start + 1 : start + 5]}) == 1
+    assert "? 正门, 摄像机: 5 of 25 dated events (20.0 %)" in "\n".join(lines)
+    assert any("95 % within" in line and "observed" in line for line in lines)
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(400, 120), (100, 100), (1, 88)])
+def test_worst_events_fit_the_terminal_and_keep_their_figures(made: Report, columns: int, widest: int) -> None:
+    row, cell = made.worst[0]
+    line = row.line.replace(b" op=1", b" op=1 after_gap_s=7.000000 lag_s=0.012345")
+    long = Event(row._replace(line=line, identity="x" * 99), replace(cell, camera=Camera("100e0009", "正" * 99, "b")))
+    lines = "".join(text(replace(made, worst=[long, *made.worst]), columns)).splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.startswith("Worst events")) + 1
+    table = lines[begin : lines.index("", begin)]
+    assert len(table) == len(made.worst) + 2
+    assert max(map(width, table)) <= widest
+    assert all(line.startswith("  6.000  2026-11-22 11:59:00  ") for line in table[1:3])
+    assert re.search(" 1 +7.000  0.012  x", table[1])
+
+
+def test_what_is_cut_is_counted(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = cameras(*(f"c{i}" for i in range(120)))
+    made = report(write_logs(log_dir, [verdict(one, SECOND) for one in known], known))
+    told = "".join(text(made))
+    assert len(re.findall("^c[0-9]+  +1 ", told, re.MULTILINE)) == SHOWN
+    assert f"{120 - SHOWN} more camera" in told
+    monkeypatch.setattr("eelogger.report.page.SHOWN", 2)
+    assert "".join(html(made)).count("… and 118 more") == 1
+
+
+# Evidence
+
+
+def evidence(root: Path, directory: Path, self_test: str = "") -> dict[str, str]:
+    files = write_evidence(report(root, worst=2), directory, self_test=self_test)
+    return {path.name: path.read_text("utf-8") for path in files}
+
+
+def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_path: Path) -> None:
+    root = write_site(log_dir)
+    logged, stream = root / "Odd_100e0000.log", root / "stream/Odd_100e0000_stream.log"
+    other = write_logs(tmp_path / "other", [verdict("100e0000", 7 * SECOND, NOON_US, identity=ODD)], KNOWN)
+    logged.write_text((other / "Front Door_100e0000.log").read_text())
+    stream.write_text((other / "stream/Front Door_100e0000_stream.log").read_text())
+    with stream.open("a") as file:
+        file.write(stream_line(NOON_US + 9 * SECOND, {"event": {"ANNT": {"uuid": ODD, "op": 4}}}))
+        file.write(stream_line(NOON_US + 9 * SECOND, {"event": {"ANNT": {"uuid": "other", "op": 4}}}))
+    files = evidence(root, tmp_path / "evidence", "all good\n")
+    assert sorted(files) == [
+        "README.txt", "SHA256SUMS", "events.txt", "gaps.log", "health.log", "report.html", "report.json", "report.txt",
+        "self-test.txt",
+    ]  # fmt: skip
+    odd, second = files["events.txt"].split("=== ")[1:]
+    assert 'uuid="two words \\"quoted\\""' in odd
+    assert (odd.count('"two words'), odd.count('"op": 4'), '"other"' in odd) == (3, 1, False)
+    assert (second.count(" uuid=uuid-59 "), second.count('"uuid": "uuid-59"')) == (1, 1)
+    assert second.count("state=connected") == 4
+    assert ("reason=404" in second, "reason=closed-1006" in second) == (True, False)  # within ten minutes of it
+    assert json.loads(files["report.json"])["worst"][1]["uuid"] == "uuid-59"
+    assert "eelogger" in files["README.txt"]
+    assert files["health.log"].count("\n") == 60
+    sums = dict(line.split("  ")[::-1] for line in files["SHA256SUMS"].splitlines())
+    assert sums == {n: hashlib.sha256(t.encode()).hexdigest() for n, t in files.items() if n != "SHA256SUMS"}
+    for path in [*root.glob("*.log"), *root.glob("stream/*.log")]:
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = evidence(root, tmp_path / "packed")
+    assert [files[name] == packed[name] for name in ("events.txt", "gaps.log", "health.log")] == [True] * 3

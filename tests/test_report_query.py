@@ -22,7 +22,6 @@ NOW_US = NOON_US + HOUR
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
-        ("90m", "2026-11-22T11:30:00.000000Z"),
         ("24h", "2026-11-21T13:00:00.000000Z"),
         ("7d", "2026-11-15T13:00:00.000000Z"),
         ("2026-11-01", "2026-11-01T00:00:00.000000Z"),
@@ -40,13 +39,20 @@ def test_moments(text: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "yesterday", "25:00", "2026-13-01", "5y", "2026-11-01 08:30 Mars/Olympus", "2026-11-01T00:00Z Europe/Berlin"],
+    "text", ["", "yesterday evening", "25:00", "2026-13-01", "5y", "2026-11-01T00:00Z Europe/Berlin"]
 )
 def test_what_is_no_moment_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--since") as caught:
         parse_moment(text, NOW_US, "--since")
     assert caught.value.reason == "no-moment"
+
+
+@pytest.mark.parametrize(("zone", "right"), [("Europe/Nix", "Europe/"), ("europe/berlin", "Europe/Berlin"), ("Q", "B")])
+def test_an_unknown_zone_is_said_with_a_right_one(zone: str, right: str) -> None:
+    with pytest.raises(UsageError, match=f"--since: there is no time zone {zone}") as caught:
+        parse_moment(f"2026-11-01 08:30 {zone}", NOW_US, "--since")
+    assert caught.value.reason == "no-such-zone"
+    assert right in caught.value.hint
 
 
 @pytest.fixture
@@ -67,9 +73,6 @@ def test_a_missing_time_zone_database_is_said_with_what_to_do(no_time_zones: Non
     assert "tzdata" in caught.value.hint
     assert "UTC" in caught.value.hint
     assert parse_moment("2026-11-22 13:00 UTC", NOW_US, "--since") == NOW_US
-    with pytest.raises(UsageError) as caught:
-        parse_moment("yesterday evening", NOW_US, "--since")
-    assert caught.value.reason == "no-moment"
 
 
 @pytest.mark.parametrize(
@@ -78,11 +81,7 @@ def test_a_missing_time_zone_database_is_said_with_what_to_do(no_time_zones: Non
         ({"cameras": ["100E0000"]}, 103, True),
         ({"cameras": ["front*", "nobody"]}, 103, True),
         ({"cameras": ["Front [D]oor"]}, 103, False),
-        ({"bridges": ["100bb001"]}, 103, True),
-        ({"bridges": ["100bb002"]}, 103, False),
-        ({"namespaces": ["103"]}, 103, True),
         ({"namespaces": ["intru*"]}, 103, True),
-        ({"namespaces": ["ALRS"]}, "ALRS", True),
         ({"namespaces": ["roi alert*"]}, "ALRS", True),
         ({"cameras": ["front*"], "namespaces": ["104"]}, 103, False),
     ],

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ..clock import now_us
-from ..cloud.annotations import AnnotationLists, Hour
+from ..cloud.annotations import AnnotationLists
 from ..cloud.cameras import CameraList, fetch_cameras
 from ..cloud.rest import Rest
 from ..cloud.sign_in import Credentials
@@ -22,14 +23,14 @@ from ..errors import KeyRefused, NothingToShow, UsageError
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
-from ..report.conditions import first_observed_us, gaps_in, read_minutes
-from ..report.delivered import DelayLogs
-from ..report.export import BOM
-from ..report.losses import HEADER, WIDEST, Found, json_text, missing_row, text
+from ..report.conditions import first_observed_us, gaps_in, read_health
+from ..report.export import BOM, WIDEST
+from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
-from ..report.reconcile import Missing, Reconciliation
+from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
 from ..settings import PROGRAM, Settings, load
 from ..storage.camera_files import read_cameras
+from ..storage.line_blocks import Skipped
 from ..storage.paths import LogPaths
 from ..storage.process_state import HANGS, RUNNING, process_state
 from ..storage.state import read_refused_login, read_state
@@ -42,7 +43,6 @@ from ..views.tables import printable
 AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
 UNDER_WAY_US: Final = 300_000_000  # a younger event may still be on its way, or not be recorded yet
 SETTLE_S: Final = 1.0  # what is in a list was sent; after so long it stands in the identity log, if it arrived
-_LOOKED_AT_AGAIN: Final = 20_000
 _STATE_US: Final = 15_000_000  # `.state` is at most 10 s behind an idle logger
 
 
@@ -66,32 +66,28 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise UsageError("two outputs cannot go to the same place", "give each a file of its own; - is stdout, for one")
     settings = load(None, options.env_file, log_dir=options.log_dir)
     audit = Audit(settings, _query(options, settings))
-    places = [place for place in (options.csv, options.json) if place is not None]
+    outputs = {place: pieces for place, pieces in ((options.csv, csv_text), (options.json, json_text)) if place}
     with ExitStack() as stack:
-        files = [stack.enter_context(OutputFile(place, console.write)) for place in places]
-        if options.csv is not None:
-            names = settings.namespace_table
-            files[0].write([BOM] * (options.csv != STDOUT) + [HEADER])
-            audit.on_missing = lambda camera, missing: files[0].write([missing_row(camera, missing, names)])
+        files = {place: stack.enter_context(OutputFile(place, console.write)) for place in outputs}
         try:
             with progress("asking", console) as audit.advance:
                 asyncio.run(audit.compare())
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
-            if audit.results and STDOUT not in places:
+            if audit.results and STDOUT not in files:
                 console.write_all(text(audit.found(is_partial=True), console.columns(WIDEST)))
             raise
         found = audit.found()
         _require(found)
-        if options.json is not None:
-            files[-1].write(json_text(found))
-        for file in files:
+        for place, file in files.items():
+            file.write([BOM] * (place == options.csv and place != STDOUT))
+            file.write(outputs[place](found))
             file.keep()
-    if STDOUT not in places:
+    if STDOUT not in files:
         console.write_all(text(found, console.columns(WIDEST)))
-    for place in places:
+    for place in files:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")
-    return 1 if found.total.missing else 0
+    return 1 if found.total["missing"] else 0
 
 
 def _query(options: argparse.Namespace, settings: Settings) -> Query:
@@ -107,36 +103,33 @@ def _query(options: argparse.Namespace, settings: Settings) -> Query:
 
 
 def _require(found: Found) -> None:
-    if found.total.recorded or found.total.unrecorded:
+    if found.total["recorded"] or found.total["unrecorded"]:
         return
     why, hint = "the cloud recorded no annotation in this period", "look at --since, --until and the patterns"
     if not found.cameras:
         why = "no camera of the list is asked for"
-    elif found.total.unknown:
+    elif found.total["unknown"]:
         failure = next(result.failure for result in found.results.values() if result.failure)
         why, hint = f"no list that holds an event could be read: {failure}", f"see {PROGRAM} check"
     raise NothingToShow(f"nothing to compare: {why}", hint)
 
 
 class Audit:
-    """One comparison; `results` are those of the cameras so far, `on_missing` gets each event that is missing."""
+    """One comparison; `results` are those of the cameras so far, `missing` what did not arrive."""
 
     def __init__(self, settings: Settings, query: Query) -> None:
         self.results: dict[str, Reconciliation] = {}
-        self.on_missing: Callable[[Camera, Missing], object] = lambda camera, missing: None
+        self.missing: list[tuple[Camera, Missing]] = []
         self.advance: Callable[[int, int], None] = lambda done, total: None
         self._settings, self._query, self._paths = settings, query, LogPaths(settings.log_dir)
         self._made_us = now_us()
-        self._listed, self._cameras = CameraList(), dict[str, Camera]()
-        self._offsets = OffsetBounds()
-        self._again: list[tuple[Camera, Missing]] = []
-        self._is_over = False
-        self._done = 0
+        self._listed, self._cameras, self._offsets = CameraList(), dict[str, Camera](), OffsetBounds()
+        self._is_over, self._done = False, 0
 
     async def compare(self) -> None:
         """Compare all cameras; may be broken off at any time."""
         try:
-            self._logs = await asyncio.to_thread(DelayLogs, self._query, self._wants)
+            self._logs = await asyncio.to_thread(DelayLogs, self._query)
             settings, self._listed = await self._sign_in()
             self._query = replace(self._query, bridge_names=self._listed.bridges)
             self._cameras = {i: c for i, c in self._listed.kept(settings).items() if self._query.wants_camera(c)}
@@ -146,7 +139,13 @@ class Audit:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(AT_ONCE):
                         group.create_task(self._work(waiting, lists))
-            await self._look_again()
+            await asyncio.sleep(SETTLE_S if self.missing else 0)
+            known = await asyncio.to_thread(self._logs.read_known)
+            # What arrived after the delay log was read, and before the list was, is not missing.
+            for camera, each in self.missing:
+                if mark(each.uuid) in known:
+                    self.results[camera.id].hours[each.hour_us].subtract(each.counts_as)
+            self.missing = [(camera, each) for camera, each in self.missing if mark(each.uuid) not in known]
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
         finally:
@@ -154,8 +153,8 @@ class Audit:
 
     def found(self, *, is_partial: bool = False) -> Found:
         """What was found so far."""
-        names = self._listed.bridges
-        return Found(self._query, self._made_us, self._cameras, names, self.results, self._notes(), is_partial)
+        results, names = self.results, self._listed.bridges
+        return Found(self._query, self._made_us, self._cameras, names, results, self.missing, self._notes(), is_partial)
 
     async def _sign_in(self) -> tuple[Settings, CameraList]:
         """Find a key that reads the camera list; not by a login beside a logger, whose session that may end."""
@@ -182,59 +181,43 @@ class Audit:
 
     def _look_for_gaps(self) -> None:
         """When nobody listened: gaps on record, the time before the first observation and after the last."""
-        query, where, state = self._query, self._logs.where, read_state(self._paths)
+        period, where, state = (self._query.since_us, self._query.until_us), self._logs.where, read_state(self._paths)
         self._begun_us = first_observed_us(self._paths) or FOREVER_US
         self._last_us = state.alive_us if state else 0
-        self._gaps = gaps_in(where, query.from_us, query.to_us)
+        self._gaps = gaps_in(where, *period)
         self._gaps += [Gap("gap", 0, self._begun_us, "before"), Gap("gap", self._last_us, FOREVER_US, "after")]
-        known = [(m.offset_us, m.bound_us) for m in read_minutes(where, query.from_us, query.to_us)]
-        offsets = [Offset(off, bound) for off, bound in known if off is not None and bound is not None]
+        minutes = (each for each in read_health(where, *period) if {"clock_offset_s", "clock_bound_s"} <= each.keys())
+        offsets = [Offset(each["clock_offset_s"], each["clock_bound_s"]) for each in minutes]
         offsets += filter(None, [self._offsets.offset(now_us())])
         self._clock_us = max((abs(each.offset_us) + each.bound_us for each in offsets if each.warns), default=0)
         self._logged_now = read_cameras(self._paths)
 
     async def _work(self, waiting: Iterator[Camera], lists: AnnotationLists) -> None:
         query, logs = self._query, self._logs
-        hours = 1 + (query.to_us - 1) // HOUR_US - query.from_us // HOUR_US
+        hours = 1 + (query.until_us - 1) // HOUR_US - query.since_us // HOUR_US
         for camera in waiting:
             gaps = [gap for gap in self._gaps if gap.camera_id in ("", camera.id)]
             added = sorted(gap.to_us for gap in gaps if gap.reason == ADDED)
             if camera.id not in self._logged_now:
-                added.append(query.to_us)
-            delivered = await asyncio.to_thread(logs.read, camera, added, self._on_read)
-            result = self.results[camera.id] = Reconciliation(delivered, gaps, logs.known, self._clock_us)
-            if delivered.skipped.files:  # all that stands in there would be called missing
-                why = f"its delay log cannot be read: {delivered.skipped.files[0].strerror}"
-                result.fail(query.from_us, why, hours)
+                added.append(query.until_us)
+            result = self.results[camera.id] = Reconciliation(gaps, added, logs.known, self._clock_us)
+            skipped = Skipped()
+            rows = logs.rows(camera.id, skipped, self._on_read)
+            await asyncio.to_thread(result.deliver, rows, query, partial(self._wants, camera))
+            result.damaged = skipped.lines
+            if skipped.files:  # all that stands in there would be called missing
+                result.fail(query.since_us, f"its delay log cannot be read: {skipped.files[0].strerror}", hours)
                 continue
-            async for hour in lists.hours(camera.id, query.from_us, query.to_us):
-                self._take(camera, result, hour)
+            async for hour in lists.hours(camera.id, query.since_us, query.until_us):
+                if hour.rows is None:
+                    result.fail(hour.from_us, hour.failure)
+                else:
+                    asked = (row for row in hour.rows if self._wants(camera, "ANNT" if row.ns is None else row.ns))
+                    self.missing += ((camera, each) for each in result.take(hour.from_us, hour.to_us, asked))
+                result.unreadable += hour.unreadable
                 self._done += 1
                 self.advance(self._done, len(self._cameras) * hours)
             result.finish()
-
-    def _take(self, camera: Camera, result: Reconciliation, hour: Hour) -> None:
-        if hour.rows is None:
-            result.fail(hour.from_us, hour.failure)
-            return
-        result.unreadable += hour.unreadable
-        asked = (row for row in hour.rows if self._wants(camera, "ANNT" if row.ns is None else row.ns))
-        for missing in result.take(hour.from_us, hour.to_us, asked):
-            if len(self._again) < _LOOKED_AT_AGAIN:
-                self._again.append((camera, missing))
-            else:
-                self.on_missing(camera, missing)
-
-    async def _look_again(self) -> None:
-        """What arrived after the delay log was read, and before the list was, is not missing."""
-        if self._again:
-            await asyncio.sleep(SETTLE_S)
-            known = await asyncio.to_thread(self._logs.read_known)
-            for camera, missing in self._again:
-                if missing.uuid in known:
-                    self.results[camera.id].arrived_late(missing)
-                else:
-                    self.on_missing(camera, missing)
 
     def _on_read(self, size: int) -> None:
         if self._is_over:
@@ -245,15 +228,13 @@ class Audit:
         found = ["The cloud lists annotations (ANNT) alone: ROI alerts and other four-CCs are not audited."]
         if logged is not None:
             found.append(f"EEN_NAMESPACES leaves out others than {sorted(logged)}: these are not audited either.")
-        if query.to_us > self._made_us - UNDER_WAY_US:
+        if query.until_us > self._made_us - UNDER_WAY_US:
             found.append("Events of the last 5 minutes may still be under way, or not be recorded yet.")
         if self._begun_us == FOREVER_US:
-            found.append(
-                "Nothing on record says when somebody listened: all that is missing counts as fallen into gaps."
-            )
-        elif query.from_us < self._begun_us:
+            found.append("Nothing on record says when somebody listened: all that is missing counts as in gaps.")
+        elif query.since_us < self._begun_us:
             found.append(f"Nothing was observed before {moment(self._begun_us)}, the first moment on record.")
-        if self._begun_us < FOREVER_US and self._last_us + _STATE_US < query.to_us:
+        if self._begun_us < FOREVER_US and self._last_us + _STATE_US < query.until_us:
             found.append(f"Nothing was observed after {moment(self._last_us)}, the last moment on record.")
         if self._clock_us:
             off = f"The clock may be up to {span(self._clock_us)} wrong"

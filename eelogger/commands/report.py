@@ -15,15 +15,13 @@ from typing import Final
 from ..clock import now_us
 from ..errors import DiskError, SettingsError, UsageError
 from ..model import NAMESPACES
+from ..report import export
 from ..report.build import Report, build
-from ..report.cells import Event
 from ..report.evidence import check_place, write_evidence
-from ..report.export import BOM, EVENT, csv_line, csv_row, event_fields, figures_csv, json_report
 from ..report.page import html
 from ..report.plots import MISSING, available
-from ..report.query import Query, parse_moment
-from ..report.read import sentences
-from ..report.text import WIDEST, text
+from ..report.query import FOREVER_US, Query, parse_moment
+from ..report.read import Event, sentences
 from ..settings import PROGRAM, load, log_dir_of
 from ..storage.camera_files import read_bridges
 from ..storage.paths import LogPaths
@@ -73,19 +71,21 @@ def run(options: argparse.Namespace, console: Console) -> int:
     with ExitStack() as stack:
         files = {name: stack.enter_context(OutputFile(path, console.write)) for name, path in paths.items()}
         for name in files.keys() & {"csv", "events_csv"}:
-            files[name].write(BOM * (paths[name] != STDOUT))
-        report = _build(query, files, console)
-        for name, pieces in (("csv", figures_csv), ("json", json_report), ("html", html)):
+            files[name].write(export.BOM * (paths[name] != STDOUT))
+        report = _build(query, files.get("events_csv"), console)
+        for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", html)):
             if name in files:
                 files[name].write(pieces(report))
         for file in files.values():
             file.keep()
+    if "html" in files and not available():
+        console.info(MISSING)
     written = [printable(str(path)) for path in paths.values() if path != STDOUT]
     if options.evidence:
         written.append(_write_evidence(report, options, console))
     try:
         if STDOUT not in paths.values():
-            console.write_all(text(report, console.columns(WIDEST)))
+            console.write_all(export.text(report, console.columns(export.WIDEST)))
     finally:  # `| head` may have seen enough
         for place in written:
             console.info(f"written: {place}")
@@ -93,45 +93,33 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _query(options: argparse.Namespace, console: Console) -> Query:
-    at_us = now_us()
-    since_us = parse_moment(options.since, at_us, "--since") if options.since is not None else None
-    until_us = parse_moment(options.until, at_us, "--until") if options.until is not None else None
-    if since_us is not None and until_us is not None and since_us >= until_us:
+    at_us, names = now_us(), NAMESPACES
+    since_us = parse_moment(options.since, at_us, "--since") if options.since is not None else 0
+    until_us = parse_moment(options.until, at_us, "--until") if options.until is not None else FOREVER_US
+    if since_us >= until_us:
         raise UsageError("--since is not before --until", "--until is the end of the period, a date its beginning")
-    names = NAMESPACES
     try:
         names = load(None, options.env_file, need_credentials=False).namespace_table
     except SettingsError as error:
         console.info(f"{error}\n  so namespaces have their built-in names")
     log_dir = log_dir_of(None, options.env_file, options.log_dir)
     patterns = options.camera, options.bridge, options.namespace
-    late_us = None if options.min_delay is None else round(options.min_delay * 1_000_000)
-    return Query(
-        log_dir,
-        since_us,
-        until_us,
-        *patterns,
-        options.anonymise,
-        options.worst,
-        late_us,
-        names,
-        read_bridges(LogPaths(log_dir)),
-    )
+    late_us = FOREVER_US if options.min_delay is None else round(options.min_delay * 1_000_000)
+    bridges = read_bridges(LogPaths(log_dir))
+    return Query(log_dir, since_us, until_us, *patterns, options.anonymise, options.worst, late_us, names, bridges)
 
 
-def _build(query: Query, files: dict[str, OutputFile], console: Console) -> Report:
-    def write_events(events: list[Event]) -> None:
-        files["events_csv"].write([csv_row(*map(event_fields, events))])
+def _build(query: Query, events_csv: OutputFile | None, console: Console) -> Report:
+    def write_event(event: Event) -> None:
+        if events_csv:
+            events_csv.write([export.csv_row(export.event_fields(event))])
 
-    if "events_csv" in files:
-        files["events_csv"].write([csv_line(EVENT)])
+    if events_csv:
+        events_csv.write([export.csv_line(export.EVENT)])
     with progress("reading", console) as advance:
-        on_events = write_events if "events_csv" in files else None
-        report = build(query, now_us(), advance, on_events)
+        report = build(query, now_us(), advance, write_event if events_csv else None)
     for sentence in sentences(report.skipped):
         console.info(sentence)
-    if "html" in files and not available():
-        console.info(MISSING)
     return report
 
 

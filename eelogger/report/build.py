@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections import defaultdict
+from dataclasses import dataclass, replace
 
 from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
-from ..storage.paths import LogPaths, day_of
+from ..storage.paths import day_of
 from ..views.figures import NO_BRIDGE, Figures, Row, Table, Tally, rank
-from ..views.number_format import count, moment, span
-from ..views.sentences import camera_labels, group_name
+from ..views.number_format import count
+from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
-from .cells import Event, OnEvents, Timeline
-from .conditions import Minute
-from .lookup import StreamLines
+from .plots import Timeline
 from .query import Query
-from .read import Progress, Reading, folders, sentences
-
-
-class Worst(NamedTuple):
-    """A single bad event, the health line of its minute, and its JSON ("" when that cannot be found)."""
-
-    event: Event
-    minute: Minute | None
-    body: str
+from .read import Event, OnEvent, Progress, Reading, folders, sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +33,9 @@ class Report:
     to_us: int
     rows: dict[str, list[Row]]
     cameras: dict[str, Camera]
-    worst: list[Worst]
+    worst: list[Event]
     timeline: Timeline
     gaps: list[Gap]
-    minutes: list[Minute]
     skipped: dict[str, int]
     headlines: list[str]
     suspects: list[str]
@@ -64,33 +52,23 @@ class Report:
         names = ("bridge", "camera", "namespace")
         return {name: self.rows[name] for name in names if name != "bridge" or len(self.rows[name]) > 1}
 
-    @property
-    def period(self) -> str:
-        """From when to when, with which patterns, from where."""
-        text = f"{moment(self.from_us)} to {moment(self.to_us)} ({span(self.to_us - self.from_us)})"
-        text += f"; only {patterns}" if (patterns := self.query.patterns()) else ""
-        return f"{text}, {source}" if (source := self.query.source()) else text
 
-
-def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | None = None) -> Report:
-    """The report of a log directory; `on_events` gets all events in it. Raises `NothingToShow`."""
-    reading = Reading(query, progress, on_events)
+def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | None = None) -> Report:
+    """The report of a log directory; `on_event` gets all events in it. Raises `NothingToShow`."""
+    reading = Reading(query, progress, on_event)
     reading.read()
-    counted, labels = reading.cells, reading.cells.labels
-    if not any(counted):
+    if not any(reading.cells.values()):
         raise _nothing(query, reading)
-    where = folders(LogPaths(query.log_dir), query, [])
-    from_us, to_us, last_us = conditions.period(query, counted.first_us, counted.last_us, now_us)
-    gaps = conditions.gaps_in(where, from_us, to_us)
+    where = folders(query, [])
+    from_us, to_us, last_us = conditions.period(query, reading.first_us, reading.last_us, now_us)
+    gaps, health = conditions.gaps_in(where, from_us, to_us), conditions.read_health(where, from_us, to_us)
     if to_us > last_us:
         gaps.append(Gap("gap", last_us, to_us, conditions.NOT_RUNNING))
-    if labels:
-        gaps = [labels.gap(gap) for gap in gaps]
-    minutes, streams = conditions.read_minutes(where, from_us, to_us), StreamLines(where)
+    gaps = [replace(gap, camera_id=reading.label(gap.camera_id)) for gap in gaps]
     rows, cameras = _rows(reading, query, gaps, (from_us, to_us))
-    total, dated = rows["account"][0], day_of(from_us) != day_of(to_us)
-    top = total.figures.max_event
+    total, top = rows["account"][0], rows["account"][0].figures.max_event
     whose = cameras[top.camera_id].name or top.camera_id if top else ""
+    suspects = sum(row.figures.suspect for row in rows["camera"])
     return Report(
         query=query,
         made_us=now_us,
@@ -98,74 +76,61 @@ def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | N
         to_us=to_us,
         rows=rows,
         cameras=cameras,
-        worst=[
-            Worst(event, conditions.minute_of(minutes, event.row.arrived_us), "" if labels else _body(streams, event))
-            for event in counted.worst()
-        ],
-        timeline=counted.timeline,
+        worst=reading.worst(),
+        timeline=reading.timeline,
         gaps=gaps,
-        minutes=conditions.thinned(minutes, from_us, to_us),
         skipped=reading.skipped(),
-        headlines=Table(rows["camera"]).headlines(total, whose, dated=dated),
-        suspects=[*conditions.suspects(rows["camera"], total)],
-        conditions=dict(conditions.sentences(total.figures, minutes, gaps, cameras)),
+        headlines=Table(rows["camera"]).headlines(total, whose, dated=day_of(from_us) != day_of(to_us)),
+        suspects=[f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects or total.figures.suspect else [],
+        conditions=dict(conditions.sentences(total.figures, health, gaps, cameras)),
     )
 
 
 def _rows(
     reading: Reading, query: Query, gaps: list[Gap], period: tuple[int, int]
 ) -> tuple[dict[str, list[Row]], dict[str, Camera]]:
-    """The rows of each kind, ranked; each kind holds each event once. Then the cameras by id."""
+    # Each kind holds each event once.
     coverage = Coverage(period[0])
     for gap in gaps:
         coverage.restore(gap)
     is_known, share = not any(gap.kind == UNKNOWN for gap in gaps), coverage.shares(*period)
-    cells = [*reading.cells]
-    wanted = map(reading.cells.labelled, filter(query.wants_camera, reading.cameras.values()))
+    cells = [*filter(None, reading.cells.values())]
+    wanted = map(reading.called, filter(query.wants_camera, reading.cameras.values()))
     cameras = {camera.id: camera for camera in (*(cell.camera for cell in cells), *wanted)}
     labels = camera_labels(cameras.values())
     bridges: dict[str, set[str]] = {}
     for camera in (*cameras.values(), *(cell.camera for cell in cells)):
         bridges.setdefault(camera.bridge, set()).add(camera.id)
-
-    def row(kind: str, of: str, group: Group | None, tallies: list[Tally]) -> Row:
-        part = coverage.observed_shares(*period, bridges[of]) if kind == "bridge" else share(of)
-        name = labels[of] if kind in ("camera", "cell") else of or NO_BRIDGE if kind == "bridge" else "all cameras"
-        name = group_name(group, query.names) if kind == "namespace" and group is not None else name
-        bridge = cameras[of].bridge if of in cameras else of
-        return Row(kind, of, name, bridge, group, Figures(tallies, part if is_known else None))
-
-    found: dict[tuple[str, str, Group | None], list[Tally]] = {("bridge", bridge, None): [] for bridge in bridges}
+    names = {"account": {"": "all cameras"}, "camera": labels, "cell": labels}
+    names["bridge"] = {bridge: bridge or NO_BRIDGE for bridge in bridges}
+    found: dict[tuple[str, str, Group | None], list[Tally]] = defaultdict(list)
+    found |= {("bridge", bridge, None): [] for bridge in bridges}
     found |= {("camera", camera_id, None): [] for camera_id in cameras}
     for cell in cells:
-        camera, group = cell.camera, cell.group
-        for key in (
-            ("account", "", None), ("bridge", camera.bridge, None), ("camera", camera.id, None),
-            ("namespace", "", group), ("cell", camera.id, group),
-        ):  # fmt: skip
-            found.setdefault(key, []).append(cell.tally)
+        for kind, of in {"account": "", "bridge": cell.camera.bridge, "camera": cell.camera.id}.items():
+            found[kind, of, None].append(cell.tally)
+        for kind, of in {"namespace": "", "cell": cell.camera.id}.items():
+            found[kind, of, cell.group].append(cell.tally)
     rows: dict[str, list[Row]] = {}
-    for key, tallies in found.items():
-        rows.setdefault(key[0], []).append(row(*key, tallies))
+    for (kind, of, group), tallies in found.items():
+        observed = coverage.observed_shares(*period, bridges[of]) if kind == "bridge" else share(of)
+        figures = Figures(tallies, observed if is_known else None)
+        name = names[kind][of] if kind in names else group_name("" if group is None else group, query.names)
+        row = Row(kind, of, name, cameras[of].bridge if of in cameras else of, group, figures)
+        rows.setdefault(kind, []).append(row)
     return {kind: sorted(of_kind, key=rank) for kind, of_kind in rows.items()}, cameras
 
 
-def _body(streams: StreamLines, event: Event) -> str:
-    at_us, identity = event.row.arrived_us, json.dumps(event.row.identity).encode()
-    lines = streams.lines(event.cell.id, at_us, at_us + 1)
-    return max(lines, key=lambda line: identity in line, default=b"").partition(b" -- ")[2].decode("utf-8", "replace")
-
-
 def _nothing(query: Query, reading: Reading) -> NothingToShow:
-    hint = "--log-dir says where the logs are"
     try:
         entries = os.listdir(query.log_dir)
     except OSError as error:
+        hint = "--log-dir says where the logs are"
         return NothingToShow(f"{query.log_dir} cannot be read: {error.strerror}", hint)
     found = [count(len(reading.files), "delay log"), *sentences(reading.skipped())]
     if reading.files:
-        found.append(f"{count(reading.cells.outside, 'event')} outside the period")
-        hint = "look at --since, --until and the patterns"
+        found.append(f"{count(reading.outside, 'event')} outside the period")
     else:
         found.append(f"{count(len(entries), 'entry', 'entries')} in all")
+    hint = "look at --log-dir, --since, --until and the patterns"
     return NothingToShow(f"no event to report in {query.log_dir}: found {', '.join(found)}", hint)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..measure.clock_offset import Offset
 from ..measure.coverage import NO_RECORD, UNKNOWN, is_missed
@@ -16,31 +14,15 @@ from ..storage.formats import parse_gap_line, parse_pairs, parse_time
 from ..storage.line_blocks import whole_lines
 from ..storage.paths import LogPaths, day_start_us
 from ..storage.state import read_state
-from ..views.figures import Figures, Row
+from ..views.figures import Figures
 from ..views.number_format import count, milliseconds, moment, share, span
-from ..views.sentences import SUSPECT, suspect
 from ..views.tables import printable
-from .lookup import plain_or_packed
-from .query import Query
+from .query import FOREVER_US, Query
 
 NOT_RUNNING: Final = "not-running"
-_MINUTES: Final = 600
-_SUSPECTS: Final = 10
 _ALIVE_US: Final = 30_000_000  # `.state` is at most 10 s behind an idle logger; a younger end is no end
 _LINE_US: Final = 150_000_000  # a health line speaks of the minute before it; a busy machine may write it late
-_KEYS: Final = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_max_s", "lag_p99_s", "lag_max_s")
-
-
-class Minute(NamedTuple):
-    """One line of `health.log`, by `_KEYS`; None is what was not known."""
-
-    time_us: int
-    offset_us: int | None
-    bound_us: int | None
-    rtt_us: int | None
-    rtt_max_us: int | None
-    lag_p99_us: int | None
-    lag_max_us: int | None
+_KEYS: Final[Sequence[str]] = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_max_s", "lag_p99_s", "lag_max_s")
 
 
 def first_observed_us(paths: LogPaths) -> int | None:
@@ -59,75 +41,58 @@ def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int,
         first_us = min(first_us, first_observed_us(paths) or first_us)
         is_running = not state.clean and 0 <= now_us - state.alive_us < _ALIVE_US
         last_us = max(last_us, now_us if is_running else min(now_us, state.alive_us))
-    from_us = max(query.from_us, first_us)
-    is_asked = query.until_us is not None or query.since_us is not None
-    to_us = max(from_us, min(query.to_us, max(now_us, last_us)) if is_asked else last_us)
+    from_us = max(query.since_us, first_us)
+    is_asked = (query.since_us, query.until_us) != (0, FOREVER_US)
+    to_us = max(from_us, min(query.until_us, max(now_us, last_us)) if is_asked else last_us)
     return from_us, to_us, min(last_us, to_us)
 
 
 def gaps_in(where: Sequence[LogPaths], from_us: int, to_us: int) -> list[Gap]:
     """The gaps that touch a period, by their beginning; all of it is unknown where no run left a record."""
-    if not any(plain_or_packed(p).exists() for paths in where for p in (paths.state, paths.gaps, paths.health)):
+    if not any(next(lines_of([path]), "") for paths in where for path in (paths.state, paths.gaps, paths.health)):
         return [Gap(UNKNOWN, from_us, to_us, NO_RECORD)]
-    found = map(parse_gap_line, _lines(paths.gaps for paths in where))
+    found = map(parse_gap_line, lines_of(paths.gaps for paths in where))
     touching = (gap for gap in found if gap and gap.to_us >= from_us and gap.from_us < to_us)
     return sorted(touching, key=lambda gap: (gap.from_us, gap.to_us, gap.camera_id))
 
 
-def read_minutes(where: Iterable[LogPaths], from_us: int, to_us: int) -> list[Minute]:
-    """The health lines that speak of a period, in order of time."""
-    minutes = map(_minute, _lines(paths.health for paths in where))
-    found = (minute for minute in minutes if minute and from_us <= minute.time_us <= to_us + _LINE_US)
-    return sorted(found, key=lambda minute: minute.time_us)
-
-
-def minute_of(minutes: Sequence[Minute], moment_us: int) -> Minute | None:
-    """The line of the minute in which a moment lies."""
-    at = bisect_left(minutes, moment_us, key=lambda minute: minute.time_us)
-    return minutes[at] if at < len(minutes) and minutes[at].time_us <= moment_us + _LINE_US else None
-
-
-def thinned(minutes: Sequence[Minute], from_us: int, to_us: int) -> list[Minute]:
-    """Few enough for a plot: where there are more, the worst of each stretch."""
-    stretch_us = max(60_000_000, (to_us - from_us) // _MINUTES)
-    return [_worst([*each]) for _, each in groupby(minutes, lambda minute: (minute.time_us - from_us) // stretch_us)]
-
-
-def suspects(cameras: Iterable[Row], total: Row) -> Iterator[str]:
-    """Why rows carry `?`, and how far the worst of them are cut off; nothing when none does."""
-    found = [row for row in cameras if row.figures.suspect]
-    if found or total.figures.suspect:
-        yield SUSPECT
-    yield from (f"{printable(row.name)}: {suspect(row.figures)}" for row in found[:_SUSPECTS])
-    if len(found) > _SUSPECTS:
-        yield f"… and {count(len(found) - _SUSPECTS, 'more camera')}"
+def read_health(where: Iterable[LogPaths], from_us: int, to_us: int) -> list[dict[str, int]]:
+    """The health lines that speak of a period: µs by `_KEYS`, as far as they were known."""
+    found = []
+    for pairs in map(parse_pairs, lines_of(paths.health for paths in where)):
+        try:
+            if from_us <= parse_time(pairs["time"]) <= to_us + _LINE_US:
+                found.append({key: micros(pairs[key]) for key in _KEYS if key in pairs})
+        except (KeyError, ValueError):
+            continue
+    return found
 
 
 def sentences(
-    total: Figures, minutes: Sequence[Minute], gaps: Sequence[Gap], cameras: Container[str]
+    total: Figures, minutes: Iterable[dict[str, int]], gaps: Sequence[Gap], cameras: Container[str]
 ) -> Iterator[tuple[str, str]]:
-    """How far the figures of these `cameras` can be trusted: label and sentence."""
+    """How far the figures of these `cameras` can be trusted: label and sentence; `minutes` are from `read_health`."""
     counts = f"early {total.early:,}, initial {total.initial:,}, undated {total.undated:,}"
     yield "events", f"measured {total.events:,}, {counts}"
-    if minutes:
-        yield from _of_health(_worst(minutes))
-    else:
+    worst: dict[str, int] = {}
+    for minute in minutes:
+        worst |= {key: us for key, us in minute.items() if abs(us) >= abs(worst.get(key, 0))}
+    if not worst:
         yield "health", "no health.log of this period: nothing is known of clock, network and own error"
-    yield "observed", _observed(total.observed, gaps, cameras)
-
-
-def _of_health(worst: Minute) -> Iterator[tuple[str, str]]:
-    _, offset_us, bound_us, rtt_us, rtt_max_us, p99_us, most_us = worst
-    if offset_us is None or bound_us is None:
-        yield "clock", "never compared with the cloud's"
+    elif "clock_offset_s" in worst and "clock_bound_s" in worst:
+        offset = Offset(worst["clock_offset_s"], worst["clock_bound_s"])
+        off = f"cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
+        yield "clock", f"where it was furthest off, {offset.sentence()}; {off}"
     else:
-        off = f"cloud − local {seconds3(offset_us)} s ± {seconds3(bound_us)} s"
-        yield "clock", f"where it was furthest off, {Offset(offset_us, bound_us).sentence()}; {off}"
-    if rtt_us is not None:
-        yield "network", f"round trip to the cloud at most {milliseconds(max(rtt_us, rtt_max_us or 0))}"
-    if p99_us is not None and most_us is not None:
-        most = f"p99 of the worst minute {milliseconds(p99_us)}, maximum {milliseconds(most_us)}"
-        yield "own error", f"{most}; no delay contains more of our own, unless the system stopped this process unseen"
+        yield "clock", "never compared with the cloud's"
+    if "rtt_s" in worst:
+        most = max(worst["rtt_s"], worst.get("rtt_max_s", 0))
+        yield "network", f"round trip to the cloud at most {milliseconds(most)}"
+    if "lag_p99_s" in worst and "lag_max_s" in worst:
+        p99, longest = milliseconds(worst["lag_p99_s"]), milliseconds(worst["lag_max_s"])
+        unseen = "no delay contains more of our own, unless the system stopped this process unseen"
+        yield "own error", f"p99 of the worst minute {p99}, maximum {longest}; {unseen}"
+    yield "observed", _observed(total.observed, gaps, cameras)
 
 
 def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) -> str:
@@ -146,21 +111,9 @@ def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) 
     return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
 
 
-def _worst(minutes: Sequence[Minute]) -> Minute:
-    """The worst of several minutes in each respect, at the time of the last one."""
-    _, *columns = zip(*minutes, strict=True)
-    return Minute(minutes[-1].time_us, *(max((v for v in c if v is not None), key=abs, default=None) for c in columns))
-
-
-def _minute(line: str) -> Minute | None:
-    pairs = parse_pairs(line)
-    try:
-        return Minute(parse_time(pairs["time"]), *(micros(pairs[key]) if key in pairs else None for key in _KEYS))
-    except (KeyError, ValueError):
-        return None
-
-
-def _lines(paths: Iterable[Path]) -> Iterator[str]:
+def lines_of(paths: Iterable[Path]) -> Iterator[str]:
+    """The lines of files; of their `.gz` where only that is there."""
     for path in paths:
-        for block in whole_lines(plain_or_packed(path)):
-            yield from block.decode("utf-8", "replace").split("\n")
+        packed = path.with_name(f"{path.name}.gz")
+        for block in whole_lines(path if path.exists() else packed):
+            yield from block.decode("utf-8", "backslashreplace").split("\n")

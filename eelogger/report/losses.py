@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from .. import __version__
 from ..model import Camera
 from ..storage.formats import time_text
-from ..views.number_format import count, moment, span
+from ..views.number_format import count, moment
 from ..views.sentences import camera_labels, group_name
 from ..views.tables import Column, printable, table, wrapped
-from .export import csv_line, csv_row
+from .export import SHOWN, WIDEST, csv_line, csv_row, head_of_json
 from .query import Query
-from .reconcile import Counts, Missing, Reconciliation, summed, worst_hour
+from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
 
-WIDEST: Final = 120
-SHOWN: Final = 50
-NOTED: Final = 5  # cameras of which the same is said one by one
-HEADER: Final = csv_line(["camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status"])
+NOTED: Final = 10  # notes about single cameras
+_MISSING: Final = ("camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status")
 _TITLES: Final = (
     "recorded", "delivered", "missing", "in gaps", "lost %", "95 % bounds", "unrecorded", "unknown h", "worst hour",
 )  # fmt: skip
 
 Hours = Mapping[int, Counts]
+Row = tuple[str, str, Hours]  # id, what it is called, counts by hour
 
 
 @dataclass(frozen=True)
@@ -38,169 +36,140 @@ class Found:
     cameras: Mapping[str, Camera]
     bridges: Mapping[str, str]
     results: Mapping[str, Reconciliation]
+    missing: Sequence[tuple[Camera, Missing]]
     notes: list[str]
     is_partial: bool
 
     @cached_property
     def total(self) -> Counts:
         """The counts of all cameras."""
-        return summed(self.hours(lambda camera_id: True).values())
+        return summed(counts for result in self.results.values() for counts in result.hours.values())
 
-    def hours(self, belongs: Callable[[str], bool]) -> Hours:
-        """The counts of some cameras by hour."""
-        hours: dict[int, Counts] = {}
+    def rows(self, kind: str) -> list[Row]:
+        """The rows of all bridges, of all cameras, or of the account, worst first."""
+        ids = {i: {"bridge": self.cameras[i].bridge, "camera": i, "all": ""}[kind] for i in self.results}
+        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in ids.values()}
+        names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
+        hours: dict[str, dict[int, Counts]] = {}
         for camera_id, result in self.results.items():
-            for hour_us, counts in result.hours.items() if belongs(camera_id) else ():
-                hours.setdefault(hour_us, Counts()).add(counts)
-        return hours
-
-    def tables(self) -> dict[str, dict[str, tuple[str, Hours]]]:
-        """What each row is called and its hours, by id: of bridges, of cameras; the worst first."""
-        labels = camera_labels(self.cameras.values())
-        of = {camera_id: self.cameras[camera_id].bridge for camera_id in self.results}
-        bridges = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in of.values()}
-        return {
-            "bridge": _ranked({i: (name, self.hours(lambda c, i=i: of[c] == i)) for i, name in bridges.items()}),  # type: ignore[misc]
-            "camera": _ranked({i: (labels[i], result.hours) for i, result in self.results.items()}),
-        }
+            for hour_us, counts in result.hours.items():
+                hours.setdefault(ids[camera_id], {}).setdefault(hour_us, Counts()).update(counts)
+        return sorted(((i, names[i], of) for i, of in hours.items()), key=_rank)
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
         yield from self.notes
-        if self.total.edge:
-            near = f"{count(self.total.edge, 'event')} in our gaps lie so near the edge of one"
+        if self.total["edge"]:
+            near = f"{count(self.total['edge'], 'event')} in our gaps lie so near the edge of one"
             yield f"{near} that the stream may have lost them: the upper bound says how much that would be."
-        for each, what in (
-            ("repeated", "in the lists had a uuid that was there before, and count once"),
-            ("unreadable", "of the lists could not be read, and do not count"),
-            ("damaged", "of the delay logs could not be read: each may stand for an event that is called missing"),
-        ):
-            if n := sum(getattr(result, each) for result in self.results.values()):
-                yield f"{count(n, 'row')} {what}."
-        labels = camera_labels(self.cameras.values())
-        for kind in (_begins, _unknown):
-            found = [f"{printable(labels[i])}: {text}." for i, result in self.results.items() if (text := kind(result))]
-            yield from found[:NOTED]
-            if len(found) > NOTED:
-                yield f"… and {count(len(found) - NOTED, 'more camera')} of this kind; --json has all."
+        if n := sum(result.unreadable for result in self.results.values()):
+            yield f"{count(n, 'row')} of the lists could not be read, and do not count."
+        if n := sum(result.damaged for result in self.results.values()):
+            yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
+        found = [f"{printable(name)}: {note}." for i, name, _ in self.rows("camera") for note in self._notes_of(i)]
+        yield from found[:NOTED]
+        if len(found) > NOTED:
+            yield f"… and {count(len(found) - NOTED, 'more note')} of this kind."
+
+    def _notes_of(self, camera_id: str) -> Iterator[str]:
+        result = self.results[camera_id]
+        if result.unlisted:
+            before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
+            yield f"its list begins at {moment(result.begins_us)}, later than the period (retention?): {before}"
+        if hours := summed(result.hours.values())["unknown"]:
+            yield f"{count(hours, 'hour')} unknown: {printable(result.failure)}"
 
 
-def _ranked(rows: dict[str, tuple[str, Hours]]) -> dict[str, tuple[str, Hours]]:
-    sums = {key: summed(hours.values()) for key, (_, hours) in rows.items()}
-    return {key: rows[key] for key in sorted(rows, key=lambda i: (-sums[i].missing, -sums[i].recorded, rows[i][0]))}
+def _rank(row: Row) -> tuple[int, int, str]:
+    whole = summed(row[2].values())
+    return -whole["missing"], -whole["recorded"], row[1]
 
 
-def _begins(result: Reconciliation) -> str:
-    before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
-    begins = "" if result.begins_us is None else f"its list begins at {moment(result.begins_us)}, later than the period"
-    return f"{begins} (retention?): {before}" if result.unlisted and begins else ""
-
-
-def _unknown(result: Reconciliation) -> str:
-    hours = summed(result.hours.values()).unknown
-    return f"{count(hours, 'hour')} unknown: {printable(result.failure)}" if hours else ""
-
-
-def sentence(name: str, counts: Counts) -> str:
+def sentence(counts: Counts) -> str:
     """What was lost, to be sent as it is."""
-    lost = "" if counts.share is None else f" ({_percent(counts.share)} %, 95 % bounds {_bounds(counts)} %)"
-    text = f"{name}: of {count(counts.recorded, 'event')} recorded {counts.missing:,} never arrived while we listened"
-    unknown = f"; {count(counts.unknown, 'hour')} of lists unknown" if counts.unknown else ""
-    return f"{text}{lost}, {counts.gap:,} fell into our gaps{unknown}."
+    share, bounds = _percents(counts)
+    lost = "" if share == "-" else f" ({share} %, 95 % bounds {bounds} %)"
+    never = f"of {count(counts['recorded'], 'event')} recorded {counts['missing']:,} never arrived while we listened"
+    unknown = f"; {count(counts['unknown'], 'hour')} of lists unknown" if counts["unknown"] else ""
+    return f"All cameras: {never}{lost}, {counts['gap']:,} fell into our gaps{unknown}."
 
 
 def text(found: Found, columns: int) -> Iterator[str]:
     """The result in lines, newlines included."""
-    for line in _lines(found, min(columns, WIDEST)):
-        yield f"{line}\n"
+    return (f"{line}\n" for line in _lines(found, min(columns, WIDEST)))
 
 
 def _lines(found: Found, within: int) -> Iterator[str]:
-    query, tables = found.query, found.tables()
-    period = f"{moment(query.from_us)} to {moment(query.to_us)} ({span(query.to_us - query.from_us)})"
-    only = f"; only {printable(query.patterns())}" if query.patterns() else ""
-    where = printable(str(query.log_dir))
-    yield from wrapped("", f"Annotations recorded in the cloud and delivered to {where}, {period}{only}", within)
+    period = found.query.period(found.query.since_us, found.query.until_us)
+    yield from wrapped("", f"Annotations recorded in the cloud and delivered, {period}", within)
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
-    yield from wrapped("", sentence("All cameras", found.total), within)
-    for name, hours in [*tables["camera"].values()][: len(tables["camera"]) > 1]:
-        if worst_hour(hours) is not None:
-            yield from wrapped("", sentence(printable(name), summed(hours.values())), within)
-    for what, rows in tables.items():
-        if len(rows) > 1 or what == "camera":
+    yield from wrapped("", sentence(found.total), within)
+    for what, rows in (("bridge", found.rows("bridge")), ("camera", found.rows("camera"))):
+        shown = [*rows[:SHOWN], *(found.rows("all") if what == "camera" else ())]
+        if len(shown) > 1:  # a single bridge tells nothing that the account does not
             yield ""
-            cells = [_cells(*row) for row in [*rows.values()][:SHOWN]]
-            cells += [_cells("all", found.hours(lambda camera_id: True))] if what == "camera" else []
-            yield from table([Column(what, right=False), *map(Column, _TITLES)], cells, within=within)
-            if len(rows) > SHOWN:
-                yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
+            yield from table([Column(what, right=False), *map(Column, _TITLES)], map(_cells, shown), within=within)
+        if len(rows) > SHOWN:
+            yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
     yield ""
     for note in found.all_notes():
         yield from wrapped("- ", note, within)
 
 
-def _cells(name: str, hours: Hours) -> list[str]:
-    c, worst = summed(hours.values()), worst_hour(hours)
-    lost = ["-", "-"] if c.share is None else [_percent(c.share), _bounds(c)]
-    of_worst = "-" if worst is None else f"{moment(worst)[5:16]}: {hours[worst].missing:,}"
-    first, last = (c.recorded, c.delivered, c.missing, c.gap), (c.unrecorded, c.unknown)
-    return [name, *(f"{n:,}" for n in first), *lost, *(f"{n:,}" for n in last), of_worst]
+def _cells(row: Row) -> list[str]:
+    _, name, hours = row
+    c, worst_us = summed(hours.values()), max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
+    of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if c["missing"] else "-"
+    first = c["recorded"], c["recorded"] - c["missing"] - c["gap"], c["missing"], c["gap"]
+    last = c["unrecorded"], c["unknown"]
+    return [name, *(f"{n:,}" for n in first), *_percents(c), *(f"{n:,}" for n in last), of_worst]
 
 
-def _percent(part: float) -> str:
-    return "<0.01" if 0 < part < 0.0001 else f"{part * 100:.2f}"
-
-
-def _bounds(counts: Counts) -> str:
-    return "–".join(map(_percent, counts.bounds))
+def _percents(counts: Counts) -> tuple[str, str]:
+    share, bounds = share_lost(counts)
+    if share is None:
+        return "-", "-"
+    part, low, high = ("<0.01" if 0 < p < 0.0001 else f"{p * 100:.2f}" for p in (share, *bounds))
+    return part, f"{low}–{high}"
 
 
 def json_text(found: Found) -> Iterator[str]:
     """Everything as one JSON object; shares are between 0 and 1."""
-    query, tables = found.query, found.tables()
-    cameras = [
-        {"camera_id": i, "name": printable(found.cameras[i].name), "bridge_id": found.cameras[i].bridge}
-        | {"failure": printable(found.results[i].failure), **_values(hours)}
-        for i, (_, hours) in tables["camera"].items()
-    ]
-    content = {
-        "eelogger": __version__,
-        "source": printable(str(query.log_dir)),
-        "made_utc": time_text(found.made_us),
-        "from_utc": time_text(query.from_us),
-        "to_utc": time_text(query.to_us),
-        "patterns": printable(query.patterns()),
-        "complete": not found.total.unknown,
-        "sentence": sentence("All cameras", found.total),
+    query, cameras = found.query, found.cameras
+    content = head_of_json(query, found.made_us, query.since_us, query.until_us) | {
+        "complete": not found.total["unknown"],
+        "sentence": sentence(found.total),
         "notes": [*found.all_notes()],
-        "total": _values(found.hours(lambda camera_id: True)),
-        "bridges": [{"bridge_id": i, **_values(hours)} for i, (_, hours) in tables["bridge"].items()],
-        "cameras": cameras,
+        "total": _values(found.rows("all")[0][2]),
+        "bridges": [{"bridge_id": i, **_values(hours)} for i, _, hours in found.rows("bridge")],
+        "cameras": [
+            {"camera_id": i, "name": printable(cameras[i].name), "bridge_id": cameras[i].bridge}
+            | {"failure": printable(found.results[i].failure), **_values(hours)}
+            for i, _, hours in found.rows("camera")
+        ],
     }
     yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _values(hours: Hours) -> dict[str, Any]:
-    rows = [{"from_utc": time_text(hour_us)} | _counts(counts) for hour_us, counts in sorted(hours.items())]
-    return _counts(summed(hours.values())) | {"hours": rows}
+    rows = [{"from_utc": time_text(hour_us)} | _numbers(counts) for hour_us, counts in sorted(hours.items())]
+    return _numbers(summed(hours.values())) | {"hours": rows}
 
 
-def _counts(counts: Counts) -> dict[str, Any]:
-    shares = {"share_lost": counts.share, "share_bounds": counts.bounds}
-    return asdict(counts) | {"delivered": counts.delivered} | shares
+def _numbers(counts: Counts) -> dict[str, Any]:
+    share, bounds = share_lost(counts)
+    delivered = counts["recorded"] - counts["missing"] - counts["gap"]
+    more = {"delivered": delivered, "share_lost": share, "share_bounds": bounds}
+    return {kind: counts[kind] for kind in KINDS} | more
 
 
-def missing_row(camera: Camera, missing: Missing, names: Mapping[int, str]) -> str:
-    """One missing event as a line of CSV; foreign text is no formula."""
-    values = {
-        "camera": printable(f"{camera.name or 'camera'} ({camera.id})"),
-        "camera_id": camera.id,
-        "bridge_id": camera.bridge,
-        "namespace": printable(group_name("ANNT" if missing.ns is None else missing.ns, names)),
-        "ns": "" if missing.ns is None else str(missing.ns),
-        "event_time_utc": "" if missing.at_us is None else time_text(missing.at_us),
-        "uuid": printable(missing.uuid),
-        "status": "observed" if missing.counts_as.missing else "gap",
-    }
-    return csv_row(values)
+def csv_text(found: Found) -> Iterator[str]:
+    """A header, then a row for each missing event; foreign text is no formula."""
+    yield csv_line(_MISSING)
+    for camera, (uuid, ns, at_us, _, counts) in found.missing:
+        name = group_name("ANNT" if ns is None else ns, found.query.names)
+        at, status = "" if at_us is None else time_text(at_us), "observed" if counts["missing"] else "gap"
+        values = [f"{camera.name or 'camera'} ({camera.id})", camera.id, camera.bridge, name]
+        values += ["" if ns is None else str(ns), at, uuid, status]
+        yield csv_row(dict(zip(_MISSING, map(printable, values), strict=True)))

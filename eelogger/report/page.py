@@ -5,42 +5,23 @@ Foreign text enters only through `_e`; a content security policy forbids all but
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from .. import __version__
 from ..views.figures import Row, shown, texts
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from ..views.tables import printable
-from .build import Report, Worst
-from .export import FIGURES, RANKED, heading, worst_fields
+from .build import Report
+from .export import FIGURES, RANKED, event_fields, heading
 from .plots import MISSING, available, distribution, image, over_time
-from .read import sentences
+from .read import Event, sentences
 
 SHOWN: Final = 1_000
 _WIDTHS_PX: Final = (380, 1040)
-_LONGEST_JSON: Final = 20_000
-_CARDS: Final = {
-    "events": "events", "p50_s": "median s", "p95_s": "95 % within s", "p99_s": "99 % within s", "max_s": "worst s",
-    "clean_max_s": "worst, clean s", "early": "early", "observed_percent": "observed %",
-}  # fmt: skip
-_WORST: Final = {
-    "delay_s": "delay s", "op": "op", "seq": "seq", "after_gap_s": "after gap s", "lag_s": "lag s",
-    "clock_offset_s": "cloud − local s", "clock_bound_s": "± s", "rtt_s": "RTT s",
-}  # fmt: skip
-_CAPTIONS: Final = {
-    "bridge": "One slow bridge: its site is slow. All slow: the cloud or this machine",
-    "camera": RANKED,
-    "namespace": "Annotation namespaces, or event types without one",
-}
-_PLOTS: Final = {
-    "Delay over time, and what the logger says of itself; shaded where nothing was observed": over_time,
-    "Distribution of delays": distribution,
-}
+_WORST: Final = ("delay_s", "op", "seq", "after_gap_s", "lag_s")
 _HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -59,9 +40,8 @@ body { margin: 0 auto; padding: 1rem; max-width: 76rem; font: 16px/1.45 system-u
 h1, h2 { font-size: 1.25rem; margin: 1.5rem 0 .5rem; }
 p { margin: .3rem 0; }
 .muted, small, dt, th { color: var(--muted); }
-.headline { font-size: 1.15rem; }
 .warn { border-left: 4px solid var(--warn); padding: .3rem .8rem; }
-.warn, .cards div, pre { background: var(--card); }
+.warn, .cards div { background: var(--card); }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
 .cards div { padding: .5rem .7rem; }
 .cards b { display: block; font-size: 1.25rem; }
@@ -73,10 +53,8 @@ th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var
   vertical-align: top; }
 tr > :first-child { text-align: left; white-space: normal; min-width: 8rem; position: sticky; left: 0;
   background: var(--bg); }
-#worst-events :is(td, th):last-child { text-align: left; }
 td small { display: block; font-family: ui-monospace, monospace; }
 summary { cursor: pointer; list-style: none; text-decoration: underline dotted; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; font-size: .8rem; }
 img { width: 100%; height: auto; display: block; }
 @media (max-width: 640px) { body { padding: .7rem; } dl { grid-template-columns: 1fr; gap: 0; } }
 </style>
@@ -94,23 +72,22 @@ Early events (before their own timestamp) and initial state enter no figure.</p>
 
 def html(report: Report) -> Iterator[str]:
     """The page in pieces."""
-    yield f"{_HEAD}<p class=muted>{_e(report.period)}</p>\n"
-    yield from (f"<p class=headline>{_e(sentence)}</p>\n" for sentence in report.headlines)
+    yield f"{_HEAD}<p class=muted>{_e(report.query.period(report.from_us, report.to_us))}</p>\n"
+    yield from (f"<p>{_e(sentence)}</p>\n" for sentence in report.headlines)
     yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
-    cards = zip(_CARDS.items(), shown(report.total.figures, [*_CARDS]), strict=True)
-    divs = (f"<div><small>{title}</small><b>{_figure(name, value)}</b></div>" for (name, title), value in cards)
+    cards = zip(FIGURES, shown(report.total.figures, FIGURES), strict=True)
+    divs = (f"<div><small>{heading(name)}</small><b>{_figure(name, value)}</b></div>" for name, value in cards)
     yield f"<div class=cards>{''.join(divs)}</div>\n"
     lines = (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in report.conditions.items())
     yield f"<dl>{''.join(lines)}</dl>\n"
     if report.total.figures.events:
         yield from _plots(report)
     for what, rows in report.tables.items():
-        caption = f"{_CAPTIONS[what]}; open a maximum for its time and event"
-        yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], map(_row, rows), len(rows))
+        caption = f"{RANKED}; open a maximum for its time and event"
+        yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], rows, _row)
     if report.worst:
-        titles = ["camera", *_WORST.values(), "arrived (UTC), namespace, event"]
-        caption = "With clock and round trip of their minute; open one for the event"
-        yield from _table("Worst events", caption, titles, map(_event, report.worst), len(report.worst))
+        titles = ["camera", *map(heading, _WORST), "arrived (UTC), event"]
+        yield from _table("Worst events", "Seconds", titles, report.worst, _event)
     yield _FOOT
     yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
     yield f"<p class=muted>Made {moment(report.made_us)} by eelogger {__version__}. All times are UTC.</p>\n"
@@ -129,50 +106,44 @@ def _plots(report: Report) -> Iterator[str]:
     if not available():
         yield f"<p class=warn>{_e(MISSING)}</p>\n"
         return
-    for title, draw in _PLOTS.items():
-        narrow, wide = (image(draw, report, width_px) for width_px in _WIDTHS_PX)
+    timeline, period = report.timeline, (report.from_us, report.to_us)
+    drawings: dict[str, Callable[[int], Any]] = {
+        "Delay over time; shaded where nothing was observed": lambda px: over_time(timeline, report.gaps, *period, px),
+        "Distribution of delays": lambda px: distribution(timeline, px),
+    }
+    for title, draw in drawings.items():
+        narrow, wide = (image(draw, width_px) for width_px in _WIDTHS_PX)
         yield f'<h2>{title}</h2>\n<picture><source media="(max-width: 640px)" srcset="{narrow}">'
         yield f'<img src="{wide}" alt="{title}"></picture>\n'
 
 
-def _table(title: str, caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], n: int) -> Iterator[str]:
-    """A table of `n` rows of cells that are HTML already, cut to `SHOWN`."""
+def _table(
+    title: str, caption: str, columns: Sequence[str], rows: Sequence[Any], cells: Callable[[Any], list[str]]
+) -> Iterator[str]:
+    # Cells are HTML already.
     name = title.lower().replace(" ", "-")
     yield f"<h2>{title}</h2>\n<p class=muted>{caption}</p>\n<div class=scroll><table id={name}>\n"
     yield f"<thead><tr><th>{'<th>'.join(columns)}</tr></thead>\n<tbody>\n"
-    yield from (f"<tr><td>{'<td>'.join(row)}</tr>\n" for row in islice(rows, SHOWN))
+    yield from (f"<tr><td>{'<td>'.join(cells(row))}</tr>\n" for row in rows[:SHOWN])
     yield "</tbody></table></div>\n"
-    if n > SHOWN:
-        yield f"<p class=muted>… and {n - SHOWN:,} more; --json has all.</p>\n"
+    if len(rows) > SHOWN:
+        yield f"<p class=muted>… and {len(rows) - SHOWN:,} more; --json has all.</p>\n"
 
 
 def _row(row: Row) -> list[str]:
-    """The figures; a maximum opens to show when it was and which event."""
     values, cells = texts(row.figures), [_e(row.title)]
+    if row.figures.suspect:
+        cells[0] += f"<small>with early: p50 {values['all_dated_p50_s']} p95 {values['all_dated_p95_s']}</small>"
     for name, value in zip(FIGURES, shown(row.figures, FIGURES), strict=True):
-        prefix = name.removesuffix("_s")
-        cell = _figure(name, value)
+        cell, prefix = _figure(name, value), name.removesuffix("_s")
         if at := values.get(f"{prefix}_at_utc"):
-            cell = _opening(cell, f"<small>{at}</small><small>{_e(values[f'{prefix}_uuid'])}</small>")
+            event = f"<small>{at}</small><small>{_e(values[f'{prefix}_uuid'])}</small>"
+            cell = f"<details><summary>{cell}</summary>{event}</details>"
         cells.append(cell)
     return cells
 
 
-def _event(worst: Worst) -> list[str]:
-    """One bad event, which opens to show its uuid and how it came."""
-    fields = worst_fields(worst)
-    body = f"<pre>{_json(worst.body)}</pre>" if worst.body else ""
-    last = _opening(f"{fields['arrived_utc']} {_e(fields['event'])}", f"<small>{_e(fields['uuid'])}</small>{body}")
+def _event(event: Event) -> list[str]:
+    fields = event_fields(event)
+    last = f"{fields['arrived_utc']} {_e(fields['event'])}<small>{_e(fields['uuid'])}</small>"
     return [_e(fields["name"] or fields["camera_id"]), *(_figure(name, fields[name]) for name in _WORST), last]
-
-
-def _opening(summary: str, content: str) -> str:
-    return f"<details><summary>{summary}</summary>{content}</details>"
-
-
-def _json(body: str) -> str:
-    try:
-        text = json.dumps(json.loads(body), indent=1)
-    except (ValueError, RecursionError):
-        text = body
-    return "\n".join(map(_e, text[:_LONGEST_JSON].split("\n"))) + "\n…" * (len(text) > _LONGEST_JSON)

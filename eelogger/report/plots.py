@@ -8,40 +8,60 @@ from __future__ import annotations
 import io
 import math
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from ..measure.coverage import is_missed
-from ..measure.histogram import P50, P95, P99, merged
-from ..model import DAY_US
+from ..measure.histogram import P50, P95, Histogram, merged
+from ..model import DAY_US, Gap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .build import Report
-
 MISSING: Final = "no plots: matplotlib is not installed (python -m pip install 'matplotlib>=3.9' adds them)"
 
 _DPI: Final = 72
-_MINUTE_US: Final = 60_000_000
+_HEIGHT_PX: Final = 250
 _MOST_SHADES: Final = 200
 # Each on a light page and on a dark one.
 _COLOURS: Final = {
     "muted": ("#5a6773", "#9aa7b3"), "grid": ("#dfe4e8", "#2c3640"), "line": ("#0b5cad", "#7db8f5"),
-    "band": ("#9cc3ea", "#2f5c8a"), "gap": ("#e3dccb", "#3d382b"), "warn": ("#b3261e", "#ff8a80"),
+    "band": ("#9cc3ea", "#2f5c8a"), "gap": ("#e3dccb", "#3d382b"),
 }  # fmt: skip
 _C: Final = {name: light for name, (light, _) in _COLOURS.items()}
 _STYLE: Final[Any] = {
     **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none"),
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _C["muted"]),
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
-    "grid.color": _C["grid"], "grid.linewidth": 0.6, "lines.linewidth": 1.2, "lines.markersize": 2.5,
+    "grid.color": _C["grid"], "grid.linewidth": 0.6, "lines.linewidth": 1.2, "lines.markersize": 1.5,
     "legend.frameon": False, "legend.fontsize": 9, "legend.borderaxespad": 0, "svg.fonttype": "none",
 }  # fmt: skip
 
-Point = tuple[float, float, float, float]  # day, low end of the band, value, high end
+Point = tuple[float, float, float]  # day, median, p95
+
+
+class Timeline:
+    """Delays by slots of equal length, which doubles when there are more than a plot can show apart."""
+
+    LIMIT: Final = 400
+
+    def __init__(self) -> None:
+        self.slot_us = 5_000_000
+        self.slots: dict[int, Histogram] = {}
+
+    def count(self, arrived_us: int, bucket: int, delay_us: int) -> None:
+        """Count a delay whose `bucket_of` is known."""
+        slot = self.slots.get(arrived_us // self.slot_us)
+        if slot is None:
+            slot = self.slots[arrived_us // self.slot_us] = Histogram()
+        slot.count(bucket, delay_us)
+        while len(self.slots) > self.LIMIT:
+            self.slot_us *= 2
+            halves, self.slots = self.slots, {}
+            for number, half in halves.items():
+                self.slots.setdefault(number // 2, Histogram()).merge(half)
 
 
 def available() -> bool:
@@ -49,13 +69,13 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def image(draw: Callable[[Report, int], Figure], report: Report, width_px: int) -> str:
+def image(draw: Callable[[int], Figure], width_px: int) -> str:
     """A drawing as a `data:` URI; it has a style of its own, for an image cannot use the page's."""
     import matplotlib as mpl
 
     out = io.StringIO()
     with mpl.rc_context(_STYLE):
-        draw(report, width_px).savefig(out, format="svg", metadata={"Date": None})
+        draw(width_px).savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
     for name, (colour, _) in _COLOURS.items():
         text = text.replace(colour, f"var(--{name})")
@@ -64,94 +84,60 @@ def image(draw: Callable[[Report, int], Figure], report: Report, width_px: int) 
     return "data:image/svg+xml;base64," + b64encode(text.replace("<defs>", f"{style}<defs>", 1).encode()).decode()
 
 
-def over_time(report: Report, width_px: int) -> Figure:
-    """Delay, clock, round trip and own error over one time axis."""
+def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> Figure:
+    """Median and p95 over time, grey where nothing was observed."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    panels = [panel for panel in _panels(report) if panel[2]]
-    figure, axes = _figure(width_px, [170] + [75] * (len(panels) - 1))
-    for ax, (unit, (line, band), points) in zip(axes, panels, strict=True):
-        days, low, values, high = zip(*broken(points, report), strict=True)
-        ax.fill_between(days, low, high, facecolor=_C["band"], edgecolor=_C["band"], linewidth=1, label=band)
-        marker = "o" if len(points) < 60 else ""  # a single point would not be seen
-        ax.plot(days, values, color=_C["line"], label=line, marker=marker)
-        # Above the axes: inside it would cover something in most reports.
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-        ax.set_ylabel(unit)
-        _shade(ax, report)
-    _log_scale(axes[0].set_yscale, axes[0].yaxis)
-    for ax in axes[1:]:
-        ax.axhline(0, color=_C["muted"], linewidth=0.6)
+    figure, ax = _figure(width_px)
+    ax.set_yscale("log")
+    days, p50, p95 = zip(*broken(timeline, gaps), strict=True)
+    ax.fill_between(days, p50, p95, facecolor=_C["band"], edgecolor=_C["band"], linewidth=1, label="up to p95")
+    ax.plot(days, p50, color=_C["line"], label="median", marker="o")
+    # Above the axes: inside it would cover something in most reports.
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    blind = [gap for gap in gaps if gap.kind in ("gap", "suspend") and not gap.camera_id and is_missed(gap)]
+    for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
+        start, end = max(gap.from_us, from_us) / DAY_US, min(gap.to_us, to_us) / DAY_US
+        ax.axvspan(start, max(start, end), color=_C["gap"], linewidth=0.6)
+    _plain_numbers(ax.yaxis)
     locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
-    axes[-1].xaxis.set_major_locator(locator)
-    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    margin_us = max((report.to_us - report.from_us) // 100, 1_000_000)
-    ends = (report.from_us - margin_us) / DAY_US, (report.to_us + margin_us) / DAY_US
-    axes[-1].set(xlim=ends, xlabel="time (UTC)")
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    margin_us = max((to_us - from_us) // 100, 1_000_000)
+    ax.set_xlim((from_us - margin_us) / DAY_US, (to_us + margin_us) / DAY_US)
+    ax.set(xlabel="time (UTC)", ylabel="delay in seconds (log)")
     return figure
 
 
-def distribution(report: Report, width_px: int) -> Figure:
+def distribution(timeline: Timeline, width_px: int) -> Figure:
     """How many events took how long, on a log axis."""
-    figure, (ax,) = _figure(width_px, [190])
-    delays = merged(report.timeline.slots.values())
+    figure, ax = _figure(width_px)
+    delays = merged(timeline.slots.values())
+    ax.set_xscale("log")
     values, counts = zip(*((_log_s(us), n) for us, n in delays.counts()), strict=True)
     first, last = (math.floor(16 * math.log10(end)) for end in (values[0], values[-1]))
     ax.hist(values, bins=[10 ** (i / 16) for i in range(first, last + 2)], weights=counts, color=_C["band"])
-    _log_scale(ax.set_xscale, ax.xaxis)
-    for number, per_mille in enumerate((P50, P95, P99), 1):
-        at_s = _log_s(delays.quantile_us(per_mille))
-        ax.axvline(at_s, color=_C["line"])
-        ax.text(at_s, 1 - number / 12, f"\u00a0p{per_mille // 10} {at_s:.3g} s", transform=ax.get_xaxis_transform())
+    _plain_numbers(ax.xaxis)
     ax.set(xlabel="delay in seconds (log)", ylabel="events")
     return figure
 
 
-def broken(points: Iterable[Point], report: Report) -> list[Point]:
-    """The points with a hole in each gap of the account that is longer than what a point speaks of."""
-    longest_us = max(report.timeline.slot_us, _MINUTE_US)
-    blind = (gap for gap in report.gaps if gap.kind == "gap" and not gap.camera_id)
-    middles = ((gap.from_us + gap.to_us) / 2 / DAY_US for gap in blind if gap.to_us - gap.from_us >= longest_us)
-    return sorted([*points, *((day, math.nan, math.nan, math.nan) for day in middles)])
-
-
-def _panels(report: Report) -> Iterator[tuple[str, tuple[str, str], list[Point]]]:
-    """Unit, names of line and band, and points of each panel."""
-    delays, clock, network, own = (list[Point]() for _ in range(4))
-    slot_us = report.timeline.slot_us
-    for number, slot in report.timeline.slots.items():
+def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[Point]:
+    """Points of the delay over time, with a hole in each gap of the account that is longer than a slot."""
+    slot_us, points = timeline.slot_us, list[Point]()
+    for number, slot in timeline.slots.items():
         p50, p95 = map(_log_s, slot.quantiles_us((P50, P95)))
-        delays.append(((number + 0.5) * slot_us / DAY_US, p50, p50, p95))
-    for time_us, offset_us, bound_us, rtt_us, rtt_max_us, p99_us, most_us in report.minutes:
-        days = time_us / DAY_US
-        if offset_us is not None and bound_us is not None:
-            clock.append((days, (offset_us - bound_us) / 1e6, offset_us / 1e6, (offset_us + bound_us) / 1e6))
-        if rtt_us is not None:
-            network.append((days, rtt_us / 1e6, rtt_us / 1e6, max(rtt_us, rtt_max_us or 0) / 1e6))
-        if p99_us is not None and most_us is not None:
-            own.append((days, p99_us / 1e3, p99_us / 1e3, most_us / 1e3))
-    yield "delay s (log)", ("median", "up to p95"), delays
-    yield "clock s", ("cloud − local", "bound"), clock
-    yield "RTT s", ("round trip", "up to maximum"), network
-    yield "own error ms", ("p99", "up to maximum"), own
+        points.append(((number + 0.5) * slot_us / DAY_US, p50, p95))
+    for gap in gaps:
+        if gap.kind == "gap" and not gap.camera_id and gap.to_us - gap.from_us >= slot_us:
+            points.append(((gap.from_us + gap.to_us) / 2 / DAY_US, math.nan, math.nan))
+    return sorted(points)
 
 
-def _shade(ax: Axes, report: Report) -> None:
-    """Grey where nothing was observed, a line where the clock was set."""
-    shown = [gap for gap in report.gaps if gap.kind in ("gap", "suspend", "clock-step") and not gap.camera_id]
-    for gap in sorted(filter(is_missed, shown), key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
-        start, end = max(gap.from_us, report.from_us) / DAY_US, min(gap.to_us, report.to_us) / DAY_US
-        if gap.kind == "clock-step":
-            ax.axvline(start, color=_C["warn"], linewidth=1)
-        elif end > start:
-            ax.axvspan(start, end, color=_C["gap"], linewidth=0.6)
-
-
-def _log_scale(set_scale: Callable[[str], object], axis: Any) -> None:
-    """A log axis with plain numbers, 1, 2 and 5 of each decade where there is room."""
+def _plain_numbers(axis: Any) -> None:
+    """Label a log axis with plain numbers, 1, 2 and 5 of each decade where there is room."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    set_scale("log")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
@@ -162,9 +148,8 @@ def _log_s(us: int) -> float:
     return max(us, 500) / 1e6
 
 
-def _figure(width_px: int, heights: list[int]) -> tuple[Figure, list[Axes]]:
+def _figure(width_px: int) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_px / _DPI, (sum(heights) + 60) / _DPI), dpi=_DPI, layout="constrained")
-    grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
-    return figure, list(grid[:, 0])
+    figure = Figure(figsize=(width_px / _DPI, _HEIGHT_PX / _DPI), dpi=_DPI, layout="constrained")
+    return figure, figure.subplots()

@@ -1,23 +1,31 @@
-"""Read the delay logs of a period, also while the logger moves them."""
+"""Read the delay logs of a period, also while the logger moves them, and count their events.
+
+Memory grows with cameras × groups × bridges and with the single events that are kept, not with the lines.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from ..model import DAY_US, Camera
+from ..measure.histogram import bucket_of
+from ..model import DAY_US, EARLY, INITIAL, MEASURED, UNDATED, Camera, Group, Verdict
 from ..storage.camera_files import delay_logs, read_cameras
-from ..storage.delaylog import read_rows
+from ..storage.delaylog import DelayRow, read_rows
 from ..storage.line_blocks import Skipped, read_at, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
+from ..views.figures import Tally
 from ..views.number_format import count
-from .cells import MOST_LATE, Cells, OnEvents
-from .query import FOREVER_US, Labels, Query
+from .plots import Timeline
+from .query import FOREVER_US, Query
 
+MOST_LATE: Final = 5_000  # events over `--min-delay` that are kept, the worst ones; the others are counted
 _PASSES: Final = 4  # how often files are read because some moved meanwhile: midnight comes once, renames are rare
 _SKIPPED: Final = {
     "files": ("skipped", "file", "files", " without a single line of a delay log"),
@@ -27,83 +35,132 @@ _SKIPPED: Final = {
     "events": ("left out", "event", "events", f" of --min-delay: the worst {MOST_LATE:,} are listed"),
 }
 
+
+@dataclass(slots=True)
+class Cell:
+    """One camera's events of one group through one bridge; `id` is the camera's own, also in an anonymous report."""
+
+    id: str
+    camera: Camera
+    group: Group
+    tally: Tally = field(default_factory=Tally)
+
+
+class Event(NamedTuple):
+    """One line of a delay log."""
+
+    row: DelayRow
+    cell: Cell
+
+    @property
+    def identity(self) -> str:
+        """The identity, with the camera's label where it is made of its id."""
+        return self.row.identity.replace(self.cell.id, self.cell.camera.id) if self.cell.id else self.row.identity
+
+    def verdict(self) -> Verdict:
+        """All that the line says, the camera as the report calls it."""
+        return self.row.verdict()._replace(camera_id=self.cell.camera.id, identity=self.identity)
+
+
 Progress = Callable[[int, int], None]  # called with the bytes read so far and in all
-_Found = dict[LogPaths, dict[str, list[Path]]]  # the files of each folder by camera
+OnEvent = Callable[[Event], object]
 
 
-def folders(paths: LogPaths, query: Query, unreadable: list[OSError]) -> list[LogPaths]:
+def folders(query: Query, unreadable: list[OSError]) -> list[LogPaths]:
     """The folders that may hold lines of the period, oldest first; the log directory itself is the last.
 
     A folder may begin with lines of the day before, when the clock was set back over a midnight.
     """
-    first, last = day_of(query.from_us), day_of(min(query.to_us + DAY_US, FOREVER_US))
+    first, last = day_of(query.since_us), day_of(min(query.until_us + DAY_US, FOREVER_US))
+    paths = LogPaths(query.log_dir)
     return [*(paths.day(day) for day in paths.days(unreadable) if first <= day <= last), paths]
 
 
 class Reading:
-    """Reads the files of a query into `cells`.
+    """The events of a query; `on_event` gets them in the order of reading.
 
-    `cameras` are those it met, called as they are now; `files` holds the good and damaged lines of each delay log.
+    `cameras` are those it met, called as they are now; `files` holds the good and damaged lines of each delay log;
+    `outside` counts events of other times.
     """
 
-    def __init__(self, query: Query, progress: Progress, on_events: OnEvents | None = None) -> None:
-        self.cells = Cells(query, on_events)
+    def __init__(self, query: Query, progress: Progress, on_event: OnEvent | None = None) -> None:
+        self.cells: dict[tuple[bytes, Group], Cell | None] = {}  # None is not asked for
+        self.timeline = Timeline()
         self.cameras: dict[str, Camera] = {}
-        # By a hash of its first good line: a move may also be a copy.
-        self.files: dict[int, tuple[int, int]] = {}
-        self._empty = self._foreign = self._done = self._total = 0
-        self._query = query
-        self._progress = progress
-        self._paths = LogPaths(query.log_dir)
-        self._skipped = Skipped()
+        self.files: dict[int, tuple[int, int]] = {}  # by a hash of its first good line: a move may also be a copy
+        self.outside = self.last_us = 0
+        self.first_us = query.until_us
+        self._query, self._progress, self._on_event = query, progress, on_event
+        self._paths, self._skipped = LogPaths(query.log_dir), Skipped()
+        self._labels: dict[str, dict[str, str]] = {"camera": {}, "bridge": {}}
+        self._listed: dict[str, Camera] = {}
+        self._kept: list[tuple[int, int, int, Event]] = []
+        self._number = itertools.count(0, -1)
+        self._most = query.worst if query.min_delay_us == FOREVER_US else max(query.worst, MOST_LATE)
+        self._floor_us = -1
+        self._damaged = self._late = self._empty = self._foreign = self._done = self._total = 0
 
     def read(self) -> None:
         """Read everything; what moved meanwhile, to its end."""
         for _ in range(_PASSES):
             self._skipped = Skipped()
-            found = self._look_around(self._skipped)
-            self._read_all(found)
-            if self._look_around(Skipped()) == found:
+            found = self._find(self._skipped)
+            self._total = sum(size_of(path) for files in found.values() for each in files.values() for path in each)
+            self._empty = self._done = 0
+            for folder, cameras in found.items():
+                state = read_state(self._paths) if folder == self._paths else None
+                for files in cameras.values():
+                    self._read_camera(files, state.day if state else folder.root.name)
+            if self._find(Skipped()) == found:
                 break
         self._foreign = _foreign(self._paths, [*found][:-1])
 
     def skipped(self) -> dict[str, int]:
         """How much was not read, and how many events of `--min-delay` are not listed."""
-        damaged = self.cells.damaged + sum(bad for _, bad in self.files.values())
-        unlisted = max(0, self.cells.late - len(self.cells.worst()))
+        damaged = self._damaged + sum(bad for _, bad in self.files.values())
+        unlisted = max(0, self._late - len(self.worst()))
         values = self._empty, len(self._skipped.files), damaged, self._foreign, unlisted
         return dict(zip(_SKIPPED, values, strict=True))
 
-    def _look_around(self, skipped: Skipped) -> _Found:
-        """Find the files to be read; learn which cameras there are."""
-        where = folders(self._paths, self._query, skipped.files)
+    def worst(self) -> list[Event]:
+        """The worst measured events, worst first; with `Query.min_delay_us` also all others so late that were kept."""
+        found, query = enumerate(sorted(self._kept, reverse=True)), self._query
+        return [event for i, (us, _, _, event) in found if i < query.worst or us >= query.min_delay_us]
+
+    def label(self, of: str, kind: str = "camera") -> str:
+        """What the report calls a camera or bridge: its id, or a label."""
+        if not self._query.anonymise or not of:
+            return of
+        return self._labels[kind].setdefault(of, f"{kind}-{1 + len(self._labels[kind])}")
+
+    def called(self, camera: Camera) -> Camera:
+        """The camera as the report calls it."""
+        if not self._query.anonymise:
+            return camera
+        return Camera(self.label(camera.id), self.label(camera.id), self.label(camera.bridge, "bridge"))
+
+    def _find(self, skipped: Skipped) -> dict[LogPaths, dict[str, list[Path]]]:
+        """The files of each folder by camera; learn which cameras there are."""
+        where = folders(self._query, skipped.files)
         found = {folder: delay_logs(folder, skipped) for folder in where}
         for folder in where:
-            self.cells.listed |= read_cameras(folder)
-        self.cameras |= self.cells.listed
-        if self._query.anonymise and not self.cells.labels:  # they depend on all cameras
-            ids = {camera_id: Camera(camera_id, "") for cameras in found.values() for camera_id in cameras}
-            self.cells.labels = Labels((ids | self.cells.listed).values())
+            self._listed |= read_cameras(folder)
+        self.cameras |= self._listed
+        # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
+        for camera_id in sorted({*self._listed, *(i for cameras in found.values() for i in cameras)}):
+            self.label(camera_id)
+        for bridge in sorted({camera.bridge for camera in self._listed.values()}):
+            self.label(bridge, "bridge")
         return found
 
-    def _read_all(self, found: _Found) -> None:
-        self._total = sum(size_of(path) for each in found.values() for files in each.values() for path in files)
-        self._empty = self._done = 0
-        state = read_state(self._paths)
-        for folder, cameras in found.items():
-            today = state.day if state else None
-            for files in cameras.values():
-                self._read_camera(files, today if folder == self._paths else folder.root.name)
-
-    def _read_camera(self, files: list[Path], day: str | None) -> None:
-        """Count a camera's files of a folder; where they were read before they moved, only what is new."""
+    def _read_camera(self, files: list[Path], day: str) -> None:
         begun, good, known = None, 0, 0
         here = Skipped(files=self._skipped.files)
         for rows in filter(None, read_rows(files, day=day, skipped=here, on_read=self._advance)):
             if begun is None:
                 begun = hash(rows[0].line)
                 known, _ = self.files.get(begun, (0, 0))
-            self.cells.count(rows[max(0, known - good) :])
+            self._count(rows[max(0, known - good) :])
             good, last = good + len(rows), rows[-1]
         bad = here.lines - (here.lines > 0 and _is_being_written(files[0]))
         if begun is None:
@@ -111,12 +168,64 @@ class Reading:
             return
         self.files[begun] = good, bad
         camera = last.parsed()[1]
-        if camera.id not in self.cells.listed:
+        if camera.id not in self._listed:
             self.cameras[camera.id] = camera
 
     def _advance(self, size: int) -> None:
         self._done += size
         self._progress(self._done, self._total)
+
+    def _count(self, rows: Iterable[DelayRow]) -> None:
+        cells, from_us, to_us = self.cells, self._query.since_us, self._query.until_us
+        for row in rows:
+            arrived_us, delay_us, kind, four_cc, ns, _, _, _, line = row
+            if not from_us <= arrived_us < to_us:
+                self.outside += 1
+                continue
+            # What says camera and bridge is the same text on all lines of both, so it need not be parsed.
+            begin = line.rfind(b" camera=")
+            end = line.find(b" ", line.find(b" bridge=", begin) + 8)
+            place = line[begin:end] if 0 <= begin < end else row.parsed()[1].id.encode()
+            key = place, four_cc if ns is None else ns
+            try:
+                cell = cells[key]
+            except KeyError:
+                cell = cells[key] = self._new_cell(row)
+            if cell is None:
+                continue
+            self.first_us, self.last_us = min(self.first_us, arrived_us), max(self.last_us, arrived_us)
+            if delay_us is not None and abs(delay_us) >= FOREVER_US:
+                self._damaged += 1
+            elif kind == MEASURED:
+                self._count_measured(row, cell, delay_us or 0)
+            elif kind == EARLY:
+                cell.tally.early.add(-(delay_us or 0))
+            else:
+                cell.tally.initial += kind == INITIAL
+                cell.tally.undated += kind == UNDATED
+            if self._on_event:
+                self._on_event(Event(row, cell))
+
+    def _count_measured(self, row: DelayRow, cell: Cell, delay_us: int) -> None:
+        bucket, tally = bucket_of(delay_us), cell.tally
+        if delay_us > tally.delays.max_us or not tally.delays.n:
+            tally.max_event = Event(row, cell).verdict()
+        tally.delays.count(bucket, delay_us)
+        self.timeline.count(row.arrived_us, bucket, delay_us)
+        clean = tally.clean_max
+        if (clean is None or delay_us > (clean.delay_us or 0)) and row.is_clean:
+            tally.clean_max = Event(row, cell).verdict()
+        self._late += delay_us >= self._query.min_delay_us
+        if delay_us > self._floor_us:
+            heappush(self._kept, (delay_us, -row.arrived_us, next(self._number), Event(row, cell)))
+            if len(self._kept) > self._most:
+                self._floor_us = heappop(self._kept)[0]
+
+    def _new_cell(self, row: DelayRow) -> Cell | None:
+        camera = row.parsed()[1]
+        if camera.id in self._listed:
+            camera = replace(camera, name=self._listed[camera.id].name)
+        return Cell(camera.id, self.called(camera), row.group) if self._query.wants(camera, row.group) else None
 
 
 def sentences(skipped: dict[str, int]) -> list[str]:
@@ -139,5 +248,5 @@ def _foreign(paths: LogPaths, days: Iterable[LogPaths]) -> int:
         logs = {path.name for _, _, path in (*day.delay_files([]), *day.stream_files([]))}
         ours = {f"{name}{suffix}" for name in day.ours() for suffix in ("", ".gz")}
         expected |= {day.stream_dir: logs, day.root: logs | ours | {day.stream_dir.name}}
-    found = ((name, expected.get(Path(top))) for top, *names in os.walk(paths.days_dir) for name in chain(*names))
+    found = ((name, expected.get(Path(top))) for top, dirs, files in os.walk(paths.days_dir) for name in dirs + files)
     return sum(names is not None and name not in names and not name.endswith(TEMPORARY) for name, names in found)

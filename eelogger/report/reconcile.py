@@ -4,74 +4,54 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from math import sqrt
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..measure.histogram import P99
-from ..model import HOUR_US, Gap
-from .delivered import Delivered, Fingerprints
+from ..errors import NothingToShow
+from ..measure.camera_statistics import CREATE_OP
+from ..measure.histogram import P99, Histogram
+from ..model import HOUR_US, INITIAL, MEASURED, Gap, Group
+from ..storage.camera_files import delay_logs
+from ..storage.delaylog import DelayRow, read_rows
+from ..storage.formats import parse_pairs
+from ..storage.line_blocks import Skipped, whole_lines
+from ..storage.paths import LogPaths
+from ..storage.state import read_state
+from .query import Query
+from .read import folders
 
-# What happened longer than this before a gap was not on its way when the gap began.
-LONGEST_DELAY_US: Final = 60_000_000
+LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was not on its way when the gap began
 _Z95: Final = 1.96
 
 
-@dataclass(slots=True)
-class Counts:
-    """Annotations of some cameras and hours.
-
-    `missing` never arrived while we listened, `gap` never arrived while we did not; of these `edge` lie so near a gap
-    that delay or clock may have put them there. `unrecorded` were delivered and are in no list. `unknown` are hours
-    that could not be compared.
-    """
-
-    recorded: int = 0
-    missing: int = 0
-    gap: int = 0
-    edge: int = 0
-    unrecorded: int = 0
-    unknown: int = 0
-
-    def add(self, other: Counts, times: int = 1) -> None:
-        """Count what the other has counted."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + times * getattr(other, each.name))
-
-    @property
-    def delivered(self) -> int:
-        """How many of the recorded ones arrived."""
-        return self.recorded - self.missing - self.gap
-
-    @property
-    def share(self) -> float | None:
-        """The share lost of what could arrive; None when nothing could."""
-        could = self.recorded - self.gap
-        return self.missing / could if could else None
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Where the share lies with 95 % (Wilson); for the upper bound what is near a gap was lost by the stream."""
-        could = self.recorded - self.gap
-        return _wilson(self.missing, could)[0], _wilson(self.missing + self.edge, could + self.edge)[1]
-
-
-_MISSING, _GAP, _EDGE = Counts(missing=1), Counts(gap=1), Counts(gap=1, edge=1)
+# Annotations of some cameras and hours. `missing` never arrived while we listened, `gap` never arrived while we did
+# not; of these `edge` lie so near a gap that delay or clock may have put them there. `unrecorded` were delivered and
+# are in no list. `unknown` are hours that could not be compared.
+KINDS: Final = ("recorded", "missing", "gap", "edge", "unrecorded", "unknown")
+Counts = Counter[str]
+_MISSING, _GAP, _EDGE = Counts(missing=1), Counts(gap=1), Counts(gap=1, edge=1)  # a million events share them
 
 
 def summed(parts: Iterable[Counts]) -> Counts:
     """All parts together."""
     whole = Counts()
     for part in parts:
-        whole.add(part)
+        whole.update(part)
     return whole
 
 
-def worst_hour(hours: Mapping[int, Counts]) -> int | None:
-    """The hour with the most missing events, the earliest of equal ones; None when nothing is missing."""
-    worst = max(hours, key=lambda hour_us: (hours[hour_us].missing, -hour_us), default=None)
-    return worst if worst is not None and hours[worst].missing else None
+def share_lost(counts: Counts) -> tuple[float | None, tuple[float, float]]:
+    """The share lost of what could arrive, None when nothing could, and where it lies with 95 % (Wilson).
+
+    For the upper bound what is near a gap was lost by the stream.
+    """
+    missing, edge, could = counts["missing"], counts["edge"], counts["recorded"] - counts["gap"]
+    bounds = _wilson(missing, could)[0], _wilson(missing + edge, could + edge)[1]
+    return missing / could if could else None, bounds
 
 
 class Missing(NamedTuple):
@@ -84,42 +64,43 @@ class Missing(NamedTuple):
     counts_as: Counts
 
 
-class Blind:
-    """When nobody listened, made wider where a time is uncertain."""
-
-    def __init__(self, spans: Iterable[tuple[int, int]], before_us: int = 0, after_us: int = 0) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for start, end in sorted((start - before_us, end + after_us) for start, end in spans if end > start):
-            if self._ends and start <= self._ends[-1]:
-                self._ends[-1] = max(end, self._ends[-1])
-            else:
-                self._starts.append(start)
-                self._ends.append(end)
-
-    def touches(self, from_us: int, to_us: int) -> bool:
-        """Whether any moment of [from, to) was not listened to."""
-        at = bisect_right(self._ends, from_us)
-        return at < len(self._starts) and self._starts[at] < to_us
+def mark(uuid: str) -> int:
+    """A hash for sets of a million: letters count as small ones, since lists may write a uuid otherwise."""
+    return hash(uuid.lower())
 
 
 class Reconciliation:
-    """One camera, an hour's list at a time; `clock_us` is how wrong our clock may be, 0 when it is not suspect.
+    """One camera: first its delay lines are delivered, then the hours' lists taken, then it is finished.
 
-    `begins_us` is when the list begins; `unlisted` so many events were delivered in the hours before.
+    `gaps` are those that concern it; `added_us`, in order, when it was logged (again); `known` are identities that
+    arrived; `clock_us` is how wrong our clock may be, 0 when it is not suspect. Of the result, `begins_us` is the
+    hour in which the list begins; `unlisted` so many events were delivered before.
     """
 
-    def __init__(self, delivered: Delivered, gaps: Iterable[Gap], known: Container[str], clock_us: int) -> None:
+    def __init__(self, gaps: Iterable[Gap], added_us: Sequence[int], known: set[int], clock_us: int) -> None:
         self.hours: dict[int, Counts] = {}
-        self.repeated = self.unreadable = self.unlisted = 0
-        self.damaged = delivered.skipped.lines
-        self.begins_us: int | None = None
+        self.unreadable = self.damaged = self.unlisted = self.begins_us = 0
         self.failure = ""
-        self._delivered, self._known = delivered, known
-        self._listed, self._met = Fingerprints(), Counter[int]()
-        spans = [(gap.from_us, gap.to_us) for gap in gaps] + [*zip(delivered.seen_us, delivered.added_us, strict=True)]
-        delay_us = min(LONGEST_DELAY_US, delivered.delays.quantile_us(P99)) if delivered.delays.n else 0
-        self._blind, self._near = Blind(spans), Blind(spans, clock_us + delay_us, clock_us)
+        self._gaps, self._added_us, self._seen_us = gaps, added_us, [0] * len(added_us)
+        self._known, self._clock_us, self._delays = known, clock_us, Histogram()
+        self._created: dict[int, int] = {}  # the hours of events that a list should have
+        self._others, self._listed = set[int](), set[int]()
+
+    def deliver(self, rows: Iterable[DelayRow], query: Query, wants: Callable[[Group], bool]) -> None:
+        """Take delay lines; `wants` tells whether a list should have events of a group."""
+        for row in rows:
+            at = bisect_right(self._added_us, row.arrived_us)
+            if at < len(self._added_us):
+                self._seen_us[at] = max(self._seen_us[at], row.arrived_us)
+            if row.delay_us is not None and row.kind == MEASURED:
+                self._delays.add(row.delay_us)
+            # What is first seen after its creation began earlier than it says; an initial value may be of any age.
+            is_created = row.type == "ANNT" and row.kind != INITIAL and row.op in (None, CREATE_OP) and wants(row.group)
+            at_us = row.arrived_us - (row.delay_us or 0)
+            if row.delay_us is not None and is_created and query.since_us <= at_us < query.until_us:
+                self._created[mark(row.identity)] = at_us // HOUR_US
+            else:
+                self._others.add(mark(row.identity))
 
     def fail(self, from_us: int, reason: str, hours: int = 1) -> None:
         """An hour, or several from there on, could not be compared."""
@@ -130,39 +111,76 @@ class Reconciliation:
         """Compare the list of an hour (uuid, time, namespace); yields what is missing."""
         counts = self.hours[from_us] = Counts()
         for uuid, at_us, ns in rows:
-            if not self._listed.add(uuid):
-                self.repeated += 1
+            if (key := mark(uuid)) in self._listed:
                 continue
-            counts.recorded += 1
-            self.begins_us = min(filter(None, (self.begins_us, at_us)), default=None)
-            hour = self._hour_of(uuid, from_us // HOUR_US)
-            if hour is not None:
-                self._met[hour] += 1
-            elif uuid not in self._delivered.others and uuid not in self._known:
-                span = (from_us, to_us) if at_us is None else (at_us, at_us + 1)
-                kind = _GAP if self._blind.touches(*span) else _EDGE if self._near.touches(*span) else _MISSING
-                counts.add(kind)
-                yield Missing(uuid, ns, at_us, from_us, kind)
-
-    def _hour_of(self, uuid: str, likely: int) -> int | None:
-        """The hour in which the stream dates an event; None when it created none such."""
-        created = self._delivered.created
-        if likely in created and uuid in created[likely]:
-            return likely
-        return next((hour for hour, part in created.items() if uuid in part), None)
-
-    def arrived_late(self, missing: Missing) -> None:
-        """What was missing has arrived meanwhile."""
-        self.hours[missing.hour_us].add(missing.counts_as, -1)
+            self._listed.add(key)
+            counts["recorded"] += 1
+            if self._created.pop(key, None) is None and key not in self._others and key not in self._known:
+                missing = self._missing(*((from_us, to_us) if at_us is None else (at_us, at_us + 1)))
+                counts.update(missing)
+                yield Missing(uuid, ns, at_us, from_us, missing)
 
     def finish(self) -> None:
         """All hours are read: count what was delivered and is in no list, but not before the list begins."""
-        extra = {hour: len(part) - self._met[hour] for hour, part in self._delivered.created.items()}
-        read = [hour_us for hour_us, counts in self.hours.items() if not counts.unknown]
-        first = next((number for number, hour_us in enumerate(read) if self.hours[hour_us].recorded), 0)
-        self.unlisted = sum(extra.get(hour_us // HOUR_US, 0) for hour_us in read[:first])
+        extra = Counter(self._created.values())
+        read = [hour_us for hour_us, counts in self.hours.items() if not counts["unknown"]]
+        first = next((number for number, hour_us in enumerate(read) if self.hours[hour_us]["recorded"]), 0)
+        self.begins_us = read[first] if read else 0
+        self.unlisted = sum(extra[hour_us // HOUR_US] for hour_us in read[:first])
         for hour_us in read[first + bool(self.unlisted) :]:
-            self.hours[hour_us].unrecorded = extra.get(hour_us // HOUR_US, 0)
+            self.hours[hour_us]["unrecorded"] = extra[hour_us // HOUR_US]
+        self._created, self._others, self._listed = {}, set(), set()  # of thousands of cameras they would fill memory
+
+    @cached_property
+    def _blind(self) -> list[tuple[int, int]]:
+        spans = [(gap.from_us, gap.to_us) for gap in self._gaps]
+        return [span for span in (*spans, *zip(self._seen_us, self._added_us, strict=True)) if span[1] > span[0]]
+
+    def _missing(self, from_us: int, to_us: int) -> Counts:
+        if any(start < to_us and end > from_us for start, end in self._blind):
+            return _GAP
+        delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
+        before_us, after_us = from_us - self._clock_us, to_us + self._clock_us + delay_us
+        if any(start < after_us and end > before_us for start, end in self._blind):
+            return _EDGE
+        return _MISSING
+
+
+class DelayLogs:
+    """The delay logs that may tell of a period, a camera at a time; raises `NothingToShow`.
+
+    `known` are the identities of `processed_event_uuids.log` and its `.1`.
+    """
+
+    def __init__(self, query: Query) -> None:
+        self._paths = LogPaths(query.log_dir)
+        state, skipped = read_state(self._paths), Skipped()
+        # A clock may have been behind at midnight.
+        self.where = folders(replace(query, since_us=max(0, query.since_us - HOUR_US)), skipped.files)
+        self._here, *self._days = [delay_logs(folder, skipped) for folder in reversed(self.where)]
+        for error in skipped.files:
+            raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
+        self.camera_ids = {camera_id for found in (self._here, *self._days) for camera_id in found}
+        self._moves_to = self._paths.day(state.day) if state else self._paths
+        self.known = self.read_known()
+
+    def read_known(self) -> set[int]:
+        """The identities that the identity logs have now."""
+        blocks = (block for path in (self._paths.uuids_old, self._paths.uuids) for block in whole_lines(path))
+        texts = (text for block in blocks for text in block.decode("utf-8", "replace").split("\n"))
+        return {mark(parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text) for text in texts}
+
+    def rows(self, camera_id: str, skipped: Skipped, on_read: Callable[[int], object]) -> Iterator[DelayRow]:
+        """The delay lines of one camera, some perhaps twice; `on_read` may raise to end it."""
+        # Today's files first: what moves at midnight is met where it was, or where it went.
+        today = self._here.get(camera_id, [])
+        if not all(path.exists() for path in today):  # renamed with its camera
+            today = [*today, *delay_logs(self._paths).get(camera_id, ())]
+        earlier = [path for found in self._days for path in found.get(camera_id, ())]
+        files = dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])
+        for path in filter(Path.exists, files):
+            for rows in read_rows([path], skipped=skipped, on_read=on_read):
+                yield from rows
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float]:
