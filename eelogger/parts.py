@@ -19,7 +19,7 @@ from .model import Gap, Timing
 from .recorder import Recorder
 from .settings import Settings
 from .storage.batch import Batch
-from .storage.camera_files import known_cameras, own_stems
+from .storage.camera_files import TornTail, cut_torn_tails, known_cameras, own_stems
 from .storage.daemon_thread import DaemonThread
 from .storage.days import complete_moves, guess_day
 from .storage.formats import time_text
@@ -27,7 +27,6 @@ from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of, day_start_us
 from .storage.restore import Restored, Stopped, restore
 from .storage.state import State, read_refused_login, read_state, state_text
-from .storage.torn_tails import TornTail, cut_torn_tails
 from .storage.writer import Writer
 from .views.health import HealthLog
 from .views.run_state import OwnError, RunState, Vitals
@@ -85,7 +84,8 @@ class Parts:
     async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restored] | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
         recorder, batch = self.recorder, Batch()
-        stems, known = own_stems(self.paths), known_cameras(self.paths)
+        stems = own_stems(self.paths)
+        known = known_cameras(self.paths, stems)
         recorder.use_files((known[camera_id] for camera_id in stems), stems)
         recorder.lines = batch
         thread = DaemonThread("restore")

@@ -14,11 +14,11 @@ from .measure.coverage import Coverage, is_missed
 from .measure.handler import Handler
 from .model import DAY_US, HOUR_US, LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
 from .storage.batch import Sink
+from .storage.camera_files import TornTail
 from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, stream_line
 from .storage.line_blocks import size_of
 from .storage.paths import LogPaths, day_of
 from .storage.rejected import Rejects
-from .storage.torn_tails import TornTail
 
 PUT_BACK_US: Final = HOUR_US  # a clock put back over midnight by less than this leaves its lines in the later day
 _EXCERPT_BYTES: Final = 4096

@@ -26,13 +26,12 @@ from .measure.coverage import Coverage
 from .model import DAY_US, Verdict
 from .parts import Parts
 from .storage.batch import Batch
-from .storage.camera_files import cameras_text
+from .storage.camera_files import TornTail, cameras_text
 from .storage.days import day_moves
 from .storage.disk_errors import unusable
 from .storage.formats import parse_time
 from .storage.program_log import ProgramLog
 from .storage.restore import Restored
-from .storage.torn_tails import TornTail
 from .storage.upkeep import Upkeep
 from .views.run_state import RunState
 from .views.snapshots import Snapshots

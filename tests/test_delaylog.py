@@ -15,7 +15,7 @@ from line_values import CAMERAS, verdicts
 from eelogger.measure.camera_statistics import CameraStatistics, is_clean
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, RunningFigures, Verdict
 from eelogger.storage import delaylog
-from eelogger.storage.camera_files import delay_logs, own_stems
+from eelogger.storage.camera_files import delay_logs
 from eelogger.storage.delaylog import DelayRow, count, read_rows, rows
 from eelogger.storage.formats import delay_line, label, parse_delay_line, parse_time
 from eelogger.storage.line_blocks import Skipped
@@ -168,17 +168,6 @@ def test_a_lone_own_log_is_read_whatever_its_day_and_a_lone_copy_is_not(tmp_path
     (tmp_path / "cameras.json").write_text('{"100e0001": {"name": "Another"}}')
     assert read(paths) == ["u2"]
     assert read(paths, "2026-11-21") == ["u1", "u3"]
-
-
-def test_which_stem_is_ours(tmp_path: Path) -> None:
-    """As `cameras.json` says, else the shortest."""
-    paths = LogPaths(tmp_path)
-    for name in (f"Copy of Front_{ID}.log", f"Front_{ID}.log", f"Front (1)_{ID}.log", "Only_100e0002.log.gz"):
-        (tmp_path / name).touch()
-    assert own_stems(paths) == {ID: f"Front_{ID}", "100e0002": "Only_100e0002"}
-    for name in ("Front (1)", "Gate"):
-        paths.cameras.write_text(f'{{"100e0001": {{"name": "{name}"}}}}')
-        assert own_stems(paths) == {ID: f"{name}_{ID}", "100e0002": "Only_100e0002"}
 
 
 def test_logs_of_0_1_0_are_read() -> None:

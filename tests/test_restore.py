@@ -32,13 +32,12 @@ from played import (
 from eelogger.measure.dedup import Dedup
 from eelogger.model import MEASURED
 from eelogger.storage import notices
-from eelogger.storage.camera_files import known_cameras, read_cameras
+from eelogger.storage.camera_files import cut_torn_tails, known_cameras, read_cameras
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.process_state import process_state
 from eelogger.storage.restore import Stopped
 from eelogger.storage.state import read_state
-from eelogger.storage.torn_tails import cut_torn_tails
 
 FIRST = Reconnect(NOON_US, NOON_US)
 FRONT_LOG = f"Front Door_{FRONT}.log"

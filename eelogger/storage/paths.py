@@ -26,21 +26,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def sanitize_filename(filename: str) -> str:
-    """Any text as the name part of a file name, at most `NAME_BYTES` of UTF-8; its own result stays as it is.
-
-    Composed (NFC) before the cut: macOS takes both forms of "é" for one name, and a letter could lose its accent.
-    """
-    text = "".join(map(_visible, filename)).translate(_RESERVED)
+    """Turn any text into the name part of a file name, at most `NAME_BYTES` of UTF-8; such a part stays as it is."""
+    spaced = (" " if unicodedata.category(char) == "Zs" else char for char in filename)
+    text = "".join(filter(str.isprintable, spaced)).translate(_RESERVED)
+    # Composed before the cut: macOS takes both forms of "é" for one name, and a letter could lose its accent.
     text = _cut(unicodedata.normalize("NFC", text).lstrip(" ."))
     if _DEVICE(text):  # for Windows CON.txt is the console too
         text = _cut(f"_{text}")
     return text or "unnamed"
-
-
-def _visible(char: str) -> str:
-    if unicodedata.category(char) == "Zs":
-        return " "
-    return char if char.isprintable() else ""
 
 
 def _cut(text: str) -> str:
@@ -153,12 +146,12 @@ class LogPaths:
         return tuple(file.name for file in cls._of_day)
 
     def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:
-        """The stems of the delay and stream logs on disk by camera id; several where there are copies."""
-        found: dict[str, set[str]] = {}
-        for files in (self.delay_files(unreadable), self.stream_files(unreadable)):
-            for camera_id, stem, _ in files:
-                found.setdefault(camera_id, set()).add(stem)
-        return {camera_id: sorted(stems) for camera_id, stems in sorted(found.items())}
+        """The stems of the ordinary delay and stream logs on disk by camera id; several where there are copies."""
+        found: dict[str, list[str]] = {}
+        for camera_id, stem, path in sorted((*self.delay_files(unreadable), *self.stream_files(unreadable))):
+            if stem not in found.setdefault(camera_id, []) and os.path.isfile(path):
+                found[camera_id].append(stem)
+        return {camera_id: stems for camera_id, stems in found.items() if stems}
 
     def delay_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
         """Camera id, stem and path of each delay log on disk, packed ones too."""
