@@ -301,11 +301,16 @@ def test_a_copy_of_yesterday_alone_is_neither_read_nor_written(tmp_path: Path) -
 # A stop, and damage
 
 
-def test_a_stop_ends_the_reading_at_once(tmp_path: Path) -> None:
-    play(tmp_path, [FIRST, one(NOON_US + 5, "a")])
+READ = ["identities", "delay log", "event of the worst", "place in the stream log", "stream log"]
+
+
+@pytest.mark.parametrize("what", READ)
+def test_a_stop_ends_the_reading_at_once(tmp_path: Path, what: str) -> None:
+    play(tmp_path, [FIRST, one(NOON_US + 70 * SECOND, "a")])
     files = texts(tmp_path, "**/*.log")
+    answers = iter(part == what for part in READ)
     with pytest.raises(Stopped):
-        Played(tmp_path).restore(NOON_US, is_stopped=lambda: True)
+        Played(tmp_path).restore(NOON_US, is_stopped=lambda: next(answers))
     assert texts(tmp_path, "**/*.log") == files
 
 

@@ -21,7 +21,7 @@ from .delaylog import DelayRow, count, read_rows
 from .formats import parse_pairs, quote
 from .line_blocks import OnRead, Skipped, size_of, whole_lines
 from .paths import LogPaths
-from .streamlog import find_event, read_gaps, updates
+from .streamlog import Update, find_event, read_gaps, updates
 
 _MOST_IDENTITIES: Final = 2 * GENERATION
 
@@ -46,6 +46,7 @@ class Recorder(Protocol):
     handler: Handler
     coverage: Coverage
     day: str
+    stems: dict[str, str]
     lines: Any
 
     def record_update(self, camera_id: str, cam_data: dict[str, Any], arrived_us: int) -> object:
@@ -68,7 +69,8 @@ def restore(
     To be run in a thread. Raises `Stopped` when `is_stopped()`: memory is then half-filled, `sink` must not be written.
     """
     found = Restored()
-    logs, streams = delay_logs(paths, found.skipped), stream_logs(paths, found.skipped)
+    logs = delay_logs(paths, found.skipped, recorder.stems)
+    streams = stream_logs(paths, found.skipped, recorder.stems)
     total = sum(map(size_of, (paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files))))
     done = 0
 
@@ -79,9 +81,9 @@ def restore(
         done = min(total, done + size)
         progress(done, total)
 
-    reading = _Restore(recorder, sink, known, found, streams, on_read)
-    reading.read_identities(paths.uuids_old)
-    reading.read_identities(paths.uuids)
+    reading = _Restore(recorder, found, streams, on_read)
+    for path in (paths.uuids_old, paths.uuids):
+        reading.read_identities(path)
     for camera_id, files in logs.items():
         reading.read_delay_logs(camera_id, files)
     gaps = read_gaps(paths)
@@ -89,9 +91,17 @@ def restore(
         recorder.coverage.restore(gap)
     if done_us is not None and done_us > now_us():  # a clock that was ahead said so
         done_us = reading.last_identity_us
-    reading.log_identities(done_us)
+    since_us = reading.last_identity_us or 0
+    if done_us is not None:  # within one batch identities are written file by file
+        since_us = min(since_us, done_us)
+    newer = sorted(item for item in reading.unlogged if item[0] >= since_us)[-_MOST_IDENTITIES:]
+    recorder.handler.dedup.restore([identity for _, identity in newer])
+    for _, identity in newer:
+        sink.write_identity(f"{quote(identity)}\n")
     if done_us is not None:
-        reading.judge_the_rest(gaps, done_us)
+        since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
+        order = updates(streams, gaps, since_us, day=recorder.day, skipped=found.skipped, on_read=on_read)
+        _judge(order, recorder, sink, known, found, done_us)
     return found
 
 
@@ -104,8 +114,6 @@ class _Restore:
     """
 
     recorder: Recorder
-    sink: Batch
-    known: Mapping[str, Camera]
     found: Restored
     streams: Mapping[str, list[Path]]
     on_read: OnRead
@@ -143,11 +151,12 @@ class _Restore:
         day = self.recorder.handler.day
         day.cameras[camera_id] = statistics
         if worst is not None:
-            verdict = worst.verdict()._replace(camera_id=camera_id)
-            day.worst[camera_id] = verdict._replace(data=find_event(self.streams.get(camera_id, ()), verdict))
+            verdict = worst.parsed()[0]._replace(camera_id=camera_id)
+            data = find_event(self.streams.get(camera_id, ()), verdict, self.on_read)
+            day.worst[camera_id] = verdict._replace(data=data)
             day.worst_changes += 1
         if clean is not None:
-            day.clean[camera_id] = clean.verdict()._replace(camera_id=camera_id)
+            day.clean[camera_id] = clean.parsed()[0]._replace(camera_id=camera_id)
 
     def _note_unlogged(self, rows: list[DelayRow], unlogged: list[tuple[int, str]]) -> None:
         """Of a camera's rows only those after its last known identity can be unlogged."""
@@ -159,48 +168,41 @@ class _Restore:
                 self.last_identity_us = rows[known].arrived_us
         unlogged += [(row.arrived_us, row.identity) for row in rows[known + 1 :] if row.identity]
 
-    def log_identities(self, done_us: int | None) -> None:
-        """Write what is missing in the identity log."""
-        since_us = self.last_identity_us or 0
-        if done_us is not None:  # within one batch identities are written file by file
-            since_us = min(since_us, done_us)
-        newer = sorted(item for item in self.unlogged if item[0] >= since_us)[-_MOST_IDENTITIES:]
-        self.recorder.handler.dedup.restore([identity for _, identity in newer])
-        for _, identity in newer:
-            self.sink.write_identity(f"{quote(identity)}\n")
 
-    def judge_the_rest(self, gaps: list[Gap], done_us: int) -> None:
-        """Judge updates from `done_us` on as if they came now; what has its delay line is a duplicate by now."""
-        recorder, handler, sink, skipped = self.recorder, self.recorder.handler, self.sink, self.found.skipped
-        lines, on_reject = recorder.lines, handler.on_reject
-        # Their lines are in the stream logs already, and their rejects in `rejected.log`.
-        keep = {"write_delay": sink.write_delay, "write_identity": sink.write_identity}
-        recorder.lines = SimpleNamespace(write_stream=lambda path, text: None, **keep)
-        handler.on_reject = lambda reject: None
-        since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
-        order = updates(self.streams, gaps, since_us, day=recorder.day, skipped=skipped, on_read=self.on_read)
-        try:
-            for item in order:
-                if isinstance(item, Gap):
-                    self._subscribe(item)
-                elif item.arrived_us < done_us:
-                    handler.use_up_first(item.camera_id, item.data, item.arrived_us)
-                elif "event" in item.data and item.camera_id in self.known:
-                    self.found.judged += 1
-                    try:
-                        recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
-                    except MessageError:
-                        skipped.lines += 1
-                    sink.mark(item.arrived_us)
-        finally:
-            recorder.lines, handler.on_reject = lines, on_reject
-
-    def _subscribe(self, gap: Gap) -> None:
-        # Also cameras that have no files yet: they were not observed either.
-        for camera_id in [gap.camera_id] if gap.camera_id else self.known:
-            statistics = self.recorder.handler.day.cameras.get(camera_id)
-            missed = statistics is None or statistics.latest_us() < gap.to_us
-            subscribe_again(self.recorder.handler, gap, [camera_id], missed=missed)
+def _judge(
+    order: Iterable[Update | Gap],
+    recorder: Recorder,
+    sink: Batch,
+    known: Mapping[str, Camera],
+    found: Restored,
+    done_us: int,
+) -> None:
+    """Judge updates from `done_us` on as if they came now; what has its delay line is a duplicate by now."""
+    handler = recorder.handler
+    lines, on_reject = recorder.lines, handler.on_reject
+    # Their lines are in the stream logs already, and their rejects in `rejected.log`.
+    keep = {"write_delay": sink.write_delay, "write_identity": sink.write_identity}
+    recorder.lines = SimpleNamespace(write_stream=lambda path, text: None, **keep)
+    handler.on_reject = lambda reject: None
+    try:
+        for item in order:
+            if isinstance(item, Gap):
+                # Also cameras that have no files yet: they were not observed either.
+                for camera_id in [item.camera_id] if item.camera_id else known:
+                    statistics = handler.day.cameras.get(camera_id)
+                    missed = statistics is None or statistics.latest_us() < item.to_us
+                    subscribe_again(handler, item, [camera_id], missed=missed)
+            elif item.arrived_us < done_us:
+                handler.use_up_first(item.camera_id, item.data, item.arrived_us)
+            elif "event" in item.data and item.camera_id in known:
+                found.judged += 1
+                try:
+                    recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
+                except MessageError:
+                    found.skipped.lines += 1
+                sink.mark(item.arrived_us)
+    finally:
+        recorder.lines, handler.on_reject = lines, on_reject
 
 
 def subscribe_again(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:

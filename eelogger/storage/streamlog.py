@@ -49,7 +49,7 @@ def updates(
 
     def camera(camera_id: str, paths: Sequence[Path]) -> Iterator[Update | Gap]:
         def lines(path: Path) -> Iterator[Update]:
-            start = 0 if since_us is None else _offset_since(path, since_us)
+            start = 0 if since_us is None else _offset_since(path, since_us, on_read)
             blocks = whole_lines(path, start, skipped=unread, on_read=on_read, keep_open=False, block_bytes=block_bytes)
             for line in (line for block in blocks for line in block.split(b"\n") if line):
                 if update := parse_update(camera_id, line):
@@ -93,12 +93,12 @@ def read_gaps(paths: LogPaths) -> list[Gap]:
     return list(dict.fromkeys(gap for line in lines if (gap := parse_gap_line(line))))
 
 
-def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None:
-    """The event that a verdict was made of, searched in its camera's stream logs from their ends."""
+def find_event(files: Iterable[Path], verdict: Verdict, on_read: OnRead) -> dict[str, Any] | None:
+    """Search the event that a verdict was made of in its camera's stream logs, from their ends."""
     begin = f"{time_text(verdict.arrived_us)[:-1]}+00:00 -- ".encode()
     for path in files:
         with suppress(OSError):
-            for _, block in whole_lines_backwards(path):
+            for _, block in whole_lines_backwards(path, on_read=on_read):
                 for line in block.split(b"\n") if begin in block else ():
                     update = parse_update(verdict.camera_id, line) if line.startswith(begin) else None
                     for event in split_events(verdict.camera_id, update.data)[0] if update else ():
@@ -107,10 +107,10 @@ def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None
     return None
 
 
-def _offset_since(path: Path, since_us: int) -> int:
+def _offset_since(path: Path, since_us: int, on_read: OnRead | None) -> int:
     """Where the lines begin that follow the last one older than `since_us`; searched from the end."""
     with suppress(OSError):
-        for start, block in whole_lines_backwards(path, 1 << 15):
+        for start, block in whole_lines_backwards(path, 1 << 15, on_read):
             end = len(block)
             while end:
                 begin = block.rfind(b"\n", 0, end - 1) + 1
