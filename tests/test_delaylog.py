@@ -80,7 +80,7 @@ def test_no_damaged_line_is_taken_for_another(written: list[tuple[Verdict, Camer
     for row, line in zip(read, lines, strict=True):
         if row is not None:
             assert row == plain(line)
-            assert row.verdict().arrived_us == row.arrived_us
+            assert row.parsed()[0].arrived_us == row.arrived_us
 
 
 @given(st.binary(max_size=300))
@@ -106,7 +106,7 @@ def test_a_line_that_contradicts_itself_is_nobodys_figure_and_no_error(before: s
     assert before in line
     (row,) = rows(line.replace(before, after).encode())
     assert (row is not None) is is_row
-    assert row is None or row.verdict().delay_us == 5
+    assert row is None or row.parsed()[0].delay_us == 5
 
 
 @pytest.mark.parametrize("name", ["Front Door", 'a "b" \\', "Tür", ""])

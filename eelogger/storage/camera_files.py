@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,8 +56,8 @@ def known_cameras(paths: LogPaths, stems: Mapping[str, str] | None = None) -> di
     known = read_cameras(paths)
     for camera_id, stem in (own_stems(paths) if stems is None else stems).items():
         if camera_id not in known:
-            name = stem.removesuffix(f"_{camera_id}")
-            known[camera_id] = _last_logged(paths, camera_id, stem) or Camera(camera_id, name)
+            unnamed = Camera(camera_id, stem.removesuffix(f"_{camera_id}"))
+            known[camera_id] = _last_logged(paths, camera_id, stem) or unnamed
     return known
 
 
@@ -72,7 +73,7 @@ def _last_logged(paths: LogPaths, camera_id: str, stem: str) -> Camera | None:
 
 
 def own_stems(paths: LogPaths, unreadable: list[OSError] | None = None) -> dict[str, str]:
-    """The stem of each camera's own files by id, for all cameras that have files; what has another stem is a copy.
+    """The stems of the own files of all cameras that have files, by id; files of other stems are copies.
 
     `cameras.json` names it, also when only copies are there; else the last delay lines do; else it is the shortest.
     """
@@ -95,8 +96,7 @@ def delay_logs(
 ) -> dict[str, list[Path]]:
     """The delay logs of a folder by camera id: first the camera's own, which may be missing, then its copies.
 
-    A packed log (`.gz`) of the own stem is the own one where no plain one is; else it is a copy. `stems` are
-    `own_stems`, if known.
+    Where only the packed form (`.gz`) of its own is there, that is its own. `stems` are `own_stems`, if known.
     """
     return _own_first(paths, paths.delay, paths.delay_files, skipped, stems)
 
@@ -121,6 +121,8 @@ def _own_first(
     for camera_id, _, path in files(unreadable):
         if camera_id in own:
             found.setdefault(camera_id, []).append(path)
+        elif skipped is not None:
+            skipped.files.append(OSError(errno.EINVAL, "not an ordinary file", str(path)))
     for camera_id, there in found.items():
         plain = place(own[camera_id])
         packed = plain.with_name(f"{plain.name}.gz")

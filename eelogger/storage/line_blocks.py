@@ -1,6 +1,6 @@
-"""Read files of lines in blocks, from the front or from the end; `.gz` too.
+"""Read files in blocks of whole lines, from the front or from the end; `.gz` too.
 
-A block holds whole lines, and all blocks together are the file; only its last line may lack the newline.
+All blocks together are the file; only its last line may lack the newline.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OnRead = Callable[[int], object]
 
 @dataclass
 class Skipped:
-    """What could not be read: how many lines, and which files or folders and why."""
+    """How many lines could not be read, and which files or folders and why."""
 
     lines: int = 0
     files: list[OSError] = field(default_factory=list)
@@ -99,7 +99,7 @@ def whole_lines_backwards(
 
 
 def last_line(path: Path) -> bytes:
-    """The last line without its newline, b"" when there is none or the file cannot be read."""
+    """The last line without its newline; b"" when there is none, or on an error."""
     with suppress(OSError):
         for _, block in whole_lines_backwards(path, 4096):
             return block.rstrip(b"\n").rpartition(b"\n")[2]
@@ -107,7 +107,7 @@ def last_line(path: Path) -> bytes:
 
 
 def read_at(path: Path, start: int, length: int) -> bytes:
-    """At most `length` bytes of a file from an offset on; `OSError` passes."""
+    """Read at most `length` bytes of a file from an offset on; `OSError` passes."""
     with open_file(path) as file:
         file.seek(start)
         return file.read(length)
@@ -117,15 +117,11 @@ def read_at(path: Path, start: int, length: int) -> bytes:
 def open_file(path: Path) -> Iterator[FileIO | gzip.GzipFile]:
     """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
     with open(path, "rb", buffering=0, opener=_ordinary) as file:
-        if path.suffix == ".gz":
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked
-        else:
-            yield file
+        yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
 
 
 def read_file(path: Path) -> bytes:
-    """The content of an ordinary small file; `OSError` passes."""
+    """Read an ordinary small file; `OSError` passes."""
     return read_at(path, 0, _SMALL_FILE_BYTES)
 
 

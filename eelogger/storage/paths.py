@@ -59,7 +59,7 @@ def day_of(us: int) -> str:
 
 
 def day_start_us(day: str) -> int:
-    """The first moment of a day in microseconds; raises `ValueError` when it is none."""
+    """The first moment of a day in microseconds; raises `ValueError`."""
     return (date.fromisoformat(day) - _EPOCH.date()).days * DAY_US
 
 
@@ -82,8 +82,7 @@ class _File:
 class LogPaths:
     """The names in a log directory, or in the folder of one of its days, which has the same layout.
 
-    A stem, `{name}_{id}`, is real text; each path is in the form that this process's locale needs, so that the bytes
-    of its name on disk are UTF-8.
+    A stem, `{name}_{id}`, is real text. Names on disk are UTF-8, whatever this process's locale is.
     """
 
     root: Path
@@ -106,11 +105,8 @@ class LogPaths:
     _of_day: ClassVar = (max_delay, summary, gaps, health, rejected, program_log, cameras)
 
     def stem(self, camera_id: str, name: str) -> str:
-        """`{name, made safe}_{id}`, short enough for every path made of it; raises `ValueError` for no 8 hex digits.
-
-        Such an id at the end is what keeps a camera's files apart from all others, `processed_event_uuids.log` too.
-        """
-        if not is_camera_id(camera_id):
+        """`{name, made safe}_{id}`, short enough for every path made of it; raises `ValueError` for no camera's id."""
+        if not is_camera_id(camera_id):  # only an id at the end keeps a camera's files apart from all others
             raise ValueError(f"no camera id: {camera_id!r}")
         part = sanitize_filename(name)
         longest = temporary(self.day("2026-11-21").stream(f"_{camera_id}").absolute())
@@ -127,22 +123,19 @@ class LogPaths:
         return self.stream_dir / os.fsdecode(f"{stem}_stream.log".encode("utf-8", "surrogateescape"))
 
     def day(self, day: str) -> LogPaths:
-        """The folder of a past day; raises `ValueError` when it is none: it may come from a damaged file."""
+        """The folder of a past day; raises `ValueError` when it is none."""
         if not is_day(day):
             raise ValueError(f"no day: {day!r}")
         return LogPaths(self.days_dir / day)
 
     def days(self, unreadable: list[OSError] | None = None) -> list[str]:
-        """The days that have a folder, oldest first; links and other names are none.
-
-        Why a folder cannot be read goes to `unreadable`; without that list it is raised. So it is in those below.
-        """
+        """The days that have a folder, oldest first; here and below errors are raised, or go to `unreadable`."""
         entries = _entries(self.days_dir, unreadable)
         return sorted(entry.name for entry in entries if is_day(entry.name) and entry.is_dir(follow_symlinks=False))
 
     @classmethod
     def ours(cls) -> tuple[str, ...]:
-        """The files that are a day's, and move with it, beside its cameras' own."""
+        """The files that move with a day, beside its cameras' own."""
         return tuple(file.name for file in cls._of_day)
 
     def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:

@@ -40,9 +40,8 @@ def updates(
 ) -> Iterator[Update | Gap]:
     """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
 
-    `files` are those of `storage.camera_files.stream_logs`: a line that stands in several files of a camera is read
-    once, and of copies only lines of `day` count. Without a record of gaps (None) each camera gets one of no length,
-    reason `added`, 30 s before its first line.
+    `files` and `day` are as in `storage.camera_files.read_once`. Without a record of gaps (None) each camera gets one
+    of no length, reason `added`, 30 s before its first line.
     """
     unread = Skipped() if skipped is None else skipped
     block_bytes = max(4096, min(1 << 15, _MERGE_BYTES // (1 + sum(map(len, files.values())))))
@@ -57,26 +56,20 @@ def updates(
                 else:
                     unread.lines += 1
 
-        found = read_once(paths, lines, lambda update: update.digest, day)
-        return found if gaps is not None else _with_subscription(found)
+        for number, update in enumerate(read_once(paths, lines, lambda update: update.digest, day)):
+            if gaps is None and not number:
+                at_us = update.arrived_us - _NO_RECORD_US
+                yield Gap("gap", at_us, at_us, ADDED, camera_id)
+            yield update
 
-    return merge(iter(gaps or ()), *(camera(*item) for item in files.items()), key=_place)
+    def place(item: Update | Gap) -> tuple[int, str]:
+        return (item.to_us if isinstance(item, Gap) else item.arrived_us), item.camera_id
 
-
-def _place(item: Update | Gap) -> tuple[int, str]:
-    return (item.to_us if isinstance(item, Gap) else item.arrived_us), item.camera_id
-
-
-def _with_subscription(source: Iterator[Update]) -> Iterator[Update | Gap]:
-    for number, update in enumerate(source):
-        if not number:
-            at_us = update.arrived_us - _NO_RECORD_US
-            yield Gap("gap", at_us, at_us, ADDED, update.camera_id)
-        yield update
+    return merge(iter(gaps or ()), *(camera(*item) for item in files.items()), key=place)
 
 
 def parse_update(camera_id: str, line: bytes) -> Update | None:
-    """The update of one line of a stream log, None when it is none."""
+    """Read one line of a stream log; None when it is none."""
     try:
         parsed = parse_stream_line(line.decode())
     except ValueError:
@@ -85,12 +78,10 @@ def parse_update(camera_id: str, line: bytes) -> Update | None:
 
 
 def read_gaps(paths: LogPaths) -> list[Gap]:
-    """The gaps of a folder in the order of their lines, packed ones (`.gz`) first; other lines are passed over."""
+    """Read the gaps of a folder, packed ones (`.gz`) first; other lines are passed over."""
     files = paths.gaps.with_name(f"{paths.gaps.name}.gz"), paths.gaps
-    lines = (
-        line for path in files for block in whole_lines(path) for line in block.decode("utf-8", "replace").split("\n")
-    )
-    return list(dict.fromkeys(gap for line in lines if (gap := parse_gap_line(line))))
+    text = "\n".join(block.decode("utf-8", "replace") for path in files for block in whole_lines(path))
+    return list(dict.fromkeys(gap for line in text.split("\n") if (gap := parse_gap_line(line))))
 
 
 def find_event(files: Iterable[Path], verdict: Verdict, on_read: OnRead) -> dict[str, Any] | None:
@@ -108,7 +99,7 @@ def find_event(files: Iterable[Path], verdict: Verdict, on_read: OnRead) -> dict
 
 
 def _offset_since(path: Path, since_us: int, on_read: OnRead | None) -> int:
-    """Where the lines begin that follow the last one older than `since_us`; searched from the end."""
+    # Where the lines begin that follow the last one older than `since_us`.
     with suppress(OSError):
         for start, block in whole_lines_backwards(path, 1 << 15, on_read):
             end = len(block)
