@@ -19,6 +19,7 @@ from .line_blocks import Skipped, read_at, read_file, size_of, whole_lines_backw
 from .paths import LogPaths, day_of, is_camera_id
 
 _EXCERPT_BYTES: Final = 4096  # a hole can be as large as the disk's cache
+Logs = dict[str, list[Path]]
 _Item = TypeVar("_Item", bound=tuple[Any, ...])
 
 
@@ -91,9 +92,7 @@ def _listed_stems(paths: LogPaths) -> dict[str, str]:
     return {camera_id: paths.stem(camera_id, camera.name) for camera_id, camera in read_cameras(paths).items()}
 
 
-def delay_logs(
-    paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[str, str] | None = None
-) -> dict[str, list[Path]]:
+def delay_logs(paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[str, str] | None = None) -> Logs:
     """The delay logs of a folder by camera id: first the camera's own, which may be missing, then its copies.
 
     Where only the packed form (`.gz`) of its own is there, that is its own. `stems` are `own_stems`, if known.
@@ -101,9 +100,7 @@ def delay_logs(
     return _own_first(paths, paths.delay, paths.delay_files, skipped, stems)
 
 
-def stream_logs(
-    paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[str, str] | None = None
-) -> dict[str, list[Path]]:
+def stream_logs(paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[str, str] | None = None) -> Logs:
     """The stream logs of a folder by camera id, in the order of `delay_logs`."""
     return _own_first(paths, paths.stream, paths.stream_files, skipped, stems)
 
@@ -114,10 +111,10 @@ def _own_first(
     files: Callable[[list[OSError] | None], list[tuple[str, str, Path]]],
     skipped: Skipped | None,
     stems: Mapping[str, str] | None,
-) -> dict[str, list[Path]]:
+) -> Logs:
     unreadable = None if skipped is None else skipped.files
     own = own_stems(paths, unreadable) if stems is None else stems
-    found: dict[str, list[Path]] = {}
+    found: Logs = {}
     for camera_id, _, path in files(unreadable):
         if camera_id in own:
             found.setdefault(camera_id, []).append(path)

@@ -16,12 +16,12 @@ from ..measure.dedup import GENERATION
 from ..measure.handler import INITIAL_WINDOW_US, Handler
 from ..model import DAY_US, Camera, Gap
 from .batch import Batch
-from .camera_files import delay_logs, stream_logs
+from .camera_files import Logs, delay_logs, stream_logs
 from .delaylog import DelayRow, count, read_rows
 from .formats import parse_pairs, quote
 from .line_blocks import OnRead, Skipped, size_of, whole_lines
 from .paths import LogPaths
-from .streamlog import Update, find_event, read_gaps, updates
+from .streamlog import find_event, read_gaps, updates
 
 _MOST_IDENTITIES: Final = 2 * GENERATION
 
@@ -32,10 +32,10 @@ class Stopped(Exception):
 
 @dataclass
 class Restored:
-    """What a start found: delay lines, updates judged again, lines of the current identity log, what was skipped."""
+    """What a start found."""
 
-    rows: int = 0
-    judged: int = 0
+    rows: int = 0  # delay lines
+    judged: int = 0  # updates that had none
     uuid_lines: int = 0
     skipped: Skipped = field(default_factory=Skipped)
 
@@ -66,7 +66,7 @@ def restore(
     """Bring back the day in the directory; lines that are missing go to `sink`, which the caller gives to the writer.
 
     `done_us`: all that arrived before has its lines (None: everything has). `known` are the cameras that have files.
-    To be run in a thread. Raises `Stopped` when `is_stopped()`: memory is then half-filled, `sink` must not be written.
+    Raises `Stopped` when `is_stopped()`: then memory is half-filled, and `sink` must not be written.
     """
     found = Restored()
     logs = delay_logs(paths, found.skipped, recorder.stems)
@@ -99,30 +99,24 @@ def restore(
     for _, identity in newer:
         sink.write_identity(f"{quote(identity)}\n")
     if done_us is not None:
-        since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
-        order = updates(streams, gaps, since_us, day=recorder.day, skipped=found.skipped, on_read=on_read)
-        _judge(order, recorder, sink, known, found, done_us)
+        reading.judge(gaps, done_us, sink, known)
     return found
 
 
 @dataclass
 class _Restore:
-    """One start under way.
-
-    `unlogged` are identities by arrival whose delay lines may be newer than the last line of the identity logs, which
-    arrived at `last_identity_us`: a kill came between the two.
-    """
+    """One start under way."""
 
     recorder: Recorder
     found: Restored
-    streams: Mapping[str, list[Path]]
+    streams: Logs
     on_read: OnRead
-    last_identity: str = ""
+    last_identity: str = ""  # the last line of the identity logs, and its arrival
     last_identity_us: int | None = None
+    # Arrivals and identities that may be missing in the identity log: a kill came between it and their delay lines.
     unlogged: list[tuple[int, str]] = field(default_factory=list)
 
     def read_identities(self, path: Path) -> None:
-        """Make the identities of a log those of the current generation."""
         dedup = self.recorder.handler.dedup
         dedup.turn()
         self.found.uuid_lines = 0
@@ -134,7 +128,6 @@ class _Restore:
             self.last_identity = [self.last_identity, *identities][-1]
 
     def read_delay_logs(self, camera_id: str, files: list[Path]) -> None:
-        """Count the lines of one camera."""
         statistics, worst, clean, clean_us = CameraStatistics(), None, None, -1
         unlogged: list[tuple[int, str]] = []
         for rows in read_rows(files, day=self.recorder.day, skipped=self.found.skipped, on_read=self.on_read):
@@ -159,7 +152,7 @@ class _Restore:
             day.clean[camera_id] = clean.parsed()[0]._replace(camera_id=camera_id)
 
     def _note_unlogged(self, rows: list[DelayRow], unlogged: list[tuple[int, str]]) -> None:
-        """Of a camera's rows only those after its last known identity can be unlogged."""
+        # Of a camera's rows only those after its last known identity can be unlogged.
         dedup = self.recorder.handler.dedup
         known = next((number for number in reversed(range(len(rows))) if rows[number].identity in dedup), -1)
         if known >= 0:
@@ -168,49 +161,40 @@ class _Restore:
                 self.last_identity_us = rows[known].arrived_us
         unlogged += [(row.arrived_us, row.identity) for row in rows[known + 1 :] if row.identity]
 
-
-def _judge(
-    order: Iterable[Update | Gap],
-    recorder: Recorder,
-    sink: Batch,
-    known: Mapping[str, Camera],
-    found: Restored,
-    done_us: int,
-) -> None:
-    """Judge updates from `done_us` on as if they came now; what has its delay line is a duplicate by now."""
-    handler = recorder.handler
-    lines, on_reject = recorder.lines, handler.on_reject
-    # Their lines are in the stream logs already, and their rejects in `rejected.log`.
-    keep = {"write_delay": sink.write_delay, "write_identity": sink.write_identity}
-    recorder.lines = SimpleNamespace(write_stream=lambda path, text: None, **keep)
-    handler.on_reject = lambda reject: None
-    try:
-        for item in order:
-            if isinstance(item, Gap):
-                # Also cameras that have no files yet: they were not observed either.
-                for camera_id in [item.camera_id] if item.camera_id else known:
-                    statistics = handler.day.cameras.get(camera_id)
-                    missed = statistics is None or statistics.latest_us() < item.to_us
-                    subscribe_again(handler, item, [camera_id], missed=missed)
-            elif item.arrived_us < done_us:
-                handler.use_up_first(item.camera_id, item.data, item.arrived_us)
-            elif "event" in item.data and item.camera_id in known:
-                found.judged += 1
-                try:
-                    recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
-                except MessageError:
-                    found.skipped.lines += 1
-                sink.mark(item.arrived_us)
-    finally:
-        recorder.lines, handler.on_reject = lines, on_reject
+    def judge(self, gaps: list[Gap], done_us: int, sink: Batch, known: Mapping[str, Camera]) -> None:
+        # Updates from `done_us` on are judged as if they came now; what has its delay line is a duplicate by now.
+        recorder, handler, skipped = self.recorder, self.recorder.handler, self.found.skipped
+        since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
+        order = updates(self.streams, gaps, since_us, day=recorder.day, skipped=skipped, on_read=self.on_read)
+        lines, on_reject = recorder.lines, handler.on_reject
+        # Their lines are in the stream logs already, and their rejects in `rejected.log`.
+        keep = {"write_delay": sink.write_delay, "write_identity": sink.write_identity}
+        recorder.lines = SimpleNamespace(write_stream=lambda path, text: None, **keep)
+        handler.on_reject = lambda reject: None
+        try:
+            for item in order:
+                if isinstance(item, Gap):
+                    # Also cameras that have no files yet: they were not observed either.
+                    for camera_id in [item.camera_id] if item.camera_id else known:
+                        statistics = handler.day.cameras.get(camera_id)
+                        missed = statistics is None or statistics.latest_us() < item.to_us
+                        subscribe_again(handler, item, [camera_id], missed=missed)
+                elif item.arrived_us < done_us:
+                    handler.use_up_first(item.camera_id, item.data, item.arrived_us)
+                elif "event" in item.data and item.camera_id in known:
+                    self.found.judged += 1
+                    try:
+                        recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
+                    except MessageError:
+                        skipped.lines += 1
+                    sink.mark(item.arrived_us)
+        finally:
+            recorder.lines, handler.on_reject = lines, on_reject
 
 
 def subscribe_again(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:
-    """Tell the handler of the subscription that ended a gap; `missed`: the first event after it is yet to come.
-
-    A half that was cut off at midnight ended with no subscription, and is the day's before.
-    """
-    was_cut = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0
+    """Tell the handler of the subscription that ended a gap; `missed`: the first event after it is yet to come."""
+    was_cut = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0  # at midnight, with no subscription
     if not is_missed(gap):  # all cameras of the day are known by now, also those that were added then
         handler.begin_cameras(camera_ids)
     if gap.kind == "gap" and not was_cut:
