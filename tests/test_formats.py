@@ -24,12 +24,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def us(text: str) -> int:
-    """A moment as microseconds, the way `datetime` counts them."""
+    """A moment as `datetime` counts it."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
 
 
 def finite(value: Any) -> Any:
-    """JSON as the log files hold it: non-finite numbers are null."""
+    """JSON as the log files hold it."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -40,24 +40,15 @@ def finite(value: Any) -> Any:
 def assert_one_line(text: str) -> str:
     """The text without its newline: one line, printable, and UTF-8 can hold it."""
     assert text.endswith("\n")
-    assert text[:-1].isprintable()
-    text.encode()
+    assert text.encode()[:-1].decode().isprintable()
     return text[:-1]
 
 
-VERDICT = Verdict(
-    MEASURED,
-    "100e1e23",
-    "ANNT",
-    103,
-    "Intrusion",
-    "8d5e",
-    us("2026-11-22T09:07:20.123456+00:00"),
-    us("2026-11-22T09:07:18.889+00:00"),
-    1_234_456,
-    RunningFigures(12, "0.700", "1.900", "2.300", "0.810", "0.210", "2.400", 3, "0.700"),
-    data={"uuid": "8d5e", "ns": 103, "x": math.nan, "type": "ANNT"},
-)
+ARRIVED_US, EVENT_US = us("2026-11-22T09:07:20.123456+00:00"), us("2026-11-22T09:07:18.889+00:00")
+FIGURES = RunningFigures(12, "0.700", "1.900", "2.300", "0.810", "0.210", "2.400", 3, "0.700")
+DATA = {"uuid": "8d5e", "ns": 103, "x": math.nan, "type": "ANNT"}
+VERDICT = Verdict(MEASURED, "100e1e23", "ANNT", 103, "Intrusion", "8d5e", ARRIVED_US, EVENT_US, 1_234_456)
+VERDICT = VERDICT._replace(figures=FIGURES, data=DATA)
 CAMERA = Camera("100e1e23", "Front Door", "100bb001")
 HEAD = "time=2026-11-22T09:07:20.123456Z"
 WHO = "type=ANNT camera=100e1e23 bridge=100bb001"
@@ -105,9 +96,6 @@ def test_a_delay_line_comes_back(verdict: Verdict, camera: Camera) -> None:
     line = assert_one_line(formats.delay_line(verdict, formats.label(camera)))
     expected = verdict._replace(camera_id=camera.id, figures=None, data=None), camera
     assert formats.parse_delay_line(line) == formats.parse_delay_line(f"{line}\n") == expected
-    for end in range(0, len(line), 7):  # torn
-        torn = formats.parse_delay_line(line[:end])
-        assert torn is None or torn[0].arrived_us == verdict.arrived_us
     worst = assert_one_line(formats.worst_line(verdict, formats.label(camera)))
     assert formats.parse_delay_line(worst) == expected
     head = formats.delay_line(verdict._replace(figures=None), formats.label(camera)).rstrip("\n")
@@ -115,31 +103,19 @@ def test_a_delay_line_comes_back(verdict: Verdict, camera: Camera) -> None:
     assert json.loads(worst[len(head) + 4 :]) == finite(verdict.data)
 
 
-LONG_INT = "9" * 5_000
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"time": "yesterday"},
-        {"time": "0001-01-01T00:00:00+23:59"},
-        {"time": "9999-12-31T23:59:59-23:59"},
-        {"time": "2026-13-32T09:07:20.123456Z"},
-        {"delay_s": ""},
-        {"delay_s": "1e3"},
-        {"delay_s": LONG_INT},
-        {"op": LONG_INT},
-        {"event_time": "x"},
-    ],
-    ids=str,
-)
-def test_what_is_no_delay_line(changed: dict[str, str]) -> None:
+def test_what_is_no_delay_line() -> None:
     keys = {"time": HEAD[5:], "verdict": MEASURED, "type": "ANNT", "camera": "1"}
-    text = " ".join(f"{key}={value}" for key, value in (keys | changed).items())
-    assert formats.parse_delay_line(text) is None
-    for missing in keys:
-        rest = " ".join(f"{key}={value}" for key, value in keys.items() if key != missing)
-        assert formats.parse_delay_line(rest) is None
+    assert formats.parse_delay_line(pairs_text(keys))
+    damaged = {
+        "time": ["yesterday", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-13-32T09:07:20.123456Z"],
+        "delay_s": ["", "1e3", "9" * 5000],
+        "op": ["9" * 5000],
+        "event_time": ["x"],
+    }
+    lines = [keys | {key: value} for key, values in damaged.items() for value in values]
+    lines += [{key: value for key, value in keys.items() if key != missing} for missing in keys]
+    for line in lines:
+        assert formats.parse_delay_line(pairs_text(line)) is None, line
 
 
 def test_unknown_keys_are_passed_over_and_missing_ones_are_absent() -> None:
@@ -159,9 +135,6 @@ def test_any_text_is_a_value_or_none(text: str) -> None:
     formats.parse_stream_line(text)
     with contextlib.suppress(ValueError):
         assert type(parse_time(text)) is int
-
-
-# Stream logs
 
 
 @given(st.integers(0, us("2099-12-31T23:59:59+00:00")), OBJECTS)
@@ -207,9 +180,6 @@ def test_nested_too_deep_is_said_and_the_worst_line_stands_without_it(levels: in
         data["a"] = data["a"][0]
 
 
-# gaps.log and rejected.log
-
-
 @given(st.builds(Gap, st.sampled_from(["gap", "suspend", "clock-step"]), MOMENTS, MOMENTS, TEXTS, st.just("") | TEXTS))
 def test_a_gap_line_comes_back(gap: Gap) -> None:
     line = assert_one_line(formats.gap_line(gap))
@@ -223,15 +193,13 @@ def test_a_gap_line_to_the_letter() -> None:
     assert formats.gap_line(gap) == f"{text}closed-1001\n"
     one = Gap(gap.kind, gap.from_us, gap.to_us, "error 404", "100e1e23")
     assert formats.gap_line(one) == f'{text}"error 404" camera=100e1e23\n'
-    assert formats.parse_gap_line(text.removesuffix(" reason=")) == Gap(gap.kind, gap.from_us, gap.to_us, "")
-    assert formats.parse_gap_line(text.replace("kind=gap ", "")) is None
-    assert formats.parse_gap_line(text.replace("from=2026", "from=x")) is None
+    for before in ("kind=gap ", "2026", "to="):
+        assert formats.parse_gap_line(text.replace(before, "x", 1)) is None
 
 
 @given(MOMENTS, st.builds(Reject, TEXTS, TEXTS, TEXTS), st.integers(0, 2**26), st.integers(1, 400))
 @example(0, Reject("not-json", "", "\x00"), 1, 10_000)
 @example(0, Reject("not-json", "c" * 10_000, "\U0001f6aa"), 1, 10_000)
-@example(0, Reject("not-json", "\x00" * 10_000, 'a"\\'), 1, 700)
 def test_a_reject_line_is_escaped_and_bounded(arrived_us: int, reject: Reject, size: int, times: int) -> None:
     whole = reject._replace(text=reject.text * times)
     line = assert_one_line(formats.reject_line(arrived_us, whole, size))
@@ -244,9 +212,6 @@ def test_a_reject_line_is_escaped_and_bounded(arrived_us: int, reject: Reject, s
     assert line.endswith(f" bytes={size} text={written}")
     assert len(written) <= formats.REJECT_TEXT_CHARS
     assert keys["text"] == whole.text or len(written) > formats.REJECT_TEXT_CHARS * 0.9
-
-
-# Times
 
 
 @given(st.integers(0, us("9999-12-31T23:59:59+00:00")))
@@ -272,9 +237,6 @@ def test_every_iso_form_is_read(when: datetime) -> None:
         assert parse_time(when.isoformat()) == parse_time(when.isoformat(" ")) == expected
 
 
-# logfmt
-
-
 RAW = st.text(st.one_of(st.characters(), st.sampled_from(HOSTILE + "aZ09-_.,:;/'#[]{}")), max_size=40)
 
 
@@ -297,16 +259,12 @@ def test_a_quoted_value_comes_back_and_is_bare_only_where_it_can_be(text: str) -
     ("text", "quoted"),
     [
         ("", '""'),
-        ("Front Door", '"Front Door"'),
         ("Tür", "Tür"),
         ("前門 🚪", '"前門 🚪"'),
-        ("a=b", '"a=b"'),
         ('a"b', r'"a\"b"'),
         ("a\nb\tc", r'"a\nb\tc"'),
-        ("\x1b[2J", r'"\u001b[2J"'),
         ("\x9b31m", r'"\u009b31m"'),
         ("\u202etxt", r'"\u202etxt"'),
-        ("\ud800", r'"\ud800"'),
         ("\U000e0001", r'"\udb40\udc01"'),
     ],
 )

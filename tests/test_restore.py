@@ -132,9 +132,6 @@ def _lose_identities(paths: LogPaths, done_us: int, data: st.DataObject) -> None
     paths.uuids.write_text("".join(f"{row}\n" for row in rows[: data.draw(st.integers(old, len(rows)))]))
 
 
-# Identities
-
-
 @pytest.mark.parametrize(
     ("old", "current", "missing", "forgotten"),
     [('u3\n"an old one"\n', "u4\nu5\n", "678", "12"), (None, "u3\n", "45678", "12"), (None, None, "45678", "123")],
@@ -186,9 +183,6 @@ def test_the_identity_logs_are_two_generations(tmp_path: Path) -> None:
     run.restore()
     run.handler.dedup.restore(["d", "e"])
     assert [name for name in "abcde" if name in run.handler.dedup] == ["c", "d", "e"]
-
-
-# What has no lines yet
 
 
 def test_what_is_judged_again_is_counted_once_and_rejected_once(tmp_path: Path) -> None:
@@ -257,9 +251,6 @@ def test_gaps_before_a_restart_count_for_the_next_measured_event(tmp_path: Path)
         assert b" after_gap_s=%d.000000" % missed_s in last[BACK], name
 
 
-# Copies
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_copy_counts_once_and_is_not_touched(tmp_path: Path, packed: bool) -> None:
     """People and sync tools copy logs; the copy knows lines up to some moment, and those of yesterday."""
@@ -282,23 +273,6 @@ def test_a_copy_counts_once_and_is_not_touched(tmp_path: Path, packed: bool) -> 
     assert knowledge(after) == knowledge(before)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*Front*") if path.is_file()} == whole
     assert copies.items() < whole.items()
-
-
-def test_a_copy_of_yesterday_alone_is_neither_read_nor_written(tmp_path: Path) -> None:
-    play(tmp_path, [FIRST, one(NOON_US + 5, "a")])
-    copy = (tmp_path / FRONT_LOG).rename(tmp_path / f"Copy of {FRONT_LOG}")
-    (tmp_path / FRONT_STREAM).unlink()
-    content = copy.read_bytes()
-    after = Played(tmp_path, day="2026-11-23")
-    after.restore(NOON_US)
-    assert after.handler.day.cameras[FRONT].n == 0
-    after.play([one(NOON_US + 86_400 * SECOND, "b")])
-    after.write()
-    assert copy.read_bytes() == content
-    assert (tmp_path / FRONT_LOG).read_bytes().count(b" n=1 ") == 1
-
-
-# A stop, and damage
 
 
 READ = ["identities", "delay log", "event of the worst", "place in the stream log", "stream log"]
