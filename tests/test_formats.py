@@ -159,20 +159,17 @@ def test_a_stream_line_of_the_older_script_is_read() -> None:
 
 
 @pytest.mark.parametrize("core", [1, math.nan])
-@pytest.mark.parametrize("levels", [300, 20_000])
-def test_nested_too_deep_is_said_and_the_worst_line_stands_without_it(levels: int, core: float) -> None:
+def test_nested_too_deep_is_said_and_the_worst_line_stands_without_it(core: float) -> None:
     deep: Any = core
-    for _ in range(levels):
+    for _ in range(20_000):
         deep = [deep]
-    data = {"a": deep}
-    if levels == 20_000:
-        with pytest.raises(MessageError) as caught:
-            formats.stream_line(0, data)
-        assert caught.value.reason == "nested-too-deep"
-    line = formats.worst_line(VERDICT._replace(data=data), formats.label(CAMERA))
-    assert line.endswith(" -- null\n") or levels < 20_000
-    while isinstance(data.get("a"), list):  # taken apart by hand, so that no destructor has to go down all levels
-        data["a"] = data["a"][0]
+    with pytest.raises(MessageError) as caught:
+        formats.stream_line(0, {"a": deep})
+    assert caught.value.reason == "nested-too-deep"
+    assert formats.worst_line(VERDICT._replace(data={"a": deep}), formats.label(CAMERA)).endswith(" -- null\n")
+    del caught
+    while isinstance(deep, list):  # taken apart by hand, so that no destructor has to go down all levels
+        deep = deep[0]
 
 
 @given(st.builds(Gap, st.sampled_from(["gap", "suspend", "clock-step"]), MOMENTS, MOMENTS, TEXTS, st.just("") | TEXTS))
