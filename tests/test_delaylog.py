@@ -127,6 +127,14 @@ def read(paths: LogPaths, day: str | None = "2026-11-22") -> list[str]:
     ]
 
 
+def test_each_identity_of_several_files_is_read_once_in_order_of_arrival(tmp_path: Path) -> None:
+    (tmp_path / "cameras.json").write_text('{"100e0001": {"name": "Front Door"}}')
+    (tmp_path / OWN).write_bytes(log(3, 5, 6) + log(7)[:-1])
+    (tmp_path / f"Copy of {OWN}").write_bytes(log(0, day="2026-11-21") + log(3, 4) + b"torn")
+    (tmp_path / f"{OWN}.gz").write_bytes(gzip.compress(log(8, day="2026-11-21") + log(1, 2, 3)))
+    assert read(LogPaths(tmp_path)) == ["u1", "u2", "u3", "u4", "u5", "u6"]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_lone_own_log_is_read_whatever_its_day_and_a_lone_copy_is_not(tmp_path: Path, packed: bool) -> None:
     """Lines stay in the later day when the clock is put back over midnight; a copy may be yesterday's."""
