@@ -110,14 +110,6 @@ def test_a_relative_root_counts_in_full(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert LogPaths(Path("logs")).stem(ID, "x" * 300) == LogPaths(tmp_path / "logs").stem(ID, "x" * 300)
 
 
-def test_the_names_an_operator_knows() -> None:
-    stem = PATHS.stem(ID, "Front Door")
-    assert PATHS.delay(stem) == Path("/srv/logs/Front Door_100e1e23.log")
-    assert PATHS.stream(stem) == Path("/srv/logs/stream/Front Door_100e1e23_stream.log")
-    assert PATHS.day("2026-11-21").summary == Path("/srv/logs/days/2026-11-21/summary.log")
-    assert set(PATHS.ours()) == set(OURS)
-
-
 @pytest.mark.parametrize("day", ["", "2026-02-30", "20261121", "2026-W01-1", "../..", "２０２６-11-21", "2026-11-21\n"])
 def test_what_is_no_day(day: str, tmp_path: Path) -> None:
     assert not is_day(day)

@@ -165,13 +165,13 @@ def read_rows(
 
 def count(statistics: CameraStatistics, row: DelayRow) -> bool:
     """Count a row into a camera's statistics; True when it is the worst measured one so far."""
-    arrived_us, delay_us, kind, four_cc, ns, *_ = row
+    delay_us, kind = row[1], row[2]  # by place, since names cost too much for a million rows
     if kind == INITIAL:
         statistics.initial += 1
     elif delay_us is None or kind == UNDATED:
         statistics.undated += 1
     elif kind == EARLY:
-        statistics.observe_early(arrived_us, delay_us)
+        statistics.observe_early(row[0], delay_us)
     else:
-        return statistics.observe(arrived_us, delay_us, four_cc if ns is None else ns)
+        return statistics.observe(row[0], delay_us, row[3] if row[4] is None else row[4])
     return False
