@@ -17,7 +17,7 @@ from ..measure.handler import INITIAL_WINDOW_US, Handler
 from ..model import DAY_US, Camera, Gap
 from .batch import Batch
 from .camera_files import Logs, delay_logs, stream_logs
-from .delaylog import DelayRow, count, read_rows
+from .delaylog import count, read_rows
 from .formats import parse_pairs, quote
 from .line_blocks import OnRead, Skipped, size_of, whole_lines
 from .paths import LogPaths
@@ -129,10 +129,16 @@ class _Restore:
 
     def read_delay_logs(self, camera_id: str, files: list[Path]) -> None:
         statistics, worst, clean, clean_us = CameraStatistics(), None, None, -1
-        unlogged: list[tuple[int, str]] = []
+        dedup, unlogged = self.recorder.handler.dedup, list[tuple[int, str]]()
         for rows in read_rows(files, day=self.recorder.day, skipped=self.found.skipped, on_read=self.on_read):
             self.found.rows += len(rows)
-            self._note_unlogged(rows, unlogged)
+            # Only rows after the camera's last known identity can be unlogged.
+            known = next((number for number in reversed(range(len(rows))) if rows[number].identity in dedup), -1)
+            if known >= 0:
+                unlogged.clear()
+                if rows[known].identity == self.last_identity:
+                    self.last_identity_us = rows[known].arrived_us
+            unlogged += [(row.arrived_us, row.identity) for row in rows[known + 1 :] if row.identity]
             for row in rows:
                 if count(statistics, row):
                     worst = row
@@ -150,16 +156,6 @@ class _Restore:
             day.worst_changes += 1
         if clean is not None:
             day.clean[camera_id] = clean.parsed()[0]._replace(camera_id=camera_id)
-
-    def _note_unlogged(self, rows: list[DelayRow], unlogged: list[tuple[int, str]]) -> None:
-        # Of a camera's rows only those after its last known identity can be unlogged.
-        dedup = self.recorder.handler.dedup
-        known = next((number for number in reversed(range(len(rows))) if rows[number].identity in dedup), -1)
-        if known >= 0:
-            unlogged.clear()
-            if rows[known].identity == self.last_identity:
-                self.last_identity_us = rows[known].arrived_us
-        unlogged += [(row.arrived_us, row.identity) for row in rows[known + 1 :] if row.identity]
 
     def judge(self, gaps: list[Gap], done_us: int, sink: Batch, known: Mapping[str, Camera]) -> None:
         # Updates from `done_us` on are judged as if they came now; what has its delay line is a duplicate by now.
