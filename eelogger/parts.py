@@ -105,7 +105,8 @@ class Parts:
     async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restored] | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
         recorder, batch = self.recorder, Batch()
-        stems, known = own_stems(self.paths), known_cameras(self.paths)
+        stems = own_stems(self.paths)
+        known = known_cameras(self.paths, stems)
         recorder.use_files((known[camera_id] for camera_id in stems), stems)
         recorder.lines = batch
         thread = DaemonThread("restore")

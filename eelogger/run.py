@@ -25,6 +25,7 @@ from .model import Reject, Timing, Verdict
 from .parts import Parts
 from .settings import Settings
 from .storage.batch import Batch
+from .storage.camera_files import TornTail, cut_torn_tails
 from .storage.days import complete_moves, guess_day
 from .storage.disk_errors import unusable
 from .storage.formats import time_text
@@ -32,7 +33,6 @@ from .storage.paths import day_of, day_start_us
 from .storage.program_log import ProgramLog
 from .storage.restore import Restored
 from .storage.state import read_refused_login, read_state
-from .storage.torn_tails import TornTail, cut_torn_tails
 from .views.run_state import RunState
 
 # How long the first and the last `.state` are waited for; on a slower disk they say less than they could.

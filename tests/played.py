@@ -76,7 +76,8 @@ class Played:
 
     def restore(self, done_us: int | None = None, **options: Any) -> Restored:
         """Read everything, as a start does."""
-        stems, known = own_stems(self.paths), known_cameras(self.paths)
+        stems = own_stems(self.paths)
+        known = known_cameras(self.paths, stems)
         self.recorder.use_files((known[camera_id] for camera_id in stems), stems)
         hooks: dict[str, Any] = {"progress": lambda done, total: None, "is_stopped": lambda: False}
         return restore(self.paths, self.recorder, done_us=done_us, sink=self.batch, known=known, **hooks | options)

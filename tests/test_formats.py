@@ -15,21 +15,20 @@ from hypothesis import strategies as st
 from line_values import CAMERAS, HOSTILE, MOMENTS, OBJECTS, TEXTS, as_json_gives_it, verdicts
 
 from eelogger.errors import MessageError
-from eelogger.measure.seconds import micros
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Gap, Reject, RunningFigures, Verdict
 from eelogger.storage import formats
-from eelogger.storage.formats import pair, parse_pairs, parse_time, quote, time_text
+from eelogger.storage.formats import pairs_text, parse_pairs, parse_time, quote, time_text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def us(text: str) -> int:
-    """A moment as microseconds, the way `datetime` counts them."""
+    """A moment as `datetime` counts it."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
 
 
 def finite(value: Any) -> Any:
-    """JSON as the log files hold it: non-finite numbers are null."""
+    """JSON as the log files hold it."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -40,24 +39,15 @@ def finite(value: Any) -> Any:
 def assert_one_line(text: str) -> str:
     """The text without its newline: one line, printable, and UTF-8 can hold it."""
     assert text.endswith("\n")
-    assert text[:-1].isprintable()
-    text.encode()
+    assert text.encode()[:-1].decode().isprintable()
     return text[:-1]
 
 
-VERDICT = Verdict(
-    MEASURED,
-    "100e1e23",
-    "ANNT",
-    103,
-    "Intrusion",
-    "8d5e",
-    us("2026-11-22T09:07:20.123456+00:00"),
-    us("2026-11-22T09:07:18.889+00:00"),
-    1_234_456,
-    RunningFigures(12, "0.700", "1.900", "2.300", "0.810", "0.210", "2.400", 3, "0.700"),
-    data={"uuid": "8d5e", "ns": 103, "x": math.nan, "type": "ANNT"},
-)
+ARRIVED_US, EVENT_US = us("2026-11-22T09:07:20.123456+00:00"), us("2026-11-22T09:07:18.889+00:00")
+FIGURES = RunningFigures(12, "0.700", "1.900", "2.300", "0.810", "0.210", "2.400", 3, "0.700")
+DATA = {"uuid": "8d5e", "ns": 103, "x": math.nan, "type": "ANNT"}
+VERDICT = Verdict(MEASURED, "100e1e23", "ANNT", 103, "Intrusion", "8d5e", ARRIVED_US, EVENT_US, 1_234_456)
+VERDICT = VERDICT._replace(figures=FIGURES, data=DATA)
 CAMERA = Camera("100e1e23", "Front Door", "100bb001")
 HEAD = "time=2026-11-22T09:07:20.123456Z"
 WHO = "type=ANNT camera=100e1e23 bridge=100bb001"
@@ -93,21 +83,11 @@ def test_a_delay_line_to_the_letter(changes: dict[str, Any], line: str) -> None:
     assert formats.delay_line(verdict, formats.label(CAMERA)) == f"{line}\n"
 
 
-def test_a_worst_line_to_the_letter() -> None:
-    assert formats.worst_line(VERDICT._replace(new_max=True), formats.label(CAMERA)) == (
-        f'{HEAD} delay_s=1.234456 verdict=measured event=Intrusion name="Front Door" ns=103 {WHO} {WHEN} uuid=8d5e'
-        ' new_max=1 -- {"uuid": "8d5e", "ns": 103, "x": null, "type": "ANNT"}\n'
-    )
-
-
 @given(verdicts(), CAMERAS)
 def test_a_delay_line_comes_back(verdict: Verdict, camera: Camera) -> None:
     line = assert_one_line(formats.delay_line(verdict, formats.label(camera)))
     expected = verdict._replace(camera_id=camera.id, figures=None, data=None), camera
     assert formats.parse_delay_line(line) == formats.parse_delay_line(f"{line}\n") == expected
-    for end in range(0, len(line), 7):  # torn
-        torn = formats.parse_delay_line(line[:end])
-        assert torn is None or torn[0].arrived_us == verdict.arrived_us
     worst = assert_one_line(formats.worst_line(verdict, formats.label(camera)))
     assert formats.parse_delay_line(worst) == expected
     head = formats.delay_line(verdict._replace(figures=None), formats.label(camera)).rstrip("\n")
@@ -115,31 +95,19 @@ def test_a_delay_line_comes_back(verdict: Verdict, camera: Camera) -> None:
     assert json.loads(worst[len(head) + 4 :]) == finite(verdict.data)
 
 
-LONG_INT = "9" * 5_000
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"time": "yesterday"},
-        {"time": "0001-01-01T00:00:00+23:59"},
-        {"time": "9999-12-31T23:59:59-23:59"},
-        {"time": "2026-13-32T09:07:20.123456Z"},
-        {"delay_s": ""},
-        {"delay_s": "1e3"},
-        {"delay_s": LONG_INT},
-        {"op": LONG_INT},
-        {"event_time": "x"},
-    ],
-    ids=str,
-)
-def test_what_is_no_delay_line(changed: dict[str, str]) -> None:
+def test_what_is_no_delay_line() -> None:
     keys = {"time": HEAD[5:], "verdict": MEASURED, "type": "ANNT", "camera": "1"}
-    text = " ".join(f"{key}={value}" for key, value in (keys | changed).items())
-    assert formats.parse_delay_line(text) is None
-    for missing in keys:
-        rest = " ".join(f"{key}={value}" for key, value in keys.items() if key != missing)
-        assert formats.parse_delay_line(rest) is None
+    assert formats.parse_delay_line(pairs_text(keys))
+    damaged = {
+        "time": ["yesterday", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-13-32T09:07:20.123456Z"],
+        "delay_s": ["", "1e3", "9" * 5000],
+        "op": ["9" * 5000],
+        "event_time": ["x"],
+    }
+    lines = [keys | {key: value} for key, values in damaged.items() for value in values]
+    lines += [{key: value for key, value in keys.items() if key != missing} for missing in keys]
+    for line in lines:
+        assert formats.parse_delay_line(pairs_text(line)) is None, line
 
 
 def test_unknown_keys_are_passed_over_and_missing_ones_are_absent() -> None:
@@ -161,9 +129,6 @@ def test_any_text_is_a_value_or_none(text: str) -> None:
         assert type(parse_time(text)) is int
 
 
-# Stream logs
-
-
 @given(st.integers(0, us("2099-12-31T23:59:59+00:00")), OBJECTS)
 @example(us("2026-11-22T09:07:20.123456+00:00"), {"event": {"ANNT": {"x": [math.nan, {"y": -math.inf}]}}})
 def test_a_stream_line_comes_back(arrived_us: int, data: dict[str, Any]) -> None:
@@ -172,70 +137,47 @@ def test_a_stream_line_comes_back(arrived_us: int, data: dict[str, Any]) -> None
     assert formats.parse_stream_line(line) == formats.parse_stream_line(f"{line}\n") == (arrived_us, finite(data))
 
 
-@pytest.mark.parametrize("fast", [True, False])
-def test_a_stream_line_to_the_letter(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
-    if not fast:
-        monkeypatch.setattr(json.encoder, "c_make_encoder", None)
-        monkeypatch.setattr(formats, "_encoded", formats._encoder())
+def test_a_stream_line_to_the_letter() -> None:
     line = formats.stream_line(us("2026-11-22T09:07:20.000456+00:00"), {"pre": "é\n", "x": [math.inf, 0.5, None, {}]})
     assert line == '2026-11-22T09:07:20.000456+00:00 -- {"pre": "\\u00e9\\n", "x": [null, 0.5, null, {}]}\n'
 
 
-@pytest.mark.parametrize(
-    "stamp", ["2024-05-01T12:00:00.123456", "2024-05-01 12:00:00.123456", "2024-05-01T14:00:00.123456+02:00"]
-)
-def test_a_stream_line_of_the_older_script_is_read(stamp: str) -> None:
+def test_a_stream_line_of_the_older_script_is_read() -> None:
     at_us = us("2024-05-01T12:00:00.123456+00:00")
-    assert formats.parse_stream_line(f'{stamp} -- {{"a": " -- "}}\n') == (at_us, {"a": " -- "})
-
-
-@pytest.mark.parametrize("text", ["", "x -- {}", "2026-11-22 --{}", " -- {}", "2026-11-22 -- " + "[" * 20_000])
-def test_what_is_no_stream_line(text: str) -> None:
-    assert formats.parse_stream_line(text) is None
+    for stamp in ("2024-05-01T12:00:00.123456", "2024-05-01 12:00:00.123456", "2024-05-01T14:00:00.123456+02:00"):
+        assert formats.parse_stream_line(f'{stamp} -- {{"a": " -- "}}\n') == (at_us, {"a": " -- "})
+    for text in ("", "x -- {}", "2026-11-22 --{}", " -- {}", "2026-11-22 -- " + "[" * 20_000):
+        assert formats.parse_stream_line(text) is None
 
 
 @pytest.mark.parametrize("core", [1, math.nan])
-@pytest.mark.parametrize("levels", [300, 20_000])
-def test_nested_too_deep_is_said_and_the_worst_line_stands_without_it(levels: int, core: float) -> None:
+def test_nested_too_deep_is_said_and_the_worst_line_stands_without_it(core: float) -> None:
     deep: Any = core
-    for _ in range(levels):
+    for _ in range(20_000):
         deep = [deep]
-    data = {"a": deep}
-    if levels == 20_000:
-        with pytest.raises(MessageError) as caught:
-            formats.stream_line(0, data)
-        assert caught.value.reason == "nested-too-deep"
-    line = formats.worst_line(VERDICT._replace(data=data), formats.label(CAMERA))
-    assert line.endswith(" -- null\n") or levels < 20_000
-    while isinstance(data.get("a"), list):  # taken apart by hand, so that no destructor has to go down all levels
-        data["a"] = data["a"][0]
-
-
-# gaps.log and rejected.log
-
-
-@given(st.builds(Gap, st.sampled_from(["gap", "suspend", "clock-step"]), MOMENTS, MOMENTS, TEXTS, st.just("") | TEXTS))
-def test_a_gap_line_comes_back(gap: Gap) -> None:
-    line = assert_one_line(formats.gap_line(gap))
-    assert formats.parse_gap_line(line) == gap
-    assert micros(parse_pairs(line)["seconds"]) == gap.to_us - gap.from_us
+    with pytest.raises(MessageError) as caught:
+        formats.stream_line(0, {"a": deep})
+    assert caught.value.reason == "nested-too-deep"
+    assert formats.worst_line(VERDICT._replace(data={"a": deep}), formats.label(CAMERA)).endswith(" -- null\n")
+    del caught
+    while isinstance(deep, list):  # taken apart by hand, so that no destructor has to go down all levels
+        deep = deep[0]
 
 
 def test_a_gap_line_to_the_letter() -> None:
     gap = Gap("gap", us("2026-11-22T09:07:20+00:00"), us("2026-11-22T09:07:21.5+00:00"), "closed-1001")
     text = "kind=gap from=2026-11-22T09:07:20.000000Z to=2026-11-22T09:07:21.500000Z seconds=1.500000 reason="
-    assert formats.gap_line(gap) == f"{text}closed-1001\n"
     one = Gap(gap.kind, gap.from_us, gap.to_us, "error 404", "100e1e23")
-    assert formats.gap_line(one) == f'{text}"error 404" camera=100e1e23\n'
-    assert formats.parse_gap_line(text.removesuffix(" reason=")) == Gap(gap.kind, gap.from_us, gap.to_us, "")
-    assert formats.parse_gap_line(text.replace("kind=gap ", "")) is None
-    assert formats.parse_gap_line(text.replace("from=2026", "from=x")) is None
+    for what, line in ((gap, f"{text}closed-1001\n"), (one, f'{text}"error 404" camera=100e1e23\n')):
+        assert formats.gap_line(what) == line
+        assert formats.parse_gap_line(line) == what
+    for before in ("kind=gap ", "2026", "to="):
+        assert formats.parse_gap_line(text.replace(before, "x", 1)) is None
 
 
 @given(MOMENTS, st.builds(Reject, TEXTS, TEXTS, TEXTS), st.integers(0, 2**26), st.integers(1, 400))
 @example(0, Reject("not-json", "", "\x00"), 1, 10_000)
 @example(0, Reject("not-json", "c" * 10_000, "\U0001f6aa"), 1, 10_000)
-@example(0, Reject("not-json", "\x00" * 10_000, 'a"\\'), 1, 700)
 def test_a_reject_line_is_escaped_and_bounded(arrived_us: int, reject: Reject, size: int, times: int) -> None:
     whole = reject._replace(text=reject.text * times)
     line = assert_one_line(formats.reject_line(arrived_us, whole, size))
@@ -248,9 +190,6 @@ def test_a_reject_line_is_escaped_and_bounded(arrived_us: int, reject: Reject, s
     assert line.endswith(f" bytes={size} text={written}")
     assert len(written) <= formats.REJECT_TEXT_CHARS
     assert keys["text"] == whole.text or len(written) > formats.REJECT_TEXT_CHARS * 0.9
-
-
-# Times
 
 
 @given(st.integers(0, us("9999-12-31T23:59:59+00:00")))
@@ -276,9 +215,6 @@ def test_every_iso_form_is_read(when: datetime) -> None:
         assert parse_time(when.isoformat()) == parse_time(when.isoformat(" ")) == expected
 
 
-# logfmt
-
-
 RAW = st.text(st.one_of(st.characters(), st.sampled_from(HOSTILE + "aZ09-_.,:;/'#[]{}")), max_size=40)
 
 
@@ -293,42 +229,21 @@ def test_a_quoted_value_comes_back_and_is_bare_only_where_it_can_be(text: str) -
     quoted.encode()
     assert (json.loads(quoted) if quoted.startswith('"') else quoted) == back
     assert quoted.startswith('"') is not (bool(text) and text.isprintable() and not set(text) & set(' ="\\'))
-    line = f"before=1 {pair('key', text)} after=2 before={quoted} -- {quoted}"
+    line = f"before=1 {pairs_text({'key': text, 'none': None})} after=2 before={quoted} -- {quoted}"
     assert parse_pairs(line) == {"before": "1", "key": back, "after": "2"}
 
 
-@pytest.mark.parametrize(
-    ("text", "quoted"),
-    [
-        ("", '""'),
-        ("Front Door", '"Front Door"'),
-        ("Tür", "Tür"),
-        ("前門 🚪", '"前門 🚪"'),
-        ("a=b", '"a=b"'),
-        ('a"b', r'"a\"b"'),
-        ("a\nb\tc", r'"a\nb\tc"'),
-        ("\x1b[2J", r'"\u001b[2J"'),
-        ("\x9b31m", r'"\u009b31m"'),
-        ("\u202etxt", r'"\u202etxt"'),
-        ("\ud800", r'"\ud800"'),
-        ("\U000e0001", r'"\udb40\udc01"'),
-    ],
-)
-def test_quote(text: str, quoted: str) -> None:
-    assert quote(text) == quoted
+def test_printable_text_stays_readable_in_quotes() -> None:
+    texts = {"Tür": "Tür", "前門 🚪": '"前門 🚪"', 'a"b\n': r'"a\"b\n"', "\u202etxt": r'"\u202etxt"'}
+    assert {text: quote(text) for text in texts} == texts
 
 
-@pytest.mark.parametrize(
-    ("line", "pairs"),
-    [
+def test_what_is_no_pair_is_skipped() -> None:
+    for line, pairs in (
         ('a="" b= c=2\n', {"a": "", "b": "", "c": "2"}),
         (" stray a=1   more strays b=2 b", {"a": "1", "b": "2"}),
-        ('a=1 -- {"x": "y b=2 z"}', {"a": "1"}),
         ('-- {"x": "y b=2 z"}', {}),
         ('a=1 b="torn c=2', {"a": "1"}),
-        ('a=1 b="torn\\', {"a": "1"}),
         ("a=http://x?y=z", {"a": "http://x?y=z"}),
-    ],
-)
-def test_parse_pairs(line: str, pairs: dict[str, str]) -> None:
-    assert parse_pairs(line) == pairs
+    ):
+        assert parse_pairs(line) == pairs

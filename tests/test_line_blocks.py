@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,21 +55,17 @@ def test_a_file_renamed_meanwhile_is_read_to_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "loop", "cut.gz", "damaged.gz", "no.gz"])
 def test_what_cannot_be_read_is_passed_over_and_noted(tmp_path: Path, kind: str) -> None:
     path = tmp_path / kind
-    match kind:
-        case "folder":
-            path.mkdir()
-        case "pipe":
-            os.mkfifo(path)
-        case "loop":
-            path.symlink_to(path)
-        case "device":
-            path.symlink_to("/dev/null")
-        case "cut.gz":
-            path.write_bytes(gzip.compress(os.urandom(100_000))[:-50_000])
-        case "damaged.gz":
-            path.write_bytes(gzip.compress(b"a\n" * 1000)[:10] + b"\xff" * 40)
-        case "no.gz":
-            path.write_bytes(b"a\n")
+    make: dict[str, Callable[[], object]] = {
+        "missing": int,
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "loop": lambda: path.symlink_to(path),
+        "device": lambda: path.symlink_to("/dev/null"),
+        "cut.gz": lambda: path.write_bytes(gzip.compress(os.urandom(100_000))[:-50_000]),
+        "damaged.gz": lambda: path.write_bytes(gzip.compress(b"a\n" * 1000)[:10] + b"\xff" * 40),
+        "no.gz": lambda: path.write_bytes(b"a\n"),
+    }
+    make[kind]()
     skipped = Skipped()
     assert b"".join(whole_lines(path, skipped=skipped)) == b""
     assert [Path(error.filename) for error in skipped.files] == [path]

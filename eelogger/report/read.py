@@ -59,7 +59,7 @@ class Event(NamedTuple):
 
     def verdict(self) -> Verdict:
         """All that the line says, the camera as the report calls it."""
-        return self.row.verdict()._replace(camera_id=self.cell.camera.id, identity=self.identity)
+        return self.row.parsed()[0]._replace(camera_id=self.cell.camera.id, identity=self.identity)
 
 
 Progress = Callable[[int, int], None]  # called with the bytes read so far and in all

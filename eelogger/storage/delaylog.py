@@ -1,8 +1,4 @@
-"""Read delay lines, for restore, report, watch and status alike.
-
-A line in the present form is read by one expression made from `storage.formats.DELAY_KEYS`, any other line by
-`storage.formats.parse_delay_line`; both give the same.
-"""
+"""Read delay lines: fast those in the present form, by `parse_delay_line` all others, with the same result."""
 
 from __future__ import annotations
 
@@ -44,6 +40,7 @@ _ALWAYS: Final = {"time", "delay_s", "verdict", "event", "name", "type", "camera
 
 
 def _expression() -> re.Pattern[bytes]:
+    # `_fast_rows` takes matches apart by place, since names cost too much there: the order of the keys is part of it.
     pattern = b""
     for are_figures, keys in groupby(DELAY_KEYS, _FIGURES.__contains__):
         if are_figures:
@@ -56,7 +53,6 @@ def _expression() -> re.Pattern[bytes]:
 
 
 _LINE: Final = _expression()
-# `_fast_rows` takes matches apart by place, since names cost too much there: the order of the keys is part of it.
 _KINDS: Final = {kind.encode(): kind for kind in LOGGED_KINDS}
 
 
@@ -80,7 +76,7 @@ class DelayRow(NamedTuple):
 
     @property
     def is_clean(self) -> bool:
-        """Whether its delay can be defended, as `measure.camera_statistics.is_clean` says of a verdict."""
+        """Whether its delay can be defended; change `measure.camera_statistics.is_clean` with it."""
         return self.kind == MEASURED and not self.is_tainted and self.op in (None, CREATE_OP)
 
     def parsed(self) -> tuple[Verdict, Camera]:
@@ -90,10 +86,6 @@ class DelayRow(NamedTuple):
             verdict = Verdict(self.kind, "", self.type, self.ns, self.type, self.identity, self.arrived_us, None, None)
             return verdict._replace(delay_us=self.delay_us), Camera("", "")
         return parsed
-
-    def verdict(self) -> Verdict:
-        """The verdict that the line says, without `data`."""
-        return self.parsed()[0]
 
 
 def rows(block: bytes) -> list[DelayRow | None]:
@@ -153,11 +145,7 @@ def _parts(kind: bytes, four_cc: bytes, ns: bytes, op: bytes) -> tuple[str, str,
 def read_rows(
     files: Sequence[Path], *, day: str | None = None, skipped: Skipped | None = None, on_read: OnRead | None = None
 ) -> Iterator[list[DelayRow]]:
-    """Yield the rows of one camera's files of a folder (`storage.camera_files.delay_logs`), some hundred at a time.
-
-    An identity that stands in several files is read once, and of copies only rows of `day` count. Rows come by
-    arrival then, so that the hourly figures see the hours in their order.
-    """
+    """Yield the rows of one camera's files, some hundred at a time; several files are read by `read_once`."""
     unread = Skipped() if skipped is None else skipped
 
     def blocks(path: Path) -> Iterator[list[DelayRow]]:
@@ -177,7 +165,7 @@ def read_rows(
 
 def count(statistics: CameraStatistics, row: DelayRow) -> bool:
     """Count a row into a camera's statistics; True when it is the worst measured one so far."""
-    delay_us, kind = row[1], row[2]
+    delay_us, kind = row[1], row[2]  # by place, since names cost too much for a million rows
     if kind == INITIAL:
         statistics.initial += 1
     elif delay_us is None or kind == UNDATED:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from calendar import timegm
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -35,7 +34,7 @@ def time_text(us: int) -> str:
 
 
 def parse_time(text: str) -> int:
-    """The way back from `time_text`, also from other ISO 8601 forms (without a zone: UTC); raises `ValueError`."""
+    """Read a time in any ISO 8601 form, without a zone as UTC; raises `ValueError`."""
     if match := _TIME(text):
         return _second(match[1]) * 1_000_000 + int(match[2])
     when = datetime.fromisoformat(text)
@@ -57,7 +56,7 @@ _arrival_text = lru_cache(maxsize=1)(time_text)
 
 @lru_cache(maxsize=256)  # names of events come again and again, and each identity is written twice
 def quote(text: str) -> str:
-    """The text as a logfmt value: bare where it can be, else a JSON string with printable non-ASCII kept."""
+    """Write a logfmt value: bare where possible, else as a JSON string; printable non-ASCII stays."""
     if _BARE(text) and text.isprintable():
         return text
     quoted = json.dumps(text, ensure_ascii=False)
@@ -67,16 +66,13 @@ def quote(text: str) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in quoted)
 
 
-def pair(key: str, value: object) -> str:
-    """One `key=value`; a value that is no string is written as `str` gives it."""
-    return f"{key}={quote(str(value))}"
+def pairs_text(values: Mapping[str, object]) -> str:
+    """The pairs as `key=value key=value`; None is left out."""
+    return " ".join(f"{key}={quote(str(value))}" for key, value in values.items() if value is not None)
 
 
 def parse_pairs(line: str) -> dict[str, str]:
-    """The pairs of a line; what is not a pair is skipped, of a key given twice the first counts.
-
-    Stops at ` -- `, which introduces an event's JSON in `maxeventdelay.log`.
-    """
+    """Read the pairs of a line up to ` -- `; other text is skipped, of a key given twice the first counts."""
     pairs: dict[str, str] = {}
     at = 0
     while at < len(line) and not line.startswith("-- ", at):
@@ -103,13 +99,13 @@ class Label(NamedTuple):
 
 
 def label(camera: Camera) -> Label:
-    """The constant parts of a camera's lines, quoted once."""
+    """Quote the constant parts of a camera's lines once."""
     return Label(quote(camera.name), f"camera={quote(camera.id)} bridge={quote(camera.bridge)}")
 
 
 def delay_line(verdict: Verdict, camera: Label) -> str:
     """One line of a delay log, newline included: what a person looks for first, the optional keys last."""
-    return f"{_pairs(verdict, verdict.figures, camera)}\n"
+    return f"{_delay_pairs(verdict, verdict.figures, camera)}\n"
 
 
 def worst_line(verdict: Verdict, camera: Label) -> str:
@@ -118,12 +114,13 @@ def worst_line(verdict: Verdict, camera: Label) -> str:
         event = _json_text(verdict.data)
     except MessageError:  # how deep Python writes depends on who calls; the stream log has the event
         event = "null"
-    return f"{_pairs(verdict, None, camera)} -- {event}\n"
+    return f"{_delay_pairs(verdict, None, camera)} -- {event}\n"
 
 
-def _pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label) -> str:
+def _delay_pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label) -> str:
     # Taken apart once: a named field costs five times as much to look up as a local name.
     kind, _, four_cc, ns, event, identity, arrived_us, event_us, delay_us, *_ = verdict
+    op, seq, gap_us, lag_us, new_max = verdict[10:15]
     delay = "" if delay_us is None else f" delay_s={seconds6(delay_us)}"
     number = "" if ns is None else f" ns={ns}"
     of_day = of_group = ""
@@ -132,22 +129,19 @@ def _pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label) -> s
         of_day = f" n={n} p50_s={p50} p95_s={p95} p99_s={p99} avg_s={avg} min_s={least} max_s={most}"
         of_group = f" ns_n={group_n} ns_avg_s={group_avg}"
     event_time = "" if event_us is None else f" event_time={time_text(event_us)}"
+    options = "" if op is None else f" op={op}"
+    if seq is not None:
+        options += f" seq={seq}"
+    if gap_us is not None:
+        options += f" after_gap_s={seconds6(gap_us)}"
+    if lag_us is not None:
+        options += f" lag_s={seconds6(lag_us)}"
+    if new_max:
+        options += " new_max=1"
     return (
         f"time={_arrival_text(arrived_us)}{delay} verdict={kind} event={quote(event)} name={camera.name}{of_day}"
-        f"{number}{of_group} type={quote(four_cc)} {camera.tail}{event_time} uuid={quote(identity)}{_options(verdict)}"
+        f"{number}{of_group} type={quote(four_cc)} {camera.tail}{event_time} uuid={quote(identity)}{options}"
     )
-
-
-def _options(verdict: Verdict) -> str:
-    op, seq, after_gap_us, lag_us, new_max = verdict[10:15]
-    text = "" if op is None else f" op={op}"
-    if seq is not None:
-        text += f" seq={seq}"
-    if after_gap_us is not None:
-        text += f" after_gap_s={seconds6(after_gap_us)}"
-    if lag_us is not None:
-        text += f" lag_s={seconds6(lag_us)}"
-    return f"{text} new_max=1" if new_max else text
 
 
 _FIGURES = RunningFigures(1, "0", "0", "0", "0", "0", "0", 1, "0")
@@ -157,7 +151,7 @@ DELAY_KEYS: Final = tuple(parse_pairs(delay_line(_EVERYTHING, label(Camera("", "
 
 
 def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
-    """What a line of a delay log or of `maxeventdelay.log` says, but figures and event; None when it is neither."""
+    """Read a line of a delay log or of `maxeventdelay.log`, without figures and event; None when it is neither."""
     keys = parse_pairs(text)
 
     def optional(read: Callable[[str], int], key: str) -> int | None:
@@ -165,51 +159,25 @@ def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
 
     try:
         camera = Camera(keys["camera"], keys.get("name", ""), keys.get("bridge", ""))
-        verdict = Verdict(
-            keys["verdict"],
-            camera.id,
-            keys["type"],
-            optional(int, "ns"),
-            keys.get("event", keys["type"]),
-            keys.get("uuid", ""),
-            parse_time(keys["time"]),
-            optional(parse_time, "event_time"),
-            optional(micros, "delay_s"),
-            None,
-            optional(int, "op"),
-            optional(int, "seq"),
-            optional(micros, "after_gap_s"),
-            optional(micros, "lag_s"),
-            keys.get("new_max") == "1",
-        )
+        kind, four_cc, arrived_us = keys["verdict"], keys["type"], parse_time(keys["time"])
+        event, identity, is_max = keys.get("event", four_cc), keys.get("uuid", ""), keys.get("new_max") == "1"
+        ns, op, seq = (optional(int, key) for key in ("ns", "op", "seq"))
+        delay_us, gap_us, lag_us = (optional(micros, key) for key in ("delay_s", "after_gap_s", "lag_s"))
+        times = arrived_us, optional(parse_time, "event_time"), delay_us
     except (KeyError, ValueError):
         return None
-    return verdict, camera
+    return Verdict(kind, camera.id, four_cc, ns, event, identity, *times, None, op, seq, gap_us, lag_us, is_max), camera
 
 
-def _encoder() -> Callable[[Any, int], Iterable[str]]:
-    """The C encoder of `JSONEncoder.encode`, made once: the library makes it anew for each value, at half the price."""
-    plain = json.JSONEncoder(allow_nan=False, check_circular=False)
-    with suppress(AttributeError, TypeError):  # there is none, or it is not what it is today
-        module: Any = json.encoder
-        as_ascii = module.encode_basestring_ascii
-        made = module.c_make_encoder(None, plain.default, as_ascii, None, ": ", ", ", False, False, False)
-        if "".join(made({"a": [1, ""], "b": {}}, 0)) == '{"a": [1, ""], "b": {}}':
-            return made  # type: ignore[no-any-return]
-    return lambda value, _: (plain.encode(value),)
-
-
-_encoded = _encoder()
+_encode = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 
 
 def _json_text(value: Any) -> str:
-    """The value as JSON in ASCII, non-finite numbers as null; raises `MessageError` when nested too deep."""
     try:
         try:
-            return "".join(_encoded(value, 0))
+            return _encode(value)
         except ValueError:
-            finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
-            return "".join(_encoded(finite, 0))
+            return _encode(json.loads(json.dumps(value), parse_constant=lambda _: None))
     except RecursionError:
         raise MessageError("nested-too-deep") from None
 
@@ -220,10 +188,8 @@ def stream_line(arrived_us: int, cam_data: dict[str, Any]) -> str:
 
 
 def parse_stream_line(text: str) -> tuple[int, Any] | None:
-    """Arrival in µs and the camera's data; also of the older `timestamp -- JSON` form; None if neither."""
-    stamp, separator, body = text.partition(" -- ")
-    if not separator:
-        return None
+    """Read arrival in µs and data, also in the older script's form `timestamp -- JSON`; None if neither."""
+    stamp, _, body = text.partition(" -- ")
     try:
         return parse_time(stamp.strip()), json.loads(body)
     except (ValueError, RecursionError):
@@ -232,15 +198,12 @@ def parse_stream_line(text: str) -> tuple[int, Any] | None:
 
 def gap_line(gap: Gap) -> str:
     """One line of `gaps.log`."""
-    camera = f" {pair('camera', gap.camera_id)}" if gap.camera_id else ""
-    return (
-        f"kind={gap.kind} from={time_text(gap.from_us)} to={time_text(gap.to_us)}"
-        f" seconds={seconds6(gap.to_us - gap.from_us)} {pair('reason', gap.reason)}{camera}\n"
-    )
+    times = {"from": time_text(gap.from_us), "to": time_text(gap.to_us), "seconds": seconds6(gap.to_us - gap.from_us)}
+    return pairs_text({"kind": gap.kind} | times | {"reason": gap.reason, "camera": gap.camera_id or None}) + "\n"
 
 
 def parse_gap_line(text: str) -> Gap | None:
-    """The gap of a line of `gaps.log`, None when it is none."""
+    """Read a line of `gaps.log`; None when it is none."""
     keys = parse_pairs(text)
     try:
         times = parse_time(keys["from"]), parse_time(keys["to"])
@@ -254,7 +217,5 @@ def reject_line(arrived_us: int, reject: Reject, size: int) -> str:
     cut = reject.text[:REJECT_TEXT_CHARS]
     while len(text := json.dumps(cut)) > REJECT_TEXT_CHARS:
         cut = cut[: len(cut) * REJECT_TEXT_CHARS // len(text)]
-    return (
-        f"time={time_text(arrived_us)} {pair('reason', reject.reason)} {pair('camera', reject.camera_id[:64])}"
-        f" bytes={size} text={text}\n"
-    )
+    keys = {"time": time_text(arrived_us), "reason": reject.reason, "camera": reject.camera_id[:64], "bytes": size}
+    return f"{pairs_text(keys)} text={text}\n"

@@ -1,6 +1,6 @@
-"""Read files of lines in blocks, from the front or from the end; `.gz` too.
+"""Read files in blocks of whole lines, from the front or from the end; `.gz` too.
 
-A block holds whole lines, and all blocks together are the file; only its last line may lack the newline.
+All blocks together are the file; only its last line may lack the newline.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from io import FileIO
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Final
 
 _BLOCK_BYTES: Final = 1 << 18
 _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one million
@@ -24,7 +26,7 @@ OnRead = Callable[[int], object]
 
 @dataclass
 class Skipped:
-    """What could not be read: how many lines, and which files or folders and why."""
+    """How many lines could not be read, and which files or folders and why."""
 
     lines: int = 0
     files: list[OSError] = field(default_factory=list)
@@ -39,39 +41,50 @@ def whole_lines(
     keep_open: bool = True,
     block_bytes: int = _BLOCK_BYTES,
 ) -> Iterator[bytes]:
-    """Yield the lines of a file from an offset on, in blocks; opened once, so that a rename does not cut it short.
+    """Yield the lines of a file from an offset on, in blocks; why it cannot be read to its end goes to `skipped`.
 
-    Why a file cannot be read, or not to its end, goes to `skipped`. `on_read` gets the bytes of each block and may
-    raise to end the reading. Without `keep_open` a plain file holds no descriptor between two blocks.
+    `on_read` gets the bytes of each block and may raise to end the reading. A file that is kept open is read to its
+    end under another name too; without `keep_open` a plain file holds no descriptor between two blocks.
     """
     parts: list[bytes] = []
     try:
-        for chunk in _chunks(path, start, block_bytes, keep_open):
-            if on_read:
-                on_read(len(chunk))
-            end = chunk.rfind(b"\n") + 1
-            if end:
-                yield b"".join((*parts, chunk[:end]))
-                parts.clear()
-            if end < len(chunk):
-                parts.append(chunk[end:])
+        with open_file(path) if keep_open or path.suffix == ".gz" else nullcontext() as file:
+            if file:
+                file.seek(start)
+            while chunk := file.read(block_bytes) if file else read_at(path, start, block_bytes):
+                start += len(chunk)
+                if on_read:
+                    on_read(len(chunk))
+                end = chunk.rfind(b"\n") + 1
+                if end:
+                    yield b"".join((*parts, chunk[:end]))
+                    parts.clear()
+                if end < len(chunk):
+                    parts.append(chunk[end:])
     except (OSError, EOFError, zlib.error) as error:
         if skipped is not None:
-            is_named = isinstance(error, OSError) and error.filename
-            skipped.files.append(cast(OSError, error) if is_named else OSError(errno.EIO, str(error), str(path)))
+            named = error if isinstance(error, OSError) and error.filename else None
+            skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
     if parts:
         yield b"".join(parts)
 
 
-def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file in blocks from its end to its beginning, each with its offset; `OSError` passes."""
+def whole_lines_backwards(
+    path: Path, block_bytes: int = _BLOCK_BYTES, on_read: OnRead | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes.
+
+    `on_read` is called before each block with 0 bytes, for a search is no progress; it may raise to end it.
+    """
+    check = partial(on_read or int, 0)
     if path.suffix == ".gz":
-        if content := b"".join(whole_lines(path)):
+        if content := b"".join(whole_lines(path, on_read=lambda size: check())):
             yield 0, content
         return
     at = size_of(path)
     parts: list[bytes] = []
     while at > 0:
+        check()
         length = min(block_bytes, at)
         at -= length
         chunk = read_at(path, at, length)
@@ -86,7 +99,7 @@ def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterat
 
 
 def last_line(path: Path) -> bytes:
-    """The last line without its newline, b"" when there is none or the file cannot be read."""
+    """The last line without its newline; b"" when there is none, or on an error."""
     with suppress(OSError):
         for _, block in whole_lines_backwards(path, 4096):
             return block.rstrip(b"\n").rpartition(b"\n")[2]
@@ -94,25 +107,21 @@ def last_line(path: Path) -> bytes:
 
 
 def read_at(path: Path, start: int, length: int) -> bytes:
-    """At most `length` bytes of a file from an offset on; `OSError` passes."""
+    """Read at most `length` bytes of a file from an offset on; `OSError` passes."""
     with open_file(path) as file:
         file.seek(start)
         return file.read(length)
 
 
 @contextmanager
-def open_file(path: Path | str) -> Iterator[IO[bytes]]:
+def open_file(path: Path) -> Iterator[FileIO | gzip.GzipFile]:
     """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
     with open(path, "rb", buffering=0, opener=_ordinary) as file:
-        if os.fspath(path).endswith(".gz"):
-            with gzip.open(file) as unpacked:
-                yield cast(IO[bytes], unpacked)
-        else:
-            yield file
+        yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
 
 
 def read_file(path: Path) -> bytes:
-    """The content of an ordinary small file; `OSError` passes."""
+    """Read an ordinary small file; `OSError` passes."""
     return read_at(path, 0, _SMALL_FILE_BYTES)
 
 
@@ -121,18 +130,6 @@ def size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
     return 0
-
-
-def _chunks(path: Path, start: int, length: int, keep_open: bool) -> Iterator[bytes]:
-    if keep_open or path.suffix == ".gz":
-        with open_file(path) as file:
-            file.seek(start)
-            while chunk := file.read(length):
-                yield chunk
-    else:
-        while chunk := read_at(path, start, length):
-            start += len(chunk)
-            yield chunk
 
 
 def _ordinary(path: str, flags: int) -> int:

@@ -21,26 +21,18 @@ _RESERVED = str.maketrans('<>:"/\\|?*', "_" * 9)
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE).match
 _DELAY_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))\.log(?:\.gz)?").fullmatch
 _STREAM_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))_stream\.log(?:\.gz)?").fullmatch
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def sanitize_filename(filename: str) -> str:
-    """Any text as the name part of a file name, at most `NAME_BYTES` of UTF-8; its own result stays as it is.
-
-    Composed (NFC) before the cut: macOS takes both forms of "é" for one name, and a letter could lose its accent.
-    """
-    text = "".join(map(_visible, filename)).translate(_RESERVED)
+    """Turn any text into the name part of a file name, at most `NAME_BYTES` of UTF-8; such a part stays as it is."""
+    spaced = (" " if unicodedata.category(char) == "Zs" else char for char in filename)
+    text = "".join(filter(str.isprintable, spaced)).translate(_RESERVED)
+    # Composed before the cut: macOS takes both forms of "é" for one name, and a letter could lose its accent.
     text = _cut(unicodedata.normalize("NFC", text).lstrip(" ."))
     if _DEVICE(text):  # for Windows CON.txt is the console too
         text = _cut(f"_{text}")
     return text or "unnamed"
-
-
-def _visible(char: str) -> str:
-    if unicodedata.category(char) == "Zs":
-        return " "
-    return char if char.isprintable() else ""
 
 
 def _cut(text: str) -> str:
@@ -55,7 +47,7 @@ def is_camera_id(text: str) -> bool:
 def is_day(text: str) -> bool:
     """Whether the text is a day of the calendar in the form `2026-11-21`."""
     try:
-        return _DAY(text) is not None and date.fromisoformat(text) is not None
+        return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
 
@@ -66,7 +58,7 @@ def day_of(us: int) -> str:
 
 
 def day_start_us(day: str) -> int:
-    """The first moment of a day in microseconds; raises `ValueError` when it is none."""
+    """The first moment of a day in microseconds; raises `ValueError`."""
     return (date.fromisoformat(day) - _EPOCH.date()).days * DAY_US
 
 
@@ -89,8 +81,7 @@ class _File:
 class LogPaths:
     """The names in a log directory, or in the folder of one of its days, which has the same layout.
 
-    A stem, `{name}_{id}`, is real text; each path is in the form that this process's locale needs, so that the bytes
-    of its name on disk are UTF-8.
+    A stem, `{name}_{id}`, is real text. Names on disk are UTF-8, whatever this process's locale is.
     """
 
     root: Path
@@ -113,11 +104,8 @@ class LogPaths:
     _of_day: ClassVar = (max_delay, summary, gaps, health, rejected, program_log, cameras)
 
     def stem(self, camera_id: str, name: str) -> str:
-        """`{name, made safe}_{id}`, short enough for every path made of it; raises `ValueError` for no 8 hex digits.
-
-        Such an id at the end is what keeps a camera's files apart from all others, `processed_event_uuids.log` too.
-        """
-        if not is_camera_id(camera_id):
+        """`{name, made safe}_{id}`, short enough for every path made of it; raises `ValueError` for no camera's id."""
+        if not is_camera_id(camera_id):  # only an id at the end keeps a camera's files apart from all others
             raise ValueError(f"no camera id: {camera_id!r}")
         part = sanitize_filename(name)
         longest = temporary(self.day("2026-11-21").stream(f"_{camera_id}").absolute())
@@ -134,31 +122,28 @@ class LogPaths:
         return self.stream_dir / os.fsdecode(f"{stem}_stream.log".encode("utf-8", "surrogateescape"))
 
     def day(self, day: str) -> LogPaths:
-        """The folder of a past day; raises `ValueError` when it is none: it may come from a damaged file."""
+        """The folder of a past day; raises `ValueError` when it is none."""
         if not is_day(day):
             raise ValueError(f"no day: {day!r}")
         return LogPaths(self.days_dir / day)
 
     def days(self, unreadable: list[OSError] | None = None) -> list[str]:
-        """The days that have a folder, oldest first; links and other names are none.
-
-        Why a folder cannot be read goes to `unreadable`; without that list it is raised. So it is in those below.
-        """
+        """The days that have a folder, oldest first; here and below errors are raised, or go to `unreadable`."""
         entries = _entries(self.days_dir, unreadable)
         return sorted(entry.name for entry in entries if is_day(entry.name) and entry.is_dir(follow_symlinks=False))
 
     @classmethod
     def ours(cls) -> tuple[str, ...]:
-        """The files that are a day's, and move with it, beside its cameras' own."""
+        """The files that move with a day, beside its cameras' own."""
         return tuple(file.name for file in cls._of_day)
 
     def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:
-        """The stems of the delay and stream logs on disk by camera id; several where there are copies."""
-        found: dict[str, set[str]] = {}
-        for files in (self.delay_files(unreadable), self.stream_files(unreadable)):
-            for camera_id, stem, _ in files:
-                found.setdefault(camera_id, set()).add(stem)
-        return {camera_id: sorted(stems) for camera_id, stems in sorted(found.items())}
+        """The stems of the ordinary delay and stream logs on disk by camera id; several where there are copies."""
+        found: dict[str, list[str]] = {}
+        for camera_id, stem, path in sorted((*self.delay_files(unreadable), *self.stream_files(unreadable))):
+            if stem not in found.setdefault(camera_id, []) and os.path.isfile(path):
+                found[camera_id].append(stem)
+        return {camera_id: stems for camera_id, stems in found.items() if stems}
 
     def delay_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
         """Camera id, stem and path of each delay log on disk, packed ones too."""

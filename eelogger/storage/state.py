@@ -1,7 +1,4 @@
-"""`.state`: where a run stands, for the next one to go on from.
-
-JSON with readable times. A file that is missing or damaged is as good as none; unknown keys are passed over.
-"""
+"""Read and write `.state`, from which the next run goes on; a damaged one is as good as none."""
 
 from __future__ import annotations
 
@@ -22,18 +19,14 @@ _YEAR_3000_US: Final = 32_503_680_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`alive_us`: last moment known observing; `done_us`: all that arrived before has all its lines on disk.
+    """Where a run stands."""
 
-    `day` is the one whose files stand in the log directory; `since_us` when its first observation was meant to begin;
-    `login` a refused login to be waited for. `clean` when the run ended by itself.
-    """
-
-    day: str
-    alive_us: int
-    done_us: int
-    clean: bool
-    since_us: int
-    login: RefusedLogin | None = None
+    day: str  # whose files stand in the log directory
+    alive_us: int  # last moment known observing
+    done_us: int  # all that arrived before has all its lines on disk
+    clean: bool  # the run ended by itself
+    since_us: int  # when the day's first observation was meant to begin
+    login: RefusedLogin | None = None  # to be waited for
 
 
 def state_text(state: State) -> str:
@@ -43,28 +36,26 @@ def state_text(state: State) -> str:
 
 
 def read_state(paths: LogPaths) -> State | None:
-    """What the last run left; None when it left nothing that can be read."""
+    """Read what the last run left; None when that is nothing."""
     content = _read(paths)
     with suppress(ValueError, KeyError, TypeError):
         alive_us, done_us, since_us = (parse_time(content[key]) for key in ("alive", "done", "since"))
-        # a day becomes a path.
         if is_day(content["day"]) and all(0 <= us < _YEAR_3000_US for us in (alive_us, done_us, since_us)):
             return State(content["day"], alive_us, done_us, content.get("clean") is True, since_us, _login(content))
     return None
 
 
 def read_refused_login(paths: LogPaths) -> RefusedLogin | None:
-    """The refused login in `.state`, also where `check` alone has written that file."""
+    """Read the refused login, also where `check` alone has written the file."""
     return _login(_read(paths))
 
 
 def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
-    """Put a refused login into `.state`, or take it out, and keep the rest; what cannot be written is passed over."""
+    """Put a refused login into `.state`, or take it out, and keep the rest; `OSError` is passed over."""
     content = _read(paths)
-    if _login(content) == login:
-        return
-    with suppress(OSError):
-        replace(os.fspath(paths.state), _text(content, login))
+    if _login(content) != login:
+        with suppress(OSError):
+            replace(os.fspath(paths.state), _text(content, login))
 
 
 def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
@@ -74,8 +65,7 @@ def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
 
 def _read(paths: LogPaths) -> dict[str, Any]:
     with suppress(OSError, ValueError, RecursionError):
-        content = json.loads(read_file(paths.state))
-        if isinstance(content, dict):
+        if isinstance(content := json.loads(read_file(paths.state)), dict):
             return content
     return {}
 

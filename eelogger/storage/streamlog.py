@@ -40,16 +40,15 @@ def updates(
 ) -> Iterator[Update | Gap]:
     """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
 
-    `files` are those of `storage.camera_files.stream_logs`: a line that stands in several files of a camera is read
-    once, and of copies only lines of `day` count. Without a record of gaps (None) each camera gets one of no length,
-    reason `added`, 30 s before its first line.
+    `files` and `day` are as in `storage.camera_files.read_once`. Without a record of gaps (None) each camera gets one
+    of no length, reason `added`, 30 s before its first line.
     """
     unread = Skipped() if skipped is None else skipped
     block_bytes = max(4096, min(1 << 15, _MERGE_BYTES // (1 + sum(map(len, files.values())))))
 
     def camera(camera_id: str, paths: Sequence[Path]) -> Iterator[Update | Gap]:
         def lines(path: Path) -> Iterator[Update]:
-            start = 0 if since_us is None else _offset_since(path, since_us)
+            start = 0 if since_us is None else _offset_since(path, since_us, on_read)
             blocks = whole_lines(path, start, skipped=unread, on_read=on_read, keep_open=False, block_bytes=block_bytes)
             for line in (line for block in blocks for line in block.split(b"\n") if line):
                 if update := parse_update(camera_id, line):
@@ -57,26 +56,20 @@ def updates(
                 else:
                     unread.lines += 1
 
-        found = read_once(paths, lines, lambda update: update.digest, day)
-        return found if gaps is not None else _with_subscription(found)
+        for number, update in enumerate(read_once(paths, lines, lambda update: update.digest, day)):
+            if gaps is None and not number:
+                at_us = update.arrived_us - _NO_RECORD_US
+                yield Gap("gap", at_us, at_us, ADDED, camera_id)
+            yield update
 
-    return merge(iter(gaps or ()), *(camera(*item) for item in files.items()), key=_place)
+    def place(item: Update | Gap) -> tuple[int, str]:
+        return (item.to_us if isinstance(item, Gap) else item.arrived_us), item.camera_id
 
-
-def _place(item: Update | Gap) -> tuple[int, str]:
-    return (item.to_us if isinstance(item, Gap) else item.arrived_us), item.camera_id
-
-
-def _with_subscription(source: Iterator[Update]) -> Iterator[Update | Gap]:
-    for number, update in enumerate(source):
-        if not number:
-            at_us = update.arrived_us - _NO_RECORD_US
-            yield Gap("gap", at_us, at_us, ADDED, update.camera_id)
-        yield update
+    return merge(iter(gaps or ()), *(camera(*item) for item in files.items()), key=place)
 
 
 def parse_update(camera_id: str, line: bytes) -> Update | None:
-    """The update of one line of a stream log, None when it is none."""
+    """Read one line of a stream log; None when it is none."""
     try:
         parsed = parse_stream_line(line.decode())
     except ValueError:
@@ -85,20 +78,18 @@ def parse_update(camera_id: str, line: bytes) -> Update | None:
 
 
 def read_gaps(paths: LogPaths) -> list[Gap]:
-    """The gaps of a folder in the order of their lines, packed ones (`.gz`) first; other lines are passed over."""
+    """Read the gaps of a folder, packed ones (`.gz`) first; other lines are passed over."""
     files = paths.gaps.with_name(f"{paths.gaps.name}.gz"), paths.gaps
-    lines = (
-        line for path in files for block in whole_lines(path) for line in block.decode("utf-8", "replace").split("\n")
-    )
-    return list(dict.fromkeys(gap for line in lines if (gap := parse_gap_line(line))))
+    text = "\n".join(block.decode("utf-8", "replace") for path in files for block in whole_lines(path))
+    return list(dict.fromkeys(gap for line in text.split("\n") if (gap := parse_gap_line(line))))
 
 
-def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None:
-    """The event that a verdict was made of, searched in its camera's stream logs from their ends."""
+def find_event(files: Iterable[Path], verdict: Verdict, on_read: OnRead) -> dict[str, Any] | None:
+    """Search the event that a verdict was made of in its camera's stream logs, from their ends."""
     begin = f"{time_text(verdict.arrived_us)[:-1]}+00:00 -- ".encode()
     for path in files:
         with suppress(OSError):
-            for _, block in whole_lines_backwards(path):
+            for _, block in whole_lines_backwards(path, on_read=on_read):
                 for line in block.split(b"\n") if begin in block else ():
                     update = parse_update(verdict.camera_id, line) if line.startswith(begin) else None
                     for event in split_events(verdict.camera_id, update.data)[0] if update else ():
@@ -107,10 +98,10 @@ def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None
     return None
 
 
-def _offset_since(path: Path, since_us: int) -> int:
-    """Where the lines begin that follow the last one older than `since_us`; searched from the end."""
+def _offset_since(path: Path, since_us: int, on_read: OnRead | None) -> int:
+    # Where the lines begin that follow the last one older than `since_us`.
     with suppress(OSError):
-        for start, block in whole_lines_backwards(path, 1 << 15):
+        for start, block in whole_lines_backwards(path, 1 << 15, on_read):
             end = len(block)
             while end:
                 begin = block.rfind(b"\n", 0, end - 1) + 1
