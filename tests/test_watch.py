@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given
@@ -119,6 +121,16 @@ class Files:
         if path.exists() and not self.unread[self.cameras[which].id]:
             self.paths.delay(f"Copy {self.number} of {self.stem(which)}").write_bytes(path.read_bytes())
 
+    def pack(self, which: int) -> None:
+        """What `gzip` does; packed twice, the later lines follow the earlier ones."""
+        path, unread = self.paths.delay(self.stem(which)), self.unread[self.cameras[which].id]
+        if path.exists():
+            with gzip.open(f"{path}.gz", "ab") as file:
+                file.write(path.read_bytes())
+            path.unlink()
+            self.findable += unread
+            unread.clear()
+
     def polled(self) -> list[int]:
         """What a poll has to bring now."""
         expected = sorted([*self.findable, *(number for unread in self.unread.values() for number in unread)])
@@ -131,7 +143,7 @@ class Files:
 which = st.integers(0, 1)
 steps = st.one_of(
     *[st.tuples(st.just("append"), which)] * 3,
-    *(st.tuples(st.just(name), which) for name in ("rename", "truncate", "copy")),
+    *(st.tuples(st.just(name), which) for name in ("rename", "truncate", "copy", "pack")),
     st.tuples(st.just("rewrite"), which, st.integers(0, 4)),
     *(st.tuples(st.just(name)) for name in ("midnight", "poll")),
 )
@@ -144,7 +156,7 @@ def test_each_line_is_shown_once_whatever_happens_to_the_files(before: int, happ
         for number in range(before):
             files.append(number % 2)
         follower = Follower(files.paths)
-        follower.start()
+        follower.poll(0)
         files.polled()
         midnights = 0
         for name, *arguments in happens:
@@ -163,7 +175,7 @@ def test_each_line_is_shown_once_whatever_happens_to_the_files(before: int, happ
 def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> None:
     append(front, line(1), line(2)[:50])
     follower = Follower(paths)
-    assert numbers(follower.start(5)) == [1]
+    assert numbers(follower.poll(5)) == [1]
     os.truncate(front, len(line(1)))  # as a starting logger does
     append(front, line(3), line(4)[:50])
     assert numbers(follower.poll()) == [3]
@@ -173,10 +185,28 @@ def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> N
     assert follower.unreadable == 0
 
 
+def test_what_is_being_packed_is_neither_lost_nor_doubled(paths: LogPaths, front: Path) -> None:
+    append(front, line(1))
+    follower = Follower(paths)
+    follower.poll(0)
+    append(front, line(2))
+    packed, beside = gzip.compress(front.read_bytes() + line(3)), front.with_name(f"{front.name}.gz")
+    for part in (packed[:5], packed[5:40]):
+        append(beside, part)
+        assert numbers(follower.poll()) == ([2] if len(part) == 5 else [])
+    append(beside, packed[40:])
+    front.unlink()
+    assert numbers(follower.poll()) == [3]
+    beside.rename(front.with_name("x.gz"))
+    append(front, line(2), line(3), line(4))
+    assert numbers(follower.poll()) == [4], "and unpacked again"
+    assert not follower.problems
+
+
 def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) -> None:
     append(front, line(100))
     follower = Follower(paths)
-    follower.start()
+    follower.poll(0)
     append(front, line(5), line(6))
     assert numbers(follower.poll()) == [5, 6]
     for one in day_moves(paths, "2026-11-22"):
@@ -189,7 +219,7 @@ def test_days_on_another_file_system_bring_nothing_twice(paths: LogPaths, front:
     """There a day's file is copied: another inode with the same lines."""
     append(front, line(1))
     follower = Follower(paths)
-    follower.start()
+    follower.poll(0)
     append(front, line(2))
     folder = paths.day("2026-11-22")
     folder.root.mkdir(parents=True)
@@ -207,7 +237,7 @@ def test_an_old_day_that_somebody_touches_is_not_shown(paths: LogPaths, front: P
     folder.root.mkdir(parents=True)
     append(folder.root / front.name, line(1))
     follower = Follower(paths)
-    assert follower.start(5) == []
+    assert follower.poll(5) == []
     move(Move(os.fspath(folder.root / front.name), os.fspath(folder.root / f"x_{front.name}")))
     append(folder.root / f"x_{YARD.id}.log", line(2, YARD))
     assert follower.poll() == []
@@ -216,7 +246,7 @@ def test_an_old_day_that_somebody_touches_is_not_shown(paths: LogPaths, front: P
 def test_what_is_no_line_is_counted(paths: LogPaths, front: Path) -> None:
     append(front, b"garbage\n")
     follower = Follower(paths)
-    assert follower.start(3) == []
+    assert follower.poll(3) == []
     assert follower.unreadable == 0
     append(front, b"time=never\n", line(1), b"\xff\0\n")
     append(paths.root / "notes.log", line(2))
@@ -229,19 +259,19 @@ def test_it_begins_with_the_last_lines_of_all_cameras(paths: LogPaths, front: Pa
     append(front, line(1), line(4))
     append(paths.delay(paths.stem(YARD.id, YARD.name)), line(2, YARD), line(3, YARD))
     follower = Follower(paths)
-    assert numbers(follower.start(last)) == [1, 2, 3, 4][max(0, 4 - last) :]
+    assert numbers(follower.poll(last)) == [1, 2, 3, 4][max(0, 4 - last) :]
     assert follower.poll() == []
 
 
 def test_the_last_wanted_lines_are_searched_as_far_as_need_be(paths: LogPaths, front: Path) -> None:
     append(front, *(line(number) for number in range(4000)))
-    assert numbers(Follower(paths, lambda row: row.identity == "uuid-0").start(1)) == [0]
+    assert numbers(Follower(paths, lambda row: row.identity == "uuid-0").poll(1)) == [0]
 
 
 def test_what_is_no_ordinary_file_is_told_and_not_waited_for(paths: LogPaths, front: Path) -> None:
     os.mkfifo(front)
     follower = Follower(paths)
-    follower.start()
+    follower.poll(0)
     assert follower.poll() == []
     assert set(follower.problems) == {str(front)}
     front.unlink()
@@ -269,29 +299,35 @@ def watching(paths: LogPaths, request: pytest.FixtureRequest) -> Iterator[subpro
         process.kill()
 
 
+def shown(stream: IO[str] | None) -> str:
+    assert stream is not None
+    return stream.readline()
+
+
 @pytest.mark.parametrize("watching", [("--camera", "front d*", "--min-delay", "1.2")], indirect=True)
 def test_the_command_shows_new_events_until_ctrl_c(
     watching: subprocess.Popen[str], paths: LogPaths, front: Path
 ) -> None:
-    assert watching.stdout is not None
-    assert watching.stdout.readline().startswith("UTC       camera ")
+    assert shown(watching.stdout).startswith("UTC       camera ")
+    assert shown(watching.stderr).startswith("no logger has been at work in ")
     append(front, line(1))
     append(paths.delay(paths.stem(YARD.id, YARD.name)), line(2, YARD))
-    assert watching.stdout.readline() == "-- 2026-11-22 (UTC) --\n"
-    assert watching.stdout.readline().split() == ["09:07:21", "Front", "Door", "Intrusion", "1.23", "s"]
+    assert shown(watching.stdout) == "-- 2026-11-22 (UTC) --\n"
+    assert shown(watching.stdout).split() == ["09:07:21", "Front", "Door", "Intrusion", "1.23", "s"]
+    paths.lock.write_text("")  # a logger is at work, and dies
     append(front, b"garbage\n", line(86_400))
-    assert watching.stdout.readline() == "-- 2026-11-23 (UTC) --\n"
-    assert "Front Door" in watching.stdout.readline()
+    assert shown(watching.stdout) == "-- 2026-11-23 (UTC) --\n"
+    assert "Front Door" in shown(watching.stdout)
+    os.utime(paths.lock, (time.time() - 20,) * 2)
+    assert shown(watching.stderr).startswith("the logger died in ")
     watching.send_signal(signal.SIGINT)
     out, err = watching.communicate(timeout=20)
-    assert (watching.returncode, out) == (130, "")
-    assert len(err.splitlines()) == 2, "no logger is at work there, and a line could not be read"
+    assert (watching.returncode, out, err) == (130, "", "skipped 1 line that could not be read\n")
 
 
 def test_a_reader_that_has_seen_enough_ends_it(watching: subprocess.Popen[str], front: Path) -> None:
+    shown(watching.stdout)
     assert watching.stdout is not None
-    assert watching.stderr is not None
-    watching.stdout.readline()
     watching.stdout.close()
     end_s = time.monotonic() + 20
     for number in range(10_000):
@@ -300,4 +336,4 @@ def test_a_reader_that_has_seen_enough_ends_it(watching: subprocess.Popen[str], 
         append(front, line(number))
         time.sleep(0.05)
     assert watching.returncode == 0
-    assert "Traceback" not in watching.stderr.read()
+    assert "Traceback" not in watching.communicate()[1]
