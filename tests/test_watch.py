@@ -309,7 +309,7 @@ def test_the_command_shows_new_events_until_ctrl_c(
     watching: subprocess.Popen[str], paths: LogPaths, front: Path
 ) -> None:
     assert shown(watching.stdout).startswith("UTC       camera ")
-    assert shown(watching.stderr).startswith("no logger has been at work in ")
+    assert shown(watching.stderr).startswith("the logger has not run yet in ")
     append(front, line(1))
     append(paths.delay(paths.stem(YARD.id, YARD.name)), line(2, YARD))
     assert shown(watching.stdout) == "-- 2026-11-22 (UTC) --\n"

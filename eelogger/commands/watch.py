@@ -34,12 +34,7 @@ _AT_ONCE: Final = 1 << 24
 _BACK_BYTES: Final = 1 << 14
 _BEFORE_BYTES: Final = 96  # lines of a delay log are longer and hold their own time: no two places look alike
 
-_NOT_RUNNING: Final = {
-    NEVER: "no logger has been at work",
-    STOPPED: "the logger is stopped",
-    DIED: "the logger died",
-    HANGS: "the logger hangs",
-}
+_NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}
 _arrived: Final = attrgetter("arrived_us")
 
 
@@ -90,10 +85,10 @@ def _show(paths: LogPaths, follower: Follower, found: list[DelayRow], console: C
         if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
             before, kind = kind, process_state(paths).kind
             if kind not in (RUNNING, before):
-                console.info(f"{_NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
+                console.info(f"the logger {_NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
         for path, problem in follower.problems.items() - told:
-            told.add((path, problem))
             console.info(f"{printable(path)} cannot be read: {problem}")
+        told |= follower.problems.items()
         time.sleep(pause_s)
         began = time.monotonic()
         found = follower.poll()
@@ -131,10 +126,9 @@ class Follower:
             try:
                 status = os.stat(path)
                 key, stamp = (status.st_dev, status.st_ino), (status.st_size, status.st_mtime_ns)
-                place = self._places.get(key) or (_Place() if is_new else None)
-                if place is None:
+                if key not in self._places and not is_new:
                     continue
-                places[key] = place
+                place = places[key] = self._places.get(key, _Place())
                 if place.stamp == stamp:
                     continue
                 if last is None:
