@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -63,24 +64,14 @@ def cloud(cloud: FaultCloud) -> FaultCloud:
 
 
 async def test_when_all_is_well_every_row_says_so(cloud: FaultCloud, log_dir: Path, checked: Check) -> None:
-    asked: list[FaultConnection] = []
-
-    async def remember(connection: FaultConnection) -> None:
-        asked.append(connection)
-
-    cloud.on_connect = remember
-    first = cloud.camera_ids()[0]
-    rows = await checked(cloud, events="ANNT", cameras=first)
+    rows = await checked(cloud, events="ANNT", cameras=cloud.camera_ids()[0])
     assert (rows.troubles, rows.code) == ({}, 0)
     assert [*rows] == [
         *("versions", "settings", "other loggers", "log directory", "clock service", "clock resolution"),
         *("key", "cameras", "clock", "network", "event stream", "annotation list"),
     ]
-    for part in ("REST round trip 0.", "WebSocket ping 0.", "no TLS (loopback)"):
-        assert part in rows["network"].result
-    assert "delivers" in rows["event stream"].result
-    wanted = [{camera: set(one.events or ()) for camera, one in live.subscriptions.items()} for live in asked]
-    assert wanted == [{first: {"ANNT"}}], "as a run subscribes"
+    assert re.match(r"REST round trip 0\..*; WebSocket ping 0\..*; no TLS \(loopback\)$", rows["network"].result)
+    assert rows["event stream"].result == "delivers: 1 update of 1 of 1 camera", "as a run subscribes"
     await cloud.wait_disconnected()
     assert not log_dir.exists(), "not even made"
 
@@ -214,34 +205,18 @@ async def test_settings_that_cannot_be_used_leave_the_rest_to_be_tested(checked:
     assert {"EEN_ACCOUNT_ID", "EEN_AUTH_KEY", "EEN_BRANDING", "EEN_KEEP_DAYS"} <= names
 
 
-def is_a_file(monkeypatch: pytest.MonkeyPatch, log_dir: Path) -> None:
-    log_dir.rmdir()
-    log_dir.write_text("")
-
-
-def lies_in_a_file(monkeypatch: pytest.MonkeyPatch, log_dir: Path) -> None:
-    is_a_file(monkeypatch, log_dir)
-    monkeypatch.setenv("EEN_LOG_DIR", str(log_dir / "deep" / "logs"))
-
-
-def belongs_to_others(monkeypatch: pytest.MonkeyPatch, log_dir: Path) -> None:
-    (log_dir / "Yard_100e1e24.log").write_text("")
-    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith(".log"))
-
-
-def days_is_a_file(monkeypatch: pytest.MonkeyPatch, log_dir: Path) -> None:
-    (log_dir / "days").write_text("")
-
-
-@pytest.mark.parametrize("harm", [is_a_file, lies_in_a_file, belongs_to_others, days_is_a_file])
+@pytest.mark.parametrize(
+    ("log_dir", "file"),
+    [("logs", "logs"), ("logs/deep/logs", "logs"), ("logs", "logs/days"), ("logs", "logs/Yard_100e1e24.log")],
+)
 async def test_a_directory_that_cannot_be_written_ends_a_run(
-    log_dir: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[pytest.MonkeyPatch, Path], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_dir: str, file: str
 ) -> None:
-    log_dir.mkdir()
-    with monkeypatch.context() as patched:
-        patched.setenv("EEN_LOG_DIR", str(log_dir))
-        harm(patched, log_dir)
-        finding = Rows(await check(Path(os.devnull), None, wait_s=0.3))["log directory"]
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("")
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith(".log"))  # another user's
+    monkeypatch.setenv("EEN_LOG_DIR", str(tmp_path / log_dir))
+    finding = Rows(await check(Path(os.devnull), None, wait_s=0.3))["log directory"]
     assert (finding.verdict, finding.exit_code, len(finding.hints)) == (FAILED, 74, 1), finding
 
 
@@ -253,16 +228,14 @@ async def test_a_full_disk_ends_a_run(log_dir: Path, checked: Check) -> None:
         assert (finding.verdict, finding.exit_code, os.listdir(log_dir)) == (FAILED, 74, ["ballast"])
 
 
-@pytest.mark.parametrize("what", ["bytes", "inodes"])
+@pytest.mark.parametrize(("free", "inodes", "hint"), [(10**8, 10**6, "EEN_KEEP_DAYS"), (10**12, 9, "only 9 inodes")])
 async def test_little_room_is_a_warning(
-    log_dir: Path, monkeypatch: pytest.MonkeyPatch, what: str, checked: Check
+    log_dir: Path, monkeypatch: pytest.MonkeyPatch, free: int, inodes: int, hint: str, checked: Check
 ) -> None:
-    log_dir.mkdir()
-    free, inodes = (10**8, 10**6) if what == "bytes" else (10**12, 9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, free))
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_files=10**6, f_favail=inodes))
     finding = (await checked())["log directory"]
-    assert (finding.verdict, "inode" in finding.hints[0]) == (WARNING, what == "inodes")
+    assert (finding.verdict, hint in finding.hints[0]) == (WARNING, True)
 
 
 # The command
@@ -272,14 +245,6 @@ def test_the_command_prints_the_table_and_ends_with_the_code(log_dir: Path) -> N
     code, out, err = command("check", "--log-dir", log_dir)
     assert (code, err.count("\n"), out.startswith("what ")) == (78, 1, True)
     assert out.splitlines()[-1].endswith("(exit code 78).")
-
-
-def test_each_hint_stands_whole_below_its_finding() -> None:
-    path = "/" + "x" * 200
-    findings = [Finding("versions", "a " * 60), Finding("key", "refused", (f"chmod 600 {path}",))]
-    lines = [line.split() for line in report(findings)]
-    assert (lines[1][0], lines[1][-1], set(lines[2])) == ("versions", "ok", {"a"})
-    assert lines[3:6] == [["key", "refused", "warning"], ["→", "chmod", "600"], [path]]
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("check", "--self-test")])

@@ -11,7 +11,7 @@ import tempfile
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from fault_cloud import FaultCloud
@@ -292,11 +292,7 @@ def test_what_of_the_sources_is_passed_over_is_told(tmp_path: Path) -> None:
 
 def test_a_disk_that_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = stream(tmp_path / "old" / FILE, 300)
-
-    def refuse(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", refuse)
+    monkeypatch.setattr(os, "write", Mock(side_effect=OSError(28, "No space left on device")))
     said = replay(source, tmp_path / "again")
     assert (said.code, said.out, "is not complete, remove it; the sources are as they were" in said.err) == (
         74,
