@@ -34,7 +34,7 @@ from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
 from ..views.number_format import count, span
 from ..views.tables import Column, printable, table, wrapped
-from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network, stream
+from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
 LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
 LITTLE_INODES: Final = 10_000
@@ -198,8 +198,8 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
     findings = [key, _cameras(listed, len(cameras))]
     if not cameras:
         return [*findings, await clock(signed, samples, wait_s), network(signed, samples)]
-    off, heard = await asyncio.gather(clock(signed, samples, wait_s), listen(signed, cameras, wait_s))
-    findings += [off, network(signed, samples, heard), stream(heard, wait_s)]
+    off, (heard, stream) = await asyncio.gather(clock(signed, samples, wait_s), listen(signed, cameras, wait_s))
+    findings += [off, network(signed, samples, heard), stream]
     return [*findings, await annotation_list(signed, next(iter(cameras)))]
 
 

@@ -50,19 +50,17 @@ def failed_by(what: str, error: EeloggerError) -> Finding:
 class Heard:
     """What the event stream said: a `Sink` that counts.
 
-    `updates` go by camera, `rtts_us` by their source; `tls` is "" without a handshake; `ended` is why the server ended
-    the connection.
+    `updates` go by camera, `rtts_us` by their source; `tls` is "" without a handshake.
     """
 
     is_behind = False
 
     def __init__(self, cameras: Mapping[str, Camera], wait_s: float) -> None:
         self.cameras = cameras
-        self.tls = self.ended = ""
+        self.tls = ""
         self.rtts_us: dict[str, int] = {}
         self.updates: Counter[str] = Counter()
         self.notices: list[CloudNotice] = []
-        self.error: EeloggerError | None = None
         self.enough = asyncio.Event()
         self._wait_s, self._loop = wait_s, asyncio.get_running_loop()
 
@@ -89,8 +87,8 @@ class Heard:
     know = subscribed = name_namespaces = lost = camera_lost = camera_gone = note_gap = _ignore
 
 
-async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float) -> Heard:
-    """Connect, subscribe to these cameras and listen; what went wrong is in the answer."""
+async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float) -> tuple[Heard, Finding]:
+    """Connect, subscribe to these cameras and listen: whether it delivers; a handshake alone proves nothing."""
     heard = Heard(cameras, wait_s)
     stream = EventStream(heard, events=settings.events, resources=settings.resources, timing=Timing(liveness_s=1.0))
     stream.on_open, stream.on_rtt = heard.opened, lambda us, source: heard.rtts_us.update({source: us})
@@ -103,10 +101,32 @@ async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: floa
     stream.close("checked")
     try:
         reason = await connection
-        heard.ended = reason if was_ended else ""
     except EeloggerError as error:
-        heard.error = error
-    return heard
+        return heard, failed_by("event stream", error)
+    return heard, _delivery(heard, reason if was_ended else "", wait_s)
+
+
+def _delivery(heard: Heard, ended: str, wait_s: float) -> Finding:
+    """Whether the subscription delivers; `ended` is why the server ended the connection."""
+    told = next((notice for notice in heard.notices if not notice.camera_id), None)
+    if not heard.updates and (told or ended):
+        said = (
+            f"the server answers {_words(told)} to the subscription"
+            if told
+            else f"the server ends it at once ({ended})"
+        )
+        return Finding("event stream", said, ("is EEN_ACCOUNT_ID this key's account?",), NoCamera.exit_code)
+    cameras, hints = count(len(heard.cameras), "camera"), []
+    said = f"delivers: {count(heard.updates.total(), 'update')} of {len(heard.updates)} of {cameras}"
+    if refused := {notice.camera_id: notice for notice in heard.notices if notice.camera_id}:
+        camera_id, notice = next(iter(refused.items()))
+        hints.append(f"{count(len(refused), 'camera')} refused, such as {camera_id}: {_words(notice)}")
+    if not heard.updates:
+        said = f"subscribed to {cameras}; nothing came within {wait_s:g} s"
+        hints.append("a quiet account sends nothing until something happens; else look at EEN_EVENTS")
+    if ended:
+        hints.append(f"but then the server ended it: {ended}")
+    return Finding("event stream", said, tuple(hints))
 
 
 async def clock(settings: Settings, samples: list[DateSample], wait_s: float) -> Finding:
@@ -152,30 +172,6 @@ def network(settings: Settings, samples: Sequence[DateSample], heard: Heard | No
     if proxy_for(settings.rest_base()):
         parts.append("through a proxy")
     return Finding("network", "; ".join(parts))
-
-
-def stream(heard: Heard, wait_s: float) -> Finding:
-    """Whether the subscription delivers; a handshake alone proves nothing."""
-    if heard.error is not None:
-        return failed_by("event stream", heard.error)
-    told = next((notice for notice in heard.notices if not notice.camera_id), None)
-    if not heard.updates and (told or heard.ended):
-        said = f"the server ends it at once ({heard.ended})"
-        if told:
-            said = f"the server answers {_words(told)} to the subscription"
-        return Finding("event stream", said, ("is EEN_ACCOUNT_ID this key's account?",), NoCamera.exit_code)
-    hints: list[str] = []
-    if refused := {notice.camera_id: notice for notice in heard.notices if notice.camera_id}:
-        camera_id, notice = next(iter(refused.items()))
-        hints.append(f"{count(len(refused), 'camera')} refused, such as {camera_id}: {_words(notice)}")
-    cameras = count(len(heard.cameras), "camera")
-    said = f"delivers: {count(heard.updates.total(), 'update')} of {len(heard.updates)} of {cameras}"
-    if not heard.updates:
-        said = f"subscribed to {cameras}; nothing came within {wait_s:g} s"
-        hints.append("a quiet account sends nothing until something happens; else look at EEN_EVENTS")
-    if heard.ended:
-        hints.append(f"but then the server ended it: {heard.ended}")
-    return Finding("event stream", said, tuple(hints))
 
 
 def _words(notice: CloudNotice) -> str:

@@ -48,7 +48,6 @@ class Part(NamedTuple):
     cameras: dict[str, Camera]
     bridges: dict[str, str]
     gaps: list[Gap] | None = None
-    state: State | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,9 +106,7 @@ class Replay:
         self._identities = IdentityLog(os.fspath(self._paths.uuids), os.fspath(self._paths.uuids_old), UUID_LIMIT)
         self._days = [parts[0].day]
         self._updates = 0
-        states = [part.state for part in parts if part.state]
-        self._since_us = min((state.since_us for state in states), default=sys.maxsize)
-        self._last_us = max((state.alive_us for state in states), default=0)
+        self._since_us, self._last_us = sys.maxsize, 0
         self._unknown: list[int] = []  # from when to when, in this day, without a record
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
         self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=self._days[0])
@@ -229,7 +226,7 @@ def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
         if recorded and (day or gaps):  # the older script kept all days in one file
             day = name if is_day(name) else state.day if state else day
         if day:
-            yield Part(day, files, known_cameras(folder), read_bridges(folder), gaps if recorded else None, state)
+            yield Part(day, files, known_cameras(folder), read_bridges(folder), gaps if recorded else None)
 
 
 def _first_day(files: dict[str, list[Path]]) -> str | None:
