@@ -88,6 +88,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         console.info(f"broken off: {_shown(target)} is not complete, remove it")
         raise
+    except OSError as error:
+        said, hint = explain(error, error.filename or str(target))
+        hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
+        raise DiskError(said, hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
         console.info(f"skipped: {_shown(path)} cannot be read: {why}")
     console.write(f"{_shown(target)}: {said}\n")
@@ -116,7 +120,7 @@ class Replay:
             self._recorder.use_files(part.cameras.values())
 
     def run(self, on_read: OnRead) -> str:
-        """Judge and write everything; returns what came of it, in words. Raises `DiskError`."""
+        """Judge and write everything; returns what came of it, in words. `OSError` passes."""
         recorder, handler = self._recorder, self._recorder.handler
         for part in self._parts:
             recorder.turn_day(day_start_us(part.day))
@@ -157,10 +161,7 @@ class Replay:
         self._recorder.handler.new_day()
         self._flush()
         for one in day_moves(self._paths, ended):
-            try:
-                move(one)
-            except OSError as error:
-                raise _unwritable(error, one.target, self._paths.root) from None
+            move(one)
         self._days.append(self._recorder.day)
 
     def _end_day(self) -> None:
@@ -178,13 +179,8 @@ class Replay:
 
     def _flush(self) -> None:
         outcome = Flush(self._batch, self._identities, (), lambda: True).run()
-        for path, error in (outcome.errors | outcome.snapshots).items():
-            raise _unwritable(error, path, self._paths.root)
-
-
-def _unwritable(error: Exception, path: str, target: Path) -> DiskError:
-    said, hint = explain(error, path)
-    return DiskError(said, f"{hint}; {_shown(target)} is not complete, remove it; the sources are as they were")
+        for error in (outcome.errors | outcome.snapshots).values():
+            raise error
 
 
 def _is_empty(target: Path) -> bool:
