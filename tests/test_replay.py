@@ -130,15 +130,22 @@ async def test_a_run_over_midnight_is_made_again_with_its_days(log_dir: Path, tm
 
 
 def test_days_gaps_and_names_are_told_apart_and_a_single_day_can_be_replayed(tmp_path: Path) -> None:
-    """Two days with a gap over midnight, an event soon after each subscription, and a camera that was renamed."""
+    """Each day begins with a clock put back over midnight; between them are a gap and a new name of a camera."""
     root, late_us, midnight_us = tmp_path / "run", NOON_US + 11 * HOUR, NOON_US + 12 * HOUR
     again_us = midnight_us + HOUR
     first = Played(root / "days/2026-11-22", CAMERAS | {FRONT: Camera(FRONT, "Tür/1", "100bb009")})
     second = Played(root, day="2026-11-23")
     stale = Message(late_us + SECOND, {FRONT: {"event": {"ANNT": annt(late_us - HOUR, "stale")}}})
-    first.play([Reconnect(late_us, late_us), stale, one(late_us + 2 * SECOND, "a")])
+    first.play(
+        [
+            one(NOON_US - 12 * HOUR - SECOND, "put back"),
+            Reconnect(late_us, late_us),
+            stale,
+            one(late_us + 2 * SECOND, "a"),
+        ]
+    )
     first.recorder.note_gap(Gap("gap", late_us + 5 * SECOND, midnight_us, "closed-1006"))
-    second.play([])
+    second.play([one(midnight_us - SECOND, "put back again")])
     second.recorder.note_gap(Gap("gap", midnight_us, again_us, "closed-1006"))
     second.handler.subscribed(CAMERAS, again_us, HOUR)
     second.play([one(again_us + 7, "b", delay_us=2 * HOUR), one(again_us + 8, "c", delay_us=1)])
@@ -147,7 +154,7 @@ def test_days_gaps_and_names_are_told_apart_and_a_single_day_can_be_replayed(tmp
     (root / ".state").write_text(state_text(State("2026-11-23", again_us + 8, again_us + 8, True, late_us)))
     assert "from 2 days, 2026-11-22 to 2026-11-23 " in replay(root, tmp_path / "again").out
     assert contents(tmp_path / "again") == contents(root)
-    initial, measured = verdicts(tmp_path / f"again/Front Door_{FRONT}.log")
+    _, initial, measured = verdicts(tmp_path / f"again/Front Door_{FRONT}.log")
     assert (initial.kind, measured.kind, measured.after_gap_us) == ("initial", "measured", HOUR)
     assert replay(root / "days/2026-11-22", tmp_path / "one").code == 0
     assert contents(tmp_path / "one") == contents(root / "days/2026-11-22")

@@ -116,8 +116,6 @@ class Replay:
         self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=self._days[0])
         self._recorder.on_new_day = self._new_day
         handler.on_reject = lambda reject: None
-        for part in reversed(parts):  # who is quiet on one day has its gap on the next
-            self._recorder.use_files(part.cameras.values())
 
     def run(self, on_read: OnRead) -> str:
         """Judge and write everything; returns what came of it, in words. `OSError` passes."""
