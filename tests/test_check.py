@@ -10,7 +10,6 @@ import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -206,14 +205,10 @@ async def test_a_full_disk_ends_a_run(log_dir: Path, checked: Check) -> None:
         assert (finding.verdict, finding.exit_code, os.listdir(log_dir)) == (FAILED, 74, ["ballast"])
 
 
-@pytest.mark.parametrize(("free", "inodes", "hint"), [(10**8, 10**6, "EEN_KEEP_DAYS"), (10**12, 9, "only 9 inodes")])
-async def test_little_room_is_a_warning(
-    log_dir: Path, monkeypatch: pytest.MonkeyPatch, free: int, inodes: int, hint: str, checked: Check
-) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, free))
-    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_files=10**6, f_favail=inodes))
+async def test_little_room_is_a_warning(log_dir: Path, monkeypatch: pytest.MonkeyPatch, checked: Check) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, 10**8))
     finding = (await checked())["log directory"]
-    assert (finding.verdict, hint in finding.hints[0]) == (WARNING, True)
+    assert (finding.verdict, "EEN_KEEP_DAYS" in finding.hints[0]) == (WARNING, True)
 
 
 # The command

@@ -207,17 +207,6 @@ def test_an_old_day_that_somebody_touches_is_not_shown(paths: LogPaths, front: P
     assert follower.poll() == []
 
 
-def test_what_is_no_line_is_counted(paths: LogPaths, front: Path) -> None:
-    append(front, b"garbage\n")
-    follower = Follower(paths)
-    assert follower.poll(3) == []
-    assert follower.unreadable == 0
-    append(front, b"time=never\n", line(1), b"\xff\0\n")
-    append(paths.root / "notes.log", line(2))
-    assert numbers(follower.poll()) == [1]
-    assert follower.unreadable == 2
-
-
 @pytest.mark.parametrize("last", [0, 1, 3, 10])
 def test_it_begins_with_the_last_wanted_lines_of_all_cameras(paths: LogPaths, front: Path, last: int) -> None:
     append(front, line(1), line(4), *(line(number) for number in range(5, 4000)))

@@ -27,7 +27,7 @@ from ..errors import AlreadyRunning, DiskError, EeloggerError, KeyRefused, Refus
 from ..model import DateSample
 from ..settings import Settings, load, log_dir_of
 from ..storage.days import check_move
-from ..storage.disk_errors import explain, free_bytes, free_inodes
+from ..storage.disk_errors import explain, free_bytes
 from ..storage.paths import LogPaths
 from ..storage.process_state import HANGS, RUNNING, ProcessState, process_state
 from ..storage.state import read_refused_login, remember_refused_login
@@ -37,7 +37,6 @@ from ..views.tables import Column, printable, table, wrapped
 from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
 LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
-LITTLE_INODES: Final = 10_000
 WAIT_S: Final = 5.0
 _PROBE_BYTES: Final = 4096
 _COLUMNS: Final = 76
@@ -134,16 +133,12 @@ def _directory(paths: LogPaths) -> Finding:
         problem, hint = explain(error)
     if problem:
         return Finding("log directory", f"{where}: {problem}", (hint,), DiskError.exit_code)
-    room, inodes = free_bytes(folder), free_inodes(folder)
+    room = free_bytes(folder)
     said = f"{where}: writable, days can be moved" if exists else f"{where} (a run makes it): writable"
-    hints = []
-    if room is not None:
-        said += f", {room / 1e9:,.1f} GB free"
-        if room < LITTLE_BYTES:
-            hints.append("free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES")
-    if inodes is not None and inodes < LITTLE_INODES:
-        hints.append(f"only {count(inodes, 'inode')} left: remove some files")
-    return Finding("log directory", said, tuple(hints))
+    if room is None:
+        return Finding("log directory", said)
+    hint = "free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES"
+    return Finding("log directory", f"{said}, {room / 1e9:,.1f} GB free", (hint,) * (room < LITTLE_BYTES))
 
 
 def _unwritable(paths: LogPaths, folder: Path) -> tuple[str, str]:
