@@ -106,7 +106,8 @@ def _settings(env_file: Path, log_dir: Path | None) -> tuple[Settings | None, Fi
         said = f"{count(len(error.problems), 'setting')} cannot be used"
         return None, Finding("settings", said, hints + error.warnings, error.exit_code)
     where = f"from the environment{f' and {printable(str(env_file))}' if env_file.exists() else ''}"
-    ways = filter(None, ("session key" * bool(settings.auth_key), "user name and password" * settings.has_login))
+    ways = ["session key"] if settings.auth_key else []
+    ways += ["user name and password"] if settings.has_login else []
     said = f"complete, {where}; signs in by {' or '.join(ways)}"
     return settings, Finding("settings", said, settings.warnings)
 
@@ -126,7 +127,9 @@ def _other_loggers(process: ProcessState) -> Finding:
 def _directory(paths: LogPaths) -> Finding:
     """Whether lines can be written, a day be moved, and how much room there is."""
     where, exists = printable(str(paths.root)), os.path.lexists(paths.root)
-    folder = paths.root if exists else next(parent for parent in paths.root.absolute().parents if parent.exists())
+    folder = (
+        paths.root if exists else next(parent for parent in paths.root.absolute().parents if os.path.exists(parent))
+    )
     try:
         problem, hint = _unwritable(paths, folder)
     except OSError as error:
@@ -137,8 +140,8 @@ def _directory(paths: LogPaths) -> Finding:
     said = f"{where}: writable, days can be moved" if exists else f"{where} (a run makes it): writable"
     if room is None:
         return Finding("log directory", said)
-    hint = "free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES"
-    return Finding("log directory", f"{said}, {room / 1e9:,.1f} GB free", (hint,) * (room < LITTLE_BYTES))
+    hints = ("free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES",) if room < LITTLE_BYTES else ()
+    return Finding("log directory", f"{said}, {room / 1e9:,.1f} GB free", hints)
 
 
 def _unwritable(paths: LogPaths, folder: Path) -> tuple[str, str]:

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     path: Path = options.env_file
     where = printable(str(path))
     # What is set already: where to log in, an API key. The file itself may be missing.
-    settings = load(None, path if path.exists() else None, log_dir=options.log_dir, need_credentials=False)
+    settings = load(None, path if os.path.exists(path) else None, log_dir=options.log_dir, need_credentials=False)
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
         raise DiskError(f"{where} cannot be written", "check its directory's owner, or use --env-file")
     try:

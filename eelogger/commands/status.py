@@ -65,7 +65,7 @@ class Measure(NamedTuple):
         """A value of this measure for people."""
         if self.unit == "s" and value >= 0.001:
             return span(round(value * 1_000_000))
-        return f"{_digits(value, 6)}{self.unit and ' '}{self.unit}"
+        return f"{_digits(value, 6)}{' ' if self.unit else ''}{self.unit}"
 
 
 MEASURES: Final = (
@@ -152,7 +152,7 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
                 beyond = f"{_WORDS[level].lower()} {'below' if measure.low else 'above'} {measure.shown(limit)}"
                 found.append((level, f"{name} {measure.shown(value)} ({beyond})"))
                 break
-        ranges = [f"{_digits(limit, 6)}{':' * measure.low}" if limit is not None else "" for limit in limits]
+        ranges = [f"{_digits(limit, 6)}{':' if measure.low else ''}" if limit is not None else "" for limit in limits]
         shown = "U" if value is None else _digits(value, 3) + measure.unit
         machine.append(f"{name}={shown};{';'.join(ranges)};0")
     code = max((level for level, _ in found), default=OK)
