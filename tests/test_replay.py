@@ -266,25 +266,22 @@ def test_where_nothing_is_to_be_replayed_it_says_so(tmp_path: Path, found: dict[
 
 
 def test_what_of_the_sources_is_passed_over_is_told(tmp_path: Path) -> None:
-    good, day = stream(tmp_path / "old" / FILE, 3), tmp_path / "logs/days/2026-11-21"
+    good, days = stream(tmp_path / "old" / FILE, 3), tmp_path / "logs/days"
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "photos").mkdir()
     stream(tmp_path / "logs/stream/Gate_100e1e24_stream.log", 2).chmod(0)
     stream(tmp_path / "logs/stream/Yard_100e1e25_stream.log", 2)
     os.mkfifo(tmp_path / "logs/stream/Pipe_100e1e26_stream.log")  # to open one takes for ever
-    day.mkdir(parents=True)
-    day.chmod(0)
+    (days / "2026-11-20").mkdir(0, parents=True)
+    (days / "2026-11-21/stream").mkdir(0, parents=True)
+    (days / "2026-11-21/gaps.log").write_text(gap_line(Gap("gap", NOON_US - 24 * HOUR, NOON_US - 24 * HOUR, "started")))
     sources = [good, *(tmp_path / name for name in ("absent", "notes.txt", "photos", "logs"))]
     said = command("replay", *sources, "--log-dir", tmp_path / "again", script=CHILD, env={"CHILD_BOUND": "1"})
-    day.chmod(0o700)
     assert (said.code, counts(said.out)["measured"]) == (0, 5)
     told = re.findall(rf"(?m)^skipped: {tmp_path}/(\S+)", said.err)
-    files = [
-        "logs/days/2026-11-21/stream",
-        "logs/stream/Gate_100e1e24_stream.log",
-        "logs/stream/Pipe_100e1e26_stream.log",
-    ]
-    assert sorted(told) == ["absent", "logs/days/2026-11-21", *files, "notes.txt", "photos"]
+    closed = [f"logs/days/2026-11-{name}" for name in ("20", "20/stream", "21/stream")]
+    closed += [f"logs/stream/{name}_stream.log" for name in ("Gate_100e1e24", "Pipe_100e1e26")]
+    assert sorted(told) == ["absent", *closed, "notes.txt", "photos"]
 
 
 def test_a_disk_that_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

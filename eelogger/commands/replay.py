@@ -220,7 +220,8 @@ def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
         if recorded and (day or gaps):  # the older script kept all days in one file
             day = name if is_day(name) else state.day if state else day
         if day:
-            yield Part(day, files, known_cameras(folder), read_bridges(folder), gaps if recorded else None)
+            cameras = known_cameras(folder, skipped.files)
+            yield Part(day, files, cameras, read_bridges(folder), gaps if recorded else None)
 
 
 def _first_day(files: dict[str, list[Path]]) -> str | None:

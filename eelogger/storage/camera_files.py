@@ -45,10 +45,10 @@ def _rows(paths: LogPaths) -> dict[str, dict[str, Any]]:
     return {camera_id: row for camera_id, row in found if isinstance(row, dict) and is_camera_id(camera_id)}
 
 
-def known_cameras(paths: LogPaths) -> dict[str, Camera]:
+def known_cameras(paths: LogPaths, unreadable: list[OSError] | None = None) -> dict[str, Camera]:
     """The cameras of `cameras.json`, and those that only have files, as their last delay line calls them."""
     listed = read_cameras(paths)
-    return {i: _logged(paths, i, stem) for i, stem in own_stems(paths).items() if i not in listed} | listed
+    return {i: _logged(paths, i, stem) for i, stem in own_stems(paths, unreadable).items() if i not in listed} | listed
 
 
 def _logged(paths: LogPaths, camera_id: str, stem: str) -> Camera:
