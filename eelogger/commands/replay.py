@@ -145,8 +145,9 @@ class Replay:
                 if self._batch.size > _BATCH_CHARS:
                     self._flush()
         self._end_day()
-        state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
-        self._put(self._paths.state, state_text(state))
+        if self._last_us:
+            state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
+            self._put(self._paths.state, state_text(state))
         self._flush()
         cameras, days = count(len(recorder.known), "camera"), count(len(self._days), "day")
         period = " to ".join(dict.fromkeys((self._days[0], self._days[-1])))
