@@ -10,15 +10,13 @@ import select
 import signal
 import stat
 import sys
-import tempfile
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from dotenv import dotenv_values
 from fault_cloud import FaultCloud
-from hypothesis import given
-from hypothesis import strategies as st
 from launch import APP, Ended, command, environment
 
 from eelogger.commands.login import write_settings
@@ -98,16 +96,8 @@ async def test_a_refused_login_changes_nothing(cloud: FaultCloud, env_file: Path
     env_file.parent.mkdir()
     env_file.write_text("EEN_AUTH_KEY=\n")
     code, _, err = await log_in(cloud, env_file, *answers)
-    assert code == 77
-    assert "hint: " in err
-    assert env_file.read_text() == "EEN_AUTH_KEY=\n"
+    assert (code, "hint: " in err, env_file.read_text()) == (77, True, "EEN_AUTH_KEY=\n")
     assert os.listdir(env_file.parent) == [".env"]
-
-
-async def test_an_unreachable_cloud_is_exit_code_69(cloud: FaultCloud, env_file: Path) -> None:
-    await cloud.go_down()
-    code, _, _ = await log_in(cloud, env_file, "ops@example.com", PASSWORD)
-    assert (code, env_file.exists()) == (69, False)
 
 
 async def test_an_environment_that_wins_is_said_so(cloud: FaultCloud, env_file: Path) -> None:
@@ -121,10 +111,9 @@ async def test_an_environment_that_wins_is_said_so(cloud: FaultCloud, env_file: 
 async def test_nothing_is_asked_when_the_file_cannot_be_read_or_written(cloud: FaultCloud, env_file: Path) -> None:
     env_file.parent.mkdir()
     env_file.write_text("A='open\n")
-    code, _, err = await log_in(cloud, env_file)
-    assert (code, "input ended" in err) == (78, False)
-    code, _, err = await log_in(cloud, env_file / "below")
-    assert (code, "input ended" in err) == (74, False)
+    for path, code in ((env_file, 78), (env_file / "below", 74)):
+        ended = await log_in(cloud, path)
+        assert (ended.code, "input ended" in ended.err) == (code, False)
 
 
 # The file
@@ -135,10 +124,11 @@ async def test_nothing_is_asked_when_the_file_cannot_be_read_or_written(cloud: F
     [
         ("", "{}"),
         ("# mine\n", "# mine\n{}"),
-        ("# mine", "# mine\n{}"),
+        ("# mine \udcff\udc85\udca0", "# mine \udcff\udc85\udca0\n{}"),
         ("A=1\n\n# key\nEEN_AUTH_KEY=\nB=2 # Größe …\n", "A=1\n\n# key\nNEW\nB=2 # Größe …\n{-}"),
         ("EEN_AUTH_KEY = old # of spring\n", "NEW\n{-}"),
         ('EEN_AUTH_KEY="two\nlines" # c\nA=1\n', "NEW\nA=1\n{-}"),
+        ("A=$EEN_AUTH_KEY;,\nexport A\n'B'='c # d'\n", "A=$EEN_AUTH_KEY;,\nexport A\n'B'='c # d'\n{}"),
         ("#EEN_AUTH_KEY=no\n", "#EEN_AUTH_KEY=no\n{}"),
         ('$env:EEN_AUTH_KEY = "x"\n', '$env:EEN_AUTH_KEY = "x"\n{}'),
     ],
@@ -149,33 +139,10 @@ def test_every_other_line_stays(tmp_path: Path, before: str, after: str, end: st
     lines = [f"{name}={value if value.isalnum() else repr(value)}\n" for name, value in VALUES.items()]
     expected = after.replace("{}", "".join(lines)).replace("{-}", "".join(lines[:2])).replace("NEW", lines[2].strip())
     path = tmp_path / ".env"
-    path.write_bytes((mark + before.replace("\n", end)).encode())
+    path.write_bytes((mark + before.replace("\n", end)).encode(errors="surrogateescape"))
     write_settings(path, VALUES)
     ends = end if "\n" in before else "\n"
-    assert path.read_bytes().decode() == mark + expected.replace("\n", ends)
-
-
-names = st.sampled_from(["A", "EEN_AUTH_KEY", "EEN_BRANDING", "EEN_LOG_DIR", "export EEN_ACCOUNT_ID", "'EEN_BRANDING'"])
-lines = st.builds("{}={}".format, names, st.text('ab 0"\\#=$~é…', max_size=12)) | st.text("# a=\té", max_size=8)
-keys = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=';,"\\'), min_size=1)
-
-
-@given(st.lists(lines, max_size=8), st.sampled_from(["\n", "\r\n"]), keys)
-def test_whatever_the_file_holds_only_the_three_change(parts: list[str], end: str, key: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ".env"
-        path.write_bytes(end.join(parts).encode())
-        before = dotenv_values(path, interpolate=False)
-        new = {**VALUES, "EEN_AUTH_KEY": key}
-        write_settings(path, new)
-        assert dotenv_values(path, interpolate=False) == {**before, **new}
-
-
-def test_bytes_that_are_no_text_stay(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_bytes(b"# \xff\x85\xa0\nA=\xe9\n")
-    write_settings(path, {"EEN_BRANDING": "c001"})
-    assert path.read_bytes() == b"# \xff\x85\xa0\nA=\xe9\nEEN_BRANDING=c001\n"
+    assert path.read_bytes().decode(errors="surrogateescape") == mark + expected.replace("\n", ends)
 
 
 def test_the_file_behind_a_link_is_changed_and_keeps_its_owner(tmp_path: Path) -> None:
@@ -196,15 +163,11 @@ def test_the_file_behind_a_link_is_changed_and_keeps_its_owner(tmp_path: Path) -
     assert os.listdir(real.parent) == ["settings"]
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("A=1\n")
 
-    def refuse(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, call, refuse)
+    monkeypatch.setattr(os, "replace", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(DiskError) as caught:
         write_settings(env_file, VALUES)
     assert caught.value.exit_code == 74
@@ -212,59 +175,33 @@ def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, monkeypatch: py
     assert os.listdir(tmp_path) == [".env"]
 
 
-# On a terminal
+def type_in(env_file: Path, env: dict[str, str], answers: dict[str, str]) -> tuple[int, str]:
+    """Run `login` on a terminal of its own, answer like a person; its exit code and what stood there."""
+    pid, fd = pty.fork()
+    if pid == 0:  # pragma: no cover
+        os.execve(sys.executable, [sys.executable, str(APP), "login", "--env-file", str(env_file)], env)
+    shown, until_s = "", time.monotonic() + 20
+    with contextlib.suppress(OSError):  # nobody has the terminal any more
+        while True:
+            if not select.select([fd], [], [], until_s - time.monotonic())[0]:
+                os.kill(pid, signal.SIGKILL)
+            shown += os.read(fd, 4096).decode()
+            for question in [question for question in answers if question in shown]:
+                time.sleep(0.3)  # a Ctrl-C just before the program reads would be lost
+                os.write(fd, answers.pop(question).encode())
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
 
 
-class Terminal:
-    """`python app.py login` on a terminal of its own, and what stands there; nothing is waited for over 20 s."""
-
-    def __init__(self, env_file: Path, env: dict[str, str]) -> None:
-        self.shown = ""
-        self._until = time.monotonic() + 20
-        self._pid, self._fd = pty.fork()
-        if self._pid == 0:  # pragma: no cover
-            os.execve(sys.executable, [sys.executable, str(APP), "login", "--env-file", str(env_file)], env)
-
-    def answer(self, question: str, text: str) -> None:
-        """Wait for the question, then type like a person: a Ctrl-C just before the program reads would be lost."""
-        while question not in self.shown:
-            assert self._read()
-        time.sleep(0.3)
-        os.write(self._fd, text.encode())
-
-    def exit_code(self) -> int:
-        while self._read():
-            pass
-        os.close(self._fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-
-    def _read(self) -> bool:
-        """Read on until the process has gone."""
-        if not select.select([self._fd], [], [], self._until - time.monotonic())[0]:
-            os.kill(self._pid, signal.SIGKILL)
-            raise TimeoutError(self.shown)
-        try:
-            self.shown += os.read(self._fd, 4096).decode()
-        except OSError:  # nobody has the terminal any more
-            return False
-        return True
-
-
-@pytest.mark.parametrize("code", ["123456\n", "\x03"])
+@pytest.mark.parametrize(("code", "expected"), [("123456\n", (0, True)), ("\x03", (130, False))])
 async def test_on_a_terminal_the_password_is_not_shown_and_ctrl_c_ends_an_open_question(
-    cloud: FaultCloud, env_file: Path, code: str
+    cloud: FaultCloud, env_file: Path, code: str, expected: tuple[int, bool]
 ) -> None:
     cloud.password, cloud.second_factor = PASSWORD, {"sms": "*** 779"}
     env_file.parent.mkdir()
-
-    def person() -> tuple[int, str]:
-        terminal = Terminal(env_file, environment(cloud, None, {"EEN_AUTH_KEY": "", "EEN_ACCOUNT_ID": ""}))
-        terminal.answer("User name (e-mail address): ", "ops@example.com\n")
-        terminal.answer("Password: ", f"{PASSWORD}\n")
-        terminal.answer("Code: ", code)
-        return terminal.exit_code(), terminal.shown
-
-    exit_code, shown = await asyncio.to_thread(person)
-    assert (exit_code, env_file.exists()) == ((130, False) if code == "\x03" else (0, True)), shown
+    env = environment(cloud, None, {"EEN_AUTH_KEY": "", "EEN_ACCOUNT_ID": ""})
+    answers = {"User name (e-mail address): ": "ops@example.com\n", "Password: ": f"{PASSWORD}\n", "Code: ": code}
+    exit_code, shown = await asyncio.to_thread(type_in, env_file, env, answers)
+    assert (exit_code, env_file.exists()) == expected, shown
     assert PASSWORD not in shown
     assert "Traceback" not in shown

@@ -31,7 +31,7 @@ from played import (
 
 from eelogger.measure.dedup import Dedup
 from eelogger.storage import notices
-from eelogger.storage.camera_files import cut_torn_tails, known_cameras, read_cameras
+from eelogger.storage.camera_files import cut_torn_tails, known_cameras, own_stems, read_cameras
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.process_state import process_state
@@ -301,7 +301,7 @@ def test_any_content_of_any_file_is_passed_over(script: list[Step], data: st.Dat
                 _damage(path, data)
         paths.days_dir.write_bytes(b"no folder")
         after = Played(root)
-        read_state(paths), process_state(paths), known_cameras(paths), read_cameras(paths)
+        read_state(paths), process_state(paths), known_cameras(paths, own_stems(paths)), read_cameras(paths)
         notices.is_news(paths, "hangs", 10.0**9)
         cut_torn_tails(paths)
         after.restore(data.draw(st.sampled_from([None, NOON_US])))
@@ -326,7 +326,7 @@ def _damage(path: Path, data: st.DataObject) -> None:
 
 def test_an_empty_directory_is_no_history(tmp_path: Path) -> None:
     after = Played(tmp_path / "missing", {})
-    assert after.restore(NOON_US).rows == after.batch.size == len(known_cameras(after.paths)) == 0
+    assert after.restore(NOON_US).rows == after.batch.size == len(own_stems(after.paths)) == 0
 
 
 def test_logs_of_0_1_0_are_restored(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_logs_of_0_1_0_are_restored(tmp_path: Path) -> None:
     state = read_state(paths)
     assert state is not None
     assert (state.day, state.clean) == ("2026-11-21", True)
-    after = Played(paths.root, known_cameras(paths), state.day)
+    after = Played(paths.root, known_cameras(paths, own_stems(paths)), state.day)
     found = after.restore(state.done_us)
     assert (found.rows, found.uuid_lines, found.skipped.lines, found.skipped.files) == (12, 43, 0, [])
     assert not after.batch.size

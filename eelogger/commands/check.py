@@ -11,7 +11,7 @@ import asyncio
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,20 +27,20 @@ from ..errors import AlreadyRunning, DiskError, EeloggerError, KeyRefused, Refus
 from ..model import DateSample
 from ..settings import PROGRAM, Settings, load, log_dir_of
 from ..storage.days import check_move
-from ..storage.disk_errors import explain, free_bytes, free_inodes
+from ..storage.disk_errors import explain, free_bytes
 from ..storage.paths import LogPaths
 from ..storage.process_state import HANGS, RUNNING, ProcessState, process_state
 from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
 from ..views.number_format import count, span
-from ..views.tables import printable
-from .cloud_probe import annotation_list, clock, listen, network, stream
-from .findings import Finding, exit_code, failed_by, report
+from ..views.tables import Column, printable, table, wrapped
+from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
 LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
-LITTLE_INODES: Final = 10_000
 WAIT_S: Final = 5.0
 _PROBE_BYTES: Final = 4096
+_COLUMNS: Final = 76
+_ANY: Final = 10_000  # a path or command in a hint is to be copied: it is never cut
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,32 +60,56 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return exit_code(findings)
 
 
+def exit_code(findings: Sequence[Finding]) -> int:
+    """How a run would end now: by the first finding that failed."""
+    return next((finding.exit_code for finding in findings if finding.exit_code), 0)
+
+
+def report(findings: Sequence[Finding]) -> Iterator[str]:
+    """The lines of the table, each hint below its finding, and a last sentence."""
+    rows = []
+    for finding in findings:
+        first, *more = wrapped("", finding.result, _COLUMNS)
+        more += [line for hint in finding.hints for line in wrapped("→ ", hint, _COLUMNS)]
+        rows += [(finding.what, first, finding.verdict), *(("", line, "") for line in more)]
+    yield from table([Column(title, False, _ANY) for title in ("what", "result", "verdict")], rows)
+    yield ""
+    code = exit_code(findings)
+    if code == AlreadyRunning.exit_code:
+        yield f"Another logger already uses this directory (exit code {code})."
+    elif code:
+        failed = next(finding.what for finding in findings if finding.exit_code)
+        yield f"A run would not log anything now: see {failed} above (exit code {code})."
+    else:
+        yield f"A run can start{'; see the warnings' if any(finding.hints for finding in findings) else ''}."
+
+
 async def check(env_file: Path, log_dir: Path | None, *, wait_s: float = WAIT_S) -> list[Finding]:
     """All findings; clock and event stream take so long at most when nothing more comes."""
     packages = f"websockets {version('websockets')}, aiohttp {version('aiohttp')}"
     system = f"{platform.system()} {platform.release()}"
     said = f"eelogger {__version__}, Python {platform.python_version()}, {packages}, {system}"
-    findings = [Finding("versions", printable(said))]
-    settings: Settings | None = None
-    try:
-        settings = load(None, env_file, log_dir=log_dir)
-        findings.append(_settings(settings, env_file))
-    except SettingsError as error:
-        hints = tuple(f"{problem.name} {problem.message}: {problem.hint}" for problem in error.problems)
-        said = f"{count(len(error.problems), 'setting')} cannot be used"
-        findings.append(Finding("settings", said, hints + error.warnings, error.exit_code))
+    settings, finding = _settings(env_file, log_dir)
     paths = LogPaths(settings.log_dir if settings else log_dir_of(None, env_file, log_dir))
     process = process_state(paths)
-    findings += [_other_loggers(process), _directory(paths), *_clock()]
+    findings = [Finding("versions", printable(said)), finding, _other_loggers(process), _directory(paths), *_clock()]
     if settings is not None:
         findings += await _cloud(settings, paths, wait_s, is_alone=process.kind not in (RUNNING, HANGS))
     return findings
 
 
-def _settings(settings: Settings, env_file: Path) -> Finding:
+def _settings(env_file: Path, log_dir: Path | None) -> tuple[Settings | None, Finding]:
+    try:
+        settings = load(None, env_file, log_dir=log_dir)
+    except SettingsError as error:
+        hints = tuple(f"{problem.name} {problem.message}: {problem.hint}" for problem in error.problems)
+        said = f"{count(len(error.problems), 'setting')} cannot be used"
+        return None, Finding("settings", said, hints + error.warnings, error.exit_code)
     where = f"from the environment{f' and {printable(str(env_file))}' if env_file.exists() else ''}"
-    ways = ("session key" if settings.auth_key else "", "user name and password" if settings.has_login else "")
-    return Finding("settings", f"complete, {where}; signs in by {' or '.join(filter(None, ways))}", settings.warnings)
+    ways = ["session key"] if settings.auth_key else []
+    ways += ["user name and password"] if settings.has_login else []
+    said = f"complete, {where}; signs in by {' or '.join(ways)}"
+    return settings, Finding("settings", said, settings.warnings)
 
 
 def _other_loggers(process: ProcessState) -> Finding:
@@ -103,55 +127,50 @@ def _other_loggers(process: ProcessState) -> Finding:
 def _directory(paths: LogPaths) -> Finding:
     """Whether lines can be written, a day be moved, and how much room there is."""
     where, exists = printable(str(paths.root)), os.path.lexists(paths.root)
-    folder = paths.root if exists else next(parent for parent in paths.root.absolute().parents if parent.exists())
-    if problem := _unwritable(paths, folder):
-        said, hint = problem
-        return Finding("log directory", f"{where}: {said}", (hint,), DiskError.exit_code)
-    room, inodes = free_bytes(folder), free_inodes(folder)
+    folder = (
+        paths.root if exists else next(parent for parent in paths.root.absolute().parents if os.path.exists(parent))
+    )
+    try:
+        problem, hint = _unwritable(paths, folder)
+    except OSError as error:
+        problem, hint = explain(error)
+    if problem:
+        return Finding("log directory", f"{where}: {problem}", (hint,), DiskError.exit_code)
+    room = free_bytes(folder)
     said = f"{where}: writable, days can be moved" if exists else f"{where} (a run makes it): writable"
-    hints = []
-    if room is not None:
-        said += f", {room / 1e9:,.1f} GB free"
-        if room < LITTLE_BYTES:
-            hints.append("free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES")
-    if inodes is not None and inodes < LITTLE_INODES:
-        hints.append(f"only {count(inodes, 'inode')} left: remove some files")
-    return Finding("log directory", said, tuple(hints))
+    if room is None:
+        return Finding("log directory", said)
+    hints = ("free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES",) if room < LITTLE_BYTES else ()
+    return Finding("log directory", f"{said}, {room / 1e9:,.1f} GB free", hints)
 
 
-def _unwritable(paths: LogPaths, folder: Path) -> tuple[str, str] | None:
-    """What is wrong and what helps; `folder` is the log directory, or where it would be made."""
+def _unwritable(paths: LogPaths, folder: Path) -> tuple[str, str]:
+    """What is wrong, "" for nothing, and what helps; `folder` is the log directory, or where it would be made."""
     exists = folder == paths.root
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         what = "no directory that can be written" if exists else f"cannot be made in {printable(str(folder))}"
         return what, "check its owner, or log elsewhere (EEN_LOG_DIR)"
-    if not exists:
-        return None
-    try:
+    if exists:
         with tempfile.NamedTemporaryFile(prefix=".check-", dir=folder, buffering=0) as probe:
             probe.write(bytes(_PROBE_BYTES))
         check_move(paths)
-    except OSError as error:
-        return explain(error)
-    files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
-    files += [paths.root / name for name in (*paths.ours(), paths.uuids.name, paths.state.name, paths.lock.name)]
-    if closed := [path for path in files if path.exists() and not os.access(path, os.W_OK)]:
-        what = f"{count(len(closed), 'file')} cannot be written, such as {printable(closed[0].name)}"
-        return what, "they may be another user's: run as that user, or chown them"
-    return None
+        files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
+        files += [paths.root / name for name in (*paths.ours(), paths.uuids.name, paths.state.name, paths.lock.name)]
+        if closed := [path for path in files if path.exists() and not os.access(path, os.W_OK)]:
+            what = f"{count(len(closed), 'file')} cannot be written, such as {printable(closed[0].name)}"
+            return what, "they may be another user's: run as that user, or chown them"
+    return "", ""
 
 
 def _clock() -> Iterator[Finding]:
     """What this machine knows of its own clock; how far it is off is for the cloud's answers to tell."""
-    kernel = kernel_state()
-    if kernel is None:
-        yield Finding("clock service", "this system does not tell whether its clock is synchronised")
-    elif kernel.synchronised:
-        yield Finding("clock service", f"synchronised, error at most {span(kernel.maxerror_us)}")
-    else:
+    kernel, resolution = kernel_state(), resolution_us()
+    if kernel is not None and not kernel.synchronised:
         hint = "see below how far it is off; keep it right with a time service (chrony, systemd-timesyncd, w32time)"
         yield Finding("clock service", "the kernel says that its clock is NOT synchronised", (hint,))
-    resolution = resolution_us()
+    else:
+        said = "this system does not tell whether its clock is synchronised"
+        yield Finding("clock service", f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel else said)
     step = f"{resolution} µs" if resolution < 1000 else f"{resolution / 1000:.0f} ms"
     waited_ms = threshold_us(resolution) / 1000
     yield Finding("clock resolution", f"{step}; events that waited over {waited_ms:g} ms here carry lag_s=")
@@ -170,11 +189,15 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
         # Without any answer there is nothing more to be learned.
         return [row, await clock(settings, samples, wait_s), network(settings, samples)] if samples else [row]
     cameras = listed.kept(signed)
-    findings = [_key(settings, signed), _cameras(listed, len(cameras))]
+    key = Finding("key", "accepted" if settings.auth_key else "accepted; a login brought it")
+    if settings.auth_key not in ("", signed.auth_key):
+        hint = f"take EEN_AUTH_KEY out, or log in again with `{PROGRAM} login`"
+        key = Finding("key", "EEN_AUTH_KEY is refused; a login brought another key", (hint,))
+    findings = [key, _cameras(listed, len(cameras))]
     if not cameras:
         return [*findings, await clock(signed, samples, wait_s), network(signed, samples)]
-    off, heard = await asyncio.gather(clock(signed, samples, wait_s), listen(signed, cameras, wait_s))
-    findings += [off, network(signed, samples, heard), stream(heard, wait_s)]
+    off, (heard, stream) = await asyncio.gather(clock(signed, samples, wait_s), listen(signed, cameras, wait_s))
+    findings += [off, network(signed, samples, heard), stream]
     return [*findings, await annotation_list(signed, next(iter(cameras)))]
 
 
@@ -191,13 +214,6 @@ async def _sign_in(
         except KeyRefused:
             if not (may_log_in and credentials.refuse(signed.auth_key, settings)):
                 raise
-
-
-def _key(settings: Settings, signed: Settings) -> Finding:
-    if not settings.auth_key or settings.auth_key == signed.auth_key:
-        return Finding("key", "accepted" if settings.auth_key else "accepted; a login brought it")
-    hint = f"take EEN_AUTH_KEY out, or log in again with `{PROGRAM} login`"
-    return Finding("key", "EEN_AUTH_KEY is refused; a login brought another key", (hint,))
 
 
 def _cameras(listed: CameraList, kept: int) -> Finding:

@@ -33,12 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Ask, log in, write; raises `LoginRefused`, `CloudError`, `SettingsError`, `DiskError`."""
-    # asyncio's own handler would wait for the answer to the question that is open.
-    signal.signal(signal.SIGINT, _break_off)
+    # asyncio would put a handler of its own in the place of Python's, and wait for the answer to the open question.
+    signal.signal(signal.SIGINT, lambda *args: signal.default_int_handler(*args))
     path: Path = options.env_file
+    where = printable(str(path))
     # What is set already: where to log in, an API key. The file itself may be missing.
-    settings = load(None, path if path.exists() else None, log_dir=options.log_dir, need_credentials=False)
-    _require_writable(path)
+    settings = load(None, path if os.path.exists(path) else None, log_dir=options.log_dir, need_credentials=False)
+    if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
+        raise DiskError(f"{where} cannot be written", "check its directory's owner, or use --env-file")
     try:
         key = asyncio.run(_log_in(settings, console))
     except EOFError:
@@ -46,29 +48,15 @@ def run(options: argparse.Namespace, console: Console) -> int:
     values = {"EEN_BRANDING": key.branding, "EEN_ACCOUNT_ID": key.account_id, "EEN_AUTH_KEY": key.auth_key}
     written = {name: value for name, value in values.items() if value}
     write_settings(path, written)
-    where = printable(str(path))
     console.write(f"Logged in. {', '.join(written)} now stand in {where} (mode 0600); the password does not.\n")
     found = load(None, path, log_dir=options.log_dir, need_credentials=False)
     if others := [name for name in written if getattr(found, name.removeprefix("EEN_").lower()) != written[name]]:
-        console.write(
-            f"But the environment sets {', '.join(others)} otherwise, and wins over the file: unset it there.\n"
-        )
+        console.write(f"But the environment sets {', '.join(others)} otherwise, and wins: unset it there.\n")
     console.write(
         "The key dies by a logout or after a time without use; a running logger keeps it alive, and reads a new one.\n"
         f"Next: {PROGRAM} check, then {PROGRAM}\n"
     )
     return 0
-
-
-def _break_off(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _require_writable(env_file: Path) -> None:
-    """Before a person types a password and a code for nothing."""
-    folder = env_file.resolve().parent
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise DiskError(f"no file can be written in {printable(str(folder))}", "check its owner, or use --env-file")
 
 
 async def _log_in(settings: Settings, console: Console) -> SessionKey:
@@ -110,19 +98,15 @@ def write_settings(env_file: Path, values: Mapping[str, str]) -> None:
     """Set these names in the settings file, which is replaced in one step, mode 0600; raises `DiskError`."""
     path = env_file.resolve()  # the file that a link leads to is changed, not the link
     try:
+        before = path.read_bytes() if path.exists() else b""
+        mark, end = _BOM if before.startswith(_BOM) else b"", b"\r\n" if b"\r\n" in before else b"\n"
         with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
             scratch = Path(folder, "new")
             scratch.touch(0o600)
-            before = path.read_bytes() if path.exists() else b""
-            scratch.write_bytes(before.removeprefix(_BOM).replace(b"\r\n", b"\n"))
+            scratch.write_bytes(before.removeprefix(mark).replace(b"\r\n", b"\n"))
             for name, value in values.items():
                 set_key(scratch, name, value, "auto", encoding="latin-1")  # any bytes come back as they were
-            content = scratch.read_bytes().replace(b"\r\n", b"\n")
-            with open(scratch, "wb") as file:
-                file.write(_BOM if before.startswith(_BOM) else b"")
-                file.write(content.replace(b"\n", b"\r\n") if b"\r\n" in before else content)
-                file.flush()
-                os.fsync(file.fileno())
+            scratch.write_bytes(mark + scratch.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", end))
             with suppress(OSError, AttributeError):  # root changes a user's file; elsewhere there is nothing to do
                 os.chown(scratch, path.stat().st_uid, path.stat().st_gid)
             os.replace(scratch, path)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,12 +21,12 @@ from ..model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Gap
 from ..recorder import Recorder
 from ..settings import Settings, load
 from ..storage.batch import Batch
-from ..storage.camera_files import cameras_text, known_cameras, read_bridges, stream_logs
-from ..storage.days import day_moves, guess_day, move
+from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, stream_logs
+from ..storage.days import day_moves, move
 from ..storage.disk import Flush, IdentityLog
 from ..storage.disk_errors import explain
 from ..storage.formats import worst_line
-from ..storage.line_blocks import Skipped, size_of
+from ..storage.line_blocks import OnRead, Skipped, size_of
 from ..storage.paths import LogPaths, day_of, day_start_us, is_camera_id, is_day
 from ..storage.restore import subscribe_again
 from ..storage.state import State, read_state, state_text
@@ -40,17 +41,13 @@ _BATCH_CHARS: Final = 4 << 20
 
 
 class Part(NamedTuple):
-    """Stream logs of one day, or of several from `day` on where no run told their day.
-
-    `gaps` is None where nobody recorded when subscriptions began.
-    """
+    """Stream logs of one day; of several from `day` on, where nobody recorded when subscriptions began (no `gaps`)."""
 
     day: str
     files: dict[str, list[Path]]
     cameras: dict[str, Camera]
     bridges: dict[str, str]
     gaps: list[Gap] | None = None
-    state: State | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,29 +60,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Replay the sources into `--log-dir`; raises `UsageError`, `NothingToShow`, `DiskError`, `SettingsError`."""
     target = options.log_dir
-    if target is None:
-        raise UsageError("say where to write", "give --log-dir DIR, a directory that is empty or does not exist yet")
-    _require_empty(target)
+    if target is None or not _is_empty(target):
+        problem = "say where to write" if target is None else f"{_shown(target)} cannot be used, or is not empty"
+        raise UsageError(problem, "give --log-dir DIR, a directory that is empty or does not exist yet")
     skipped = Skipped()
-    parts = list(read_parts(options.sources, skipped))
-    if not any(_first_day(part.files) for part in parts):
+    parts = sorted(read_parts(options.sources, skipped), key=attrgetter("day"))
+    if not parts:
         raise NothingToShow(
             f"there is no readable line of a stream log in {', '.join(map(_shown, options.sources))}",
             "give a log directory, a folder of its days, or files called NAME_ID_stream.log",
         )
+    files = [path for part in parts for paths in part.files.values() for path in paths]
     for source in options.sources:
-        if not any(source == path or source in path.parents for part in parts for path in _paths(part)):
+        if not any(source == path or source in path.parents for path in files):
             console.info(f"skipped: {_shown(source)} is no stream log, nor a directory that holds one")
     replay = Replay(parts, target, load(None, options.env_file, need_credentials=False), skipped)
+    total, done = sum(map(size_of, files)), 0
     try:
         with progress("replaying", console) as advance:
-            replay.run(advance)
+
+            def on_read(size: int) -> None:
+                nonlocal done
+                done += size
+                advance(min(done, total), total)
+
+            said = replay.run(on_read)
     except KeyboardInterrupt:
         console.info(f"broken off: {_shown(target)} is not complete, remove it")
         raise
+    except OSError as error:
+        said, hint = explain(error, error.filename or str(target))
+        hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
+        raise DiskError(said, hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
         console.info(f"skipped: {_shown(path)} cannot be read: {why}")
-    console.write("".join(f"{line}\n" for line in replay.result()))
+    console.write(f"{_shown(target)}: {said}\n")
+    if skipped.lines:
+        console.write(f"skipped {count(skipped.lines, 'line')} that could not be read\n")
     return 0
 
 
@@ -93,97 +104,70 @@ class Replay:
     """The replay on its way: the recorder of a run, fed from files."""
 
     def __init__(self, parts: Sequence[Part], target: Path, settings: Settings, skipped: Skipped) -> None:
-        self._parts = sorted(parts, key=lambda part: part.day)
+        self._parts, self._skipped = parts, skipped
         self._paths = LogPaths(target)
-        self._skipped = skipped
         self._batch = Batch()
         self._identities = IdentityLog(os.fspath(self._paths.uuids), os.fspath(self._paths.uuids_old), UUID_LIMIT)
-        self._days = [self._parts[0].day]
+        self._days = [parts[0].day]
         self._updates = 0
-        self._first_us = min((part.state.since_us for part in parts if part.state), default=sys.maxsize)
-        self._last_us = max((part.state.alive_us for part in parts if part.state), default=0)
-        self._unknown_until_us = 0
-        self._unknown: tuple[int, int] | None = None  # from when to when, in this day, without a record
+        self._since_us, self._last_us = sys.maxsize, 0
+        self._unknown: list[int] = []  # from when to when, in this day, without a record
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
         self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=self._days[0])
         self._recorder.on_new_day = self._new_day
         handler.on_reject = lambda reject: None
-        for part in reversed(self._parts):  # who is quiet on one day has its gap on the next
-            self._recorder.use_files(part.cameras.values())
 
-    def run(self, advance: Callable[[int, int], object]) -> None:
-        """Judge and write everything; `advance` gets bytes done and in all. Raises `DiskError`."""
-        total = sum(size_of(path) for part in self._parts for path in _paths(part))
-        done = 0
-
-        def on_read(size: int) -> None:
-            nonlocal done
-            done += size
-            advance(min(done, total), total)
-
+    def run(self, on_read: OnRead) -> str:
+        """Judge and write everything; returns what came of it, in words. `OSError` passes."""
+        recorder, handler = self._recorder, self._recorder.handler
         for part in self._parts:
-            self._recorder.turn_day(day_start_us(part.day))
-            self._recorder.use_files(part.cameras.values())
+            recorder.turn_day(day_start_us(part.day))
+            recorder.use_files(part.cameras.values())
             self._put(self._paths.cameras, cameras_text(part.cameras.values(), part.bridges))
             day = part.day if part.gaps is not None else None
             for item in updates(part.files, part.gaps, day=day, skipped=self._skipped, on_read=on_read):
-                self._take(item, recorded=part.gaps is not None)
+                at_us = item.to_us if isinstance(item, Gap) else item.arrived_us
+                self._since_us, self._last_us = min(self._since_us, at_us), max(self._last_us, at_us)
+                if isinstance(item, Gap):
+                    if item.kind == UNKNOWN:
+                        self._since_us = item.to_us
+                    recorder.note_gap(item)
+                    subscribe_again(handler, item, [item.camera_id] if item.camera_id else list(recorder.known))
+                    continue
+                recorder.turn_day(at_us)
+                if part.gaps is None:
+                    self._unknown = [(self._unknown or [at_us])[0], at_us + 1]
+                try:
+                    recorder.record_update(item.camera_id, item.data, at_us)
+                    self._updates += 1
+                except MessageError:
+                    self._skipped.lines += 1
                 if self._batch.size > _BATCH_CHARS:
                     self._flush()
         self._end_day()
-        since_us = max(self._first_us, self._unknown_until_us)
-        state = State(self._recorder.day, self._last_us, self._last_us, True, since_us)
-        self._put(self._paths.state, state_text(state))
+        if self._last_us:
+            state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
+            self._put(self._paths.state, state_text(state))
         self._flush()
-
-    def result(self) -> Iterator[str]:
-        """What came of it, in words."""
-        cameras, days = count(len(self._recorder.known), "camera"), count(len(self._days), "day")
+        cameras, days = count(len(recorder.known), "camera"), count(len(self._days), "day")
         period = " to ".join(dict.fromkeys((self._days[0], self._days[-1])))
-        updated = f"{count(self._updates, 'update')} of {cameras} from {days}, {period} (UTC)"
-        yield f"{_shown(self._paths.root)}: {updated}"
-        counts = dict.fromkeys((MEASURED, EARLY, INITIAL, UNDATED), 0) | self._recorder.handler.totals
-        yield ", ".join(f"{kind} {number:,}" for kind, number in counts.items())
-        if self._skipped.lines:
-            yield f"skipped {count(self._skipped.lines, 'line')} that could not be read"
-
-    def _take(self, item: Update | Gap, *, recorded: bool) -> None:
-        recorder = self._recorder
-        if isinstance(item, Gap):
-            if item.kind == UNKNOWN:
-                self._unknown_until_us = item.to_us
-            recorder.note_gap(item)
-            cameras = [item.camera_id] if item.camera_id else list(recorder.known)
-            subscribe_again(recorder.handler, item, cameras)
-            at_us = item.to_us
-        else:
-            at_us = item.arrived_us
-            recorder.turn_day(at_us)
-            if not recorded:
-                self._unknown = (self._unknown or (at_us,))[0], at_us + 1
-                self._unknown_until_us = at_us + 1
-            try:
-                recorder.record_update(item.camera_id, item.data, at_us)
-                self._updates += 1
-            except MessageError:
-                self._skipped.lines += 1
-        self._first_us, self._last_us = min(self._first_us, at_us), max(self._last_us, at_us)
+        counts = dict.fromkeys((MEASURED, EARLY, INITIAL, UNDATED), 0) | handler.totals
+        totals = ", ".join(f"{kind} {number:,}" for kind, number in counts.items())
+        return f"{count(self._updates, 'update')} of {cameras} from {days}, {period} (UTC)\n{totals}"
 
     def _new_day(self, ended: str, coverage: Coverage) -> None:
         self._end_day()
-        self._unknown = None
         self._recorder.handler.new_day()
         self._flush()
         for one in day_moves(self._paths, ended):
-            try:
-                move(one)
-            except OSError as error:
-                raise _unwritable(error, one.target, self._paths.root) from None
+            move(one)
         self._days.append(self._recorder.day)
 
     def _end_day(self) -> None:
         if self._unknown:
-            self._recorder.note_gap(Gap(UNKNOWN, *self._unknown, NO_RECORD))
+            from_us, self._since_us = self._unknown
+            self._recorder.note_gap(Gap(UNKNOWN, from_us, self._since_us, NO_RECORD))
+            self._unknown = []
         worst = self._recorder.handler.day.worst.values()
         if ranked := sorted(worst, key=lambda verdict: (verdict.delay_us or 0, verdict.camera_id), reverse=True):
             lines = (worst_line(verdict, self._recorder.labels[verdict.camera_id]) for verdict in ranked)
@@ -194,24 +178,15 @@ class Replay:
 
     def _flush(self) -> None:
         outcome = Flush(self._batch, self._identities, (), lambda: True).run()
-        for path, error in (outcome.errors | outcome.snapshots).items():
-            raise _unwritable(error, path, self._paths.root)
+        for error in (outcome.errors | outcome.snapshots).values():
+            raise error
 
 
-def _unwritable(error: Exception, path: str, target: Path) -> DiskError:
-    said, hint = explain(error, path)
-    return DiskError(said, f"{hint}; {_shown(target)} is not complete, remove it; the sources are as they were")
-
-
-def _require_empty(target: Path) -> None:
+def _is_empty(target: Path) -> bool:
     try:
-        problem = "is not empty" if os.listdir(target) else ""
-    except FileNotFoundError:
-        return
+        return not os.listdir(target)
     except OSError as error:
-        problem = f"cannot be used: {error.strerror}"
-    if problem:
-        raise UsageError(f"{_shown(target)} {problem}", "give a directory that is empty or does not exist yet")
+        return isinstance(error, FileNotFoundError)
 
 
 def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
@@ -237,30 +212,23 @@ def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
 
 
 def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
-    folders = [*((root.day(day), day) for day in root.days(skipped.files)), (root, "")]
+    folders = [*((root.day(day), day) for day in root.days(skipped.files)), (root, root.root.name)]
     # a run writes health.log every minute, but to gaps.log only when there is a gap.
     recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder, _ in folders)
     for folder, name in folders:
-        files, gaps = stream_logs(folder, skipped), read_gaps(folder)
-        first = _first_day(files)
-        if not first and not gaps:
-            continue
-        state = None if name else read_state(folder)
-        day = name or (root.root.name if is_day(root.root.name) else "") or (state.day if state else "")
-        if not recorded:  # the older script kept all days in one file
-            day = first or ""
-        if day := day or guess_day(folder) or first or "":
-            yield Part(day, files, known_cameras(folder), read_bridges(folder), gaps if recorded else None, state)
+        files, gaps, state = stream_logs(folder, skipped), read_gaps(folder), read_state(folder)
+        day = _first_day(files)
+        if recorded and (day or gaps):  # the older script kept all days in one file
+            day = name if is_day(name) else state.day if state else day
+        if day:
+            cameras = known_cameras(folder, own_stems(folder, skipped.files))
+            yield Part(day, files, cameras, read_bridges(folder), gaps if recorded else None)
 
 
 def _first_day(files: dict[str, list[Path]]) -> str | None:
     """The day of the oldest first line."""
     first = next((item for item in updates(files, []) if isinstance(item, Update)), None)
     return day_of(first.arrived_us) if first else None
-
-
-def _paths(part: Part) -> Iterator[Path]:
-    return (path for paths in part.files.values() for path in paths)
 
 
 def _shown(path: object) -> str:

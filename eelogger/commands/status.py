@@ -1,7 +1,7 @@
 """Tell a monitoring system about a running logger in one line.
 
-It reads `.state`, `.lock` and the last line of `health.log`, so its figures are up to a minute old. After the `|`
-stand the same figures for machines.
+It reads `.state`, `.lock` and the last line of `health.log`, so its figures are up to a minute old, and a logger that
+was killed is seen as dead 15 s later at the latest. After the `|` stand the same figures for machines.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..settings import log_dir_of
 from ..storage.disk_errors import free_bytes, free_inodes
 from ..storage.formats import parse_pairs, parse_time
 from ..storage.line_blocks import last_line
+from ..storage.lock import FRESH_S, STALE_S
 from ..storage.paths import LogPaths
 from ..storage.process_state import DIED, HANGS, NEVER, RUNNING, STOPPED, ProcessState, process_state
 from ..storage.state import read_state
@@ -35,11 +36,15 @@ HEALTH_US: Final = 180_000_000  # a line a minute: older than three, it says not
 UNWRITTEN_US: Final = 20_000_000
 FULL_BYTES: Final = 1 << 20
 
+_HELP: Final = f"""\
+Times are in seconds, or with ms, s, m, h or d: --warn p95=2,silent=10m --crit blind=1h; NAME=off: none.
+A logger that is stopped, dead or hanging is CRITICAL whatever the limits; a full disk is a WARNING.
+One that was killed is seen as dead {FRESH_S} s later at the latest, one that hangs after {STALE_S} s.
+"""
 _SECONDS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _LIMIT = re.compile(r"\s*([a-z0-9]+)\s*=\s*(?:(off)|([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([a-z]*|%))\s*").fullmatch
 
-# By measure, in its unit: figures, where None is unknown, or limits, where None is none.
-Values = Mapping[str, float | None]
+Values = Mapping[str, float | None]  # by measure, in its unit: figures (None: unknown) or limits (None: none)
 
 
 class Measure(NamedTuple):
@@ -58,13 +63,9 @@ class Measure(NamedTuple):
 
     def shown(self, value: float) -> str:
         """A value of this measure for people."""
-        if self.unit == "s":
-            return span(max(0, round(value * 1_000_000)))
-        return f"{value:g}{' %' if self.unit else ''}"
-
-    def is_beyond(self, value: float | None, limit: float | None) -> bool:
-        """Whether a value is over its limit, or under it."""
-        return value is not None and limit is not None and (value < limit if self.low else value > limit)
+        if self.unit == "s" and value >= 0.001:
+            return span(round(value * 1_000_000))
+        return f"{_digits(value, 6)}{' ' if self.unit else ''}{self.unit}"
 
 
 MEASURES: Final = (
@@ -84,11 +85,20 @@ MEASURES: Final = (
 _UNITS: Final = {measure.name: measure.unit for measure in MEASURES}
 
 
+def _digits(value: float, places: int) -> str:
+    return f"{value:.{places}f}".rstrip("0").rstrip(".")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--warn` and `--crit`."""
     parser.description = "One line about a running logger. Exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "\n".join(_help())
+    text = "what can be limited (and what is unless told otherwise):\n"
+    for measure in MEASURES:
+        named = (("warn", measure.warn), ("crit", measure.crit))
+        limits = ", ".join(f"{name} {measure.shown(limit)}" for name, limit in named if limit is not None)
+        text += f"  {measure.name:<9} {measure.meaning}{f' ({limits})' if limits else ''}\n"
+    parser.epilog = text + _HELP
     for option, level in ("--warn", "WARNING"), ("--crit", "CRITICAL"):
         parser.add_argument(option, action="append", metavar="NAME=LIMIT", help=f"{level} beyond; may be repeated")
 
@@ -103,16 +113,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         code, said = UNKNOWN, str(wrong)
     console.write(f"EELOGGER {_WORDS[code]} - {said}\n")
     return code
-
-
-def _help() -> Iterator[str]:
-    yield "what can be limited (and what is unless told otherwise):"
-    for measure in MEASURES:
-        named = (("warn", measure.warn), ("crit", measure.crit))
-        limits = ", ".join(f"{name} {measure.shown(limit)}" for name, limit in named if limit is not None)
-        yield f"  {measure.name:<9} {measure.meaning}{f' ({limits})' if limits else ''}"
-    yield "Times are in seconds, or with ms, s, m, h or d: --warn p95=2,silent=10m --crit blind=1h; NAME=off: none."
-    yield "A logger that is stopped, dead or hanging is CRITICAL whatever the limits; a full disk is a WARNING."
 
 
 def parse_limits(texts: Iterable[str]) -> dict[str, float | None]:
@@ -141,28 +141,29 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
     if process.kind == NEVER:
         return UNKNOWN, f"no logger has been at work in {where}"
     values = _values(paths, process, health, at_us)
-    warn = {measure.name: measure.warn for measure in MEASURES} | dict(warn)
-    crit = {measure.name: measure.crit for measure in MEASURES} | dict(crit)
-    if process.kind not in (RUNNING, HANGS):  # it is blind, and that is said already
-        warn["blind"] = crit["blind"] = None
-    found = [*_of_process(process), *_of_disk(paths, process)]
+    found, machine = list(_troubles(paths, process)), []
     for measure in MEASURES:
-        value = values[measure.name]
-        for level, limit in ((CRITICAL, crit[measure.name]), (WARNING, warn[measure.name])):
-            if measure.is_beyond(value, limit):
-                beyond = f"{_WORDS[level].lower()} {'below' if measure.low else 'above'} {measure.shown(limit or 0)}"
-                found.append((level, f"{measure.name} {measure.shown(value or 0)} ({beyond})"))
+        name, value = measure.name, values[measure.name]
+        limits = warn.get(name, measure.warn), crit.get(name, measure.crit)
+        if name == "blind" and process.kind not in (RUNNING, HANGS):  # that is said already
+            limits = None, None
+        for level, limit in zip((CRITICAL, WARNING), reversed(limits), strict=True):
+            if value is not None and limit is not None and (value < limit if measure.low else value > limit):
+                beyond = f"{_WORDS[level].lower()} {'below' if measure.low else 'above'} {measure.shown(limit)}"
+                found.append((level, f"{name} {measure.shown(value)} ({beyond})"))
                 break
+        ranges = [f"{_digits(limit, 6)}{':' if measure.low else ''}" if limit is not None else "" for limit in limits]
+        shown = "U" if value is None else _digits(value, 3) + measure.unit
+        machine.append(f"{name}={shown};{';'.join(ranges)};0")
     code = max((level for level, _ in found), default=OK)
     trouble = [text for _, text in sorted(found, key=lambda item: -item[0])]
     said = "; ".join([*trouble, ", ".join(_summary(process, health, values))]).replace("|", "/")
-    machine = [_performance(m, values[m.name], warn[m.name], crit[m.name]) for m in MEASURES]
     return code, f"{said} | {' '.join(machine)}"
 
 
 def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
     """The last line of `health.log`, unless it is too old to say anything."""
-    for folder in (paths, *map(paths.day, paths.days()[-1:])):
+    for folder in (paths, *map(paths.day, paths.days([])[-1:])):
         with suppress(ValueError, KeyError):
             pairs = parse_pairs(last_line(folder.health).decode("utf-8", "replace"))
             if 0 <= at_us - parse_time(pairs["time"]) <= HEALTH_US:
@@ -173,7 +174,11 @@ def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
 def _values(paths: LogPaths, process: ProcessState, health: Mapping[str, str], at_us: int) -> Values:
     """What is measured."""
     values = {m.name: _number(health, m.key, 100 if m.unit == "%" else 1) for m in MEASURES}
-    unwritten_us, state = _unwritten_us(paths, process, at_us), read_state(paths)
+    unwritten_us, state = 0, read_state(paths)
+    with suppress(ValueError, OSError):  # `.state` is written every 10 s
+        since_us = max(parse_time(process.since), paths.state.stat().st_mtime_ns // 1000)
+        if process.kind == RUNNING and at_us - since_us > UNWRITTEN_US:
+            unwritten_us = at_us - since_us
     blind_us = at_us - unwritten_us - state.alive_us if state else 0
     is_observing = process.kind == RUNNING and blind_us < BLIND_US
     values |= {"blind": 0.0 if is_observing else max(0, blind_us) / 1e6, "unwritten": unwritten_us / 1e6}
@@ -192,33 +197,18 @@ def _number(health: Mapping[str, str], key: str, factor: int = 1) -> float | Non
     return None
 
 
-def _unwritten_us(paths: LogPaths, process: ProcessState, at_us: int) -> int:
-    """How long a running logger has not written `.state`, which it does every 10 s; 0 while that is not too long."""
-    with suppress(ValueError, OSError):
-        since_us = max(parse_time(process.since), paths.state.stat().st_mtime_ns // 1000)
-        return at_us - since_us if process.kind == RUNNING and at_us - since_us > UNWRITTEN_US else 0
-    return 0
-
-
-def _of_process(process: ProcessState) -> Iterator[tuple[int, str]]:
+def _troubles(paths: LogPaths, process: ProcessState) -> Iterator[tuple[int, str]]:
+    """What is wrong whatever the limits; a disk that is full keeps `health.log` as it was when all was well."""
     who = f"process {process.pid}" if process.pid else "the process"
-    said = {
-        HANGS: f"{who} has shown no sign of life for {span(int(process.untouched_s * 1_000_000))}",
-        DIED: f"the logger died: {who} is gone and did not stop by itself",
-        STOPPED: "the logger is stopped",
-    }
-    if process.kind in said:
-        yield CRITICAL, said[process.kind]
-
-
-def _of_disk(paths: LogPaths, process: ProcessState) -> Iterator[tuple[int, str]]:
-    """What will hold lines, or does already: `health.log` itself cannot be written then."""
-    if process.kind != RUNNING:
-        return
-    room, files = free_bytes(paths.root), free_inodes(paths.root)
-    if room is not None and room < FULL_BYTES:
+    if process.kind == HANGS:
+        yield CRITICAL, f"{who} has shown no sign of life for {span(int(process.untouched_s * 1_000_000))}"
+    elif process.kind == DIED:
+        yield CRITICAL, f"the logger died: {who} is gone and did not stop by itself"
+    elif process.kind == STOPPED:
+        yield CRITICAL, "the logger is stopped"
+    elif (room := free_bytes(paths.root)) is not None and room < FULL_BYTES:
         yield WARNING, "the disk is full and lines are held: free some space, or keep fewer days (EEN_KEEP_DAYS)"
-    elif files == 0:
+    elif free_inodes(paths.root) == 0:
         yield WARNING, "the disk has no inodes left and lines are held: remove some files, space is not the problem"
 
 
@@ -239,9 +229,3 @@ def _summary(process: ProcessState, health: Mapping[str, str], values: Values) -
     yield f"{last} {clock_time(at_us)} UTC"
     if observed is not None:
         yield f"observed {share(observed / 100)} of today"
-
-
-def _performance(measure: Measure, value: float | None, *limits: float | None) -> str:
-    ranges = ["" if limit is None else f"{limit:g}{':' if measure.low else ''}" for limit in limits]
-    shown = "U" if value is None else f"{value:.3f}".rstrip("0").rstrip(".") + measure.unit
-    return f"{measure.name}={shown};{';'.join(ranges)};0"

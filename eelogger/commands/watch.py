@@ -1,6 +1,6 @@
 """Show a running logger's events, one short line each.
 
-It needs neither lock nor key: it reads the delay logs as they grow, through renames and midnight.
+It needs neither lock nor key: it reads the delay logs as they grow, through renames, midnight and `gzip`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -28,16 +29,13 @@ from ..views.tables import printable
 from . import count, seconds
 
 POLL_S: Final = 0.25
-LOOKS: Final = 10  # looking at thousands of files takes longer: a pause is at least so many times as long
+LOOKS: Final = 10  # a pause is at least so many times as long as a look, which at thousands of files takes a while
 _AT_ONCE: Final = 1 << 24
+_BACK_BYTES: Final = 1 << 14
 _BEFORE_BYTES: Final = 96  # lines of a delay log are longer and hold their own time: no two places look alike
 
-_NOT_RUNNING: Final = {
-    NEVER: "no logger has been at work",
-    STOPPED: "the logger is stopped",
-    DIED: "the logger died",
-    HANGS: "the logger hangs",
-}
+_NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}
+_arrived: Final = attrgetter("arrived_us")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,30 +49,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Show events until interrupted; raises `NothingToShow`."""
     paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
-    where = printable(str(paths.root))
     try:
         os.listdir(paths.root)
     except OSError as error:
-        message = f"the log directory {where} cannot be read: {error.strerror}"
+        message = f"the log directory {printable(str(paths.root))} cannot be read: {error.strerror}"
         raise NothingToShow(message, "start the logger first, or give --log-dir") from None
-    min_delay_us = None if options.min_delay is None else round(options.min_delay * 1_000_000)
-    follower = Follower(paths, partial(_wants, options.camera, min_delay_us))
-    found = follower.start(options.lines)
-    if (kind := process_state(paths).kind) != RUNNING:
-        console.info(f"{_NOT_RUNNING[kind]} in {where}: waiting for events")
-    console.write(event_heading(console.columns()))
+    min_delay_us = round((options.min_delay or 0) * 1_000_000)
+
+    def wants(row: DelayRow) -> bool:
+        if min_delay_us and (row.delay_us is None or row.delay_us < min_delay_us):
+            return False
+        camera = row.parsed()[1]
+        return matches(options.camera, camera.id, camera.name)
+
+    follower = Follower(paths, wants)
     try:
-        _show(follower, found, console)
+        _show(paths, follower, follower.poll(options.lines), console)
     finally:
         if follower.unreadable:
             console.info(f"skipped {counted(follower.unreadable, 'line')} that could not be read")
 
 
-def _show(follower: Follower, found: list[DelayRow], console: Console) -> NoReturn:
-    """Show what was found, then what comes, for ever."""
-    day = ""
+def _show(paths: LogPaths, follower: Follower, found: list[DelayRow], console: Console) -> NoReturn:
+    """Show what was found, then what comes, for ever; say when the logger or a file is in trouble."""
+    day, kind, pause_s = "", RUNNING, POLL_S
     told: set[tuple[str, str]] = set()
-    pause_s = POLL_S
+    console.write(event_heading(console.columns()))
     while True:
         for row in found:
             verdict, camera = row.parsed()
@@ -82,21 +82,17 @@ def _show(follower: Follower, found: list[DelayRow], console: Console) -> NoRetu
                 day = arrived_day
                 console.write(f"-- {day} (UTC) --\n")
             console.write(event_line(verdict, camera.name, console.columns()))
+        if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
+            before, kind = kind, process_state(paths).kind
+            if kind not in (RUNNING, before):
+                console.info(f"the logger {_NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
         for path, problem in follower.problems.items() - told:
-            told.add((path, problem))
             console.info(f"{printable(path)} cannot be read: {problem}")
+        told |= follower.problems.items()
         time.sleep(pause_s)
         began = time.monotonic()
         found = follower.poll()
         pause_s = max(POLL_S, (time.monotonic() - began) * LOOKS)
-
-
-def _wants(patterns: Sequence[str], min_delay_us: int | None, row: DelayRow) -> bool:
-    """Whether this event is to be shown; one without a delay has none of any length."""
-    if min_delay_us is not None and (row.delay_us is None or row.delay_us < min_delay_us):
-        return False
-    camera = row.parsed()[1]
-    return matches(patterns, camera.id, camera.name)
 
 
 class _Place(NamedTuple):
@@ -116,82 +112,67 @@ class Follower:
     def __init__(self, paths: LogPaths, wants: Callable[[DelayRow], bool] = lambda row: True) -> None:
         self.unreadable = 0
         self.problems: dict[str, str] = {}
-        self._paths = paths
-        self._wants = wants
+        self._paths, self._wants = paths, wants
         self._places: dict[tuple[int, int], _Place] = {}
         self._latest_us: dict[str, int] = {}
-        self._old_days = frozenset(paths.days())
+        self._old_days = frozenset(paths.days([]))
 
-    def start(self, last: int = 0) -> list[DelayRow]:
-        """Go on from the present end of each file; returns the `last` events before, in the order of arrival."""
-        found: list[DelayRow] = []
-        for path, camera_id, is_new in self._files():
-            since_us = found[0].arrived_us if last and len(found) == last else 0
-            with self._noting_problems(path):
-                found += self._begin(path, camera_id, last if is_new else 0, since_us)
-            found = sorted(found, key=_arrived)[-last:] if last else []
-        return found
-
-    def poll(self) -> list[DelayRow]:
-        """The events that came since the last call, in the order of arrival."""
+    def poll(self, last: int | None = None) -> list[DelayRow]:
+        """The events that came since the last call, by arrival; at the first one the `last` that were there."""
         found: dict[bytes, DelayRow] = {}  # a line may be in two files while one is copied
         places: dict[tuple[int, int], _Place] = {}
-        latest_us: dict[str, int] = {}
+        latest_us: dict[str, int] = {}  # not with those before: the clock may have been put back
         for path, camera_id, is_new in self._files():
-            with self._noting_problems(path):
+            try:
                 status = os.stat(path)
                 key, stamp = (status.st_dev, status.st_ino), (status.st_size, status.st_mtime_ns)
-                place = places.get(key) or self._places.get(key) or (_Place() if is_new else None)
-                if place is None:
+                if key not in self._places and not is_new:
                     continue
-                places[key] = place
-                if place.stamp != stamp:
+                place = places[key] = self._places.get(key, _Place())
+                if place.stamp == stamp:
+                    continue
+                if last is None:
                     rows_read, place = self._read_on(path, place, self._latest_us.get(camera_id, -1))
                     places[key] = place._replace(stamp=stamp)
-                    self.problems.pop(str(path), None)
-                    found |= {row.line: row for row in rows_read}
-                    if rows_read:
-                        latest_us.setdefault(camera_id, rows_read[-1].arrived_us)  # today's, also of a clock put back
+                else:
+                    rows_read, places[key] = self._read_back(path, last)
+                self.problems.pop(str(path), None)
+                found |= {row.line: row for row in rows_read}
+                latest_us[camera_id] = max([latest_us.get(camera_id, -1), *map(_arrived, rows_read[-1:])])
+            except (FileNotFoundError, EOFError):  # it was moved meanwhile, or is being packed
+                pass
+            except (OSError, zlib.error) as error:
+                self.problems[str(path)] = getattr(error, "strerror", "") or str(error)
         self._places = places
-        self._latest_us |= latest_us
-        return sorted(filter(self._wants, found.values()), key=_arrived)
+        self._latest_us |= {camera_id: us for camera_id, us in latest_us.items() if us >= 0}
+        wanted = sorted(filter(self._wants, found.values()), key=_arrived)
+        return wanted if last is None else wanted[max(0, len(wanted) - last) :]
 
     def _files(self) -> Iterator[tuple[Path, str, bool]]:
         """Path, camera and whether an unknown file there is a new one; where a file moves to comes last."""
         folders = [(self._paths, True)]
         with suppress(ValueError, OSError):
-            newest = max(self._paths.days(), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
+            newest = max(self._paths.days([]), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
             folders.append((self._paths.day(newest), newest not in self._old_days))
-        for folder, is_new in folders:
-            for camera_id, _, path in folder.delay_files():
-                if path.suffix == ".log":
-                    yield path, camera_id, is_new
+        return (
+            (path, camera_id, is_new) for folder, is_new in folders for camera_id, _, path in folder.delay_files([])
+        )
 
-    @contextmanager
-    def _noting_problems(self, path: Path) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError:  # it was moved meanwhile
-            pass
-        except OSError as error:
-            self.problems[str(path)] = error.strerror or str(error)
-
-    def _begin(self, path: Path, camera_id: str, last: int, since_us: int) -> list[DelayRow]:
-        """Note where to go on; returns up to `last` wanted events before that, none before `since_us`."""
+    def _read_back(self, path: Path, last: int) -> tuple[list[DelayRow], _Place]:
+        """At least the `last` wanted events of a file, and its latest one at the end; where to go on."""
         wanted: list[DelayRow] = []
-        status, place = os.stat(path), _Place()
-        for start, block in whole_lines_backwards(path):
+        latest: list[DelayRow] = []
+        place = _Place()
+        for start, block in whole_lines_backwards(path, _BACK_BYTES):
             if not place.offset:
                 block = block[: block.rfind(b"\n") + 1]  # half a line waits for its other half
                 place = _Place(start + len(block), block[-_BEFORE_BYTES:])
-            self._places[status.st_dev, status.st_ino] = place
-            for row in reversed([row for row in rows(block) if row is not None]):
-                self._latest_us[camera_id] = max(self._latest_us.get(camera_id, -1), row.arrived_us)
-                if len(wanted) >= last or row.arrived_us < since_us:
-                    return wanted
-                if self._wants(row):
-                    wanted.append(row)
-        return wanted
+            readable = [row for row in rows(block) if row is not None]
+            latest = latest or readable[-1:]
+            wanted += filter(self._wants, readable if last else ())
+            if latest and len(wanted) >= last:
+                break
+        return wanted + latest, place
 
     def _read_on(self, path: Path, place: _Place, floor_us: int) -> tuple[list[DelayRow], _Place]:
         """What was appended to a file; of a content that was not there before, what arrived after `floor_us`."""
@@ -212,7 +193,3 @@ class Follower:
                 self.unreadable += read.count(None)
                 found += [row for row in read if row is not None and row.arrived_us > floor_us]
         return found, _Place(offset, before)
-
-
-def _arrived(row: DelayRow) -> int:
-    return row.arrived_us

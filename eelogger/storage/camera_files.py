@@ -52,10 +52,10 @@ def cameras_text(cameras: Iterable[Camera], bridges: Mapping[str, str] = Mapping
     return json.dumps(rows, indent=0, sort_keys=True) + "\n"
 
 
-def known_cameras(paths: LogPaths, stems: Mapping[str, str] | None = None) -> dict[str, Camera]:
-    """The cameras of `cameras.json`, and those that only have files; `stems` are `own_stems`, if known."""
+def known_cameras(paths: LogPaths, stems: Mapping[str, str]) -> dict[str, Camera]:
+    """The cameras of `cameras.json`, and those that only have files; `stems` are `own_stems`."""
     known = read_cameras(paths)
-    for camera_id, stem in (own_stems(paths) if stems is None else stems).items():
+    for camera_id, stem in stems.items():
         if camera_id not in known:
             unnamed = Camera(camera_id, stem.removesuffix(f"_{camera_id}"))
             known[camera_id] = _last_logged(paths, camera_id, stem) or unnamed

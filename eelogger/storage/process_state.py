@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -30,7 +31,7 @@ def process_state(paths: LogPaths) -> ProcessState:
     """Who is at work here, as far as lock file and `.state` tell; changes nothing."""
     lock, state = paths.lock, read_state(paths)
     quiet_s = untouched_s(lock)
-    if not lock.exists():
+    if not os.path.exists(lock):  # False too in a folder that is closed to us
         kind = NEVER if state is None else STOPPED
     elif state and state.clean and _changed_ns(paths.state) >= _changed_ns(lock):
         kind = STOPPED
