@@ -21,6 +21,7 @@ async def test_the_line_to_the_letter() -> None:
     coverage = Coverage(NOON_US)
     coverage.open_gap(NOON_US, "no-pong")
     coverage.close_gap(NOON_US + 150 * SECOND)
+    coverage.open_camera_gap("100e0001", NOON_US + 300 * SECOND, "error-404")
     events = [verdict("100e0000", SECOND, NOON_US + i) for i in range(3)]
     old = [verdict("100e0001", 9 * SECOND, NOON_US - 3 * HOUR_US), verdict("100e0001", -SECOND)]
     state = run_state(
@@ -34,7 +35,7 @@ async def test_the_line_to_the_letter() -> None:
         "time=2026-11-22T12:10:00.000000Z state=waiting-to-connect cameras=2 clock_offset_s=0.181 clock_bound_s=0.504"
         " ntp=unsynchronised rtt_s=0.000494 rtt_max_s=0.001864 lag_p99_s=0.003133 lag_max_s=0.004889"
         " write_p99_s=0.013909 backlog=7 events=5 rejected=2"
-        " recent=3 p95_s=1.000 early=0.2500 last_event=2026-11-22T12:00:00.000002Z observed=0.7500 gaps=1 held=3\n"
+        " recent=3 p95_s=1.000 early=0.2500 last_event=2026-11-22T12:00:00.000002Z observed=0.5000 gaps=1 held=3\n"
     )
     assert " events=0 rejected=0 " in await line(health, state), "each line has the events of its own minute"
     # What is not known is left out.

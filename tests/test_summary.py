@@ -13,7 +13,7 @@ from eelogger.measure.clock_offset import Offset
 from eelogger.measure.coverage import Coverage
 from eelogger.measure.histogram import Histogram
 from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, CloudNotice, Gap
-from eelogger.views import summary
+from eelogger.views import metrics, summary
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.summary import closing_table
 from eelogger.views.tables import width
@@ -197,6 +197,13 @@ def test_the_closing_table_to_the_letter() -> None:
         "All cameras: 95 % within 2.0 s, worst 2.0 s at 12:00 UTC (two); observed 100 %",
         "Own error: p99 3.1 ms, max 4.9 ms; above 10.0 ms a line carries lag_s=; disk write p99 2.8 ms",
     ]
+
+
+def test_every_share_of_all_cameras_counts_gaps_of_single_ones() -> None:
+    state = run_state(Day(), cameras("a", "b"), coverage=half_observed())
+    assert "observed   75.0 % of the day; " in "".join(summary.render(state))
+    assert "All cameras: no measured event; observed 75.0 %\n" in [*closing_table(state)]
+    assert "eelogger_observed_ratio 0.75\n" in "".join(metrics.render(state))
 
 
 def test_the_closing_table_names_every_camera_and_says_what_is_missing() -> None:

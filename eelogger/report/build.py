@@ -129,7 +129,8 @@ def _rows(
         bridges.setdefault(camera.bridge, set()).add(camera.id)
 
     def row(kind: str, of: str, group: Group | None, tallies: list[Tally]) -> Row:
-        part = coverage.observed_shares(*period, bridges[of]) if kind == "bridge" else share(of)
+        of_all = bridges[of] if kind == "bridge" else cameras
+        part = share(of) if kind in ("camera", "cell") else coverage.observed_shares(*period, of_all)
         name = labels[of] if kind in ("camera", "cell") else of or NO_BRIDGE if kind == "bridge" else "all cameras"
         name = group_name(group, query.names) if kind == "namespace" and group is not None else name
         bridge = cameras[of].bridge if of in cameras else of

@@ -62,5 +62,6 @@ def _of_day(state: RunState) -> Iterator[str]:
     yield f" p95_s={seconds3(recent.delays.quantile_us(P95))}" if n else ""
     yield f" early={early / (early + n):.4f}" if early + n else ""
     yield f" last_event={time_text(last_us)}" if last_us else ""
-    yield f" observed={int(state.observed()('') * 10_000 + 1e-6) / 10_000:.4f}"
+    observed = yield from state.observed_by_all()
+    yield f" observed={int(observed * 10_000 + 1e-6) / 10_000:.4f}"
     yield f" gaps={sum(gap.kind == 'gap' for gap in state.gaps)} held={state.held_lines}\n"

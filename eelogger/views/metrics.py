@@ -7,7 +7,7 @@ takes for a restart and `rate()` bridges.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
@@ -29,7 +29,7 @@ _HELP: Final = {
     "last_write_timestamp_seconds": "When these metrics were written.",
     "connected": "1 while subscribed.",
     "gap_seconds_total": "Time of the UTC day without a subscription.",
-    "observed_ratio": "Share of the UTC day that was observed.",
+    "observed_ratio": "Share of the UTC day that was observed, the mean over all cameras.",
     "own_error_p99_seconds": "99 % of events were stamped within this, since this start.",
     "own_error_max_seconds": "How late the logger itself was at worst, since this start.",
     "round_trip_seconds": "Round trip of the connection.",
@@ -59,7 +59,7 @@ def render(state: RunState) -> Iterator[str]:
     for camera_id, statistics in cameras:
         if statistics.n:
             yield _line("last_event_timestamp_seconds", _camera(state, camera_id), statistics.latest_us() / 1e6)
-    for name, value in _gauges(state).items():
+    for name, value in (yield from _gauges(state)).items():
         if value is not None:
             yield _head(name, "counter" if name.endswith("_total") else "gauge") + _line(name, {}, value)
 
@@ -77,13 +77,13 @@ def _counts(state: RunState, cameras: list[tuple[str, CameraStatistics]]) -> Ite
             yield _head(name, "counter") + "".join(_line(name, {label: key}, n) for key, n in counts.items())
 
 
-def _gauges(state: RunState) -> dict[str, float | None]:
+def _gauges(state: RunState) -> Generator[str, None, dict[str, float | None]]:
     own, offset = state.own_error, state.offset
     gaps_us = sum(gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap" and not gap.camera_id)
     return {
         "connected": int(state.state == "connected"),
         "gap_seconds_total": gaps_us / 1e6,
-        "observed_ratio": state.observed()(""),
+        "observed_ratio": (yield from state.observed_by_all()),
         "own_error_p99_seconds": own.p99_us / 1e6,
         "own_error_max_seconds": own.max_us / 1e6,
         "round_trip_seconds": None if state.rtt_us is None else state.rtt_us / 1e6,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -83,8 +83,16 @@ class RunState:
         return [*self.cameras, *(self.day.cameras.keys() - self.cameras.keys())]
 
     def observed(self) -> Callable[[str], float]:
-        """The share of the day that was observed, by camera id; "" is the account's."""
+        """The share of the day that was observed, by camera id; "" is the connection's."""
         return self.coverage.shares(parse_time(self.date), self.written_us if self.until_us is None else self.until_us)
+
+    def observed_by_all(self) -> Generator[str, None, float]:
+        """The share of all cameras, the mean over each; in short steps that yield empty pieces."""
+        observed, camera_ids, total = self.observed(), self.camera_ids(), 0.0
+        for camera_id in camera_ids:
+            total += observed(camera_id)
+            yield ""
+        return total / len(camera_ids) if camera_ids else observed("")
 
 
 class Vitals:

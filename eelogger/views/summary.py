@@ -48,7 +48,8 @@ def render(state: RunState) -> Iterator[str]:
     lasted = span(max(0, state.written_us - state.since_us))
     yield f"{printable(state.headline or f'{state.state} since {moment(state.since_us)} ({lasted})')}\n"
     yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}\n"
-    for label, text in _head(state, totals, suspects, observed("")):
+    by_all = yield from state.observed_by_all()
+    for label, text in _head(state, totals, suspects, by_all):
         yield from _lines(wrapped(f"{label:<11}", text))
     yield from _previews(state)
     if len(bridges) > 1:
@@ -212,7 +213,8 @@ def closing_table(state: RunState) -> Iterator[str]:
     worst.rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst.rows]
     whole = Tally()
     yield from whole.add(tallies)
-    total = Row("account", "", "All cameras", "", None, Figures([whole], observed("")))
+    by_all = yield from state.observed_by_all()
+    total = Row("account", "", "All cameras", "", None, Figures([whole], by_all))
     whose = sentences.camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     yield from _closing_rows(worst, state.date)
     yield from _more(worst, "camera")
