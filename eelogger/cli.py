@@ -29,7 +29,7 @@ from .settings import ENV_FILE, demo_settings, load, log_dir_of, wants_colour
 from .storage import notices
 from .storage.paths import LogPaths
 from .storage.program_log import OneLine, quiet_libraries
-from .views.console import Console
+from .views.console import Console, LogHandler
 from .views.status_line import event_heading, event_line, status_line
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def main(argv: Sequence[str], started_s: float) -> int:
                 console.error(f"  hint: {error.hint}")
         return UNKNOWN if options.command == "status" else error.exit_code
     except KeyboardInterrupt:
-        if console.is_terminal():
+        if console.err in console.terminals:
             console.error("")  # the prompt that follows stands beside ^C otherwise
         return BROKEN_OFF if options.command else 0
     except BrokenPipeError:
@@ -203,7 +203,7 @@ async def _serve(run: Run, options: argparse.Namespace, console: Console, starte
     _on_signals(loop, run, console)
     if options.seconds is not None:
         loop.call_later(max(0.0, started_s + options.seconds - time.time()), run.stop)
-    if options.events or (options.demo and console.writes_to_terminal() and not options.quiet):
+    if options.events or (options.demo and console.out in console.terminals and not options.quiet):
         run.on_event.append(_event_printer(console))
     drawing = asyncio.create_task(console.keep_status_line(partial(_status_line, run)), name="status line")
     shows = not options.quiet
@@ -211,7 +211,7 @@ async def _serve(run: Run, options: argparse.Namespace, console: Console, starte
         await run.run()
     except EeloggerError:
         # Without a terminal a run that never worked says what is wrong, and no more.
-        shows = shows and (run.worked_s >= WORKED_S or console.has_terminal())
+        shows = shows and (run.worked_s >= WORKED_S or bool(console.terminals))
         raise
     finally:
         drawing.cancel()
@@ -240,7 +240,7 @@ def _event_printer(console: Console) -> Callable[[Verdict, str], None]:
 
 async def _print_table(run: Run, console: Console) -> None:
     with suppress(OSError):  # the terminal or pipe is gone
-        await console.write_in_slices(run.closing())
+        console.write(await run.closing())
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> None:
@@ -249,7 +249,7 @@ def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> 
     actions: dict[str, Callable[[], object]] = {
         "SIGTERM": run.stop,
         "SIGINT": run.stop,
-        "SIGHUP": run.stop if console.has_terminal() else lambda: None,
+        "SIGHUP": run.stop if console.terminals else lambda: None,
         "SIGUSR1": lambda: tables.add(loop.create_task(_print_table(run, console))),
     }
     for name, action in actions.items():
@@ -264,13 +264,14 @@ def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> 
 
 def _log_to(console: Console, verbose: int) -> None:
     quiet_libraries()
-    handler = console.log_handler(OneLine())
+    handler = LogHandler(console)
+    handler.setFormatter(OneLine())
     handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(verbose, 2))
     logging.basicConfig(level=logging.DEBUG, handlers=[handler])
 
 
 def _is_cron(console: Console) -> bool:
-    return console.quiet and not console.has_terminal()
+    return console.quiet and not console.terminals
 
 
 def _is_told(error: EeloggerError, options: argparse.Namespace, console: Console) -> bool:

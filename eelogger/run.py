@@ -12,7 +12,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -35,7 +35,7 @@ from .storage.restore import Restored
 from .storage.torn_tails import TornTail
 from .storage.upkeep import Upkeep
 from .views.run_state import RunState
-from .views.snapshots import Snapshots
+from .views.snapshots import Snapshots, encoded
 from .views.summary import closing_table
 
 # How long the first and the last `.state` are waited for; on a slower disk they say less than they could.
@@ -92,9 +92,9 @@ class Run:
         """Where the run stands; None before it has the directory."""
         return self._parts.state() if self._has_begun else None
 
-    def closing(self) -> Iterator[str]:
-        """The closing table in pieces; nothing before the run has the directory."""
-        return closing_table(self._parts.state()) if self._has_begun else iter(())
+    async def closing(self) -> str:
+        """The closing table; nothing before the run has the directory."""
+        return (await encoded(closing_table(self._parts.state()))).decode() if self._has_begun else ""
 
     async def run(self) -> None:
         """Until stopped; raises the `EeloggerError` that ends the run when it was not asked to end."""

@@ -21,133 +21,91 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.views import console as console_module
-from eelogger.views.console import PENDING, PIPE_COLUMNS, Console
-from eelogger.views.progress import bar, progress
+from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, LogHandler, progress
 from eelogger.views.tables import width
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class Screen(io.StringIO):
-    """A terminal that wraps long lines, and wraps them anew when it becomes narrower, as most terminals do."""
+    """A terminal of wide lines."""
 
-    def __init__(self, columns: int = 200) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.columns = columns
         self.lines: list[list[str]] = [[]]
-        self.at = self.saved = 0
+        self.at = 0
 
     def isatty(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|\x1b[78]|.", text, re.DOTALL):
-            row = self.at - self.at % self.columns
+        for part in re.findall(r"\x1b\[[0-9;]*m|.", text, re.DOTALL):
             if part == "\r":
-                self.at = row
+                self.at = 0
             elif part == "\n":
                 self.lines.append([])
                 self.at = 0
-            elif part == "\x1b[K":
-                rest = slice(self.at, row + self.columns)
-                self.lines[-1][rest] = [" "] * len(self.lines[-1][rest])
-            elif part == "\x1b[B":
-                self.at += self.columns
-            elif part == "\x1b7":
-                self.saved = self.at
-            elif part == "\x1b8":
-                self.at = self.saved
             elif not part.startswith("\x1b"):
-                self._put(part)
+                line, end = self.lines[-1], self.at + width(part)
+                line.extend([" "] * (end - len(line)))
+                line[self.at : end] = [part, ""][: end - self.at]
+                self.at = end
         return len(text)
-
-    def _put(self, char: str) -> None:
-        line, columns = self.lines[-1], width(char)
-        line.extend([" "] * (self.at + columns - len(line)))
-        if columns:
-            line[self.at : self.at + columns] = [char, *[""] * (columns - 1)]
-        self.at += columns
 
     @property
     def text(self) -> list[str]:
         return ["".join(line).rstrip() for line in self.lines]
 
 
-@pytest.fixture(params=["xterm", "dumb"])
-def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Screen:
-    monkeypatch.setenv("TERM", request.param)
-    return Screen()
-
-
 def shown(text: str) -> Callable[[int], str]:
     return lambda columns: text
 
 
-@pytest.mark.parametrize("term", ["xterm", "dumb"])
 @given(texts=st.lists(st.text("aé門カ 0", min_size=1, max_size=20), max_size=8))
-def test_each_line_covers_the_one_before(term: str, texts: list[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TERM", term)
-        screen = Screen()
-        console = Console(None, screen, screen)
-        for text in texts:
-            console.show(shown(text))
-            assert screen.text == [text.rstrip()]
-        console.show(shown(""))
-    assert screen.text == [""]
-    assert screen.at == 0
+def test_each_line_covers_the_one_before(texts: list[str]) -> None:
+    screen = Screen()
+    console = Console(None, screen, screen)
+    for text in [*texts, ""]:
+        console.show(shown(text))
+        assert screen.text == [text.rstrip()]
+        assert screen.at == 0
 
 
-def test_what_is_printed_stands_above_the_line(screen: Screen) -> None:
+def test_what_is_printed_stands_above_the_line() -> None:
+    screen = Screen()
     console = Console(None, screen, screen)
     log = logging.Logger("status line")
-    log.addHandler(console.log_handler(logging.Formatter("LOG %(message)s")))
+    log.addHandler(LogHandler(console))
     console.show(shown("\x1b[32mconnected\x1b[0m · 12 cameras"))
     console.info("a remark")
     console.write("asked for\n")
     log.warning("lost")
-    assert screen.text == ["a remark", "asked for", "LOG lost", "connected · 12 cameras"]
+    assert screen.text == ["a remark", "asked for", "lost", "connected · 12 cameras"]
     console.show(shown(""))
     console.error("last")
     assert screen.text[3:] == ["last", ""]
 
 
-def test_a_narrower_terminal_keeps_no_scraps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    screen = Screen(100)
-    monkeypatch.setattr(console_module, "_columns", lambda stream: screen.columns)
-    console = Console(None, screen, screen)
-    console.show(shown("x" * 99))
-    screen.columns = 40
-    console.error("a remark")
-    assert screen.text == ["a remark", ""], "what is too wide now is not drawn again"
-    console.show(shown("y" * 39))
-    assert screen.text == ["a remark", "y" * 39]
-
-
 @pytest.mark.parametrize("quiet", [True, False])
 def test_quiet_leaves_remarks_out_and_no_line_where_there_is_no_terminal(quiet: bool) -> None:
     out, err = io.StringIO(), io.StringIO()
-    console = Console(None, out, err, quiet=quiet)
-    asyncio.run(console.keep_status_line(shown("connected")))
+    console = Console(None, out, err)
+    console.quiet = quiet
+    console.show(shown("connected"))
     console.info("remark")
     console.error("trouble")
-    console.write_all(["asked", " for\n"])
+    console.write("asked for\n")
     assert out.getvalue() == "asked for\n"
     assert err.getvalue() == ("trouble\n" if quiet else "remark\ntrouble\n")
-    assert console.columns() == PIPE_COLUMNS
-    assert not any((console.is_terminal(), console.writes_to_terminal(), console.has_terminal()))
+    assert (console.columns(), console.columns(70), console.terminals) == (PIPE_COLUMNS, 70, [])
 
 
 def test_a_closed_stream_swallows_text_and_answers_come_through_a_pipe() -> None:
     console = Console(None, None, None)
-    console.write_all(["a"])
+    console.write("a")
     console.error("a")
     console.show(shown("a"))
-    asyncio.run(console.write_in_slices(["a"]))
     console.close()
-    assert (console.columns(70), console.has_terminal()) == (70, False)
     for ask in (console.ask, console.ask_secret):
         with pytest.raises(EOFError):
             ask("user: ")
@@ -171,7 +129,6 @@ async def main():
         now = time.monotonic()
         longest, last = max(longest, now - last), now
     began = time.monotonic()
-    await console.write_in_slices("y" * 999 + "\\n" for _ in range(500))
     console.close()
     sys.stderr.write(f"longest {longest:.3f} end {time.monotonic() - began:.3f}\\n")
 asyncio.run(main())
@@ -208,9 +165,9 @@ async def test_what_was_dropped_is_counted_once_the_pipe_drains_again() -> None:
     assert taken.count(b"x\n") + sum(map(int, dropped)) == written
 
 
-@pytest.mark.parametrize("how", ["console.write('x\\n')", "asyncio.run(console.write_in_slices(['x\\n']))"])
-def test_a_reader_that_has_gone_is_a_broken_pipe(how: str) -> None:
-    script = f"try:\n    while True:\n        {how}\n        time.sleep(0.001)\n"
+def test_a_reader_that_has_gone_is_a_broken_pipe() -> None:
+    script = "async def main(): console.write('x\\n')\n"
+    script += "try:\n    while True:\n        asyncio.run(main())\n        time.sleep(0.001)\n"
     script += "except BrokenPipeError:\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n    sys.exit(7)"
     with child(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -276,21 +233,20 @@ def on_a_terminal(script: str) -> str:
 
 def test_on_a_real_terminal_the_line_stays_below_and_in_the_background_there_is_none() -> None:
     text = on_a_terminal(KEEPS_A_LINE + "asyncio.run(main())")
-    screen = Screen(60)
+    screen = Screen()
     screen.write(text)
     assert screen.text == ["one", "two", "columns 60", ""]
     assert "connected · 正門" in text
     assert on_a_terminal(KEEPS_A_LINE + IN_BACKGROUND).replace("\r\n", "\n") == "one\ntwo\ncolumns 60\n"
 
 
-def test_a_bar_is_shown_for_long_work_alone_and_leaves_nothing(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-    console, now_s = Console(None, screen, screen), 0.0
+def test_a_bar_is_shown_for_long_work_alone_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, now_s = Screen(), 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
-    with progress("reading", console) as advance:
+    with progress("reading", Console(None, screen, screen)) as advance:
         advance(1, 10)
         assert screen.text == [""]
         now_s = 10.0
         advance(42, 100)
         assert screen.text == ["reading  42 %, 14 s left [################------------------------]"]
     assert screen.text == [""]
-    assert bar("reading", 0.42, 10, 20) == "reading  42 %, 14…"

@@ -33,10 +33,9 @@ from ..storage.camera_files import read_cameras
 from ..storage.paths import LogPaths
 from ..storage.process_state import HANGS, RUNNING, process_state
 from ..storage.state import read_refused_login, read_state
-from ..views.console import Console
+from ..views.console import Console, progress
 from ..views.number_format import count, moment, span
 from ..views.output_file import STDOUT, OutputFile
-from ..views.progress import progress
 from ..views.tables import printable
 
 AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
@@ -78,7 +77,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 asyncio.run(audit.compare())
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.results and STDOUT not in places:
-                console.write_all(text(audit.found(is_partial=True), console.columns(WIDEST)))
+                console.write("".join(text(audit.found(is_partial=True), console.columns(WIDEST))))
             raise
         found = audit.found()
         _require(found)
@@ -87,7 +86,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         for file in files:
             file.keep()
     if STDOUT not in places:
-        console.write_all(text(found, console.columns(WIDEST)))
+        console.write("".join(text(found, console.columns(WIDEST))))
     for place in places:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")

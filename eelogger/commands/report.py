@@ -27,9 +27,8 @@ from ..report.text import WIDEST, text
 from ..settings import load, log_dir_of
 from ..storage.camera_files import read_bridges
 from ..storage.paths import LogPaths
-from ..views.console import Console
+from ..views.console import Console, progress
 from ..views.output_file import STDOUT, OutputFile
-from ..views.progress import progress
 from ..views.tables import printable
 from . import count, seconds
 
@@ -85,7 +84,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         written.append(_write_evidence(report, options, console))
     try:
         if STDOUT not in paths.values():
-            console.write_all(text(report, console.columns(WIDEST)))
+            console.write("".join(text(report, console.columns(WIDEST))))
     finally:  # `| head` may have seen enough
         for place in written:
             console.info(f"written: {place}")

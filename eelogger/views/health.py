@@ -12,7 +12,7 @@ from ..measure.seconds import seconds3, seconds6
 from ..storage.formats import time_text
 from .figures import Tally
 from .run_state import RunState
-from .slices import encoded
+from .snapshots import encoded
 
 
 class HealthLog:
