@@ -11,7 +11,7 @@ from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
 from ..storage.paths import LogPaths, day_of
-from ..views.figures import NO_BRIDGE, Figures, Row, Table, Tally, rank
+from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, sum_up
 from ..views.number_format import count, moment, span
 from ..views.sentences import camera_labels, group_name
 from . import conditions
@@ -106,7 +106,7 @@ def build(query: Query, now_us: int, progress: Progress, on_events: OnEvents | N
         gaps=gaps,
         minutes=conditions.thinned(minutes, from_us, to_us),
         skipped=reading.skipped(),
-        headlines=Table(rows["camera"]).headlines(total, whose, dated=dated),
+        headlines=headlines(rows["camera"], total, whose, dated=dated),
         suspects=[*conditions.suspects(rows["camera"], total)],
         conditions=dict(conditions.sentences(total.figures, minutes, gaps, cameras)),
     )
@@ -134,7 +134,7 @@ def _rows(
         name = labels[of] if kind in ("camera", "cell") else of or NO_BRIDGE if kind == "bridge" else "all cameras"
         name = group_name(group, query.names) if kind == "namespace" and group is not None else name
         bridge = cameras[of].bridge if of in cameras else of
-        return Row(kind, of, name, bridge, group, Figures(tallies, part if is_known else None))
+        return Row(of, name, Figures(sum_up(tallies), part if is_known else None), bridge, group)
 
     found: dict[tuple[str, str, Group | None], list[Tally]] = {("bridge", bridge, None): [] for bridge in bridges}
     found |= {("camera", camera_id, None): [] for camera_id in cameras}

@@ -14,7 +14,7 @@ from ..measure.camera_statistics import CameraStatistics
 from ..measure.histogram import P50, P95, P99, Histogram
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from . import sentences
-from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, shown, tally_of
+from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, headlines, shown, tally_of
 from .number_format import LEGEND, clock_time, count, moment, share, short, short_count, span, sparkline
 from .run_state import RunState
 from .tables import Column, cell, cut, printable, table, wrapped
@@ -35,14 +35,14 @@ _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"
 def render(state: RunState) -> Iterator[str]:
     """The summary in pieces."""
     observed, totals = state.observed(), Counter(first_sights(_NO_EVENTS))
-    cameras, bridges, suspects = Table(most=CAMERAS), dict[str, list[str]](), 0
+    cameras, bridges, suspects = Table(CAMERAS), dict[str, list[str]](), 0
     for camera_id in state.camera_ids():
         camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
         bridges.setdefault(camera.bridge, []).append(camera_id)
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
-        recent = Figures([Tally(statistics.recent(None, state.now_us))])
-        cameras.add(Row("camera", camera_id, camera.name, camera.bridge, None, recent))
+        recent = Figures(Tally(statistics.recent(None, state.now_us)))
+        cameras.add(Row(camera_id, camera.name, recent, camera.bridge))
         yield ""
     # a run that stopped says when by itself.
     lasted = span(max(0, state.written_us - state.since_us))
@@ -94,9 +94,9 @@ def _more(found: Table, what: str) -> Iterator[str]:
 
 
 def _previews(state: RunState) -> Iterator[str]:
-    probed = Table(most=_PREVIEWS)
+    probed = Table(_PREVIEWS)
     for camera_id, delays in list(state.previews.items()):
-        probed.add(Row("camera", camera_id, state.name(camera_id), "", None, Figures([Tally(delays)])))
+        probed.add(Row(camera_id, state.name(camera_id), Figures(Tally(delays))))
     if probed.rows:
         yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first\n"
         names = ("events", "p50_s", "p95_s", "max_s")
@@ -107,15 +107,15 @@ def _previews(state: RunState) -> Iterator[str]:
 
 def _bridges(state: RunState, bridges: dict[str, list[str]], observed: Callable[[str], float]) -> Iterator[str]:
     """One slow bridge points to its site, all of them to the cloud or to us."""
-    worst, days = Table(most=BRIDGES), dict[str, Figures]()
+    worst, days = Table(BRIDGES), dict[str, Figures]()
     for bridge, camera_ids in bridges.items():
         cameras = [state.day.cameras[camera_id] for camera_id in camera_ids if camera_id in state.day.cameras]
         recent, day = Tally(), Tally()
         yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
         yield from day.add(map(tally_of, cameras))
         # All its cameras count, also those without events.
-        days[bridge] = Figures([day], sum(map(observed, camera_ids)) / len(camera_ids))
-        worst.add(Row("bridge", bridge, bridge or NO_BRIDGE, bridge, None, Figures([recent])))
+        days[bridge] = Figures(day, sum(map(observed, camera_ids)) / len(camera_ids))
+        worst.add(Row(bridge, bridge or NO_BRIDGE, Figures(recent)))
     titles = "".join(f"{name:>7}" for name in ("min", "p50", "p95"))
     yield (
         f"\nBRIDGES ({len(bridges):,}), worst p95 since {_since(state)} first."
@@ -158,7 +158,7 @@ def _cameras(state: RunState, worst: Table, observed: Callable[[str], float]) ->
         place = f"{cell(row.id, 8)}  {cell(row.bridge, 8)}"
         yield f"{name} {place}  {sparkline(statistics.hourly_p95)} {maxima}{share(observed(row.id)):>8}\n"
         if statistics.suspect:
-            yield f"  ? {sentences.suspect(Figures([tally_of(statistics)]))}\n"
+            yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}\n"
         yield from _groups(state, statistics)
     yield from _more(worst, "camera")
 
@@ -198,7 +198,7 @@ def closing_table(state: RunState) -> Iterator[str]:
         part = share(state.reading)
         yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet.\n"
         return
-    observed, used, worst, tallies = state.observed(), Counter[str](), Table(most=CLOSING), list[Tally]()
+    observed, used, worst, tallies = state.observed(), Counter[str](), Table(CLOSING), list[Tally]()
     quiet = suspects = 0
     for camera_id in state.camera_ids():
         name, statistics = state.camera(camera_id).name, state.day.cameras.get(camera_id)
@@ -208,13 +208,13 @@ def closing_table(state: RunState) -> Iterator[str]:
         else:
             tallies.append(tally_of(statistics, state.day.worst.get(camera_id)))
             suspects += statistics.suspect
-            worst.add(Row("camera", camera_id, name, "", None, Figures(tallies[-1:], observed(camera_id))))
+            worst.add(Row(camera_id, name, Figures(tallies[-1], observed(camera_id))))
         yield ""
     worst.rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst.rows]
     whole = Tally()
     yield from whole.add(tallies)
     by_all = yield from state.observed_by_all()
-    total = Row("account", "", "All cameras", "", None, Figures([whole], by_all))
+    total = Row("", "All cameras", Figures(whole, by_all))
     whose = sentences.camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     yield from _closing_rows(worst, state.date)
     yield from _more(worst, "camera")
@@ -222,7 +222,7 @@ def closing_table(state: RunState) -> Iterator[str]:
         yield f"{count(quiet, 'camera')} without an event\n"
     if suspects:
         yield from _lines(wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"))
-    yield from _lines(worst.headlines(total, whose))
+    yield from _lines(headlines(worst.rows, total, whose))
     yield f"Own error: {sentences.own_error(state)}\n"
 
 
