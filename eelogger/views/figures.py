@@ -77,6 +77,7 @@ class Figures:
         delays, early = tally.delays, tally.early
         self.events, self.total_us = delays.n, delays.total_us
         self.min_us, self.max_us = delays.min_us, delays.max_us
+        self.avg_us = round(delays.total_us / (delays.n or 1))
         quantiles = delays.quantiles_us((P50, P90, P95, P99)) if delays.n else (0, 0, 0, 0)
         self.p50_us, self.p90_us, self.p95_us, self.p99_us = quantiles
         self.early, self.initial, self.undated = early.n, tally.initial, tally.undated

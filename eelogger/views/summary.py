@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
-from ..measure.histogram import P50, P95, P99, Histogram
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from . import sentences
 from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, headlines, shown, tally_of
@@ -19,23 +18,36 @@ from .number_format import LEGEND, clock_time, count, moment, share, short, shor
 from .run_state import RunState
 from .tables import Column, cell, cut, printable, table, wrapped
 
-# So many cameras are shown, the worst; nobody reads more in a file that is made anew every few seconds.
-CAMERAS: Final = 200
+CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
 BRIDGES: Final = 20
 CLOSING: Final = 20
 _PREVIEWS: Final = 10
 _LEFT: Final = 5
 _LONGEST: Final = 2 * 108
-_LABEL: Final = 21
 _NO_EVENTS: Final = CameraStatistics()
+_OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
+_OF_BRIDGE: Final = ("min", "p50", "p95")
+_OF_PREVIEW: Final = ("events", "p50_s", "p95_s", "max_s")
 _CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s", "early", "initial", "undated")
 _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
 
 def render(state: RunState) -> Iterator[str]:
     """The summary in pieces."""
-    observed, totals = state.observed(), Counter(first_sights(_NO_EVENTS))
-    cameras, bridges, suspects = Table(CAMERAS), dict[str, list[str]](), 0
+    return _with_newlines(_summary(state))
+
+
+def closing_table(state: RunState) -> Iterator[str]:
+    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces."""
+    return _with_newlines(_closing(state))
+
+
+def _with_newlines(lines: Iterable[str]) -> Iterator[str]:
+    return (line and f"{line}\n" for line in lines)
+
+
+def _summary(state: RunState) -> Iterator[str]:
+    totals, cameras, bridges, suspects = Counter(first_sights(_NO_EVENTS)), Table(CAMERAS), dict[str, list[str]](), 0
     for camera_id in state.camera_ids():
         camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
         bridges.setdefault(camera.bridge, []).append(camera_id)
@@ -46,15 +58,16 @@ def render(state: RunState) -> Iterator[str]:
         yield ""
     # a run that stopped says when by itself.
     lasted = span(max(0, state.written_us - state.since_us))
-    yield f"{printable(state.headline or f'{state.state} since {moment(state.since_us)} ({lasted})')}\n"
-    yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}\n"
+    yield printable(state.headline or f"{state.state} since {moment(state.since_us)} ({lasted})")
+    yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}"
     by_all = yield from state.observed_by_all()
     for label, text in _head(state, totals, suspects, by_all):
-        yield from _lines(wrapped(f"{label:<11}", text))
+        yield from wrapped(f"{label:<11}", text)
     yield from _previews(state)
+    observed, since = state.observed(), clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
-        yield from _bridges(state, bridges, observed)
-    yield from _cameras(state, cameras, observed)
+        yield from _bridges(state, bridges, observed, since)
+    yield from _cameras(state, cameras, observed, since)
 
 
 def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: float) -> Iterator[tuple[str, str]]:
@@ -84,13 +97,13 @@ def _counts(totals: Mapping[str, int]) -> str:
     return ", ".join(f"{kind} {n:,}" for kind, n in totals.items())
 
 
-def _lines(lines: Iterable[str]) -> Iterator[str]:
-    return (f"{line}\n" for line in lines)
+def _more(found: Table, what: str) -> str:
+    return f"… and {count(found.hidden, f'more {what}')}" if found.hidden else ""
 
 
-def _more(found: Table, what: str) -> Iterator[str]:
-    if found.hidden:
-        yield f"… and {count(found.hidden, f'more {what}')}\n"
+def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
+    all_us = [getattr(figures, f"{name}_us") for name in names]
+    return "".join(f"{short(us) if figures.events else '-':>{columns}}" for us in all_us)
 
 
 def _previews(state: RunState) -> Iterator[str]:
@@ -98,14 +111,15 @@ def _previews(state: RunState) -> Iterator[str]:
     for camera_id, delays in list(state.previews.items()):
         probed.add(Row(camera_id, state.name(camera_id), Figures(Tally(delays))))
     if probed.rows:
-        yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first\n"
-        names = ("events", "p50_s", "p95_s", "max_s")
-        columns = [Column("name", right=False), *map(Column, names)]
-        yield from _lines(table(columns, [[row.name, *shown(row.figures, names)] for row in probed.rows]))
-        yield from _more(probed, "camera")
+        yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
+        rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed.rows]
+        yield from table([Column("name", right=False), *map(Column, _OF_PREVIEW)], rows)
+        yield _more(probed, "camera")
 
 
-def _bridges(state: RunState, bridges: dict[str, list[str]], observed: Callable[[str], float]) -> Iterator[str]:
+def _bridges(
+    state: RunState, bridges: dict[str, list[str]], observed: Callable[[str], float], since: str
+) -> Iterator[str]:
     """One slow bridge points to its site, all of them to the cloud or to us."""
     worst, days = Table(BRIDGES), dict[str, Figures]()
     for bridge, camera_ids in bridges.items():
@@ -116,87 +130,60 @@ def _bridges(state: RunState, bridges: dict[str, list[str]], observed: Callable[
         # All its cameras count, also those without events.
         days[bridge] = Figures(day, sum(map(observed, camera_ids)) / len(camera_ids))
         worst.add(Row(bridge, bridge or NO_BRIDGE, Figures(recent)))
-    titles = "".join(f"{name:>7}" for name in ("min", "p50", "p95"))
+    titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
-        f"\nBRIDGES ({len(bridges):,}), worst p95 since {_since(state)} first."
-        " One slow bridge: its site is slow. All slow: the cloud or this machine.\n"
+        f"\nBRIDGES ({len(bridges):,}), worst p95 since {since} first."
+        " One slow bridge: its site is slow. All slow: the cloud or this machine."
     )
-    yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed\n"
+    yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed"
     for row in worst.rows:
-        of_day = days[row.id]
-        name = cell(("?" if of_day.suspect else "") + row.name, 10)
-        figures = f"{_of_bridge(row.figures)} │{_of_bridge(of_day)}"
-        yield f"{name}{len(bridges[row.id]):>9,}{figures}{share(of_day.observed or 0):>9}\n"
-    yield from _more(worst, "bridge")
+        whole = days[row.id]
+        name = cell(("?" if whole.suspect else "") + row.name, 10)
+        recent_text, day_text = (
+            f"{short_count(figures.events):>8}{_durations(figures, _OF_BRIDGE, 7)}" for figures in (row.figures, whole)
+        )
+        yield f"{name}{len(bridges[row.id]):>9,}{recent_text} │{day_text}{share(whole.observed or 0):>9}"
+    yield _more(worst, "bridge")
 
 
-def _of_bridge(figures: Figures) -> str:
-    durations = (figures.min_us, figures.p50_us, figures.p95_us)
-    return f"{short_count(figures.events):>8}" + "".join(
-        f"{short(us) if figures.events else '-':>7}" for us in durations
-    )
-
-
-def _since(state: RunState) -> str:
-    """The beginning of the two clock hours that are called recent."""
-    return clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
-
-
-def _cameras(state: RunState, worst: Table, observed: Callable[[str], float]) -> Iterator[str]:
-    since, figures = _since(state), "".join(f"{name:>6}" for name in ("min", "avg", "p50", "p95", "p99", "max"))
+def _cameras(state: RunState, worst: Table, observed: Callable[[str], float], since: str) -> Iterator[str]:
+    titles = "".join(f"{name:>6}" for name in _OF_CAMERA)
     number = len(worst.rows) + worst.hidden
-    yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC.\n"
-    yield f"p95 of each hour: {LEGEND}\n"
+    yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
+    yield f"p95 of each hour: {LEGEND}"
     hours = "00    06    12    18     "
-    yield f"{'name':<29} {'id':<8}  {'bridge':<8}  {hours}{'max at':>15} {'clean max at':>15} observed\n"
-    title = f"since {since}: events"
-    yield f"{title:>{_LABEL + 7}} {'latest':>8}{figures} │{'day':>7}{figures}\n"
+    yield f"{'name':<29} {'id':<8}  {'bridge':<8}  {hours}{'max at':>15} {'clean max at':>15} observed"
+    yield f"{f'since {since}: events':>28} {'latest':>8}{titles} │{'day':>7}{titles}"
     for row in worst.rows:
         statistics = state.day.cameras.get(row.id, _NO_EVENTS)
         maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
         name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
         place = f"{cell(row.id, 8)}  {cell(row.bridge, 8)}"
-        yield f"{name} {place}  {sparkline(statistics.hourly_p95)} {maxima}{share(observed(row.id)):>8}\n"
+        yield f"{name} {place}  {sparkline(statistics.hourly_p95)} {maxima}{share(observed(row.id)):>8}"
         if statistics.suspect:
-            yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}\n"
+            yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}"
         yield from _groups(state, statistics)
-    yield from _more(worst, "camera")
+    yield _more(worst, "camera")
 
 
 def _maximum(verdict: Verdict | None) -> str:
-    if verdict is None or verdict.delay_us is None:
-        return "-"
-    return f"{short(verdict.delay_us)} {clock_time(verdict.arrived_us, seconds=True)}"
+    return f"{short(verdict.delay_us or 0)} {clock_time(verdict.arrived_us, seconds=True)}" if verdict else "-"
 
 
 def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
     groups = statistics.groups
     for group in [*([None] if len(groups) > 1 else []), *groups]:
         label = "all" if group is None else sentences.group_name(group, state.names)
-        recent, day = statistics.recent(group, state.now_us), statistics.day(group)
-        latest = clock_time(statistics.latest_us(group), seconds=True)
-        yield (
-            f"  {cell(label, _LABEL - 2)}{short_count(recent.n):>7} {latest}{_of_group(recent)}"
-            f" │{short_count(day.n):>7}{_of_group(day)}\n"
-        )
+        recent, day = Figures(Tally(statistics.recent(group, state.now_us))), Figures(Tally(statistics.day(group)))
+        of_recent = f"{clock_time(statistics.latest_us(group), seconds=True)}{_durations(recent, _OF_CAMERA, 6)}"
+        of_day = f"{short_count(day.events):>7}{_durations(day, _OF_CAMERA, 6)}"
+        yield f"  {cell(label, 19)}{short_count(recent.events):>7} {of_recent} │{of_day}"
 
 
-def _of_group(delays: Histogram) -> str:
-    if not delays.n:
-        return "     -" * 6
-    quantiles = delays.quantiles_us((P50, P95, P99))
-    durations = (delays.min_us, round(delays.total_us / delays.n), *quantiles, delays.max_us)
-    return "".join(f" {short(us):>5}" for us in durations)
-
-
-def closing_table(state: RunState) -> Iterator[str]:
-    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces.
-
-    While the day's files are still being read there are no figures to show: then it says that.
-    """
+def _closing(state: RunState) -> Iterator[str]:
     if state.reading is not None:
         part = share(state.reading)
-        yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet.\n"
+        yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet."
         return
     observed, used, worst, tallies = state.observed(), Counter[str](), Table(CLOSING), list[Tally]()
     quiet = suspects = 0
@@ -210,26 +197,20 @@ def closing_table(state: RunState) -> Iterator[str]:
             suspects += statistics.suspect
             worst.add(Row(camera_id, name, Figures(tallies[-1], observed(camera_id))))
         yield ""
-    worst.rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst.rows]
+    rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst.rows]
     whole = Tally()
     yield from whole.add(tallies)
     by_all = yield from state.observed_by_all()
-    total = Row("", "All cameras", Figures(whole, by_all))
     whose = sentences.camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
-    yield from _closing_rows(worst, state.date)
-    yield from _more(worst, "camera")
-    if quiet:
-        yield f"{count(quiet, 'camera')} without an event\n"
-    if suspects:
-        yield from _lines(wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"))
-    yield from _lines(headlines(worst.rows, total, whose))
-    yield f"Own error: {sentences.own_error(state)}\n"
-
-
-def _closing_rows(worst: Table, date: str) -> Iterator[str]:
-    if worst.rows:
-        yield f"Delays of {date} (UTC), in seconds, worst p95 first:\n"
-        signed = _SIGNED if any(row.figures.suspect for row in worst.rows) else {}
+    if rows:
+        yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
+        signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
         columns = [Column("camera", right=False), *map(Column, (*_CLOSING, *signed.values()))]
-        rows = [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in worst.rows]
-        yield from _lines(table(columns, rows))
+        yield from table(columns, [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows])
+    yield _more(worst, "camera")
+    if quiet:
+        yield f"{count(quiet, 'camera')} without an event"
+    if suspects:
+        yield from wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}")
+    yield from headlines(rows, Row("", "All cameras", Figures(whole, by_all)), whose)
+    yield f"Own error: {sentences.own_error(state)}"
