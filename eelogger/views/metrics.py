@@ -7,7 +7,7 @@ takes for a restart and `rate()` bridges.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
@@ -22,10 +22,7 @@ LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 _HELP: Final = {
     "event_delay_seconds": "Arrival minus the event's own timestamp, measured events of the UTC day.",
-    "preview_delay_seconds": "Delay of preview timestamps since this start.",
-    "events_total": "First-seen events of the UTC day by verdict, others since this start.",
-    "rejected_total": "Parts of messages that could not be read, since this start.",
-    "last_event_timestamp_seconds": "Arrival of the camera's latest measured event.",
+    "events_total": "Measured, early, initial, undated: of the UTC day; other verdicts: since this start.",
     "last_write_timestamp_seconds": "When these metrics were written.",
     "connected": "1 while subscribed.",
     "gap_seconds_total": "Time of the UTC day without a subscription.",
@@ -40,50 +37,33 @@ _HELP: Final = {
 
 def render(state: RunState) -> Iterator[str]:
     """The textfile in pieces."""
-    cameras = list(state.day.cameras.items())
-    yield _head("event_delay_seconds", "histogram")
-    for camera_id, statistics in cameras:
+    first_seen = Counter(first_sights(CameraStatistics()))
+    yield _head("event_delay_seconds")
+    for camera_id, statistics in list(state.day.cameras.items()):
+        first_seen.update(first_sights(statistics))
+        yield ""
+        camera = state.camera(camera_id)
         for group in statistics.groups:
             # a namespace has a number; an event without one goes by its four-CC.
-            labels = {
-                "namespace": f"{group}" if isinstance(group, int) else "",
-                "event": group_name(group, state.names),
-            }
-            yield _histogram("event_delay_seconds", _camera(state, camera_id) | labels, statistics.day(group))
-    if state.previews:
-        yield _head("preview_delay_seconds", "histogram")
-    for camera_id, delays in list(state.previews.items()):
-        yield _histogram("preview_delay_seconds", _camera(state, camera_id), delays)
-    yield from _counts(state, cameras)
-    yield _head("last_event_timestamp_seconds", "gauge")
-    for camera_id, statistics in cameras:
-        if statistics.n:
-            yield _line("last_event_timestamp_seconds", _camera(state, camera_id), statistics.latest_us() / 1e6)
-    for name, value in (yield from _gauges(state)).items():
+            number, event = str(group) if isinstance(group, int) else "", group_name(group, state.names)
+            labels = {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
+            yield from _histogram(labels | {"namespace": number, "event": event}, statistics.day(group))
+    yield _head("events_total")
+    for verdict, n in {**state.totals, **first_seen, "rejected": sum(state.rejected.values())}.items():
+        yield _line("events_total", {"verdict": verdict}, n)
+    observed = yield from state.observed_by_all()
+    for name, value in _gauges(state, observed).items():
         if value is not None:
-            yield _head(name, "counter" if name.endswith("_total") else "gauge") + _line(name, {}, value)
+            yield _head(name) + _line(name, {}, value)
 
 
-def _counts(state: RunState, cameras: list[tuple[str, CameraStatistics]]) -> Iterator[str]:
-    day = Counter(first_sights(CameraStatistics()))
-    for _, statistics in cameras:
-        day.update(first_sights(statistics))
-        yield ""
-    for name, label, counts in (
-        ("events_total", "verdict", {**state.totals, **day}),
-        ("rejected_total", "reason", state.rejected),
-    ):
-        if counts:
-            yield _head(name, "counter") + "".join(_line(name, {label: key}, n) for key, n in counts.items())
-
-
-def _gauges(state: RunState) -> Generator[str, None, dict[str, float | None]]:
+def _gauges(state: RunState, observed: float) -> dict[str, float | None]:
     own, offset = state.own_error, state.offset
     gaps_us = sum(gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap" and not gap.camera_id)
     return {
         "connected": int(state.state == "connected"),
         "gap_seconds_total": gaps_us / 1e6,
-        "observed_ratio": (yield from state.observed_by_all()),
+        "observed_ratio": observed,
         "own_error_p99_seconds": own.p99_us / 1e6,
         "own_error_max_seconds": own.max_us / 1e6,
         "round_trip_seconds": None if state.rtt_us is None else state.rtt_us / 1e6,
@@ -93,26 +73,21 @@ def _gauges(state: RunState) -> Generator[str, None, dict[str, float | None]]:
     }
 
 
-def _histogram(name: str, labels: dict[str, str], delays: Histogram) -> str:
+def _histogram(labels: dict[str, str], delays: Histogram) -> Iterator[str]:
     """The buckets up to each limit, sum and count."""
-    counts = list(delays.counts())
+    counts, name = list(delays.counts()), "event_delay_seconds"
     reached = {f"{limit:g}": sum(n for us, n in counts if us <= limit * 1_000_000) for limit in LIMITS_S}
-    buckets = [_line(f"{name}_bucket", labels | {"le": le}, n) for le, n in {**reached, "+Inf": delays.n}.items()]
-    return "".join(
-        [*buckets, _line(f"{name}_sum", labels, delays.total_us / 1e6), _line(f"{name}_count", labels, delays.n)]
-    )
+    for limit, n in {**reached, "+Inf": delays.n}.items():
+        yield _line(f"{name}_bucket", labels | {"le": limit}, n)
+    yield _line(f"{name}_sum", labels, delays.total_us / 1e6) + _line(f"{name}_count", labels, delays.n)
 
 
-def _camera(state: RunState, camera_id: str) -> dict[str, str]:
-    camera = state.camera(camera_id)
-    return {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
-
-
-def _head(name: str, kind: str) -> str:
+def _head(name: str) -> str:
+    kind = "histogram" if name.endswith("delay_seconds") else "counter" if name.endswith("_total") else "gauge"
     return f"# HELP eelogger_{name} {_HELP[name]}\n# TYPE eelogger_{name} {kind}\n"
 
 
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
+def _line(name: str, labels: dict[str, str], value: float) -> str:
     escaped = {key: printable(text).replace("\\", "\\\\").replace('"', '\\"') for key, text in labels.items()}
     inside = ",".join(f'{key}="{text}"' for key, text in escaped.items())
     return f"eelogger_{name}{f'{{{inside}}}' if inside else ''} {value!r}\n"
