@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,18 @@ from eelogger.errors import DiskError
 from eelogger.views.output_file import STDOUT, OutputFile
 
 
-def write(path: Path, *pieces: str, keep: bool = True) -> None:
+def write(path: Path, pieces: Iterable[str]) -> None:
     with OutputFile(path, lambda text: None) as output:
         output.write(pieces)
-        if keep:
-            output.keep()
 
 
 def test_a_file_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "figures.csv"
-    write(path, "one\n", "ä\ud800\n")
-    assert path.read_bytes() == "one\nä\\ud800\n".encode()
+    write(path, ["one\n", "ä\ud800\n"])
     path.chmod(0o640)
-    write(path, "half", keep=False)
-    assert path.read_text() == "one\nä\\ud800\n"
+    with pytest.raises(ZeroDivisionError):
+        write(path, (str(1 // n) for n in (1, 0)))
+    assert path.read_bytes() == "one\nä\\ud800\n".encode()
     write(path, "two")
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("two", 0o640)
     assert os.listdir(tmp_path) == ["figures.csv"]
@@ -47,7 +46,6 @@ def test_a_link_stays_a_link_a_pipe_a_pipe_and_a_dash_is_standard_output(tmp_pat
     written: list[str] = []
     with OutputFile(STDOUT, written.append) as output:
         output.write(["a", "b"])
-        output.keep()
     assert written == ["a", "b"]
 
 

@@ -83,8 +83,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         _require(found)
         if options.json is not None:
             files[-1].write(json_text(found))
-        for file in files:
-            file.keep()
     if STDOUT not in places:
         console.write("".join(text(found, console.columns(WIDEST))))
     for place in places:

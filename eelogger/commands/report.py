@@ -77,8 +77,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         for name, pieces in (("csv", figures_csv), ("json", json_report), ("html", html)):
             if name in files:
                 files[name].write(pieces(report))
-        for file in files.values():
-            file.keep()
     written = [printable(str(path)) for path in paths.values() if path != STDOUT]
     if options.evidence:
         written.append(_write_evidence(report, options, console))
