@@ -142,7 +142,7 @@ class Parts:
             totals=recorder.handler.totals,
             rejected=recorder.rejects.counts,
             gaps=self.coverage.gaps,
-            offset=self.vitals.offset(now),
+            offset=self.vitals.bounds.offset(now),
             kernel=self.kernel,
             rtt_us=rtt[0] if rtt else None,
             rtt_source=rtt[1] if rtt else "",
@@ -194,7 +194,7 @@ class Parts:
         """The machine slept, or its clock was put."""
         self.recorder.note_gap(gap)
         _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
-        self.vitals.clock_stepped()
+        self.vitals.bounds.restart()
         if gap.kind == "suspend":
             self.session.woke_up(gap.from_us)
 

@@ -9,13 +9,8 @@ from ..measure.seconds import seconds6
 from ..storage.formats import time_text
 
 STEPS: Final = "▁▂▃▄▅▆▇█"
-# The lowest step of a sparkline ends at a quarter of a second and each further one is twice as high: one scale for all
-# cameras and days, so that pictures can be compared.
-STEP_US: Final = 250_000
-# What the steps of a sparkline mean.
+STEP_US: Final = 250_000  # one scale for all cameras and days, so that pictures can be compared
 LEGEND: Final = f"{STEPS[0]} up to {STEP_US / 1e6:g} s, each step doubles, {STEPS[-1]} over {(STEP_US << 6) / 1e6:g} s"
-# Below so many µs a figure has so many decimals: what would round to a digit more gets one decimal less.
-_DECIMALS: Final = ((9_999_500, 3), (99_995_000, 2), (999_950_000, 1))
 
 
 def decimal(us: int, places: int) -> str:
@@ -24,10 +19,10 @@ def decimal(us: int, places: int) -> str:
 
 
 def short(us: int) -> str:
-    """Seconds in 5 columns: 3 decimals below 10 s, then fewer, then hours and days."""
-    for below_us, places in _DECIMALS:
-        if us < below_us:
-            return decimal(us, places)
+    """Seconds in 5 columns: as many of 3 decimals as fit, then hours and days."""
+    for places in (3, 2, 1):
+        if len(text := decimal(us, places)) <= 5:
+            return text
     seconds = round(us / 1e6)
     if seconds < 100_000:
         return str(seconds)
@@ -83,6 +78,6 @@ def moment(us: int) -> str:
 
 def sparkline(values_us: Iterable[int | None]) -> str:
     """One character for each duration in µs, see `LEGEND`; blank where there is none."""
-    # The step is the number of doublings of the lowest one that are needed to reach the value.
+    # How often the lowest step is doubled to reach the value.
     steps = (None if us is None else (-(-max(us, 1) // STEP_US) - 1).bit_length() for us in values_us)
     return "".join(" " if step is None else STEPS[min(step, len(STEPS) - 1)] for step in steps)

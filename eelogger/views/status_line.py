@@ -6,7 +6,7 @@ They never take the last column, so that no terminal wraps them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..measure.histogram import P95, merged
 from ..model import LOGGED_KINDS, MEASURED, Verdict
@@ -16,65 +16,51 @@ from .tables import cell, cut, printable, width
 
 MANY: Final = 40  # with more cameras the line goes without a p95: merging their hours each second would delay stamps
 _GREEN, _YELLOW, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[0m"
-_BETWEEN: Final = " · "
-_DELAY: Final = 12
-_FIXED: Final = len("09:07:20") + 2 + 2 + _DELAY + len("  undated")
 _NAME: Final = 32
 _EVENT: Final = 24
-_NARROW: Final = 24  # with fewer columns for name and event together the event is left out
-
-
-class _Piece(NamedTuple):
-    """A part of the line: the lowest `rank` stays longest on a narrow terminal."""
-
-    rank: int
-    text: str
-    colour: str = ""
+_DELAY: Final = 12
+_OTHERS: Final = len("09:07:20") + 3 * 2 + _DELAY + len("  undated")
 
 
 def status_line(state: RunState, columns: int, *, colour: bool = False) -> str:
     """The line in at most `columns` - 1 columns; colours are beside that."""
-    room = max(1, columns - 1)
-    pieces = list(_pieces(state))
-    while len(pieces) > 1 and width(_BETWEEN.join(piece.text for piece in pieces)) > room:
+    room, pieces = max(1, columns - 1), list(_pieces(state))
+    while len(pieces) > 1 and width(" · ".join(text for _, text, _ in pieces)) > room:
         pieces.remove(max(pieces))
-    texts = [cut(piece.text, room) for piece in pieces]
-    return _BETWEEN.join(
-        f"{piece.colour}{text}{_PLAIN}" if colour and piece.colour else text
-        for piece, text in zip(pieces, texts, strict=True)
-    )
+    cut_pieces = ((cut(text, room), shade if colour else "") for _, text, shade in pieces)
+    return " · ".join(f"{shade}{text}{_PLAIN}" if shade else text for text, shade in cut_pieces)
 
 
-def _pieces(state: RunState) -> Iterator[_Piece]:
+def _pieces(state: RunState) -> Iterator[tuple[int, str, str]]:
+    """Rank, text and colour: the lowest rank stays longest on a narrow terminal."""
+    if state.reading is None:
+        yield 0, printable(state.state), _GREEN if state.state == "connected" else _YELLOW
+    else:
+        yield 0, f"reading the day's files, {share(state.reading)}", _YELLOW
     uptime_us = state.written_us - state.started_us
-    uptime = f"{uptime_us // 1_000_000} s" if uptime_us < 120_000_000 else span(uptime_us)
+    yield 6, f"{uptime_us // 1_000_000} s" if uptime_us < 120_000_000 else span(uptime_us), ""
     if state.reading is not None:
-        text = f"reading the day's files, {share(state.reading)}" if state.reading else "starting"
-        yield _Piece(0, text, _YELLOW)
-        yield _Piece(6, uptime)
         return
-    yield _Piece(0, printable(state.state), _GREEN if state.state == "connected" else _YELLOW)
-    yield _Piece(6, uptime)
-    yield _Piece(5, count(len(state.cameras), "camera"))
-    yield _Piece(2, count(sum(state.totals.get(kind, 0) for kind in LOGGED_KINDS), "event"))
+    yield 5, count(len(state.cameras), "camera"), ""
+    yield 2, count(sum(state.totals.get(kind, 0) for kind in LOGGED_KINDS), "event"), ""
     if state.disk:
-        yield _Piece(1, f"disk: {cut(printable(state.disk), 40)}", _YELLOW)
+        yield 1, f"disk: {cut(printable(state.disk), 40)}", _YELLOW
     if state.last is not None and state.last.delay_us is not None:
-        yield _Piece(1, f"last {span(state.last.delay_us)}")
-        yield _Piece(10, cut(printable(state.name(state.last.camera_id)), 24))
+        yield 1, f"last {span(state.last.delay_us)}", ""
+        yield 10, cut(printable(state.name(state.last.camera_id)), 24), ""
     if len(state.day.cameras) <= MANY:
         recent = merged(statistics.recent(None, state.written_us) for statistics in state.day.cameras.values())
         if recent.n:
-            yield _Piece(3, f"p95 {span(recent.quantile_us(P95))}")
+            yield 3, f"p95 {span(recent.quantile_us(P95))}", ""
     if state.rtt_us is not None:
-        yield _Piece(8, f"RTT {milliseconds(state.rtt_us)}")
+        yield 8, f"RTT {milliseconds(state.rtt_us)}", ""
     gaps = sum(gap.kind == "gap" for gap in state.gaps)
-    yield _Piece(7, count(gaps, "gap") if gaps else "no gap", _YELLOW if gaps else "")
+    yield 7, count(gaps, "gap") if gaps else "no gap", _YELLOW if gaps else ""
     own = state.own_error
     if own.n:
-        yield _Piece(9, f"own {milliseconds(own.p99_us)}", _YELLOW if own.p99_us > own.threshold_us else "")
+        yield 9, f"own {milliseconds(own.p99_us)}", _YELLOW if own.p99_us > own.threshold_us else ""
     if state.offset is not None and state.offset.warns:
-        yield _Piece(4, f"clock off by {span(abs(state.offset.offset_us))}", _YELLOW)
+        yield 4, f"clock off by {span(abs(state.offset.offset_us))}", _YELLOW
 
 
 def event_heading(columns: int) -> str:
@@ -96,10 +82,7 @@ def event_line(verdict: Verdict, name: str, columns: int) -> str:
 
 
 def _event(at: str, name: str, event: str, delay: str, kind: str, columns: int) -> str:
-    room = columns - 1 - _FIXED
-    if room - 2 < _NARROW:
-        cells = [cell(name, max(4, min(_NAME, room)))]
-    else:
-        event_columns = min(_EVENT, (room - 2) * 2 // 5)
-        cells = [cell(name, min(_NAME, room - 2 - event_columns)), cell(event, event_columns)]
-    return cut("  ".join([at, *cells, cell(delay, _DELAY, right=True)]) + kind, columns - 1).rstrip() + "\n"
+    room = max(12, columns - 1 - _OTHERS)
+    event_columns = min(_EVENT, room * 2 // 5)
+    cells = [cell(name, min(_NAME, room - event_columns)), cell(event, event_columns), cell(delay, _DELAY, right=True)]
+    return cut("  ".join([at, *cells]) + kind, columns - 1).rstrip() + "\n"
