@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from . import __version__
 from .commands import seconds
 from .errors import AlreadyRunning, DiskError, EeloggerError, SettingsError, UsageError
-from .settings import ENV_FILE, demo_settings, load, log_dir_of, wants_colour
+from .settings import ENV_FILE, demo_settings, load, log_dir_of
 from .storage import notices
 from .storage.paths import LogPaths
 from .storage.program_log import OneLine, quiet_libraries
@@ -222,7 +222,7 @@ async def _serve(run: Run, options: argparse.Namespace, console: Console, starte
 
 def _status_line(run: Run, columns: int) -> str:
     state = run.state()
-    return "" if state is None else status_line(state, columns, colour=wants_colour())
+    return "" if state is None else status_line(state, columns)
 
 
 def _event_printer(console: Console) -> Callable[[Verdict, str], None]:

@@ -211,11 +211,6 @@ def proxy_for(url: str) -> str | None:
     return None
 
 
-def wants_colour() -> bool:
-    """Whether the environment leaves colour on (`NO_COLOR`, see no-color.org)."""
-    return not os.environ.get("NO_COLOR")
-
-
 def _value(row: Setting, environ: Mapping[str, str], filed: Mapping[str, str], env_file: Path | None) -> Any:
     """The value of a setting; a relative path starts where its text was written. Raises `Invalid`."""
     text, base = row.default, ROOT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from hypothesis import given
@@ -33,9 +32,10 @@ def full(**fields: Any) -> RunState:
 def test_a_wide_terminal_shows_everything_that_is_known() -> None:
     at_once = full(written_us=NOON_US + 10 * SECOND)
     assert status_line(at_once, 200) == (
-        "connected · 10 s · 12 cameras · 4,120 events · last 0.41 s · Front Door · p95 1.9 s"
-        " · RTT 23.4 ms · 1 gap · own 0.3 ms"
+        "connected · 10 s · 12 cameras · 4,120 events · last 0.41 s · p95 1.9 s · RTT 23.4 ms · 1 gap · own 0.3 ms"
     )
+    trouble = full(offset=Offset(-2_100_000, 1), disk="disk is full")
+    assert status_line(trouble, 200).startswith("connected · disk: disk is full · clock off by 2.1 s · 2 h 05 min · ")
     nothing = run_state(Day(), {}, state="connecting", written_us=NOON_US + 1_400_000)
     assert status_line(nothing, 80) == "connecting · 1 s · 0 cameras · 0 events · no gap"
     assert status_line(full(reading=0.42, state="reading"), 80) == "reading the day's files, 42.0 % · 2 h 05 min"
@@ -43,32 +43,19 @@ def test_a_wide_terminal_shows_everything_that_is_known() -> None:
     assert "p95" not in status_line(many, 200), "adding up the hours of many cameras would delay stamps"
 
 
-def test_the_least_important_gives_way_first() -> None:
-    assert [status_line(full(), columns) for columns in (100, 90, 70, 60, 40, 24, 8)] == [
-        "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s · RTT 23.4 ms · 1 gap · own 0.3 ms",
-        "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s · RTT 23.4 ms · 1 gap",
+def test_what_stands_last_gives_way_first() -> None:
+    assert [status_line(full(), columns) for columns in (80, 70, 24, 8)] == [
+        "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s · RTT 23.4 ms",
         "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s",
-        "connected · 12 cameras · 4,120 events · last 0.41 s",
-        "connected · 4,120 events · last 0.41 s",
-        "connected · last 0.41 s",
+        "connected · 2 h 05 min",
         "connec…",
     ]
 
 
-def test_trouble_is_coloured_and_only_on_demand() -> None:
-    state = full(offset=Offset(-2_100_000, 1), own_error=OwnError(12_000, 12_000, 10_000, 1), disk="disk is full")
-    coloured = status_line(state, 250, colour=True)
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == status_line(state, 250)
-    assert coloured.startswith("\x1b[32mconnected\x1b[0m · ")
-    for part in ("1 gap", "clock off by 2.1 s", "own 12.0 ms", "disk: disk is full"):
-        assert f"\x1b[33m{part}\x1b[0m" in coloured
-
-
-@given(st.text(max_size=30), st.text(max_size=40), st.integers(-(10**13), 10**13), st.integers(1, 200), st.booleans())
-def test_any_state_fits_any_terminal(state: str, name: str, us: int, columns: int, colour: bool) -> None:
-    fields: dict[str, Any] = {"offset": Offset(us, 0), "rtt_us": abs(us), "disk": name}
+@given(st.text(max_size=30), st.text(max_size=40), st.integers(-(10**13), 10**13), st.integers(1, 200))
+def test_any_state_fits_any_terminal(state: str, disk: str, us: int, columns: int) -> None:
+    fields: dict[str, Any] = {"offset": Offset(us, 0), "rtt_us": abs(us), "disk": disk}
     last, written_us = verdict("100e0000", us), NOON_US + 7 * abs(us)
-    value = run_state(Day(), cameras(name), state=state, written_us=written_us, last=last, **fields)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", status_line(value, columns, colour=colour))
+    text = status_line(run_state(Day(), {}, state=state, written_us=written_us, last=last, **fields), columns)
     assert width(text) <= max(1, columns - 1)
     assert text.isprintable()

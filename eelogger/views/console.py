@@ -12,7 +12,6 @@ import getpass
 import io
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,11 +25,8 @@ from .tables import cut, width
 
 PIPE_COLUMNS: Final = 100  # how wide a table is where there is no terminal
 REDRAW_S: Final = 1.0
-PROGRESS_S: Final = 0.7  # work that is done sooner shows no bar
-PROGRESS_REDRAW_S: Final = 0.2
 PATIENCE_S: Final = 1.0  # so long a run waits for a terminal or pipe that takes nothing
 PENDING: Final = 256 * 1024
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Console:
@@ -106,9 +102,9 @@ class Console:
 
     def _draw(self, text: str) -> None:
         if text != self._line:
-            before, now = (width(_COLOURS.sub("", line)) for line in (self._line, text))
+            blank = " " * (width(self._line) - width(text))
             with contextlib.suppress(OSError):
-                self._write(self.err, f"\r{text}{' ' * (before - now)}\r")
+                self._write(self.err, f"\r{text}{blank}\r")
             self._line = text
 
     def _write_above(self, stream: TextIO | None, text: str) -> None:
@@ -221,20 +217,18 @@ def _columns(stream: TextIO | None, piped: int = PIPE_COLUMNS) -> int:
 
 @contextlib.contextmanager
 def progress(doing: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A bar for long work, told the bytes done and in all as often as one likes; at the end it is gone."""
-    began_s = time.monotonic()
-    next_s = began_s + PROGRESS_S
+    """A line about long work, told the bytes done and in all as often as one likes; at the end it is gone."""
+    began_s = drawn_s = time.monotonic()
 
     def advance(done: int, total: int) -> None:
-        nonlocal next_s
+        nonlocal drawn_s
         now_s = time.monotonic()
-        if now_s < next_s or not total:
+        if now_s < drawn_s + REDRAW_S or not done:
             return
-        next_s = now_s + PROGRESS_REDRAW_S
-        part, elapsed_s = min(1.0, done / total), now_s - began_s
-        left = f", {span(round(elapsed_s / part - elapsed_s) * 1_000_000).replace('.0', '')} left" if part else ""
-        text = f"{doing} {int(part * 100):3d} %{left} [{'#' * int(part * 40):-<40}]"
-        console.show(lambda columns: cut(text, max(1, columns - 1)))
+        drawn_s = now_s
+        part = min(1.0, done / max(1, total))
+        left = span(round((now_s - began_s) * (1 / part - 1)) * 1_000_000).replace(".0", "")
+        console.show(lambda columns: cut(f"{doing} {part:4.0%}, {left} left", columns - 1))
 
     try:
         yield advance
