@@ -23,7 +23,7 @@ from eelogger.views.snapshots import Snapshots
 from eelogger.views.summary import closing_table
 
 QUICK = Timing(tick_s=0.01, summary_s=0.0, metrics_s=0.0)
-SLOW = Timing(tick_s=60.0, summary_s=60.0)
+SLOW = Timing(tick_s=0.01, summary_s=60.0)
 
 
 class Files(dict[str, str]):
@@ -137,7 +137,7 @@ async def test_long_renderings_are_followed_by_a_long_rest(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("n", [1, 3_000])
 async def test_after_midnight_both_days_have_their_files_whatever_comes(tmp_path: Path, n: int) -> None:
-    # Nothing ticks, nothing comes, and with 3,000 cameras a rendering of the ended day is under way.
+    # Nothing comes, and with 3,000 cameras a rendering of the ended day is under way.
     known = many(n)
     run = Run(tmp_path, known, SLOW)
     add(run.day, events(known))

@@ -1,8 +1,4 @@
-"""Write summary, maxima, metrics and state, each as a whole.
-
-Nothing is kept between two renderings. They may take a second with thousands of cameras, so they run in slices, and
-then rest: all of them together take at most 1 / `REST` of a core.
-"""
+"""Write summary, maxima, metrics and state, each as a whole; nothing is kept between two renderings."""
 
 from __future__ import annotations
 
@@ -12,7 +8,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from operator import attrgetter
@@ -25,7 +20,7 @@ from ..storage.paths import LogPaths
 from . import metrics, summary
 from .run_state import RunState
 
-REST: Final = 20
+REST: Final = 20  # a rendering may take a second with thousands of cameras: so many times as long it rests then
 SLICE_S: Final = 0.0005
 STATE_IDLE_TICKS: Final = 10
 
@@ -49,7 +44,6 @@ class Snapshots:
     def __post_init__(self) -> None:
         self._days = 0  # how many ended: what is rendered when it changes shows no day rightly
         self._ended: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
         self.write_again()
 
     def write_again(self) -> None:
@@ -59,15 +53,10 @@ class Snapshots:
         self._state_shown: object = None
         self._summary_at_s = self._metrics_at_s = -math.inf
         self._rest_until_s = 0.0
-        self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled."""
-        for tick in count(1):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.timing.tick_s):
-                    await self._wake.wait()
-            self._wake.clear()
+        for tick in count():
             self.write_state(force=tick % STATE_IDLE_TICKS == 0)
             days, began_s = self._days, time.monotonic()
             if began_s >= self._rest_until_s:
@@ -75,6 +64,7 @@ class Snapshots:
                 ended_s = time.monotonic()
                 if days == self._days:
                     self._rest_until_s = ended_s + REST * (ended_s - began_s)
+            await asyncio.sleep(self.timing.tick_s)
 
     async def _render_due(self, now_s: float) -> None:
         state, timing = self.now(), self.timing
