@@ -1,7 +1,4 @@
-"""One line of `health.log` a minute.
-
-It says how far the logger can be trusted. The last keys are what `commands.status` needs of a run.
-"""
+"""One line of `health.log` a minute; the last keys are what `commands.status` needs of a run."""
 
 from __future__ import annotations
 
@@ -58,8 +55,7 @@ def _of_day(state: RunState) -> Iterator[str]:
         last_us = max(last_us, statistics.latest_us())
         yield ""
     n = recent.delays.n
-    yield f" recent={n}"
-    yield f" p95_s={seconds3(recent.delays.quantile_us(P95))}" if n else ""
+    yield f" recent={n}" + (f" p95_s={seconds3(recent.delays.quantile_us(P95))}" if n else "")
     yield f" early={early / (early + n):.4f}" if early + n else ""
     yield f" last_event={time_text(last_us)}" if last_us else ""
     observed = yield from state.observed_by_all()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..measure.seconds import seconds3
-from ..model import FOUR_CCS, NAMESPACES, Camera, Gap, Group
+from ..model import FOUR_CCS, NAMESPACES, Camera, Group
 from .figures import Figures
 from .number_format import clock_time, count, milliseconds, share, span
 from .run_state import RunState
@@ -35,12 +35,11 @@ def suspect(figures: Figures) -> str:
 
 def clock(state: RunState) -> str:
     """How far the clock of this machine can be trusted."""
-    offset, kernel = state.offset, state.kernel
-    text = "not compared with the cloud's yet"
+    offset, kernel, text = state.offset, state.kernel, "not compared with the cloud's yet"
     if offset is not None:
         text = f"{offset.sentence()}; cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
     if kernel is None:
-        return f"{text}; the kernel does not tell whether it is synchronised"
+        return text
     error = f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel.synchronised else "NOT synchronised"
     return f"{text}; kernel: {error}"
 
@@ -61,21 +60,20 @@ def own_error(state: RunState) -> str:
 
 
 def gaps(state: RunState) -> str:
-    """How many gaps, how long, the last ones; then what only tainted figures (steps, suspends)."""
-    blind = [gap for gap in state.gaps if gap.kind == "gap"]
-    others = [gap for gap in state.gaps if gap.kind != "gap"]
+    """How many gaps and how long; the last ones, also those that only taint figures (steps, suspends)."""
+    blind_us = [gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap"]
     text = "no gap"
-    if blind:
-        longest, whole = (span(f(gap.to_us - gap.from_us for gap in blind)) for f in (max, sum))
-        last = ", ".join(_gap(gap, state) for gap in blind[-_LAST_GAPS:])
-        text = f"{count(len(blind), 'gap')}, {whole} in all, longest {longest}; last: {last}"
-    return f"{text}; also {', '.join(_gap(gap, state) for gap in others[-_LAST_GAPS:])}" if others else text
-
-
-def _gap(gap: Gap, state: RunState) -> str:
-    kind = "" if gap.kind == "gap" else f"{gap.kind} "
-    at, lasted = clock_time(gap.from_us, seconds=True), span(gap.to_us - gap.from_us)
-    return f"{kind}{at} {lasted} {printable(f'{gap.reason} {state.name(gap.camera_id)}').rstrip()}"
+    if blind_us:
+        text = f"{count(len(blind_us), 'gap')}, {span(sum(blind_us))} in all, longest {span(max(blind_us))}"
+    last = []
+    for gap in state.gaps[-_LAST_GAPS:]:
+        kind, who = (
+            "" if gap.kind == "gap" else f"{gap.kind} ",
+            f" {state.name(gap.camera_id)}" if gap.camera_id else "",
+        )
+        lasted = span(gap.to_us - gap.from_us)
+        last.append(f"{kind}{clock_time(gap.from_us, seconds=True)} {lasted} {printable(gap.reason + who)}")
+    return f"{text}; last: {', '.join(last)}" if last else text
 
 
 def group_name(group: Group, names: Mapping[int, str] = NAMESPACES) -> str:
@@ -86,10 +84,8 @@ def group_name(group: Group, names: Mapping[int, str] = NAMESPACES) -> str:
 
 
 def camera_label(camera: Camera, used: Mapping[str, int]) -> str:
-    """What a camera is called: its name, with the id where the name is empty or not its own (`used` counts names)."""
-    if camera.name and used[camera.name] > 1:
-        return f"{camera.name} ({camera.id})"
-    return camera.name or camera.id
+    """A camera's name, with the id where the name is empty or not its own (`used` counts names)."""
+    return f"{camera.name} ({camera.id})" if camera.name and used[camera.name] > 1 else camera.name or camera.id
 
 
 def camera_labels(cameras: Iterable[Camera]) -> dict[str, str]:

@@ -1,8 +1,4 @@
-"""Lay out foreign text in columns for terminal and summary.
-
-Foreign text is made harmless here (nothing unprintable, no bidi control, no flood of combining marks) and takes the
-columns it really takes on a terminal: East Asian wide characters two, combining marks none.
-"""
+"""Lay out foreign text, made harmless, in the columns it really takes: wide characters two, combining marks none."""
 
 from __future__ import annotations
 
@@ -83,12 +79,13 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, within: i
 
     To stay `within` so many columns text on the left gives way, the widest first; figures are never cut.
     """
-    shown = [[cut(printable(text), column.widest) for column, text in zip(columns, row, strict=True)] for row in rows]
-    widths = [max([width(c.title), *(width(row[i]) for row in shown)]) for i, c in enumerate(columns)]
+    shown = [[column.title for column in columns]]
+    shown += [[cut(printable(text), column.widest) for column, text in zip(columns, row, strict=True)] for row in rows]
+    widths = [max(map(width, texts)) for texts in zip(*shown, strict=True)]
     room = within - 2 * (len(columns) - 1)
     giving = [i for i, c in enumerate(columns) if not c.right and within]
     while giving and sum(widths) > room and widths[widest := max(giving, key=widths.__getitem__)] > NARROWEST:
         widths[widest] -= 1
-    for row in ([column.title for column in columns], *shown):
+    for row in shown:
         cells = (cell(text, w, right=c.right) for c, text, w in zip(columns, row, widths, strict=True))
         yield "  ".join(cells).rstrip()
