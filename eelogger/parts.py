@@ -29,8 +29,8 @@ from .storage.restore import Restored, Stopped, restore
 from .storage.state import State, read_refused_login, read_state, state_text
 from .storage.torn_tails import TornTail, cut_torn_tails
 from .storage.writer import Writer
-from .views.health import HealthLog
 from .views.run_state import OwnError, RunState, Vitals
+from .views.snapshots import HealthLog
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from eelogger.measure.camera_statistics import Day
 from eelogger.measure.clock_offset import Offset
 from eelogger.measure.coverage import Coverage
 from eelogger.model import HOUR_US, DateSample, Gap
-from eelogger.views.health import HealthLog
 from eelogger.views.run_state import RTT_US, RunState, Vitals
+from eelogger.views.snapshots import HealthLog
 
 
 async def line(health: HealthLog, state: RunState, rtt_max_us: int | None = None) -> str:
