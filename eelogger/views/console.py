@@ -14,8 +14,8 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent import futures
 from concurrent.futures import Future
 from typing import Final, TextIO
 
@@ -26,7 +26,7 @@ from .tables import cut, width
 PIPE_COLUMNS: Final = 100  # how wide a table is where there is no terminal
 REDRAW_S: Final = 1.0
 PATIENCE_S: Final = 1.0  # so long a run waits for a terminal or pipe that takes nothing
-PENDING: Final = 256 * 1024
+PENDING: Final = 1000  # texts
 
 
 class Console:
@@ -82,9 +82,8 @@ class Console:
         if not self._is_in_foreground():
             self._line = ""  # the shell writes there now
             return
-        text = draw(_columns(self.err))
-        outlet = self.err and self._outlets.get(_device(self.err))
-        if not (text and outlet and outlet.pending):
+        text, outlet = draw(_columns(self.err)), self.err and self._outlets.get(_device(self.err))
+        if not (text and outlet and outlet.busy_s()):
             self._draw(text)
 
     async def keep_status_line(self, draw: Callable[[int], str]) -> None:
@@ -98,7 +97,8 @@ class Console:
 
     def close(self) -> None:
         """Wait a bounded time until what was written is out; the last call."""
-        futures.wait([outlet.last for outlet in self._outlets.values()], PATIENCE_S)
+        for outlet in self._outlets.values():
+            outlet.wait_idle(PATIENCE_S / len(self._outlets))
 
     def _draw(self, text: str) -> None:
         if text != self._line:
@@ -125,8 +125,8 @@ class Console:
             stream.flush()
             return
         outlet = self._outlets.get(device) or self._outlets.setdefault(device, _Outlet())
-        if may_wait and stream is self.out and outlet.pending >= PENDING:
-            futures.wait([outlet.last])  # as in any other program nothing is dropped that was asked for
+        if may_wait and stream is self.out:  # as in any other program nothing is dropped that was asked for
+            outlet.wait_idle(threading.TIMEOUT_MAX)
         outlet.put(stream, text)
 
     def _is_in_foreground(self) -> bool:
@@ -147,34 +147,26 @@ class LogHandler(logging.Handler):
         self._console.error(self.format(record))
 
 
-class _Outlet:
+class _Outlet(DaemonThread):
     """A thread that writes to one device: two streams that lead to the same terminal keep their order."""
 
     def __init__(self) -> None:
-        self.pending = self._dropped = 0
-        self._lock = threading.Lock()
-        self._thread = DaemonThread("console")
-        self.last: Future[None] = self._thread.submit(lambda: None)
+        super().__init__("console")
+        self._lock, self._dropped = threading.Lock(), 0
+        self._waiting: deque[Future[None]] = deque()
 
     def put(self, stream: TextIO, text: str) -> None:
         with self._lock:
-            if self.last.done() and self.last.exception():
-                raise BrokenPipeError
-            if self.pending >= PENDING:
+            while self._waiting and self._waiting[0].done():
+                if self._waiting.popleft().exception():
+                    raise BrokenPipeError
+            if len(self._waiting) >= PENDING:
                 self._dropped += 1
                 return
             if self._dropped:
                 text = f"({self._dropped} texts are left out here: they were not taken in time)\n{text}"
             self._dropped = 0
-            self.pending += len(text)
-            self.last = self._thread.submit(self._write, stream, text)
-
-    def _write(self, stream: TextIO, text: str) -> None:
-        try:
-            _write_through(stream, text)
-        finally:
-            with self._lock:
-                self.pending -= len(text)
+            self._waiting.append(self.submit(_write_through, stream, text))
 
 
 def _write_through(stream: TextIO, text: str) -> None:

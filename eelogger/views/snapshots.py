@@ -148,7 +148,7 @@ class HealthLog:
 
 
 def _of_day(state: RunState) -> Iterator[str]:
-    """What `commands.status` needs: of the two latest clock hours `recent`, `p95_s` and `early`, of the day the others."""
+    """For `commands.status`: of the two latest clock hours `recent`, `p95_s` and `early`, of the day the others."""
     cameras, recent, early = list(state.day.cameras.values()), Tally(), 0
     last_us = state.last.arrived_us if state.last else 0
     yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
