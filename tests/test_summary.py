@@ -134,7 +134,7 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
         "p99 0.3 ms, max 4.1 ms; above 10.0 ms a line carries lag_s=; disk write p99 2.0 ms",
         "1 gap, 20.0 s in all, longest 20.0 s; last: 12:00:00 20.0 s closed-1001, suspend 12:00:00 1.0 s sleep",
         "No space left on device; 12 lines held in memory",
-        "Front\\x1b Door: the server dropped it: 404 gone\\n",
+        "the server dropped 1 camera: Front\\x1b Door: 404 gone\\n",
         "PREVIEW PROBE",
         "A delay is camera or bridge clock error",
     ):

@@ -91,20 +91,13 @@ class Figures:
 def texts(figures: Figures) -> dict[str, str]:
     """Every figure as text by its name, in the order of the CSV; "" where there is none."""
     n, top, clean = figures.events, figures.max_event, figures.clean_max
-
-    def seconds(us: int | None) -> str:
-        return "" if us is None or not n else seconds3(us)
-
+    names = ("min", "avg", "p50", "p90", "p95", "p99", "max")
+    durations = {f"{name}_s": seconds3(getattr(figures, f"{name}_us")) if n else "" for name in names}
+    durations["avg_s"] = mean3(figures.total_us, n) if n else ""  # rounded once
     return {
         "events": str(n),
-        "min_s": seconds(figures.min_us),
-        "avg_s": mean3(figures.total_us, n) if n else "",
-        "p50_s": seconds(figures.p50_us),
-        "p90_s": seconds(figures.p90_us),
-        "p95_s": seconds(figures.p95_us),
-        "p99_s": seconds(figures.p99_us),
-        "max_s": seconds(figures.max_us),
-        "clean_max_s": seconds(clean and clean.delay_us),
+        **durations,
+        "clean_max_s": seconds3(clean.delay_us or 0) if clean else "",
         "max_at_utc": time_text(top.arrived_us) if top else "",
         "max_uuid": printable(top.identity) if top else "",
         "clean_max_at_utc": time_text(clean.arrived_us) if clean else "",

@@ -20,25 +20,12 @@ from .tables import printable
 # Upper bounds of the exported buckets; ours are 2 % wide, so a count may be off by what is within 2 % of a limit.
 LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
-_HELP: Final = {
-    "event_delay_seconds": "Arrival minus the event's own timestamp, measured events of the UTC day.",
-    "events_total": "Measured, early, initial, undated: of the UTC day; other verdicts: since this start.",
-    "last_write_timestamp_seconds": "When these metrics were written.",
-    "connected": "1 while subscribed.",
-    "gap_seconds_total": "Time of the UTC day without a subscription.",
-    "observed_ratio": "Share of the UTC day that was observed, the mean over all cameras.",
-    "own_error_p99_seconds": "99 % of events were stamped within this, since this start.",
-    "own_error_max_seconds": "How late the logger itself was at worst, since this start.",
-    "round_trip_seconds": "Round trip of the connection.",
-    "clock_offset_seconds": "Cloud clock minus local clock.",
-    "clock_offset_bound_seconds": "The true offset is within this of the one given.",
-}
-
 
 def render(state: RunState) -> Iterator[str]:
     """The textfile in pieces."""
     first_seen = Counter(first_sights(CameraStatistics()))
-    yield _head("event_delay_seconds")
+    text = "Arrival minus the event's own timestamp, measured events of the UTC day."
+    yield _head("event_delay_seconds", "histogram", text)
     for camera_id, statistics in list(state.day.cameras.items()):
         first_seen.update(first_sights(statistics))
         yield ""
@@ -48,29 +35,31 @@ def render(state: RunState) -> Iterator[str]:
             number, event = str(group) if isinstance(group, int) else "", group_name(group, state.names)
             labels = {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
             yield from _histogram(labels | {"namespace": number, "event": event}, statistics.day(group))
-    yield _head("events_total")
+    text = "Measured, early, initial, undated: of the UTC day; other verdicts: since this start."
+    yield _head("events_total", "counter", text)
     for verdict, n in {**state.totals, **first_seen, "rejected": sum(state.rejected.values())}.items():
         yield _line("events_total", {"verdict": verdict}, n)
     observed = yield from state.observed_by_all()
-    for name, value in _gauges(state, observed).items():
+    for name, text, value in _gauges(state, observed):
         if value is not None:
-            yield _head(name) + _line(name, {}, value)
+            yield _head(name, "counter" if name.endswith("_total") else "gauge", text) + _line(name, {}, value)
 
 
-def _gauges(state: RunState, observed: float) -> dict[str, float | None]:
+def _gauges(state: RunState, observed: float) -> Iterator[tuple[str, str, float | None]]:
+    """Name, meaning and value; None is what is unknown."""
     own, offset = state.own_error, state.offset
     gaps_us = sum(gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap" and not gap.camera_id)
-    return {
-        "connected": int(state.state == "connected"),
-        "gap_seconds_total": gaps_us / 1e6,
-        "observed_ratio": observed,
-        "own_error_p99_seconds": own.p99_us / 1e6,
-        "own_error_max_seconds": own.max_us / 1e6,
-        "round_trip_seconds": None if state.rtt_us is None else state.rtt_us / 1e6,
-        "clock_offset_seconds": offset.offset_us / 1e6 if offset else None,
-        "clock_offset_bound_seconds": offset.bound_us / 1e6 if offset else None,
-        "last_write_timestamp_seconds": state.written_us / 1e6,
-    }
+    rtt_s = None if state.rtt_us is None else state.rtt_us / 1e6
+    offset_s, bound_s = (offset.offset_us / 1e6, offset.bound_us / 1e6) if offset else (None, None)
+    yield "connected", "1 while subscribed.", int(state.state == "connected")
+    yield "gap_seconds_total", "Time of the UTC day without a subscription.", gaps_us / 1e6
+    yield "observed_ratio", "Share of the UTC day that was observed, the mean over all cameras.", observed
+    yield "own_error_p99_seconds", "99 % of events were stamped within this, since this start.", own.p99_us / 1e6
+    yield "own_error_max_seconds", "How late the logger itself was at worst, since this start.", own.max_us / 1e6
+    yield "round_trip_seconds", "Round trip of the connection.", rtt_s
+    yield "clock_offset_seconds", "Cloud clock minus local clock.", offset_s
+    yield "clock_offset_bound_seconds", "The true offset is within this of the one given.", bound_s
+    yield "last_write_timestamp_seconds", "When these metrics were written.", state.written_us / 1e6
 
 
 def _histogram(labels: dict[str, str], delays: Histogram) -> Iterator[str]:
@@ -82,9 +71,8 @@ def _histogram(labels: dict[str, str], delays: Histogram) -> Iterator[str]:
     yield _line(f"{name}_sum", labels, delays.total_us / 1e6) + _line(f"{name}_count", labels, delays.n)
 
 
-def _head(name: str) -> str:
-    kind = "histogram" if name.endswith("delay_seconds") else "counter" if name.endswith("_total") else "gauge"
-    return f"# HELP eelogger_{name} {_HELP[name]}\n# TYPE eelogger_{name} {kind}\n"
+def _head(name: str, kind: str, text: str) -> str:
+    return f"# HELP eelogger_{name} {text}\n# TYPE eelogger_{name} {kind}\n"
 
 
 def _line(name: str, labels: dict[str, str], value: float) -> str:

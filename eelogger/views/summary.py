@@ -32,21 +32,14 @@ _CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s
 _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
 
+def _in_lines(make: Callable[[RunState], Iterator[str]]) -> Callable[[RunState], Iterator[str]]:
+    """Give each line that is not empty its newline."""
+    return lambda state: (line and f"{line}\n" for line in make(state))
+
+
+@_in_lines
 def render(state: RunState) -> Iterator[str]:
     """The summary in pieces."""
-    return _with_newlines(_summary(state))
-
-
-def closing_table(state: RunState) -> Iterator[str]:
-    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces."""
-    return _with_newlines(_closing(state))
-
-
-def _with_newlines(lines: Iterable[str]) -> Iterator[str]:
-    return (line and f"{line}\n" for line in lines)
-
-
-def _summary(state: RunState) -> Iterator[str]:
     totals, cameras, bridges, suspects = Counter(first_sights(_NO_EVENTS)), Table(CAMERAS), dict[str, list[str]](), 0
     for camera_id in state.camera_ids():
         camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
@@ -64,10 +57,10 @@ def _summary(state: RunState) -> Iterator[str]:
     for label, text in _head(state, totals, suspects, by_all):
         yield from wrapped(f"{label:<11}", text)
     yield from _previews(state)
-    observed, since = state.observed(), clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
+    since = clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
-        yield from _bridges(state, bridges, observed, since)
-    yield from _cameras(state, cameras, observed, since)
+        yield from _bridges(state, bridges, since)
+    yield from _cameras(state, cameras, since)
 
 
 def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: float) -> Iterator[tuple[str, str]]:
@@ -84,11 +77,9 @@ def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: f
     if state.disk:
         yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
     yield "meaning", sentences.CONTAINS
-    left = list(state.left.items())
-    for camera_id, (_, status, message) in left[:_LEFT]:
-        yield "left", cut(printable(f"{state.name(camera_id)}: the server dropped it: {status} {message}"), _LONGEST)
-    if len(left) > _LEFT:
-        yield "left", f"… and {count(len(left) - _LEFT, 'more camera')}"
+    if left := list(state.left.items()):
+        some = "; ".join(f"{state.name(camera_id)}: {status} {text}" for camera_id, (_, status, text) in left[:_LEFT])
+        yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), _LONGEST)
     if suspects:
         yield "?", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"
 
@@ -110,6 +101,7 @@ def _previews(state: RunState) -> Iterator[str]:
     probed = Table(_PREVIEWS)
     for camera_id, delays in list(state.previews.items()):
         probed.add(Row(camera_id, state.name(camera_id), Figures(Tally(delays))))
+        yield ""
     if probed.rows:
         yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
         rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed.rows]
@@ -117,11 +109,9 @@ def _previews(state: RunState) -> Iterator[str]:
         yield _more(probed, "camera")
 
 
-def _bridges(
-    state: RunState, bridges: dict[str, list[str]], observed: Callable[[str], float], since: str
-) -> Iterator[str]:
+def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iterator[str]:
     """One slow bridge points to its site, all of them to the cloud or to us."""
-    worst, days = Table(BRIDGES), dict[str, Figures]()
+    worst, days, observed = Table(BRIDGES), dict[str, Figures](), state.observed()
     for bridge, camera_ids in bridges.items():
         cameras = [state.day.cameras[camera_id] for camera_id in camera_ids if camera_id in state.day.cameras]
         recent, day = Tally(), Tally()
@@ -146,8 +136,8 @@ def _bridges(
     yield _more(worst, "bridge")
 
 
-def _cameras(state: RunState, worst: Table, observed: Callable[[str], float], since: str) -> Iterator[str]:
-    titles = "".join(f"{name:>6}" for name in _OF_CAMERA)
+def _cameras(state: RunState, worst: Table, since: str) -> Iterator[str]:
+    titles, observed = "".join(f"{name:>6}" for name in _OF_CAMERA), state.observed()
     number = len(worst.rows) + worst.hidden
     yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
     yield f"p95 of each hour: {LEGEND}"
@@ -180,7 +170,9 @@ def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
         yield f"  {cell(label, 19)}{short_count(recent.events):>7} {of_recent} │{of_day}"
 
 
-def _closing(state: RunState) -> Iterator[str]:
+@_in_lines
+def closing_table(state: RunState) -> Iterator[str]:
+    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces."""
     if state.reading is not None:
         part = share(state.reading)
         yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 NARROWEST: Final = 10  # a name cut shorter cannot be recognised
-MARKS: Final = 4  # combining marks kept on one character: enough for every language, too few to paint over other lines
 
 
 class Column(NamedTuple):
@@ -22,12 +22,7 @@ def printable(text: str) -> str:
     """The text with everything unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
     if text.isascii() and text.isprintable():
         return text
-    chars, marks = [], 0
-    for char in text:
-        marks = marks + 1 if unicodedata.combining(char) else 0
-        if marks <= MARKS:
-            chars.append(char if char.isprintable() else char.encode("unicode_escape").decode("ascii"))
-    return "".join(chars)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def width(text: str) -> int:
@@ -62,16 +57,9 @@ def cell(text: str, columns: int, *, right: bool = False) -> str:
 
 def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
     """Lines of printable text, broken between words, beside a label that stands on the first one only."""
-    # textwrap counts characters; wide ones take two columns.
-    indent = " " * width(label)
-    line = ""
-    for word in text.split():
-        if line and width(indent) + width(line) + 1 + width(word) > columns:
-            yield label + line
-            label, line = indent, word
-        else:
-            line = f"{line} {word}" if line else word
-    yield label + line
+    for line in textwrap.wrap(text, columns - len(label), break_on_hyphens=False) or [""]:
+        yield label + line
+        label = " " * len(label)
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, within: int = 0) -> Iterator[str]:
