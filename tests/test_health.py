@@ -14,7 +14,7 @@ from eelogger.views.snapshots import HealthLog
 
 
 async def line(health: HealthLog, state: RunState, rtt_max_us: int | None = None) -> str:
-    return await health.line(state, lag_p99_us=3_133, lag_max_us=4_889, rtt_max_us=rtt_max_us, write_p99_us=13_909)
+    return await health.line(state, lag_p99_us=3_133, lag_max_us=4_889, rtt_max_us=rtt_max_us)
 
 
 async def test_the_line_to_the_letter() -> None:
@@ -28,7 +28,7 @@ async def test_the_line_to_the_letter() -> None:
         day_of(events + old), cameras("a", "b"), state="waiting to connect", coverage=coverage, rtt_us=494,
         gaps=[Gap("gap", 0, 1, "x"), Gap("suspend", 0, 1, "sleep")], totals={"measured": 4, "early": 1},
         rejected={"not-json": 2}, offset=Offset(181_000, 504_000), kernel=KernelClock(False, 0, 0),
-        queued_bytes=7, held_lines=3,
+        queued_bytes=7, held_lines=3, write_p99_us=13_909,
     )  # fmt: skip
     health = HealthLog()
     assert await line(health, state, 1_864) == (
@@ -39,7 +39,7 @@ async def test_the_line_to_the_letter() -> None:
     )
     assert " events=0 rejected=0 " in await line(health, state), "each line has the events of its own minute"
     # What is not known is left out.
-    assert await line(HealthLog(), run_state(Day(), {})) == (
+    assert await line(HealthLog(), run_state(Day(), {}, write_p99_us=13_909)) == (
         "time=2026-11-22T12:10:00.000000Z state=connected cameras=0 lag_p99_s=0.003133 lag_max_s=0.004889"
         " write_p99_s=0.013909 backlog=0 events=0 rejected=0 recent=0 observed=1.0000 gaps=0 held=0\n"
     )

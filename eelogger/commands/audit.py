@@ -25,7 +25,7 @@ from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
 from ..report.conditions import first_observed_us, gaps_in, read_minutes
 from ..report.delivered import DelayLogs
 from ..report.export import BOM
-from ..report.losses import HEADER, WIDEST, Found, json_text, missing_row, text
+from ..report.losses import HEADER, Found, json_text, missing_row, text
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.reconcile import Missing, Reconciliation
 from ..settings import Settings, load
@@ -77,14 +77,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 asyncio.run(audit.compare())
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.results and STDOUT not in places:
-                console.write("".join(text(audit.found(is_partial=True), console.columns(WIDEST))))
+                console.write("".join(text(audit.found(is_partial=True), console.columns())))
             raise
         found = audit.found()
         _require(found)
         if options.json is not None:
             files[-1].write(json_text(found))
     if STDOUT not in places:
-        console.write("".join(text(found, console.columns(WIDEST))))
+        console.write("".join(text(found, console.columns())))
     for place in places:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")

@@ -23,7 +23,7 @@ from ..report.page import html
 from ..report.plots import MISSING, available
 from ..report.query import Query, parse_moment
 from ..report.read import sentences
-from ..report.text import WIDEST, text
+from ..report.text import text
 from ..settings import load, log_dir_of
 from ..storage.camera_files import read_bridges
 from ..storage.paths import LogPaths
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         written.append(_write_evidence(report, options, console))
     try:
         if STDOUT not in paths.values():
-            console.write("".join(text(report, console.columns(WIDEST))))
+            console.write("".join(text(report, console.columns())))
     finally:  # `| head` may have seen enough
         for place in written:
             console.info(f"written: {place}")

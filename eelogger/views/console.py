@@ -1,7 +1,7 @@
-"""The terminal as the program sees it: keyboard, output, remarks, status line, progress bar.
+"""The terminal as the program sees it: keyboard, output, remarks, status line.
 
-Commands write at once. What an event loop, or a thread beside it, writes goes through a thread for each device, because
-a terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps. Beyond `PENDING` text is dropped.
+Commands write at once. What an event loop, or a thread beside it, writes goes through a thread for each device: a
+terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from concurrent.futures import Future
 from typing import Final, TextIO
 
 from ..storage.daemon_thread import DaemonThread
-from .number_format import span
 from .tables import cut, width
 
-PIPE_COLUMNS: Final = 100  # how wide a table is where there is no terminal
+PIPE_COLUMNS: Final = 120  # how wide a table is where there is no terminal
 REDRAW_S: Final = 1.0
 PATIENCE_S: Final = 1.0  # so long a run waits for a terminal or pipe that takes nothing
-PENDING: Final = 1000  # texts
+PENDING: Final = 1000  # so many texts wait for a device, others are dropped
 
 
 class Console:
@@ -71,9 +70,12 @@ class Console:
         """The same, and nobody sees what is typed."""
         return getpass.getpass(prompt) if self._keyboard in self.terminals else self.ask(prompt)
 
-    def columns(self, piped: int = PIPE_COLUMNS) -> int:
-        """How wide the terminal is that `write` writes to, or `piped` where it is none."""
-        return _columns(self.out, piped)
+    def columns(self, stream: TextIO | None = None) -> int:
+        """How wide a stream's terminal is (`out`'s unless told), or `PIPE_COLUMNS` where it is none."""
+        try:
+            return os.get_terminal_size((stream or self.out).fileno()).columns or PIPE_COLUMNS  # type: ignore[union-attr]
+        except (OSError, ValueError, AttributeError):
+            return PIPE_COLUMNS
 
     def show(self, draw: Callable[[int], str]) -> None:
         """Draw a line over the one before, for so many columns; only on a terminal, "" takes it away."""
@@ -82,7 +84,7 @@ class Console:
         if not self._is_in_foreground():
             self._line = ""  # the shell writes there now
             return
-        text, outlet = draw(_columns(self.err)), self.err and self._outlets.get(_device(self.err))
+        text, outlet = draw(self.columns(self.err)), self.err and self._outlets.get(_device(self.err))
         if not (text and outlet and outlet.busy_s()):
             self._draw(text)
 
@@ -200,27 +202,16 @@ def _may_wait() -> bool:
     return False
 
 
-def _columns(stream: TextIO | None, piped: int = PIPE_COLUMNS) -> int:
-    try:
-        return (stream and os.get_terminal_size(stream.fileno()).columns) or piped
-    except (OSError, ValueError):  # no terminal
-        return piped
-
-
 @contextlib.contextmanager
 def progress(doing: str, console: Console) -> Iterator[Callable[[int, int], None]]:
     """A line about long work, told the bytes done and in all as often as one likes; at the end it is gone."""
-    began_s = drawn_s = time.monotonic()
+    drawn_s = time.monotonic()
 
     def advance(done: int, total: int) -> None:
         nonlocal drawn_s
-        now_s = time.monotonic()
-        if now_s < drawn_s + REDRAW_S or not done:
-            return
-        drawn_s = now_s
-        part = min(1.0, done / max(1, total))
-        left = span(round((now_s - began_s) * (1 / part - 1)) * 1_000_000).replace(".0", "")
-        console.show(lambda columns: cut(f"{doing} {part:4.0%}, {left} left", columns - 1))
+        if time.monotonic() >= drawn_s + REDRAW_S:
+            drawn_s = time.monotonic()
+            console.show(lambda columns: cut(f"{doing} {done / max(1, total):4.0%}", columns - 1))
 
     try:
         yield advance
