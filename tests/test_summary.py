@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from run_states import DATE, NOON_US, SECOND, add, cameras, day_of, run_state, verdict
@@ -31,7 +31,6 @@ def render(state: RunState) -> list[str]:
 
 
 def closing(day: Day, known: dict[str, Camera], **fields: object) -> list[str]:
-    """The table without its last line, which is about the logger itself."""
     return lines_of(closing_table(run_state(day, known, **fields)))[:-1]
 
 
@@ -153,11 +152,9 @@ def test_it_fits_into_120_columns_and_holds_nothing_unprintable() -> None:
 
 def test_the_worst_200_cameras_are_shown_and_the_others_counted() -> None:
     known = cameras(*(f"camera {i:03d}" for i in range(250)))
-    day = day_of(verdict(c, i * SECOND, NOON_US + k) for i, c in enumerate(known) for k in range(20))
-    lines = render(run_state(day, known))
+    lines = render(run_state(day_of(verdict(c, i * SECOND) for i, c in enumerate(known)), known))
     assert titles(lines)[:200] == [f"camera {i:03d}" for i in range(249, 49, -1)]
     assert lines[-1] == "… and 50 more cameras"
-    assert "CAMERAS (250)" in "\n".join(lines)
 
 
 def test_a_day_that_ended_is_shown_as_at_its_end() -> None:
@@ -167,11 +164,10 @@ def test_a_day_that_ended_is_shown_as_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("make", [summary.render, closing_table])
-def test_what_changes_while_the_text_is_made_does_no_harm(make: object) -> None:
+def test_what_changes_while_the_text_is_made_does_no_harm(make: Callable[[RunState], Iterator[str]]) -> None:
     day, known, left = day_of([verdict("100e0000", SECOND)]), cameras("a", "b"), dict[str, CloudNotice]()
-    pieces = make(run_state(day, known, left=left))  # type: ignore[operator]
     text = ""
-    for i, piece in enumerate(pieces):
+    for i, piece in enumerate(make(run_state(day, known, left=left))):
         text += piece
         camera_id = f"100f{i:04x}"
         known[camera_id] = Camera(camera_id, "new", f"bridge {i}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from run_states import SECOND, verdict
@@ -37,7 +36,7 @@ def test_foreign_text_is_made_harmless_and_no_more() -> None:
 
 def test_wide_characters_take_two_columns_and_are_cut_whole() -> None:
     assert [cut("正门摄像机", columns) for columns in (10, 8)] == ["正门摄像机", "正门摄…"]
-    assert width(unicodedata.normalize("NFD", "Büro")) == 4
+    assert width("Bu\u0308ro") == 4
 
 
 def test_a_table_aligns_its_columns_and_text_gives_way() -> None:
@@ -78,13 +77,11 @@ def test_short_seconds_fit_their_column_and_are_right_within_their_last_digit(us
     text = short(us)
     assert len(text) <= 5
     shown = float(text.rstrip("hd")) * {"h": 3600, "d": 86400}.get(text[-1], 1)
-    # Days have one decimal from 4.2 d on, all others at least three digits.
-    assert abs(shown - us / 1e6) <= max(0.0005, us / 1e6 * (0.0125 if text.endswith("d") else 0.005)) + 1e-9
+    assert shown == pytest.approx(us / 1e6, rel=0.0125, abs=0.0005)  # days have one decimal from 4.2 d on
 
 
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_share_is_never_rounded_up_to_all(part: float) -> None:
-    assert share(part) != "100 %"
     assert float(share(part)[:-2]) <= 99.9
     assert share(1.0) == "100 %"
 
@@ -101,17 +98,19 @@ def test_groups_and_cameras_have_the_names_a_person_knows() -> None:
 def test_an_event_is_one_line_as_in_the_readme() -> None:
     at_us = parse_time("2026-11-22T09:07:20Z")
     assert event_heading(80) == "UTC       camera                       event                     delay\n"
-    line = event_line(verdict("100e0000", 1_230_000, at_us), "Front Door", 80)
-    assert line == "09:07:20  Front Door                   Intrusion                1.23 s\n"
-    assert "   4 min 20 s\n" in event_line(verdict("100e0000", 260 * SECOND, at_us), "Front Door", 80)
-    early = event_line(verdict("100e0000", -300_000, at_us + SECOND, event="Loitering"), "Yard", 80)
-    assert early == "09:07:21  Yard                         Loitering               −0.30 s  early\n"
-    undated = verdict("100e0000", 0, at_us)._replace(kind=UNDATED, delay_us=None)
-    shown = event_line(undated, "", 80)
-    assert shown == "09:07:20  100e0000                     Intrusion                     -  undated\n"
+    event, undated = verdict("100e0000", 1_230_000, at_us), verdict("100e0000", 0, at_us)
+    early = verdict("100e0000", -300_000, at_us, event="Loitering")
+    late, undated = verdict("100e0000", 260 * SECOND, at_us), undated._replace(kind=UNDATED, delay_us=None)
+    assert [event_line(each, "Front Door", 80) for each in (event, early, late, undated)] == [
+        "09:07:20  Front Door                   Intrusion                1.23 s\n",
+        "09:07:20  Front Door                   Loitering               −0.30 s  early\n",
+        "09:07:20  Front Door                   Intrusion            4 min 20 s\n",
+        "09:07:20  Front Door                   Intrusion                     -  undated\n",
+    ]
+    assert event_line(event, "", 80)[10:18] == "100e0000"
 
 
-@given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(60, 200))
+@given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(40, 200))
 def test_an_event_line_fits_the_terminal(name: str, event: str, us: int | None, columns: int) -> None:
     line = event_line(verdict("100e0000", 0, event=event)._replace(kind=INITIAL, delay_us=us), name, columns)
     assert width(line[:-1]) < columns
