@@ -1,4 +1,4 @@
-"""Sentences that summary, closing table, status and report share."""
+"""Sentences and names that summary, closing table and report share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Final
 from ..measure.seconds import seconds3
 from ..model import FOUR_CCS, NAMESPACES, Camera, Group
 from .figures import Figures
-from .number_format import clock_time, count, milliseconds, share, span
-from .run_state import RunState
-from .tables import printable
+from .number_format import share
 
 CONTAINS: Final = (
     "A delay is camera or bridge clock error + site uplink + cloud + our network − our clock error;"
@@ -21,7 +19,6 @@ SUSPECT: Final = (
     "More than 1 % of the events of a camera marked ? arrived before their own timestamp: a clock is wrong."
     " Such events are no delays, so the figures of that camera lack their low end and cannot be trusted."
 )
-_LAST_GAPS: Final = 3
 
 
 def suspect(figures: Figures) -> str:
@@ -31,49 +28,6 @@ def suspect(figures: Figures) -> str:
         f"{figures.early:,} of {dated:,} dated events ({share(figures.early / dated)}) came before their own timestamp;"
         f" over all dated p50 {seconds3(figures.signed_p50_us or 0)} s, p95 {seconds3(figures.signed_p95_us or 0)} s"
     )
-
-
-def clock(state: RunState) -> str:
-    """How far the clock of this machine can be trusted."""
-    offset, kernel, text = state.offset, state.kernel, "not compared with the cloud's yet"
-    if offset is not None:
-        text = f"{offset.sentence()}; cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
-    if kernel is None:
-        return text
-    error = f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel.synchronised else "NOT synchronised"
-    return f"{text}; kernel: {error}"
-
-
-def network(state: RunState) -> str:
-    """The round trip of the connection."""
-    rtt_us = state.rtt_us
-    return "round trip unknown" if rtt_us is None else f"round trip {milliseconds(rtt_us)} ({state.rtt_source})"
-
-
-def own_error(state: RunState) -> str:
-    """How much of a delay may be the logger's own doing."""
-    own = state.own_error
-    if not own.n:
-        return "not measured yet"
-    p99, most, limit, write = map(milliseconds, (own.p99_us, own.max_us, own.threshold_us, state.write_p99_us))
-    return f"p99 {p99}, max {most}; above {limit} a line carries lag_s=; disk write p99 {write}"
-
-
-def gaps(state: RunState) -> str:
-    """How many gaps and how long; the last ones, also those that only taint figures (steps, suspends)."""
-    blind_us = [gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap"]
-    text = "no gap"
-    if blind_us:
-        text = f"{count(len(blind_us), 'gap')}, {span(sum(blind_us))} in all, longest {span(max(blind_us))}"
-    last = []
-    for gap in state.gaps[-_LAST_GAPS:]:
-        kind, who = (
-            "" if gap.kind == "gap" else f"{gap.kind} ",
-            f" {state.name(gap.camera_id)}" if gap.camera_id else "",
-        )
-        lasted = span(gap.to_us - gap.from_us)
-        last.append(f"{kind}{clock_time(gap.from_us, seconds=True)} {lasted} {printable(gap.reason + who)}")
-    return f"{text}; last: {', '.join(last)}" if last else text
 
 
 def group_name(group: Group, names: Mapping[int, str] = NAMESPACES) -> str:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
+from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from . import sentences
 from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, headlines, shown, tally_of
-from .number_format import LEGEND, clock_time, count, moment, share, short, short_count, span, sparkline
+from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, short_count, span, sparkline
 from .run_state import RunState
 from .tables import Column, cell, cut, printable, table, wrapped
 
@@ -23,6 +24,7 @@ BRIDGES: Final = 20
 CLOSING: Final = 20
 _PREVIEWS: Final = 10
 _LEFT: Final = 5
+_LAST_GAPS: Final = 3
 _LONGEST: Final = 2 * 108
 _NO_EVENTS: Final = CameraStatistics()
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
@@ -70,10 +72,17 @@ def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: f
     since_start = {kind: state.totals.get(kind, 0) for kind in kinds} | {"rejected": sum(state.rejected.values())}
     reasons = _counts(dict(Counter(state.rejected).most_common()))
     yield "this run", f"{_counts(since_start)}{f' ({reasons})' if reasons else ''}"
-    yield "clock", sentences.clock(state)
-    yield "network", sentences.network(state)
-    yield "own error", sentences.own_error(state)
-    yield "observed", f"{share(observed)} of the day; {sentences.gaps(state)}"
+    offset, kernel, clock = state.offset, state.kernel, "not compared with the cloud's yet"
+    if offset is not None:
+        clock = f"{offset.sentence()}; cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
+    if kernel is not None:
+        error = f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel.synchronised else "NOT synchronised"
+        clock += f"; kernel: {error}"
+    yield "clock", clock
+    rtt = "unknown" if state.rtt_us is None else f"{milliseconds(state.rtt_us)} ({state.rtt_source})"
+    yield "network", f"round trip {rtt}"
+    yield "own error", _own_error(state)
+    yield "observed", f"{share(observed)} of the day; {_gaps(state)}"
     if state.disk:
         yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
     yield "meaning", sentences.CONTAINS
@@ -82,6 +91,27 @@ def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: f
         yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), _LONGEST)
     if suspects:
         yield "?", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"
+
+
+def _own_error(state: RunState) -> str:
+    own = state.own_error
+    if not own.n:
+        return "not measured yet"
+    p99, most, limit, write = map(milliseconds, (own.p99_us, own.max_us, own.threshold_us, state.write_p99_us))
+    return f"p99 {p99}, max {most}; above {limit} a line carries lag_s=; disk write p99 {write}"
+
+
+def _gaps(state: RunState) -> str:
+    """How many gaps and how long; the last ones, also those that only taint figures (steps, suspends)."""
+    text, blind_us = "no gap", [gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap"]
+    if blind_us:
+        text = f"{count(len(blind_us), 'gap')}, {span(sum(blind_us))} in all, longest {span(max(blind_us))}"
+    last = []
+    for gap in state.gaps[-_LAST_GAPS:]:
+        kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
+        why = printable(f"{gap.reason} {state.name(gap.camera_id)}").rstrip()
+        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {why}")
+    return f"{text}; last: {', '.join(last)}" if last else text
 
 
 def _counts(totals: Mapping[str, int]) -> str:
@@ -205,4 +235,4 @@ def closing_table(state: RunState) -> Iterator[str]:
     if suspects:
         yield from wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}")
     yield from headlines(rows, Row("", "All cameras", Figures(whole, by_all)), whose)
-    yield f"Own error: {sentences.own_error(state)}"
+    yield f"Own error: {_own_error(state)}"
