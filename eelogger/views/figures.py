@@ -20,7 +20,7 @@ from .tables import printable
 FEW: Final = 20  # with fewer events a p95 is little more than the maximum: such rows are listed after the others
 NO_BRIDGE: Final = "(none)"
 P90: Final = 900
-_AT_ONCE: Final = 16  # adding up so many tallies takes half a millisecond, little more than adding one
+_AT_ONCE: Final = 16  # adding up so many takes half a millisecond, little more than adding one
 
 
 @dataclass(slots=True)
@@ -170,15 +170,13 @@ def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool
 
 def _headline(row: Row, whose: str, dated: bool) -> str:
     """How long nearly all took, the worst, and how much was observed at all."""
-    figures, name = row.figures, printable(row.name)
-    part = figures.observed
+    figures, name, part = row.figures, printable(row.name), row.figures.observed
     observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
     if not figures.events:
         return f"{name}: no measured event; {observed}"
-    worst = f"worst {span(figures.max_us)}"
+    at = ""
     if figures.max_event:
         at_us = figures.max_event.arrived_us
-        worst += f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
-    worst += f" ({printable(whose)})" if whose else ""
-    text = f"{name}: 95 % within {span(figures.p95_us)}, {worst}; {observed}"
-    return f"{text} (? a clock is wrong)" if figures.suspect else text
+        at = f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
+    who, wrong = f" ({printable(whose)})" if whose else "", " (? a clock is wrong)" if figures.suspect else ""
+    return f"{name}: 95 % within {span(figures.p95_us)}, worst {span(figures.max_us)}{at}{who}; {observed}{wrong}"

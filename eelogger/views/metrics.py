@@ -1,8 +1,4 @@
-"""The metrics of a run as a Prometheus textfile.
-
-It is for node_exporter's textfile collector. Histograms and counts of the day start anew at midnight, which Prometheus
-takes for a restart and `rate()` bridges.
-"""
+"""The metrics of a run as a textfile for Prometheus' node_exporter; those of the day start anew at midnight."""
 
 from __future__ import annotations
 

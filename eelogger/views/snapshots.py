@@ -30,17 +30,13 @@ STATE_IDLE_TICKS: Final = 10
 
 @dataclass
 class Snapshots:
-    """Renders what changed, and hands path and content to `write`.
-
-    `now` gives the present, `state_text(clean)` the content of `.state`; `revision` is equal as long as nothing
-    happened that a snapshot would show.
-    """
+    """Renders what changed, and hands path and content to `write`."""
 
     write: Callable[[str, bytes | str], None]
     paths: LogPaths
     now: Callable[[], RunState]
-    revision: Callable[[], object]
-    state_text: Callable[[bool], str]
+    revision: Callable[[], object]  # equal as long as nothing happened that a snapshot would show
+    state_text: Callable[[bool], str]  # the content of `.state`, of a clean end or not
     metrics_file: Path | None
     timing: Timing
 

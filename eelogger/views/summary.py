@@ -1,7 +1,4 @@
-"""The text of `summary.log`, for 120 columns, and the closing table of a run, worst cameras first.
-
-Both come in pieces, empty ones too, none of more than a camera's work, so that the event loop can run in between.
-"""
+"""The text of `summary.log` and the closing table of a run, in pieces of at most a camera's work, empty ones too."""
 
 from __future__ import annotations
 
