@@ -1,19 +1,21 @@
-"""Columns hold whatever the cloud calls a camera, figures stay readable at every size, lines fit every terminal."""
+"""Columns hold whatever the cloud calls a camera, lines fit every terminal, figures are those of all their events."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
+from run_states import DATE, NOON_US, SECOND, cameras, day_of, run_state, verdict
 
-from eelogger.measure.camera_statistics import Day
+from eelogger.measure.camera_statistics import CameraStatistics, Day
 from eelogger.measure.clock_offset import Offset
 from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, Gap
 from eelogger.storage.formats import parse_time
 from eelogger.views import sentences
+from eelogger.views.figures import FEW, Figures, Row, Table, Tally, headlines, rank, shown, sum_up, tally_of, texts
 from eelogger.views.number_format import share, short, short_count, span, sparkline
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import MANY, event_heading, event_line, status_line
@@ -26,9 +28,9 @@ ANY = st.text(st.characters(codec=None), max_size=40)
 def test_a_cell_takes_exactly_its_columns_and_nothing_in_it_is_unprintable(
     text: str, columns: int, right: bool
 ) -> None:
-    shown = cell(text, columns, right=right)
-    assert width(shown) == columns
-    assert shown.isprintable()
+    filled = cell(text, columns, right=right)
+    assert width(filled) == columns
+    assert filled.isprintable()
 
 
 def test_foreign_text_is_made_harmless_and_no_more() -> None:
@@ -37,9 +39,6 @@ def test_foreign_text_is_made_harmless_and_no_more() -> None:
         "\ud800": "\\ud800", "正门": "正门",
     }  # fmt: skip
     assert {text: printable(text) for text in harmless} == harmless
-
-
-def test_wide_characters_take_two_columns_and_are_cut_whole() -> None:
     assert [cut("正门摄像机", columns) for columns in (10, 8)] == ["正门摄像机", "正门摄…"]
     assert width("Bu\u0308ro") == 4
 
@@ -73,8 +72,8 @@ def test_numbers_as_a_person_reads_them() -> None:
 def test_short_seconds_fit_their_column_and_are_right_within_their_last_digit(us: int) -> None:
     text = short(us)
     assert len(text) <= 5
-    shown = float(text.rstrip("hd")) * {"h": 3600, "d": 86400}.get(text[-1], 1)
-    assert shown == pytest.approx(us / 1e6, rel=0.0125, abs=0.0005)  # days have one decimal from 4.2 d on
+    seconds = float(text.rstrip("hd")) * {"h": 3600, "d": 86400}.get(text[-1], 1)
+    assert seconds == pytest.approx(us / 1e6, rel=0.0125, abs=0.0005)  # days have one decimal from 4.2 d on
 
 
 @given(st.floats(0, 1, exclude_max=True))
@@ -107,26 +106,12 @@ def test_an_event_is_one_line_as_in_the_readme() -> None:
     assert event_line(event, "", 80)[10:18] == "100e0000"
 
 
-@given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(40, 200))
-def test_an_event_line_fits_the_terminal(name: str, event: str, us: int | None, columns: int) -> None:
-    line = event_line(verdict("100e0000", 0, event=event)._replace(kind=INITIAL, delay_us=us), name, columns)
-    assert width(line[:-1]) < columns
-    assert line.endswith("\n")
-    assert line[:-1].isprintable()
-
-
-# The status line
-
-
-GAP = Gap("gap", NOON_US, NOON_US + SECOND, "no-pong")
-DELAYS = [1_900_000, *[412_000] * 10]
-
-
 def full(**fields: Any) -> RunState:
-    events = [verdict("100e0000", delay_us, NOON_US + i) for i, delay_us in enumerate(DELAYS)]
+    events = [verdict("100e0000", delay_us, NOON_US + i) for i, delay_us in enumerate([1_900_000, *[412_000] * 10])]
     values = {
         "written_us": NOON_US + 125 * 60 * SECOND, "totals": {"measured": 4100, "early": 20, "duplicate": 7},
-        "last": events[-1], "rtt_us": 23_400, "gaps": [GAP], "own_error": OwnError(300, 900, 10_000, 50),
+        "last": events[-1], "rtt_us": 23_400, "gaps": [Gap("gap", NOON_US, NOON_US + SECOND, "no-pong")],
+        "own_error": OwnError(300, 900, 10_000, 50),
     }  # fmt: skip
     known = cameras("Front Door", *["x"] * 11)
     return run_state(day_of(events), known, **(values | fields))
@@ -147,18 +132,105 @@ def test_a_wide_terminal_shows_everything_that_is_known() -> None:
 
 
 def test_what_stands_last_gives_way_first() -> None:
-    assert [status_line(full(), columns) for columns in (80, 70, 24, 8)] == [
-        "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s · RTT 23.4 ms",
+    assert [status_line(full(), columns) for columns in (70, 24, 8)] == [
         "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s",
         "connected · 2 h 05 min",
         "connec…",
     ]
 
 
-@given(st.text(max_size=30), st.text(max_size=40), st.integers(-(10**13), 10**13), st.integers(1, 200))
-def test_any_state_fits_any_terminal(state: str, disk: str, us: int, columns: int) -> None:
-    fields: dict[str, Any] = {"offset": Offset(us, 0), "rtt_us": abs(us), "disk": disk}
-    last, written_us = verdict("100e0000", us), NOON_US + 7 * abs(us)
-    text = status_line(run_state(Day(), {}, state=state, written_us=written_us, last=last, **fields), columns)
-    assert width(text) <= max(1, columns - 1)
-    assert text.isprintable()
+@given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(40, 200))
+def test_any_state_and_event_fits_any_terminal(state: str, disk: str, us: int | None, columns: int) -> None:
+    last = verdict("100e0000", 0, event=disk)._replace(kind=INITIAL, delay_us=us)
+    fields: dict[str, Any] = {"offset": Offset(us or 0, 0), "rtt_us": abs(us or 0), "disk": disk, "last": last}
+    written_us = NOON_US + 7 * abs(us or 0)
+    line = status_line(run_state(Day(), {}, state=state, written_us=written_us, **fields), columns)
+    for text in (line, event_line(last, state, columns).removesuffix("\n")):
+        assert width(text) < columns
+        assert text.isprintable()
+
+
+DELAYS = st.lists(st.integers(-(10**7), 10**8), max_size=12)
+
+
+def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Tally:
+    statistics = CameraStatistics()
+    worst = None
+    for i, delay_us in enumerate(delays):
+        if delay_us < 0:
+            statistics.observe_early(NOON_US + i, delay_us)
+        elif statistics.observe(NOON_US + i, delay_us, 103):
+            worst = verdict(camera_id, delay_us, NOON_US + i)
+    return tally_of(statistics, worst)
+
+
+def row(name: str, delays: Sequence[int], observed: float | None = 1.0) -> Row:
+    return Row(name, name, Figures(tally(delays, name), observed))
+
+
+def nearest_rank(values: list[int], per_mille: int) -> int:
+    return sorted(values)[-(-per_mille * len(values) // 1000) - 1]
+
+
+@given(st.lists(DELAYS, max_size=20))
+def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> None:
+    found = Figures(sum_up(map(tally, parts)))
+    dated = [delay for part in parts for delay in part]
+    measured = [delay for delay in dated if delay >= 0]
+    assert (found.events, found.early) == (len(measured), len(dated) - len(measured))
+    assert found.suspect == ((len(dated) - len(measured)) * 100 > len(dated))
+    if measured:
+        assert (found.min_us, found.max_us, found.total_us) == (min(measured), max(measured), sum(measured))
+        assert found.max_event is not None
+        assert found.max_event.delay_us == max(measured)
+        for per_mille, us in ((500, found.p50_us), (900, found.p90_us), (950, found.p95_us), (990, found.p99_us)):
+            assert us == pytest.approx(nearest_rank(measured, per_mille), rel=0.0101, abs=500)
+    if found.suspect:
+        assert found.signed_p95_us == pytest.approx(nearest_rank(dated, 950), rel=0.0101, abs=500)
+    else:
+        assert found.signed_p50_us is found.signed_p95_us is None
+
+
+@given(st.lists(st.lists(st.integers(0, 10**8), max_size=2 * FEW), max_size=12), st.integers(1, 12))
+def test_a_table_holds_the_worst_and_counts_the_others(delays: list[list[int]], most: int) -> None:
+    rows, table = [row(f"{i:02d}", each) for i, each in enumerate(delays)], Table(most)
+    for each in rows:
+        table.add(each)
+    assert table.rows == sorted(rows, key=rank)[:most]
+    assert table.hidden == max(0, len(rows) - most)
+
+
+def test_the_worst_p95_stands_first_and_few_events_last() -> None:
+    rows = [row("few", [90 * SECOND] * (FEW - 1)), row("b", [SECOND] * FEW), row("worst", [2 * SECOND] * FEW)]
+    found = sorted([*rows, row("a", [SECOND] * FEW), row("none", [])], key=rank)
+    assert [each.name for each in found] == ["worst", "a", "b", "few", "none"]
+
+
+def test_the_sentences_to_send() -> None:
+    front = row("Front Door", [1_900_000] * 99 + [14_200_000], 0.9987)
+    sentence = "Front Door: 95 % within 1.9 s, worst 14.2 s at 12:00 UTC; observed 99.8 %"
+    assert headlines([front, row("silent", [])], row("All cameras", [])) == [sentence]
+    whole = row("All cameras", [SECOND] * 99 + [-1, -1], None)
+    assert headlines([front, row("other", [SECOND] * FEW)], whole, "x\n", dated=True) == [
+        f"Front Door: 95 % within 1.9 s, worst 14.2 s at {DATE} 12:00 UTC; observed 99.8 %",
+        f"All cameras: 95 % within 1.0 s, worst 1.0 s at {DATE} 12:00 UTC (x\\n); what was observed is unknown"
+        " (? a clock is wrong)",
+    ]
+    nothing = headlines([row("a", [], 0.5)], row("All cameras", [], 0.5))
+    assert nothing == ["All cameras: no measured event; observed 50.0 %"]
+
+
+def test_numbers_become_text_in_one_place() -> None:
+    counted = tally([1_000_500, 1_001_500, -2_000_000])
+    counted.clean_max = verdict("100e0000", 1_000_500, identity="a\nb")
+    counted.initial = 3
+    assert texts(Figures(counted, 0.9999)) == {
+        "events": "2", "min_s": "1.000", "avg_s": "1.001", "p50_s": "1.000", "p90_s": "1.002", "p95_s": "1.002",
+        "p99_s": "1.002", "max_s": "1.002", "clean_max_s": "1.000",
+        "max_at_utc": "2026-11-22T12:00:00.000001Z", "max_uuid": f"u{NOON_US + 1}",
+        "clean_max_at_utc": "2026-11-22T12:00:00.000000Z", "clean_max_uuid": "a\\nb",
+        "early": "1", "initial": "3", "undated": "0", "observed_percent": "99.9", "suspect": "1",
+        "all_dated_p50_s": "1.000", "all_dated_p95_s": "1.002",
+    }  # fmt: skip
+    assert shown(Figures(Tally()), ["events", "max_s", "max_uuid", "observed_percent"]) == ["0", "-", "-", "unknown"]
+    assert set(texts(Figures(Tally())).values()) == {"0", ""}
