@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 import os
 import pty
 import re
@@ -20,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eelogger.errors import DiskError
-from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, LogHandler, progress
+from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, progress
 from eelogger.views.output_file import STDOUT, OutputFile
 from eelogger.views.tables import width
 
@@ -58,45 +57,22 @@ def test_each_line_covers_the_one_before(texts: list[str]) -> None:
         assert screen.getvalue().endswith("\r" if texts else "")
 
 
-def test_what_is_printed_stands_above_the_line() -> None:
-    screen = Screen()
-    console = Console(None, screen, screen)
-    log = logging.Logger("status line")
-    log.addHandler(LogHandler(console))
-    console.show(lambda columns: "connected · 12 cameras")
-    console.info("a remark")
-    console.write("asked for\n")
-    log.warning("lost")
-    assert screen.lines == ["a remark", "asked for", "lost", "connected · 12 cameras"]
-    console.show(lambda columns: "")
-    console.error("last")
-    assert screen.lines[3:] == ["last", ""]
-
-
 @pytest.mark.parametrize("quiet", [True, False])
 def test_quiet_leaves_remarks_out_and_no_line_where_there_is_no_terminal(quiet: bool) -> None:
     out, err = io.StringIO(), io.StringIO()
-    console = Console(io.StringIO("somebody\r\nsecret\n"), out, err)
-    console.quiet = quiet
-    console.show(lambda columns: "connected")
-    console.info("remark")
-    console.error("trouble")
-    console.write("asked for\n")
+    for console in (Console(io.StringIO("somebody\r\nsecret\n"), out, err), Console(None, None, None)):
+        console.quiet = quiet
+        console.show(lambda columns: "connected")
+        console.info("remark")
+        console.error("trouble")
+        console.write("asked for\n")
+        assert (console.columns(), console.terminals) == (PIPE_COLUMNS, [])
+        if console.out:
+            assert (console.ask("user: "), console.ask_secret("password: ")) == ("somebody", "secret")
+        with pytest.raises(EOFError):
+            console.ask("user: ")
     assert out.getvalue() == "asked for\n"
     assert err.getvalue() == ("trouble\n" if quiet else "remark\ntrouble\n")
-    assert (console.columns(), console.terminals) == (PIPE_COLUMNS, [])
-    assert (console.ask("user: "), console.ask_secret("password: ")) == ("somebody", "secret")
-
-
-def test_a_closed_stream_swallows_text_and_has_no_answer() -> None:
-    console = Console(None, None, None)
-    console.write("a")
-    console.error("a")
-    console.show(lambda columns: "a")
-    console.close()
-    for ask in (console.ask, console.ask_secret):
-        with pytest.raises(EOFError):
-            ask("user: ")
 
 
 async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is_counted() -> None:
@@ -155,7 +131,8 @@ def test_a_command_waits_for_its_reader_and_a_run_does_not(is_read: bool) -> Non
 
 
 KEEPS_A_LINE = """
-import fcntl, termios
+import fcntl, logging, termios
+from eelogger.views.console import LogHandler
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 async def main():
     drawing = asyncio.create_task(console.keep_status_line(lambda columns: "connected · 正門"))
@@ -163,6 +140,9 @@ async def main():
     console.error("one")
     await asyncio.sleep(0.2)
     console.write("two\\n")
+    log = logging.Logger("log")
+    log.addHandler(LogHandler(console))
+    log.warning("three")
     drawing.cancel()
     await asyncio.wait([drawing])
     console.close()
@@ -188,7 +168,7 @@ def test_on_a_real_terminal_the_line_stays_below_and_in_the_background_there_is_
         except OSError:  # Linux says so when the other side is closed
             os.close(ours)
         assert process.wait(20) == 0, text.decode()
-    assert [shown(line) for line in text.decode().replace("\r\n", "\n").split("\n")] == ["one", "two", ""]
+    assert [shown(line) for line in text.decode().replace("\r\n", "\n").split("\n")] == ["one", "two", "three", ""]
     assert ("connected · 正門" in text.decode()) is not background
 
 
