@@ -57,7 +57,8 @@ def cell(text: str, columns: int, *, right: bool = False) -> str:
 
 def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
     """Lines of printable text, broken between words, beside a label that stands on the first one only."""
-    for line in textwrap.wrap(text, columns - len(label), break_on_hyphens=False) or [""]:
+    room = max(1, columns - len(label))
+    for line in textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]:
         yield label + line
         label = " " * len(label)
 
