@@ -16,7 +16,7 @@ from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, Gap
 from eelogger.storage.formats import parse_time
 from eelogger.views import sentences
 from eelogger.views.figures import FEW, Figures, Row, Table, Tally, headlines, rank, shown, sum_up, tally_of, texts
-from eelogger.views.number_format import share, short, short_count, span, sparkline
+from eelogger.views.number_format import share, short, span, sparkline
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import MANY, event_heading, event_line, status_line
 from eelogger.views.tables import Column, cell, cut, printable, table, width
@@ -65,7 +65,6 @@ def test_numbers_as_a_person_reads_them() -> None:
         260_000_000: "4 min 20 s", 3 * HOUR_US + 300_000_000: "3 h 05 min", 100 * HOUR_US: "4 d 4 h",
     }  # fmt: skip
     assert {us: span(us) for us in in_words} == in_words
-    assert [short_count(n) for n in (999_999, 1_000_000, 24_640_000)] == ["999999", "1.0M", "24.6M"]
 
 
 @given(st.integers(0, 30 * 86_400_000_000))

@@ -30,11 +30,6 @@ def short(us: int) -> str:
     return f"{hours:.1f}h" if hours < 99.9 else f"{hours / 24:.1f}d" if hours < 2397 else f"{hours / 24:.0f}d"
 
 
-def short_count(n: int) -> str:
-    """A count in 6 columns: from a million on in millions."""
-    return str(n) if n < 1_000_000 else f"{n / 1e6:.1f}M"
-
-
 def span(us: int) -> str:
     """A duration as one says it: "0.35 s", "14.2 s", "4 min 20 s", "3 h 05 min", "12 d 4 h"."""
     if us < 0:

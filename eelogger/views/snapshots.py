@@ -41,16 +41,14 @@ class Snapshots:
     timing: Timing
 
     def __post_init__(self) -> None:
-        self._days = 0  # how many ended: what is rendered when it changes shows no day rightly
+        self._days = 0  # how many ended
         self._ended: asyncio.Task[None] | None = None
         self.write_again()
 
     def write_again(self) -> None:
         """Replace all files at the next turn, changed or not."""
-        self._worst_shown = -1
-        self._summary_shown: object = None
+        self._shown: dict[Path | None, tuple[float, object]] = {}  # when, and of which revision
         self._state_shown: object = None
-        self._summary_at_s = self._metrics_at_s = -math.inf
         self._rest_until_s = 0.0
 
     async def run(self) -> None:
@@ -66,24 +64,20 @@ class Snapshots:
             await asyncio.sleep(self.timing.tick_s)
 
     async def _render_due(self, now_s: float) -> None:
-        state, timing = self.now(), self.timing
-        if state.day.worst_changes != self._worst_shown:
-            self._worst_shown = state.day.worst_changes
-            await self._replace(self.paths.max_delay, _worst_lines(state))
-        changed, idle_s = self.revision() != self._summary_shown, now_s - self._summary_at_s
-        # Also where nothing comes: shares and round trip change with time.
-        if idle_s >= timing.health_s or (changed and idle_s >= timing.summary_s):
-            self._summary_at_s, self._summary_shown = now_s, self.revision()
-            await self._replace(self.paths.summary, summary.render(self.now()))
-        if self.metrics_file is not None and now_s - self._metrics_at_s >= timing.metrics_s:
-            self._metrics_at_s = now_s
-            await self._replace(self.metrics_file, metrics.render(self.now()))
-
-    async def _replace(self, path: str | Path, pieces: Iterable[str]) -> None:
-        """Render a file of the present day; when the day ends meanwhile, the rendering is of no use."""
-        days, content = self._days, await encoded(pieces)
-        if self._days == days:
-            self.write(os.fspath(path), content)
+        timing, paths = self.timing, self.paths
+        files: list[tuple[Path | None, object, Callable[[RunState], Iterator[str]], float, float]] = [
+            (paths.max_delay, self.now().day.worst_changes, _worst_lines, 0.0, math.inf),
+            # Also where nothing comes: shares and round trip change with time.
+            (paths.summary, self.revision(), summary.render, timing.summary_s, timing.health_s),
+            (self.metrics_file, now_s, metrics.render, timing.metrics_s, timing.metrics_s),
+        ]
+        for path, revision, render, changed_s, idle_s in files:
+            days, (at_s, shown) = self._days, self._shown.get(path, (-math.inf, None))
+            if path is not None and now_s - at_s >= (idle_s if revision == shown else changed_s):
+                self._shown[path] = now_s, revision
+                content = await encoded(render(self.now()))
+                if self._days == days:  # else it shows no day rightly
+                    self.write(os.fspath(path), content)
 
     def write_state(self, *, force: bool = False, clean: bool = False) -> None:
         """Replace `.state` when something happened since, or when told to."""

@@ -12,7 +12,7 @@ from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from . import sentences
 from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, headlines, shown, tally_of
-from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, short_count, span, sparkline
+from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
 from .run_state import RunState
 from .tables import Column, cell, cut, printable, table, wrapped
 
@@ -157,7 +157,7 @@ def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iter
         whole = days[row.id]
         name = cell(("?" if whole.suspect else "") + row.name, 10)
         recent_text, day_text = (
-            f"{short_count(figures.events):>8}{_durations(figures, _OF_BRIDGE, 7)}" for figures in (row.figures, whole)
+            f"{figures.events:>8}{_durations(figures, _OF_BRIDGE, 7)}" for figures in (row.figures, whole)
         )
         yield f"{name}{len(bridges[row.id]):>9,}{recent_text} │{day_text}{share(whole.observed or 0):>9}"
     yield _more(worst, "bridge")
@@ -193,8 +193,8 @@ def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
         label = "all" if group is None else sentences.group_name(group, state.names)
         recent, day = Figures(Tally(statistics.recent(group, state.now_us))), Figures(Tally(statistics.day(group)))
         of_recent = f"{clock_time(statistics.latest_us(group), seconds=True)}{_durations(recent, _OF_CAMERA, 6)}"
-        of_day = f"{short_count(day.events):>7}{_durations(day, _OF_CAMERA, 6)}"
-        yield f"  {cell(label, 19)}{short_count(recent.events):>7} {of_recent} │{of_day}"
+        of_day = f"{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
+        yield f"  {cell(label, 19)}{recent.events:>7} {of_recent} │{of_day}"
 
 
 @_in_lines
