@@ -15,7 +15,7 @@ from eelogger.measure.clock_offset import Offset
 from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, Gap
 from eelogger.storage.formats import parse_time
 from eelogger.views import sentences
-from eelogger.views.figures import FEW, Figures, Row, Table, Tally, headlines, rank, shown, sum_up, tally_of, texts
+from eelogger.views.figures import FEW, Figures, Row, Tally, headlines, keep_worst, rank, shown, sum_up, tally_of, texts
 from eelogger.views.number_format import share, short, span, sparkline
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import MANY, event_heading, event_line, status_line
@@ -191,12 +191,11 @@ def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> Non
 
 
 @given(st.lists(st.lists(st.integers(0, 10**8), max_size=2 * FEW), max_size=12), st.integers(1, 12))
-def test_a_table_holds_the_worst_and_counts_the_others(delays: list[list[int]], most: int) -> None:
-    rows, table = [row(f"{i:02d}", each) for i, each in enumerate(delays)], Table(most)
+def test_the_worst_rows_are_kept(delays: list[list[int]], most: int) -> None:
+    rows, kept = [row(f"{i:02d}", each) for i, each in enumerate(delays)], list[Row]()
     for each in rows:
-        table.add(each)
-    assert table.rows == sorted(rows, key=rank)[:most]
-    assert table.hidden == max(0, len(rows) - most)
+        keep_worst(kept, each, most)
+    assert kept == sorted(rows, key=rank)[:most]
 
 
 def test_the_worst_p95_stands_first_and_few_events_last() -> None:

@@ -141,21 +141,11 @@ def rank(row: Row) -> tuple[bool, int, str, str]:
     return row.figures.events < FEW, -p95_us, row.name, row.id
 
 
-class Table:
-    """The `most` worst of the rows that are added, by rank; `hidden` counts the others."""
-
-    def __init__(self, most: int) -> None:
-        self.rows: list[Row] = []
-        self.hidden = 0
-        self._most = most
-
-    def add(self, row: Row) -> None:
-        """Take up one row, in little time also when there are thousands."""
-        is_full = len(self.rows) >= self._most
-        self.hidden += is_full
-        if not is_full or rank(row) < rank(self.rows[-1]):
-            insort(self.rows, row, key=rank)
-            del self.rows[self._most :]
+def keep_worst(rows: list[Row], row: Row, most: int) -> None:
+    """Take a row among the worst, ranked, in little time also when thousands come."""
+    if len(rows) < most or rank(row) < rank(rows[-1]):
+        insort(rows, row, key=rank)
+        del rows[most:]
 
 
 def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> list[str]:

@@ -11,7 +11,7 @@ from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from . import sentences
-from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, headlines, shown, tally_of
+from .figures import FEW, NO_BRIDGE, Figures, Row, Tally, first_sights, headlines, keep_worst, shown, tally_of
 from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
 from .run_state import RunState
 from .tables import Column, cell, cut, printable, table, wrapped
@@ -39,14 +39,14 @@ def _in_lines(make: Callable[[RunState], Iterator[str]]) -> Callable[[RunState],
 @_in_lines
 def render(state: RunState) -> Iterator[str]:
     """The summary in pieces."""
-    totals, cameras, bridges, suspects = Counter(first_sights(_NO_EVENTS)), Table(CAMERAS), dict[str, list[str]](), 0
+    totals, cameras, bridges, suspects = Counter(first_sights(_NO_EVENTS)), list[Row](), dict[str, list[str]](), 0
     for camera_id in state.camera_ids():
         camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
         bridges.setdefault(camera.bridge, []).append(camera_id)
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
         recent = Figures(Tally(statistics.recent(None, state.now_us)))
-        cameras.add(Row(camera_id, camera.name, recent, camera.bridge))
+        keep_worst(cameras, Row(camera_id, camera.name, recent, camera.bridge), CAMERAS)
         yield ""
     # a run that stopped says when by itself.
     lasted = span(max(0, state.written_us - state.since_us))
@@ -59,7 +59,7 @@ def render(state: RunState) -> Iterator[str]:
     since = clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
         yield from _bridges(state, bridges, since)
-    yield from _cameras(state, cameras, since)
+    yield from _cameras(state, cameras, sum(map(len, bridges.values())), since)
 
 
 def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: float) -> Iterator[tuple[str, str]]:
@@ -115,8 +115,8 @@ def _counts(totals: Mapping[str, int]) -> str:
     return ", ".join(f"{kind} {n:,}" for kind, n in totals.items())
 
 
-def _more(found: Table, what: str) -> str:
-    return f"… and {count(found.hidden, f'more {what}')}" if found.hidden else ""
+def _more(hidden: int, what: str) -> str:
+    return f"… and {count(hidden, f'more {what}')}" if hidden else ""
 
 
 def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
@@ -125,20 +125,20 @@ def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
 
 
 def _previews(state: RunState) -> Iterator[str]:
-    probed = Table(_PREVIEWS)
-    for camera_id, delays in list(state.previews.items()):
-        probed.add(Row(camera_id, state.name(camera_id), Figures(Tally(delays))))
+    probed, previews = list[Row](), list(state.previews.items())
+    for camera_id, delays in previews:
+        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(Tally(delays))), _PREVIEWS)
         yield ""
-    if probed.rows:
+    if probed:
         yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
-        rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed.rows]
+        rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed]
         yield from table([Column("name", right=False), *map(Column, _OF_PREVIEW)], rows)
-        yield _more(probed, "camera")
+        yield _more(len(previews) - len(probed), "camera")
 
 
 def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iterator[str]:
     """One slow bridge points to its site, all of them to the cloud or to us."""
-    worst, days, observed = Table(BRIDGES), dict[str, Figures](), state.observed()
+    worst, days, observed = list[Row](), dict[str, Figures](), state.observed()
     for bridge, camera_ids in bridges.items():
         cameras = [state.day.cameras[camera_id] for camera_id in camera_ids if camera_id in state.day.cameras]
         recent, day = Tally(), Tally()
@@ -146,32 +146,31 @@ def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iter
         yield from day.add(map(tally_of, cameras))
         # All its cameras count, also those without events.
         days[bridge] = Figures(day, sum(map(observed, camera_ids)) / len(camera_ids))
-        worst.add(Row(bridge, bridge or NO_BRIDGE, Figures(recent)))
+        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, Figures(recent)), BRIDGES)
     titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
         f"\nBRIDGES ({len(bridges):,}), worst p95 since {since} first."
         " One slow bridge: its site is slow. All slow: the cloud or this machine."
     )
     yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed"
-    for row in worst.rows:
+    for row in worst:
         whole = days[row.id]
         name = cell(("?" if whole.suspect else "") + row.name, 10)
         recent_text, day_text = (
             f"{figures.events:>8}{_durations(figures, _OF_BRIDGE, 7)}" for figures in (row.figures, whole)
         )
         yield f"{name}{len(bridges[row.id]):>9,}{recent_text} │{day_text}{share(whole.observed or 0):>9}"
-    yield _more(worst, "bridge")
+    yield _more(len(bridges) - len(worst), "bridge")
 
 
-def _cameras(state: RunState, worst: Table, since: str) -> Iterator[str]:
+def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iterator[str]:
     titles, observed = "".join(f"{name:>6}" for name in _OF_CAMERA), state.observed()
-    number = len(worst.rows) + worst.hidden
     yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
     yield f"p95 of each hour: {LEGEND}"
     hours = "00    06    12    18     "
     yield f"{'name':<29} {'id':<8}  {'bridge':<8}  {hours}{'max at':>15} {'clean max at':>15} observed"
     yield f"{f'since {since}: events':>28} {'latest':>8}{titles} │{'day':>7}{titles}"
-    for row in worst.rows:
+    for row in worst:
         statistics = state.day.cameras.get(row.id, _NO_EVENTS)
         maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
         name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
@@ -180,7 +179,7 @@ def _cameras(state: RunState, worst: Table, since: str) -> Iterator[str]:
         if statistics.suspect:
             yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}"
         yield from _groups(state, statistics)
-    yield _more(worst, "camera")
+    yield _more(number - len(worst), "camera")
 
 
 def _maximum(verdict: Verdict | None) -> str:
@@ -204,7 +203,7 @@ def closing_table(state: RunState) -> Iterator[str]:
         part = share(state.reading)
         yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet."
         return
-    observed, used, worst, tallies = state.observed(), Counter[str](), Table(CLOSING), list[Tally]()
+    observed, used, worst, tallies = state.observed(), Counter[str](), list[Row](), list[Tally]()
     quiet = suspects = 0
     for camera_id in state.camera_ids():
         name, statistics = state.camera(camera_id).name, state.day.cameras.get(camera_id)
@@ -214,9 +213,9 @@ def closing_table(state: RunState) -> Iterator[str]:
         else:
             tallies.append(tally_of(statistics, state.day.worst.get(camera_id)))
             suspects += statistics.suspect
-            worst.add(Row(camera_id, name, Figures(tallies[-1], observed(camera_id))))
+            keep_worst(worst, Row(camera_id, name, Figures(tallies[-1], observed(camera_id))), CLOSING)
         yield ""
-    rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst.rows]
+    rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst]
     whole = Tally()
     yield from whole.add(tallies)
     by_all = yield from state.observed_by_all()
@@ -226,7 +225,7 @@ def closing_table(state: RunState) -> Iterator[str]:
         signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
         columns = [Column("camera", right=False), *map(Column, (*_CLOSING, *signed.values()))]
         yield from table(columns, [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows])
-    yield _more(worst, "camera")
+    yield _more(len(tallies) - len(worst), "camera")
     if quiet:
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
