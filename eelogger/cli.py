@@ -264,7 +264,8 @@ def _on_signals(loop: asyncio.AbstractEventLoop, run: Run, console: Console) -> 
 
 def _log_to(console: Console, verbose: int) -> None:
     quiet_libraries()
-    handler = LogHandler(console)
+    handler = LogHandler()
+    handler.console = console
     handler.setFormatter(OneLine())
     handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(verbose, 2))
     logging.basicConfig(level=logging.DEBUG, handlers=[handler])

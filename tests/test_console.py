@@ -140,9 +140,9 @@ async def main():
     console.error("one")
     await asyncio.sleep(0.2)
     console.write("two\\n")
-    log = logging.Logger("log")
-    log.addHandler(LogHandler(console))
-    log.warning("three")
+    handler = LogHandler()
+    handler.console = console
+    handler.handle(logging.makeLogRecord({"msg": "three"}))
     drawing.cancel()
     await asyncio.wait([drawing])
     console.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from run_states import DATE, NOON_US, SECOND, add, cameras, day_of, run_state, verdict
+from run_states import NOON_US, SECOND, add, cameras, day_of, run_state, verdict
 
 from eelogger.clock import KernelClock
 from eelogger.measure.camera_statistics import Day
@@ -197,5 +197,5 @@ def test_the_closing_table_names_every_camera_and_says_what_is_missing() -> None
     nothing = ["1 camera without an event", "All cameras: no measured event; observed 100 %"]
     assert closing(run_state(Day(), cameras("a")))[:-1] == nothing
     assert closing(run_state(day, {}, reading=0.42)) == [
-        f"The files of {DATE} (UTC) are still being read (42.0 %): there are no figures yet."
+        "The day's files are still being read (42.0 %): there are no figures yet."
     ]

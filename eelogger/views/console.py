@@ -1,8 +1,4 @@
-"""The terminal as the program sees it: keyboard, output, remarks, status line.
-
-Commands write at once. What an event loop, or a thread beside it, writes goes through a thread for each device: a
-terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps.
-"""
+"""The terminal as the program sees it: keyboard, output, remarks, status line; nothing holds up an event loop."""
 
 from __future__ import annotations
 
@@ -39,8 +35,7 @@ class Console:
         self._outlets: dict[object, _Outlet] = {}
         self._line = ""
         for stream in (out, err):
-            if isinstance(stream, io.TextIOWrapper):
-                # a terminal that lacks a letter of a camera's name is no reason to fail.
+            if isinstance(stream, io.TextIOWrapper):  # one that lacks a letter of a camera's name is no reason to fail
                 stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> None:
@@ -72,10 +67,9 @@ class Console:
 
     def columns(self, stream: TextIO | None = None) -> int:
         """How wide a stream's terminal is (`out`'s unless told), or `PIPE_COLUMNS` where it is none."""
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             return os.get_terminal_size((stream or self.out).fileno()).columns or PIPE_COLUMNS  # type: ignore[union-attr]
-        except (OSError, ValueError, AttributeError):
-            return PIPE_COLUMNS
+        return PIPE_COLUMNS
 
     def show(self, draw: Callable[[int], str]) -> None:
         """Draw a line over the one before, for so many columns; only on a terminal, "" takes it away."""
@@ -132,26 +126,25 @@ class Console:
         outlet.put(stream, text)
 
     def _is_in_foreground(self) -> bool:
-        try:
+        # else it is not our controlling terminal, or a system without process groups.
+        with contextlib.suppress(OSError, AttributeError):
             return self.err is not None and os.tcgetpgrp(self.err.fileno()) == os.getpgrp()
-        except (OSError, AttributeError):  # not our controlling terminal, or a system without process groups
-            return True
+        return True
 
 
 class LogHandler(logging.Handler):
     """Write log records as remarks."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
+    console: Console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.error(self.format(record))
+        self.console.error(self.format(record))
 
 
 class _Outlet(DaemonThread):
     """A thread that writes to one device: two streams that lead to the same terminal keep their order."""
 
+    # A terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps.
     def __init__(self) -> None:
         super().__init__("console")
         self._lock, self._dropped = threading.Lock(), 0
@@ -186,20 +179,18 @@ def _write_through(stream: TextIO, text: str) -> None:
 
 
 def _device(stream: TextIO) -> object:
-    try:
+    with contextlib.suppress(OSError, ValueError):  # no file
         status = os.fstat(stream.fileno())
-    except (OSError, ValueError):  # no file
-        return id(stream)
-    return status.st_dev, status.st_ino
+        return status.st_dev, status.st_ino
+    return id(stream)
 
 
 def _may_wait() -> bool:
     """Whether this is the main thread, without an event loop that runs in it."""
-    try:
+    with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
-    except RuntimeError:
-        return threading.current_thread() is threading.main_thread()
-    return False
+        return False
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextlib.contextmanager

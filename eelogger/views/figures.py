@@ -149,10 +149,7 @@ def keep_worst(rows: list[Row], row: Row, most: int) -> None:
 
 
 def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
-    """The sentences to send: of the worst row and, unless it is the only one with events, of `total`.
-
-    `whose` names the camera of the total's worst event, `dated` adds the day to the time of the worst events.
-    """
+    """The sentences to send: of the worst row and, unless it alone has events, of `total` (its worst is `whose`)."""
     measured = [row for row in ranked if row.figures.events]
     told = [_headline(measured[0], "", dated)] if measured else []
     return told if len(measured) == 1 else [*told, _headline(total, whose, dated)]

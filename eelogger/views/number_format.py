@@ -73,6 +73,5 @@ def moment(us: int) -> str:
 
 def sparkline(values_us: Iterable[int | None]) -> str:
     """One character for each duration in µs, see `LEGEND`; blank where there is none."""
-    # How often the lowest step is doubled to reach the value.
     steps = (None if us is None else (-(-max(us, 1) // STEP_US) - 1).bit_length() for us in values_us)
     return "".join(" " if step is None else STEPS[min(step, len(STEPS) - 1)] for step in steps)

@@ -155,7 +155,7 @@ def _of_day(state: RunState) -> Iterator[str]:
 
 async def encoded(pieces: Iterable[str]) -> bytes:
     """All pieces, empty ones too, as one text; the loop runs after each 0.5 ms, so a piece takes well below that."""
-    # Encoding or joining all of them at once would take too long: a BytesIO grows in place, and gives it away uncopied.
+    # To encode or join them at once would take too long: a BytesIO grows in place, and gives it away uncopied.
     content, began_s = io.BytesIO(), time.perf_counter()
     for piece in pieces:
         content.write(piece.encode("utf-8", "backslashreplace"))

@@ -1,7 +1,4 @@
-"""The short lines on a terminal: the status of a run, and its events.
-
-They never take the last column, so that no terminal wraps them.
-"""
+"""The short lines on a terminal: a run's status, its events; never in the last column, so that nothing wraps."""
 
 from __future__ import annotations
 

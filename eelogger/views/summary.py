@@ -167,15 +167,14 @@ def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iter
     titles, observed = "".join(f"{name:>6}" for name in _OF_CAMERA), state.observed()
     yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
     yield f"p95 of each hour: {LEGEND}"
-    hours = "00    06    12    18     "
-    yield f"{'name':<29} {'id':<8}  {'bridge':<8}  {hours}{'max at':>15} {'clean max at':>15} observed"
+    yield f"{'name':<29} {'id':<8}  {'bridge':<8}  00    06    12    18     {'max at':>15}    clean max at observed"
     yield f"{f'since {since}: events':>28} {'latest':>8}{titles} │{'day':>7}{titles}"
     for row in worst:
         statistics = state.day.cameras.get(row.id, _NO_EVENTS)
         maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
         name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
-        place = f"{cell(row.id, 8)}  {cell(row.bridge, 8)}"
-        yield f"{name} {place}  {sparkline(statistics.hourly_p95)} {maxima}{share(observed(row.id)):>8}"
+        hours, part = sparkline(statistics.hourly_p95), share(observed(row.id))
+        yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
             yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}"
         yield from _groups(state, statistics)
@@ -200,8 +199,7 @@ def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
 def closing_table(state: RunState) -> Iterator[str]:
     """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces."""
     if state.reading is not None:
-        part = share(state.reading)
-        yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet."
+        yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
     observed, used, worst, tallies = state.observed(), Counter[str](), list[Row](), list[Tally]()
     quiet = suspects = 0
