@@ -141,10 +141,9 @@ class LogHandler(logging.Handler):
         self.console.error(self.format(record))
 
 
-class _Outlet(DaemonThread):
+class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps
     """A thread that writes to one device: two streams that lead to the same terminal keep their order."""
 
-    # A terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps.
     def __init__(self) -> None:
         super().__init__("console")
         self._lock, self._dropped = threading.Lock(), 0

@@ -75,8 +75,7 @@ class Figures:
 
     def __init__(self, tally: Tally, observed: float | None = None) -> None:
         delays, early = tally.delays, tally.early
-        self.events, self.total_us = delays.n, delays.total_us
-        self.min_us, self.max_us = delays.min_us, delays.max_us
+        self.events, self.total_us, self.min_us, self.max_us = delays.n, delays.total_us, delays.min_us, delays.max_us
         self.avg_us = round(delays.total_us / (delays.n or 1))
         quantiles = delays.quantiles_us((P50, P90, P95, P99)) if delays.n else (0, 0, 0, 0)
         self.p50_us, self.p90_us, self.p95_us, self.p99_us = quantiles
@@ -84,8 +83,7 @@ class Figures:
         self.suspect = is_suspect(early.n, delays.n)
         self.signed_p50_us = signed_quantile_us(early, delays, P50) if self.suspect else None
         self.signed_p95_us = signed_quantile_us(early, delays, P95) if self.suspect else None
-        self.max_event, self.clean_max = tally.max_event, tally.clean_max
-        self.observed = observed
+        self.max_event, self.clean_max, self.observed = tally.max_event, tally.clean_max, observed
 
 
 def texts(figures: Figures) -> dict[str, str]:

@@ -20,8 +20,7 @@ LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 def render(state: RunState) -> Iterator[str]:
     """The textfile in pieces."""
     first_seen = Counter(first_sights(CameraStatistics()))
-    text = "Arrival minus the event's own timestamp, measured events of the UTC day."
-    yield _head("event_delay_seconds", "histogram", text)
+    yield _head("event_delay_seconds", "histogram", "Arrival minus the event's own timestamp, since midnight UTC.")
     for camera_id, statistics in list(state.day.cameras.items()):
         first_seen.update(first_sights(statistics))
         yield ""
@@ -31,8 +30,7 @@ def render(state: RunState) -> Iterator[str]:
             number, event = str(group) if isinstance(group, int) else "", group_name(group, state.names)
             labels = {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
             yield from _histogram(labels | {"namespace": number, "event": event}, statistics.day(group))
-    text = "Measured, early, initial, undated: of the UTC day; other verdicts: since this start."
-    yield _head("events_total", "counter", text)
+    yield _head("events_total", "counter", "Measured, early, initial, undated since midnight UTC, others since start.")
     for verdict, n in {**state.totals, **first_seen, "rejected": sum(state.rejected.values())}.items():
         yield _line("events_total", {"verdict": verdict}, n)
     observed = yield from state.observed_by_all()

@@ -52,8 +52,7 @@ def share(part: float) -> str:
     """A share as per cent with one decimal, cut, never rounded up: 0.9999 is "99.9 %"."""
     if part >= 1:
         return "100 %"
-    # The billionth makes up for shares such as 0.29, whose float lies just below.
-    return f"{min(999, int(part * 1000 + 1e-9)) / 10:.1f} %"
+    return f"{min(999, int(part * 1000 + 1e-9)) / 10:.1f} %"  # the float of 0.29 lies just below
 
 
 def count(n: int, one: str, many: str = "") -> str:

@@ -48,8 +48,7 @@ def render(state: RunState) -> Iterator[str]:
         recent = Figures(Tally(statistics.recent(None, state.now_us)))
         keep_worst(cameras, Row(camera_id, camera.name, recent, camera.bridge), CAMERAS)
         yield ""
-    # a run that stopped says when by itself.
-    lasted = span(max(0, state.written_us - state.since_us))
+    lasted = span(max(0, state.written_us - state.since_us))  # a run that stopped says when by itself
     yield printable(state.headline or f"{state.state} since {moment(state.since_us)} ({lasted})")
     yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}"
     by_all = yield from state.observed_by_all()
@@ -144,7 +143,6 @@ def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iter
         recent, day = Tally(), Tally()
         yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
         yield from day.add(map(tally_of, cameras))
-        # All its cameras count, also those without events.
         days[bridge] = Figures(day, sum(map(observed, camera_ids)) / len(camera_ids))
         keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, Figures(recent)), BRIDGES)
     titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
