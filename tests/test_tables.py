@@ -15,7 +15,7 @@ from eelogger.measure.clock_offset import Offset
 from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, Gap
 from eelogger.storage.formats import parse_time
 from eelogger.views import sentences
-from eelogger.views.figures import FEW, Figures, Row, Tally, headlines, keep_worst, rank, shown, sum_up, tally_of, texts
+from eelogger.views.figures import FEW, Figures, Row, Tally, headlines, shown, sum_up, tally_of, texts
 from eelogger.views.number_format import share, short, span, sparkline
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import MANY, event_heading, event_line, status_line
@@ -54,11 +54,7 @@ def test_numbers_as_a_person_reads_them() -> None:
     seconds = [0.0, 0.25, 0.26, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.1, 1e6]
     assert sparkline([round(s * 1e6) for s in seconds]) == "▁▁▂▂▃▄▅▆▇██", "one scale for all"
     assert sparkline([None, 100_000, None]) == " ▁ "
-    in_columns = {
-        0: "0.000", 1_904_400: "1.904", 9_999_499: "9.999", 9_999_500: "10.00", 142_340_000: "142.3",
-        99_995_000: "100.0", 999_949_999: "999.9", 999_950_000: "1000", 99_999_000_000: "99999",
-        100_000_000_000: "27.8h", 86_400_000_000 * 12: "12.0d",
-    }  # fmt: skip
+    in_columns = {1_904_400: "1.904", 9_999_500: "10.00", 99_995_000: "100.0", 999_950_000: "1000", 10**11: "27.8h"}
     assert {us: short(us) for us in in_columns} == in_columns
     in_words = {
         350_000: "0.35 s", 1_900_000: "1.9 s", 4_200: "0.004 s", 14_200_000: "14.2 s", -350_000: "−0.35 s",
@@ -188,20 +184,6 @@ def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> Non
         assert found.signed_p95_us == pytest.approx(nearest_rank(dated, 950), rel=0.0101, abs=500)
     else:
         assert found.signed_p50_us is found.signed_p95_us is None
-
-
-@given(st.lists(st.lists(st.integers(0, 10**8), max_size=2 * FEW), max_size=12), st.integers(1, 12))
-def test_the_worst_rows_are_kept(delays: list[list[int]], most: int) -> None:
-    rows, kept = [row(f"{i:02d}", each) for i, each in enumerate(delays)], list[Row]()
-    for each in rows:
-        keep_worst(kept, each, most)
-    assert kept == sorted(rows, key=rank)[:most]
-
-
-def test_the_worst_p95_stands_first_and_few_events_last() -> None:
-    delays = {"few": [90] * (FEW - 1), "b": [1] * FEW, "worst": [2] * FEW, "a": [1] * FEW, "none": []}
-    found = sorted((row(name, each) for name, each in delays.items()), key=rank)
-    assert [each.name for each in found] == ["worst", "a", "b", "few", "none"]
 
 
 def test_the_sentences_to_send() -> None:
