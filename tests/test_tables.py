@@ -19,7 +19,7 @@ from eelogger.views.figures import FEW, Figures, Row, Tally, headlines, shown, s
 from eelogger.views.number_format import share, short, span, sparkline
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import MANY, event_heading, event_line, status_line
-from eelogger.views.tables import Column, cell, cut, printable, table, width
+from eelogger.views.tables import cell, cut, printable, width
 
 ANY = st.text(st.characters(codec=None), max_size=40)
 
@@ -41,13 +41,6 @@ def test_foreign_text_is_made_harmless_and_no_more() -> None:
     assert {text: printable(text) for text in harmless} == harmless
     assert [cut("正门摄像机", columns) for columns in (10, 8)] == ["正门摄像机", "正门摄…"]
     assert width("Bu\u0308ro") == 4
-
-
-def test_a_table_aligns_its_columns_and_text_gives_way() -> None:
-    columns = [Column("name", right=False, widest=14), Column("n")]
-    rows = [("正门", "7"), ("x" * 99, "1234")]
-    assert list(table(columns, rows)) == ["name               n", "正门               7", "xxxxxxxxxxxxx…  1234"]
-    assert list(table(columns, rows, within=16))[-1] == "xxxxxxxxx…  1234"
 
 
 def test_numbers_as_a_person_reads_them() -> None:
