@@ -29,7 +29,8 @@ from .settings import ENV_FILE, PROGRAM, ROOT, Settings, demo_settings, load, lo
 from .storage import notices
 from .storage.paths import LogPaths
 from .storage.program_log import OneLine, quiet_libraries
-from .views.console import Console
+from .views.console import Console, LogHandler
+from .views.snapshots import encoded
 from .views.status_line import event_heading, event_line, status_line
 from .views.summary import closing_table
 
@@ -75,7 +76,9 @@ def main(argv: Sequence[str], started_s: float) -> int:
         parser(argv).parse_args(argv, options)
         console.quiet = options.quiet
         quiet_libraries()
-        handler = console.log_handler(OneLine())
+        handler = LogHandler()
+        handler.console = console
+        handler.setFormatter(OneLine())
         handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(options.verbose, 2))
         logging.basicConfig(level=logging.DEBUG, handlers=[handler])
         if options.command and (options.demo or options.events or options.seconds is not None):
@@ -93,7 +96,7 @@ def main(argv: Sequence[str], started_s: float) -> int:
             console.error(f"eelogger: {error}" + (f"\n  hint: {error.hint}" if error.hint else ""))
         return UNKNOWN if options.command == "status" else error.exit_code
     except KeyboardInterrupt:
-        if console.is_terminal():
+        if console.err in console.terminals:
             console.error("")  # the prompt that follows stands beside ^C otherwise
         return 130 if options.command else 0  # with 0 a command that follows with && would begin
     except BrokenPipeError:
@@ -176,22 +179,22 @@ async def _serve(
 
     def warn() -> None:  # without -q the program's own log shows it
         for warning in settings.warnings if console.quiet else ():
-            if console.has_terminal() or notices.is_news(paths, warning, time.time()):
+            if console.terminals or notices.is_news(paths, warning, time.time()):
                 console.error(f"eelogger: {warning}")
 
     def draw(columns: int) -> str:
-        state = run.state()  # colour: see no-color.org
-        return status_line(state, columns, colour=not os.environ.get("NO_COLOR")) if state else ""
+        state = run.state()
+        return status_line(state, columns) if state else ""
 
     async def print_table() -> None:
         if state := run.state():
             with suppress(OSError):  # the terminal or pipe is gone
-                await console.write_in_slices(closing_table(state))
+                console.write((await encoded(closing_table(state))).decode())
 
     run.on_begun = warn  # a second start has nothing to say
-    if options.events or (options.demo and console.writes_to_terminal() and not options.quiet):
+    if options.events or (options.demo and console.out in console.terminals and not options.quiet):
         run.on_event = _event_printer(console)
-    _on_signals(run.stop, print_table, has_terminal=console.has_terminal())
+    _on_signals(run.stop, print_table, has_terminal=bool(console.terminals))
     if options.seconds is not None:
         asyncio.get_running_loop().call_later(max(0.0, started_s + options.seconds - time.time()), run.stop)
     drawing = asyncio.create_task(console.keep_status_line(draw), name="status line")
@@ -202,7 +205,7 @@ async def _serve(
     except EeloggerError:
         has_worked = run.parts.session.longest_s >= WORKED_S
         # Without a terminal a run that never worked says what is wrong, and no more.
-        shows = shows and (has_worked or console.has_terminal())
+        shows = shows and (has_worked or bool(console.terminals))
         raise
     finally:
         drawing.cancel()
@@ -246,7 +249,7 @@ def _on_signals(stop: Callable[[], None], print_table: Callable[[], Awaitable[No
 
 def _is_told(error: EeloggerError, options: argparse.Namespace, console: Console) -> bool:
     """Whether this trouble is said: always, but under cron once a day, by directory and by reason."""
-    is_cron = console.quiet and not console.has_terminal()
+    is_cron = console.quiet and not console.terminals
     if not is_cron or options.command or options.demo or isinstance(error, UsageError):
         return True
     paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))

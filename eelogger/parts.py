@@ -31,9 +31,8 @@ from .storage.restore import Restored, restore
 from .storage.state import State, state_text
 from .storage.upkeep import Upkeep
 from .storage.writer import Writer
-from .views.health import HealthLog
 from .views.run_state import OwnError, RunState, Vitals
-from .views.snapshots import Snapshots
+from .views.snapshots import HealthLog, Snapshots
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +149,7 @@ class Parts:
             totals=recorder.handler.totals,
             rejected=recorder.rejects.counts,
             gaps=self.coverage.gaps,
-            offset=self.vitals.offset(now),
+            offset=self.vitals.bounds.offset(now),
             kernel=self.kernel,
             rtt_us=rtt[0] if rtt else None,
             rtt_source=rtt[1] if rtt else "",
@@ -186,11 +185,7 @@ class Parts:
         self.kernel = kernel_state()
         lag = self.lag.take_minute()
         line = await self.health.line(
-            self.state(),
-            lag_p99_us=lag.p99_us,
-            lag_max_us=lag.max_us,
-            rtt_max_us=self.vitals.take_rtt_max_us(),
-            write_p99_us=self.writer.take_write_p99_us(),
+            self.state(), lag_p99_us=lag.p99_us, lag_max_us=lag.max_us, rtt_max_us=self.vitals.take_rtt_max_us()
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 

@@ -231,7 +231,7 @@ class Run:
             for gap in gaps_between(before, clocks, round(tick_s * 1e9)):
                 parts.recorder.note_gap(gap)
                 _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
-                parts.vitals.clock_stepped()
+                parts.vitals.bounds.restart()
                 if gap.kind == "suspend":
                     parts.session.woke_up(gap.from_us)
             if not parts.session.waiting:

@@ -1,158 +1,102 @@
-"""One line at the bottom that mixes with nothing, and output that never holds up a run."""
+"""One line at the bottom that mixes with nothing, output that never holds up a run, files that are whole."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import io
-import logging
 import os
 import pty
 import re
-import struct
+import stat
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.views import console as console_module
-from eelogger.views.console import PENDING, PIPE_COLUMNS, Console
-from eelogger.views.progress import bar, progress
+from eelogger.errors import DiskError
+from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, progress
+from eelogger.views.output_file import STDOUT, OutputFile
 from eelogger.views.tables import width
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class Screen(io.StringIO):
-    """A terminal that wraps long lines, and wraps them anew when it becomes narrower, as most terminals do."""
-
-    def __init__(self, columns: int = 200) -> None:
-        super().__init__()
-        self.columns = columns
-        self.lines: list[list[str]] = [[]]
-        self.at = self.saved = 0
+    """A terminal."""
 
     def isatty(self) -> bool:
         return True
 
-    def write(self, text: str) -> int:
-        for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|\x1b[78]|.", text, re.DOTALL):
-            row = self.at - self.at % self.columns
-            if part == "\r":
-                self.at = row
-            elif part == "\n":
-                self.lines.append([])
-                self.at = 0
-            elif part == "\x1b[K":
-                rest = slice(self.at, row + self.columns)
-                self.lines[-1][rest] = [" "] * len(self.lines[-1][rest])
-            elif part == "\x1b[B":
-                self.at += self.columns
-            elif part == "\x1b7":
-                self.saved = self.at
-            elif part == "\x1b8":
-                self.at = self.saved
-            elif not part.startswith("\x1b"):
-                self._put(part)
-        return len(text)
-
-    def _put(self, char: str) -> None:
-        line, columns = self.lines[-1], width(char)
-        line.extend([" "] * (self.at + columns - len(line)))
-        if columns:
-            line[self.at : self.at + columns] = [char, *[""] * (columns - 1)]
-        self.at += columns
-
     @property
-    def text(self) -> list[str]:
-        return ["".join(line).rstrip() for line in self.lines]
+    def lines(self) -> list[str]:
+        """What stands there."""
+        return [shown(line) for line in self.getvalue().split("\n")]
 
 
-@pytest.fixture(params=["xterm", "dumb"])
-def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Screen:
-    monkeypatch.setenv("TERM", request.param)
-    return Screen()
+def shown(line: str) -> str:
+    """What stands in a line after all its texts were written over each other."""
+    cells: list[str] = []
+    for text in line.split("\r"):
+        new = [cell for char in text for cell in [char, ""][: width(char)]]
+        cells[: len(new)] = new
+    return "".join(cells).rstrip()
 
 
-def shown(text: str) -> Callable[[int], str]:
-    return lambda columns: text
-
-
-@pytest.mark.parametrize("term", ["xterm", "dumb"])
 @given(texts=st.lists(st.text("aé門カ 0", min_size=1, max_size=20), max_size=8))
-def test_each_line_covers_the_one_before(term: str, texts: list[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TERM", term)
-        screen = Screen()
-        console = Console(None, screen, screen)
-        for text in texts:
-            console.show(shown(text))
-            assert screen.text == [text.rstrip()]
-        console.show(shown(""))
-    assert screen.text == [""]
-    assert screen.at == 0
-
-
-def test_what_is_printed_stands_above_the_line(screen: Screen) -> None:
+def test_each_line_covers_the_one_before(texts: list[str]) -> None:
+    screen = Screen()
     console = Console(None, screen, screen)
-    log = logging.Logger("status line")
-    log.addHandler(console.log_handler(logging.Formatter("LOG %(message)s")))
-    console.show(shown("\x1b[32mconnected\x1b[0m · 12 cameras"))
-    console.info("a remark")
-    console.write("asked for\n")
-    log.warning("lost")
-    assert screen.text == ["a remark", "asked for", "LOG lost", "connected · 12 cameras"]
-    console.show(shown(""))
-    console.error("last")
-    assert screen.text[3:] == ["last", ""]
-
-
-def test_a_narrower_terminal_keeps_no_scraps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    screen = Screen(100)
-    monkeypatch.setattr(console_module, "_columns", lambda stream: screen.columns)
-    console = Console(None, screen, screen)
-    console.show(shown("x" * 99))
-    screen.columns = 40
-    console.error("a remark")
-    assert screen.text == ["a remark", ""], "what is too wide now is not drawn again"
-    console.show(shown("y" * 39))
-    assert screen.text == ["a remark", "y" * 39]
+    for text in [*texts, ""]:
+        console.show(lambda columns, text=text: text)  # type: ignore[misc]
+        assert screen.lines == [text.rstrip()]
+        assert screen.getvalue().endswith("\r" if texts else "")
 
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_quiet_leaves_remarks_out_and_no_line_where_there_is_no_terminal(quiet: bool) -> None:
     out, err = io.StringIO(), io.StringIO()
-    console = Console(None, out, err, quiet=quiet)
-    asyncio.run(console.keep_status_line(shown("connected")))
-    console.info("remark")
-    console.error("trouble")
-    console.write_all(["asked", " for\n"])
+    for console in (Console(io.StringIO("somebody\r\nsecret\n"), out, err), Console(None, None, None)):
+        console.quiet = quiet
+        console.show(lambda columns: "connected")
+        console.info("remark")
+        console.error("trouble")
+        console.write("asked for\n")
+        assert (console.columns(), console.terminals) == (PIPE_COLUMNS, [])
+        if console.out:
+            assert (console.ask("user: "), console.ask_secret("password: ")) == ("somebody", "secret")
+        with pytest.raises(EOFError):
+            console.ask("user: ")
     assert out.getvalue() == "asked for\n"
     assert err.getvalue() == ("trouble\n" if quiet else "remark\ntrouble\n")
-    assert console.columns() == PIPE_COLUMNS
-    assert not any((console.is_terminal(), console.writes_to_terminal(), console.has_terminal()))
 
 
-def test_a_closed_stream_swallows_text_and_answers_come_through_a_pipe() -> None:
-    console = Console(None, None, None)
-    console.write_all(["a"])
-    console.error("a")
-    console.show(shown("a"))
-    asyncio.run(console.write_in_slices(["a"]))
-    console.close()
-    assert (console.columns(70), console.has_terminal()) == (70, False)
-    for ask in (console.ask, console.ask_secret):
-        with pytest.raises(EOFError):
-            ask("user: ")
-    console = Console(io.StringIO("somebody\r\nsecret\n"), io.StringIO(), io.StringIO())
-    assert (console.ask("user: "), console.ask_secret("password: ")) == ("somebody", "secret")
+async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is_counted() -> None:
+    reading, writing = os.pipe()
+    with open(writing, "w") as out:
+        err = io.StringIO()
+        console = Console(None, out, err)
+        for _ in range(2 * PENDING):
+            console.write("x" * 99 + "\n")
+        console.info("a remark")
+        began_s = time.monotonic()
+        console.close()
+        assert time.monotonic() - began_s < 2
+        assert err.getvalue() == "a remark\n"
+        taken = b""
+        while len(taken) < 100 * PENDING:
+            taken += await asyncio.to_thread(os.read, reading, 65536)
+        console.write("and on\n")
+        while not taken.endswith(b"and on\n"):
+            taken += await asyncio.to_thread(os.read, reading, 65536)
+    os.close(reading)
+    dropped = re.findall(rb"^\(([0-9]+) texts are left out here", taken, re.MULTILINE)
+    assert dropped
+    assert taken.count(b"x\n") + sum(map(int, dropped)) == 2 * PENDING
 
 
 def child(script: str, **streams: object) -> subprocess.Popen[str]:
@@ -161,56 +105,9 @@ def child(script: str, **streams: object) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", head + script], cwd=ROOT, text=True, **streams)  # type: ignore[call-overload, no-any-return]
 
 
-STALLED = """
-async def main():
-    longest, last = 0.0, time.monotonic()
-    for i in range(400):
-        console.write("x" * 4095 + "\\n")
-        console.info("a remark")
-        await asyncio.sleep(0)
-        now = time.monotonic()
-        longest, last = max(longest, now - last), now
-    began = time.monotonic()
-    await console.write_in_slices("y" * 999 + "\\n" for _ in range(500))
-    console.close()
-    sys.stderr.write(f"longest {longest:.3f} end {time.monotonic() - began:.3f}\\n")
-asyncio.run(main())
-"""
-
-
-def test_a_pipe_that_does_not_drain_never_stalls_the_loop_and_is_waited_for_a_bounded_time() -> None:
-    with child(STALLED, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        err = process.stderr.read() if process.stderr else ""
-        assert process.wait(20) == 0
-    assert err.startswith("a remark\n" * 400), "remarks are not held up by what goes elsewhere"
-    found = re.search(r"longest ([0-9.]+) end ([0-9.]+)\n", err)
-    assert found, err
-    assert float(found[1]) < 0.5
-    assert float(found[2]) < 3
-
-
-async def test_what_was_dropped_is_counted_once_the_pipe_drains_again() -> None:
-    reading, writing = os.pipe()
-    written = PENDING // 10_000 + 20
-    with open(writing, "w") as out:
-        console = Console(None, out, None)
-        for _ in range(written):
-            console.write("x" * 9_999 + "\n")
-        taken = b""
-        while len(taken) < PENDING - 100_000:
-            taken += await asyncio.to_thread(os.read, reading, 65536)
-        console.write("and on\n")
-        while not taken.endswith(b"and on\n"):
-            taken += await asyncio.to_thread(os.read, reading, 65536)
-    os.close(reading)
-    dropped = re.findall(rb"^\(([0-9]+) texts are left out here", taken, re.MULTILINE)
-    assert dropped
-    assert taken.count(b"x\n") + sum(map(int, dropped)) == written
-
-
-@pytest.mark.parametrize("how", ["console.write('x\\n')", "asyncio.run(console.write_in_slices(['x\\n']))"])
-def test_a_reader_that_has_gone_is_a_broken_pipe(how: str) -> None:
-    script = f"try:\n    while True:\n        {how}\n        time.sleep(0.001)\n"
+def test_a_reader_that_has_gone_is_a_broken_pipe() -> None:
+    script = "async def main(): console.write('x\\n')\n"
+    script += "try:\n    while True:\n        asyncio.run(main())\n        time.sleep(0.001)\n"
     script += "except BrokenPipeError:\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n    sys.exit(7)"
     with child(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -221,76 +118,110 @@ def test_a_reader_that_has_gone_is_a_broken_pipe(how: str) -> None:
         assert process.wait(20) == 7
 
 
-def test_a_command_waits_for_its_reader_and_loses_nothing() -> None:
-    script = "async def main(): console.write('a\\n')\nasyncio.run(main())\n"
-    script += "for i in range(300): console.write('x' * 4095 + '\\n')\nconsole.close()"
-    with child(script, stdout=subprocess.PIPE) as process:
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_command_waits_for_its_reader_and_a_run_does_not(is_read: bool) -> None:
+    script = "async def main():\n    for i in range(40): console.write('x' * 4095 + '\\n')\nasyncio.run(main())\n"
+    script += "for i in range(300): console.write('x' * 4095 + '\\n')\n" if is_read else ""
+    with child(script + "console.close()", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
-        time.sleep(0.5)
-        assert len(process.stdout.read()) == 2 + 300 * 4096
+        if is_read:
+            time.sleep(0.5)
+            assert len(process.stdout.read()) == 340 * 4096
         assert process.wait(20) == 0
 
 
 KEEPS_A_LINE = """
+import fcntl, logging, termios
+from eelogger.views.console import LogHandler
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 async def main():
     drawing = asyncio.create_task(console.keep_status_line(lambda columns: "connected · 正門"))
     await asyncio.sleep(0.2)
     console.error("one")
     await asyncio.sleep(0.2)
     console.write("two\\n")
+    handler = LogHandler()
+    handler.console = console
+    handler.handle(logging.makeLogRecord({"msg": "three"}))
     drawing.cancel()
     await asyncio.wait([drawing])
-    console.write(f"columns {console.columns()}\\n")
     console.close()
-"""
-IN_BACKGROUND = """
-if os.fork() == 0:
-    os.setpgid(0, 0)
-    time.sleep(0.1)
+if BACKGROUND and os.fork():
+    os.wait()
+else:
+    if BACKGROUND:
+        os.setpgid(0, 0)
     asyncio.run(main())
-    os._exit(0)
-os.wait()
 """
 
 
-def on_a_terminal(script: str) -> str:
-    """What a script writes on a real terminal of 60 columns, which it controls."""
+@pytest.mark.parametrize("background", [False, True])
+def test_on_a_real_terminal_the_line_stays_below_and_in_the_background_there_is_none(background: bool) -> None:
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
-    take = "import fcntl, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    with child(
-        take + script, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        env=os.environ | {"TERM": "xterm"},
-    ) as process:  # fmt: skip
+    script = KEEPS_A_LINE.replace("BACKGROUND", str(background))
+    with child(script, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
         text = b""
         try:
             while chunk := os.read(ours, 4096):
                 text += chunk
         except OSError:  # Linux says so when the other side is closed
-            pass
-        os.close(ours)
+            os.close(ours)
         assert process.wait(20) == 0, text.decode()
-    return text.decode()
+    assert [shown(line) for line in text.decode().replace("\r\n", "\n").split("\n")] == ["one", "two", "three", ""]
+    assert ("connected · 正門" in text.decode()) is not background
 
 
-def test_on_a_real_terminal_the_line_stays_below_and_in_the_background_there_is_none() -> None:
-    text = on_a_terminal(KEEPS_A_LINE + "asyncio.run(main())")
-    screen = Screen(60)
-    screen.write(text)
-    assert screen.text == ["one", "two", "columns 60", ""]
-    assert "connected · 正門" in text
-    assert on_a_terminal(KEEPS_A_LINE + IN_BACKGROUND).replace("\r\n", "\n") == "one\ntwo\ncolumns 60\n"
-
-
-def test_a_bar_is_shown_for_long_work_alone_and_leaves_nothing(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-    console, now_s = Console(None, screen, screen), 0.0
+def test_long_work_shows_how_far_it_is_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, now_s = Screen(), 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
-    with progress("reading", console) as advance:
+    with progress("reading", Console(None, screen, screen)) as advance:
         advance(1, 10)
-        assert screen.text == [""]
+        assert screen.lines == [""]
         now_s = 10.0
         advance(42, 100)
-        assert screen.text == ["reading  42 %, 14 s left [################------------------------]"]
-    assert screen.text == [""]
-    assert bar("reading", 0.42, 10, 20) == "reading  42 %, 14…"
+        assert screen.lines == ["reading  42%"]
+    assert screen.lines == [""]
+
+
+def write(path: Path, pieces: Iterable[str]) -> None:
+    with OutputFile(path, lambda text: None) as output:
+        output.write(pieces)
+
+
+def test_a_file_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    write(path, ["one\n", "ä\ud800\n"])
+    path.chmod(0o640)
+    with pytest.raises(ZeroDivisionError):
+        write(path, (str(1 // n) for n in (1, 0)))
+    assert path.read_bytes() == "one\nä\\ud800\n".encode()
+    write(path, "two")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("two", 0o640)
+    assert os.listdir(tmp_path) == ["figures.csv"]
+
+
+def test_a_link_stays_a_link_a_pipe_a_pipe_and_a_dash_is_standard_output(tmp_path: Path) -> None:
+    target, link, pipe = tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
+    target.write_text("before")
+    link.symlink_to(target)
+    write(link, "after")
+    assert link.is_symlink()
+    assert target.read_text() == "after"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write(pipe, "through")
+    assert os.read(reader, 100) == b"through"
+    assert pipe.is_fifo()
+    os.close(reader)
+    written: list[str] = []
+    with OutputFile(STDOUT, written.append) as output:
+        output.write(["a", "b"])
+    assert written == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["missing/figures.csv", "."])
+def test_what_cannot_be_written_says_so(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DiskError) as caught:
+        write(tmp_path / name, "x")
+    assert caught.value.hint

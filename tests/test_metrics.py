@@ -1,78 +1,116 @@
-"""The Prometheus textfile: figures of the day, names by the conventions, read by the real tools where installed."""
+"""What monitoring reads: the Prometheus textfile and `health.log`; a round trip is forgotten after two minutes."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from run_states import SECOND, cameras, day_of, run_state, verdict
+from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
+from eelogger.clock import KernelClock
+from eelogger.measure.camera_statistics import Day
 from eelogger.measure.clock_offset import Offset
-from eelogger.measure.histogram import Histogram
+from eelogger.measure.coverage import Coverage
+from eelogger.model import HOUR_US, DateSample, Gap
 from eelogger.views.metrics import LIMITS_S, render
-from eelogger.views.run_state import OwnError
+from eelogger.views.run_state import RTT_US, OwnError, RunState, Vitals
+from eelogger.views.snapshots import HealthLog
 
 README = Path(__file__).parent.parent / "README.md"
-PROMTOOL = shutil.which("promtool")
-WILD = 'a"b\\c\nd\u202e'
 
 
 def sample(rtt_us: int | None = 1500) -> str:
-    known = cameras("Front Door", WILD)
+    known = cameras("Front Door", 'a"b\\c\nd\u202e')
     delays = [SECOND * n // 10 for n in (1, 2, 3, 8, 40, 700)]
     events = [verdict(camera_id, delay, ns=ns) for camera_id in known for ns in (103, None) for delay in delays]
-    preview = Histogram()
-    preview.add(SECOND)
     state = run_state(
         day_of([*events, verdict("100e0000", -SECOND)]), known, offset=Offset(1200, 300), totals={"duplicate": 3},
-        own_error=OwnError(400, 4000, 10_000, 9), rejected={"not-json": 1}, previews={"100e0000": preview},
-        rtt_us=rtt_us,
+        own_error=OwnError(400, 4000, 10_000, 9), rejected={"not-json": 1}, rtt_us=rtt_us,
     )  # fmt: skip
     return "".join(render(state))
 
 
-def values(text: str) -> dict[str, float]:
-    return {name: float(value) for name, value in re.findall(r"^(eelogger_\S.*) (\S+)$", text, re.MULTILINE)}
-
-
-def test_a_histogram_counts_up_to_its_limits() -> None:
-    found = values(sample())
+def test_the_textfile_has_histograms_of_the_day_and_what_the_logger_says_of_itself() -> None:
+    text = sample()
+    found = {name: float(value) for name, value in re.findall(r"^eelogger_(\S.*) (\S+)$", text, re.MULTILINE)}
     labels = 'camera="100e0000",name="Front Door",bridge="100bb001",namespace="103",event="Intrusion"'
-    buckets = [found[f'eelogger_event_delay_seconds_bucket{{{labels},le="{limit:g}"}}'] for limit in LIMITS_S]
+    buckets = [found[f'event_delay_seconds_bucket{{{labels},le="{limit:g}"}}'] for limit in LIMITS_S]
     assert buckets == sorted(buckets)
     assert [buckets[LIMITS_S.index(1)], buckets[LIMITS_S.index(60)], buckets[-1]] == [4, 5, 6]
-    assert found[f"eelogger_event_delay_seconds_sum{{{labels}}}"] == pytest.approx(75.4)
-    assert found[f"eelogger_event_delay_seconds_count{{{labels}}}"] == 6
-
-
-def test_the_logger_itself_is_exported_with_its_figures() -> None:
-    found = values(sample())
-    assert found['eelogger_events_total{verdict="measured"}'] == 24
-    assert found['eelogger_events_total{verdict="early"}'] == 1
-    assert found['eelogger_events_total{verdict="duplicate"}'] == 3
-    assert found["eelogger_clock_offset_seconds"] == pytest.approx(0.0012)
-    assert found["eelogger_own_error_p99_seconds"] == pytest.approx(0.0004)
-    assert found["eelogger_round_trip_seconds"] == pytest.approx(0.0015)
-    assert found["eelogger_connected"] == 1
+    expected = {
+        f"event_delay_seconds_sum{{{labels}}}": 75.4, f"event_delay_seconds_count{{{labels}}}": 6.0,
+        'events_total{verdict="measured"}': 24, 'events_total{verdict="early"}': 1, "connected": 1,
+        'events_total{verdict="duplicate"}': 3, 'events_total{verdict="rejected"}': 1, "clock_offset_seconds": 0.0012,
+        "own_error_p99_seconds": 0.0004, "round_trip_seconds": 0.0015,
+    }  # fmt: skip
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert "eelogger_round_trip_seconds" not in sample(None), "what is unknown is not exported"
-    text = sample()
     assert 'name="a\\"b\\\\c\\\\nd\\\\u202e"' in text
     assert all(line.isprintable() for line in text.splitlines())
+    named = set(re.findall(r"eelogger_(\w+?)(?:_bucket)?\b", README.read_text())) - {"log"}
+    assert all(f"# TYPE eelogger_{name} " in text for name in named)
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian package prometheus)")
-def test_promtool_finds_nothing_to_complain_about(tmp_path: Path) -> None:
-    assert PROMTOOL is not None
-    checked = subprocess.run([PROMTOOL, "check", "metrics"], input=sample(), text=True, capture_output=True)
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
-    rules = re.search(r"```yaml\n(groups:.*?)```", README.read_text(), re.DOTALL)
-    assert rules is not None
-    (tmp_path / "rules.yml").write_text(rules[1])
-    checked = subprocess.run([PROMTOOL, "check", "rules", str(tmp_path / "rules.yml")], text=True, capture_output=True)
-    assert "SUCCESS: 2 rules found" in checked.stdout, checked.stderr
-    exported = set(values(sample())) | {line.split()[2] for line in sample().splitlines() if line.startswith("# TYPE")}
-    for metric in set(re.findall(r"eelogger_\w+", rules[1])):
-        assert metric in exported or metric.removesuffix("_bucket") in exported
+async def line(health: HealthLog, state: RunState, rtt_max_us: int | None = None) -> str:
+    return await health.line(state, lag_p99_us=3_133, lag_max_us=4_889, rtt_max_us=rtt_max_us)
+
+
+async def test_the_line_to_the_letter() -> None:
+    coverage = Coverage(NOON_US)
+    coverage.open_gap(NOON_US, "no-pong")
+    coverage.close_gap(NOON_US + 150 * SECOND)
+    coverage.open_camera_gap("100e0001", NOON_US + 300 * SECOND, "error-404")
+    events = [verdict("100e0000", SECOND, NOON_US + i) for i in range(3)]
+    old = [verdict("100e0001", 9 * SECOND, NOON_US - 3 * HOUR_US), verdict("100e0001", -SECOND)]
+    state = run_state(
+        day_of(events + old), cameras("a", "b"), state="waiting to connect", coverage=coverage, rtt_us=494,
+        gaps=[Gap("gap", 0, 1, "x"), Gap("suspend", 0, 1, "sleep")], totals={"measured": 4, "early": 1},
+        rejected={"not-json": 2}, offset=Offset(181_000, 504_000), kernel=KernelClock(False, 0),
+        queued_bytes=7, held_lines=3, write_p99_us=13_909,
+    )  # fmt: skip
+    health = HealthLog()
+    assert await line(health, state, 1_864) == (
+        "time=2026-11-22T12:10:00.000000Z state=waiting-to-connect cameras=2 clock_offset_s=0.181 clock_bound_s=0.504"
+        " ntp=unsynchronised rtt_s=0.000494 rtt_max_s=0.001864 lag_p99_s=0.003133 lag_max_s=0.004889"
+        " write_p99_s=0.013909 backlog=7 events=5 rejected=2"
+        " recent=3 p95_s=1.000 early=0.2500 last_event=2026-11-22T12:00:00.000002Z observed=0.5000 gaps=1 held=3\n"
+    )
+    assert " events=0 rejected=0 " in await line(health, state), "each line has the events of its own minute"
+    # What is not known is left out.
+    assert await line(HealthLog(), run_state(Day(), {}, write_p99_us=13_909)) == (
+        "time=2026-11-22T12:10:00.000000Z state=connected cameras=0 lag_p99_s=0.003133 lag_max_s=0.004889"
+        " write_p99_s=0.013909 backlog=0 events=0 rejected=0 recent=0 observed=1.0000 gaps=0 held=0\n"
+    )
+
+
+def test_a_round_trip_is_unknown_after_two_minutes_and_rest_stands_in_for_no_better_one() -> None:
+    vitals = Vitals(list[Gap]().append)
+
+    def answer(sent_us: int) -> None:
+        vitals.date_sample(DateSample(NOON_US, sent_us, sent_us + 50_000))
+
+    assert vitals.rtt(NOON_US) is None
+    answer(NOON_US)
+    assert vitals.rtt(NOON_US) == (50_000, "REST")
+    vitals.rtt_sample(23_000, "pong", NOON_US)
+    answer(NOON_US + SECOND)
+    assert vitals.rtt(NOON_US + RTT_US) == (23_000, "pong")
+    assert vitals.rtt(NOON_US + RTT_US + 1) is None
+    answer(NOON_US + 2 * RTT_US)
+    assert vitals.rtt(NOON_US + 2 * RTT_US) == (50_000, "REST")
+    assert (vitals.take_rtt_max_us(), vitals.take_rtt_max_us()) == (50_000, None)
+
+
+def test_a_clock_warning_comes_once_each_time_it_changes() -> None:
+    steps: list[Gap] = []
+    vitals = Vitals(steps.append)
+    assert vitals.clock_warning(NOON_US) is None
+    vitals.date_sample(DateSample(NOON_US + 60 * SECOND, NOON_US, NOON_US + 1_000))
+    assert "behind" in (vitals.clock_warning(NOON_US) or "")
+    assert vitals.clock_warning(NOON_US) is None
+    vitals.date_sample(DateSample(NOON_US, NOON_US, NOON_US + 1_000))
+    assert [step.kind for step in steps] == ["clock-step"]
+    assert "agrees" in (vitals.clock_warning(NOON_US) or "")
+    vitals.bounds.restart()
+    assert vitals.bounds.offset(NOON_US) is None

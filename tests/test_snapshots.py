@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from run_states import DATE, NOON_US, SECOND, add, cameras, day_of, run_state, verdict
 
 from eelogger.measure.camera_statistics import Day
+from eelogger.measure.histogram import Histogram
 from eelogger.model import DAY_US, Camera, Timing
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.paths import LogPaths
@@ -23,39 +23,28 @@ from eelogger.views.snapshots import Snapshots
 from eelogger.views.summary import closing_table
 
 QUICK = Timing(tick_s=0.01, summary_s=0.0, metrics_s=0.0)
-SLOW = Timing(tick_s=60.0, summary_s=60.0)
-
-
-class Files(dict[str, str]):
-    """Stands in for the writer: the content of each file by its name under the log directory, and how often."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.writes: list[str] = []
-
-    def replace(self, path: str, content: bytes | str) -> None:
-        name = str(Path(path).relative_to(self.root))
-        self[name] = content if isinstance(content, str) else content.decode()
-        self.writes.append(name)
-
-    async def written(self, name: str, part: str = "", within_s: float = 2.0) -> str:
-        async with asyncio.timeout(within_s):
-            while part not in self.get(name, "") or name not in self:
-                await asyncio.sleep(0.005)
-        return self[name]
+SLOW = Timing(tick_s=0.01, summary_s=60.0)
 
 
 class Run:
-    """A run that shows `known` cameras; `messages` is its revision."""
+    """A run that shows `known` cameras; `files` are what was written, `messages` is its revision."""
 
-    def __init__(self, root: Path, known: dict[str, Camera], timing: Timing, **fields: Any) -> None:
-        self.files = Files(root)
-        self.day, self.known, self.messages, self.fields = Day(), known, 0, fields
-        metrics_file = fields.pop("metrics_file", None)
-        revision, state_text = (lambda: self.messages), (lambda clean: f"clean={clean}")
-        self.snapshots = Snapshots(
-            self.files.replace, LogPaths(root), self.state, revision, state_text, metrics_file, timing
-        )
+    def __init__(self, root: Path, known: dict[str, Camera], timing: Timing, metrics_file: Path | None = None) -> None:
+        self.files, self.writes = dict[str, str](), list[str]()
+        self.day, self.known, self.messages, self.fields = Day(), known, 0, dict[str, Any]()
+        self.root, revision, state_text = root, (lambda: self.messages), (lambda clean: f"clean={clean}")
+        self.snapshots = Snapshots(self.replace, LogPaths(root), self.state, revision, state_text, metrics_file, timing)
+
+    def replace(self, path: str, content: bytes | str) -> None:
+        name = str(Path(path).relative_to(self.root))
+        self.files[name] = content if isinstance(content, str) else content.decode()
+        self.writes.append(name)
+
+    async def written(self, name: str, part: str = "") -> str:
+        async with asyncio.timeout(20):
+            while part not in self.files.get(name, "") or name not in self.files:
+                await asyncio.sleep(0.005)
+        return self.files[name]
 
     def state(self) -> RunState:
         return run_state(self.day, self.known, **self.fields)
@@ -66,16 +55,13 @@ class Run:
         self.day, self.fields = Day(), {"date": "2026-11-23", "written_us": NOON_US + DAY_US}
         self.snapshots.end_day(ended)
 
+    async def __aenter__(self) -> Run:
+        self.task = asyncio.create_task(self.snapshots.run())
+        return self
 
-@contextlib.asynccontextmanager
-async def running(run: Run) -> AsyncIterator[Files]:
-    task = asyncio.create_task(run.snapshots.run())
-    try:
-        yield run.files
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
 
 
 def many(n: int) -> dict[str, Camera]:
@@ -87,15 +73,14 @@ def events(known: Iterable[str], n: int = 3) -> Iterable[Any]:
 
 
 async def test_all_files_are_there_at_once_and_maxima_stand_worst_first(tmp_path: Path) -> None:
-    run = Run(tmp_path, many(600), QUICK, metrics_file=tmp_path / "node.prom")
-    async with running(run) as files:
-        assert await files.written("maxeventdelay.log") == ""
-        assert (await files.written("summary.log")).startswith("connected since ")
-        assert "eelogger_connected 1" in await files.written("node.prom")
-        assert await files.written(".state") == "clean=False"
+    async with Run(tmp_path, many(600), QUICK, tmp_path / "node.prom") as run:
+        assert await run.written("maxeventdelay.log") == ""
+        assert (await run.written("summary.log")).startswith("connected since ")
+        assert "eelogger_connected 1" in await run.written("node.prom")
+        assert await run.written(".state") == "clean=False"
         add(run.day, events(run.known))
         run.snapshots.write_again()
-        lines = (await files.written("maxeventdelay.log", "\n")).splitlines()
+        lines = (await run.written("maxeventdelay.log", "\n")).splitlines()
     assert {line[line.index("camera=") + 7 :][:8] for line in lines} == run.known.keys()
     delays = [item[0].delay_us or 0 for item in map(parse_delay_line, lines) if item]
     assert delays == sorted(delays, reverse=True)
@@ -103,60 +88,53 @@ async def test_all_files_are_there_at_once_and_maxima_stand_worst_first(tmp_path
 
 
 async def test_nothing_is_written_again_while_nothing_changes(tmp_path: Path) -> None:
-    run = Run(tmp_path, cameras("a"), QUICK)
-    async with running(run) as files:
-        await files.written("summary.log")
+    async with Run(tmp_path, cameras("a"), QUICK) as run:
+        await run.written("summary.log")
         await asyncio.sleep(0.1)
-        assert [files.writes.count(name) for name in ("summary.log", "maxeventdelay.log")] == [1, 1]
+        assert [run.writes.count(name) for name in ("summary.log", "maxeventdelay.log")] == [1, 1]
         add(run.day, [verdict("100e0000", 7 * SECOND)])
         run.messages += 1
-        await files.written("summary.log", "7.000")
-        await files.written("maxeventdelay.log", "7.000000")
-        run.snapshots.write_again()
-        await asyncio.sleep(0.1)
-        assert files.writes.count("summary.log") == 3
-    run = Run(tmp_path, cameras("a"), Timing(tick_s=0.01, health_s=0.05))
-    async with running(run) as files:
-        await files.written("summary.log")
+        await run.written("summary.log", "7.000")
+        await run.written("maxeventdelay.log", "7.000000")
+        assert run.writes.count("summary.log") == 2
+    async with Run(tmp_path, cameras("a"), Timing(tick_s=0.01, health_s=0.05)) as run:
+        await run.written("summary.log")
         run.fields["rtt_us"] = 5_000
-        await files.written("summary.log", "5.0 ms")  # a silent run refreshes it now and then
+        await run.written("summary.log", "5.0 ms")  # a silent run refreshes it now and then
 
 
 async def test_long_renderings_are_followed_by_a_long_rest(tmp_path: Path) -> None:
-    known = many(1_000)
-    run = Run(tmp_path, known, QUICK)
-    add(run.day, events(known))
-    async with running(run) as files:
-        await files.written("summary.log")
-        began_s = time.monotonic()
-        while time.monotonic() - began_s < 0.5:
+    run = Run(tmp_path, many(1_000), QUICK)
+    add(run.day, events(run.known))
+    async with run:
+        await run.written("summary.log")
+        for _ in range(50):
             run.messages += 1
             await asyncio.sleep(0.01)
-    assert files.writes.count("summary.log") == 1, "a rendering takes 50 ms here, so the next may come after a second"
+    assert run.writes.count("summary.log") == 1, "a rendering takes 50 ms here, so the next may come after a second"
 
 
 @pytest.mark.parametrize("n", [1, 3_000])
 async def test_after_midnight_both_days_have_their_files_whatever_comes(tmp_path: Path, n: int) -> None:
-    # Nothing ticks, nothing comes, and with 3,000 cameras a rendering of the ended day is under way.
-    known = many(n)
-    run = Run(tmp_path, known, SLOW)
-    add(run.day, events(known))
-    async with running(run) as files:
+    # With 3,000 cameras a rendering of the ended day is under way.
+    run = Run(tmp_path, many(n), SLOW)
+    add(run.day, events(run.known))
+    async with run:
         await asyncio.sleep(0.03)
-        known.pop(f"{n - 1:08x}")
+        run.known.pop(f"{n - 1:08x}")
         run.turn_day()
-        files.clear()
-        assert await files.written("maxeventdelay.log") == ""
-        assert "(2026-11-23 UTC" in await files.written("summary.log"), "nothing of the ended day comes after it"
-        ended = await files.written(f"days/{DATE}/summary.log", within_s=20)
-        worst = files[f"days/{DATE}/maxeventdelay.log"]
+        run.files.clear()
+        assert await run.written("maxeventdelay.log") == ""
+        assert "(2026-11-23 UTC" in await run.written("summary.log"), "nothing of the ended day comes after it"
+        ended = await run.written(f"days/{DATE}/summary.log")
+        worst = run.files[f"days/{DATE}/maxeventdelay.log"]
     assert f"({DATE} UTC" in ended
     assert len(worst.splitlines()) == n
-    assert (files["maxeventdelay.log"], f"({DATE} UTC" in files["summary.log"]) == ("", False)
+    assert (run.files["maxeventdelay.log"], f"({DATE} UTC" in run.files["summary.log"]) == ("", False)
 
 
 async def test_the_end_of_a_run_is_shown_with_its_reason(tmp_path: Path) -> None:
-    run = Run(tmp_path, many(300), SLOW, metrics_file=tmp_path / "node.prom")
+    run = Run(tmp_path, many(300), SLOW, tmp_path / "node.prom")
     add(run.day, events(run.known))
     run.turn_day()
     add(run.day, [verdict("00000001", 5 * SECOND, NOON_US + DAY_US)])
@@ -172,7 +150,9 @@ async def test_the_end_of_a_run_is_shown_with_its_reason(tmp_path: Path) -> None
 @pytest.mark.parametrize("make", [summary.render, closing_table, metrics.render, snapshots._worst_lines])
 def test_with_ten_thousand_cameras_no_piece_takes_long(make: Any) -> None:
     known = many(10_000)
-    state = run_state(day_of(events(known, 1)), known)
+    preview = Histogram()
+    preview.add(SECOND)
+    state = run_state(day_of(events(known, 1)), known, previews=dict.fromkeys(known, preview))
     gc.collect()
     gc.disable()
     try:

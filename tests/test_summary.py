@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from run_states import DATE, NOON_US, SECOND, add, cameras, day_of, run_state, verdict
+from run_states import NOON_US, SECOND, add, cameras, day_of, run_state, verdict
 
 from eelogger.clock import KernelClock
 from eelogger.measure.camera_statistics import Day
@@ -13,7 +13,7 @@ from eelogger.measure.clock_offset import Offset
 from eelogger.measure.coverage import Coverage
 from eelogger.measure.histogram import Histogram
 from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, CloudNotice, Gap
-from eelogger.views import summary
+from eelogger.views import metrics, summary
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.summary import closing_table
 from eelogger.views.tables import width
@@ -22,29 +22,17 @@ from eelogger.views.tables import width
 HALF_EARLY = [verdict("100e0000", i * 3_000 - 300_000, NOON_US + i) for i in range(201)]
 
 
-def lines_of(pieces: Iterator[str]) -> list[str]:
-    return "".join(pieces).splitlines()
-
-
 def render(state: RunState) -> list[str]:
-    return lines_of(summary.render(state))
+    return "".join(summary.render(state)).splitlines()
 
 
-def closing(day: Day, known: dict[str, Camera], **fields: object) -> list[str]:
-    """The table without its last line, which is about the logger itself."""
-    return lines_of(closing_table(run_state(day, known, **fields)))[:-1]
+def closing(state: RunState) -> list[str]:
+    return "".join(closing_table(state)).splitlines()
 
 
 def titles(lines: list[str]) -> list[str]:
     start = next(i for i, line in enumerate(lines) if line.startswith("name "))
     return [line.split("  ")[0] for line in lines[start + 2 :] if not line.startswith(" ")]
-
-
-def half_observed() -> Coverage:
-    coverage = Coverage(NOON_US)
-    coverage.open_camera_gap("100e0001", NOON_US, "error-404")
-    coverage.close_camera_gap("100e0001", NOON_US + 300 * SECOND)
-    return coverage
 
 
 def test_the_worst_p95_of_the_last_two_clock_hours_stands_first_and_few_events_last() -> None:
@@ -84,22 +72,24 @@ def test_a_wrong_clock_shows_at_once_though_the_median_looks_healthy() -> None:
         " 100 of 201 dated events (49.7 %) came before their own timestamp; over all dated p50 0.000 s, p95 0.269 s"
     )
     assert "a clock is wrong" in " ".join(" ".join(lines[: lines.index("")]).split())
-    lines = closing(day, known)
+    lines = closing(run_state(day, known))
     assert lines[1].split()[-2:] == ["all_p50_s", "all_p95_s"]
-    assert lines[2].split() == [
-        "?", "Front", "Door", "101", "0.000", "0.150", "0.151", "0.285", "0.297", "0.300", "100", "0", "0", "0.000",
-        "0.269",
-    ]  # fmt: skip
+    row = "? Front Door 101 0.000 0.150 0.151 0.285 0.297 0.300 100 0 0 0.000 0.269"
+    assert lines[2].split() == row.split()
     assert "1 camera: More than 1 % of the events" in lines[3]
-    assert lines[-1].endswith("(? a clock is wrong)")
+    assert lines[-2].endswith("(? a clock is wrong)")
 
 
-def test_bridges_are_compared_and_their_share_counts_all_cameras() -> None:
+def test_bridges_are_compared_and_shares_count_all_cameras_and_their_own_gaps() -> None:
     known = cameras("a", "silent") | {"100e0002": Camera("100e0002", "c", "")}
     day = day_of(
         verdict(id_, n * SECOND, NOON_US + k) for id_, n in (("100e0000", 1), ("100e0002", 3)) for k in range(20)
     )
-    lines = render(run_state(day, known, coverage=half_observed()))
+    coverage = Coverage(NOON_US)
+    coverage.open_camera_gap("100e0001", NOON_US, "error-404")
+    coverage.close_camera_gap("100e0001", NOON_US + 300 * SECOND)
+    state = run_state(day, known, coverage=coverage)
+    lines = render(state)
     start = next(i for i, line in enumerate(lines) if line.startswith("BRIDGES"))
     assert lines[start + 1 : start + 4] == [
         "bridge      cameras  events    min    p50    p95 │     day    min    p50    p95 observed",
@@ -107,6 +97,9 @@ def test_bridges_are_compared_and_their_share_counts_all_cameras() -> None:
         "100bb001          2      20  1.000  1.000  1.000 │      20  1.000  1.000  1.000   75.0 %",
     ]
     assert not any(line.startswith("BRIDGES") for line in render(run_state(Day(), cameras("a"))))
+    assert any(line.startswith("observed   83.3 % of the day; ") for line in lines)
+    assert closing(state)[-2].endswith("; observed 83.3 %")
+    assert "eelogger_observed_ratio 0.8333333" in "".join(metrics.render(state))
 
 
 def test_the_head_says_everything_a_reader_must_know() -> None:
@@ -131,10 +124,9 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
         "the local clock is 2.0 s behind (± 0.1 s): every delay is shown about 2.0 s too short",
         "kernel: NOT synchronised",
         "round trip 41.0 ms (pong)",
-        "p99 0.3 ms, max 4.1 ms; above 10.0 ms a line carries lag_s=; disk write p99 2.0 ms",
-        "1 gap, 20.0 s in all, longest 20.0 s; last: 12:00:00 20.0 s closed-1001; also suspend 12:00:00 1.0 s sleep",
+        "1 gap, 20.0 s in all, longest 20.0 s; last: 12:00:00 20.0 s closed-1001, suspend 12:00:00 1.0 s sleep",
         "No space left on device; 12 lines held in memory",
-        "Front\\x1b Door: the server dropped it: 404 gone\\n",
+        "the server dropped 1 camera: Front\\x1b Door: 404 gone\\n",
         "PREVIEW PROBE",
         "A delay is camera or bridge clock error",
     ):
@@ -153,11 +145,9 @@ def test_it_fits_into_120_columns_and_holds_nothing_unprintable() -> None:
 
 def test_the_worst_200_cameras_are_shown_and_the_others_counted() -> None:
     known = cameras(*(f"camera {i:03d}" for i in range(250)))
-    day = day_of(verdict(c, i * SECOND, NOON_US + k) for i, c in enumerate(known) for k in range(20))
-    lines = render(run_state(day, known))
+    lines = render(run_state(day_of(verdict(c, i * SECOND) for i, c in enumerate(known)), known))
     assert titles(lines)[:200] == [f"camera {i:03d}" for i in range(249, 49, -1)]
     assert lines[-1] == "… and 50 more cameras"
-    assert "CAMERAS (250)" in "\n".join(lines)
 
 
 def test_a_day_that_ended_is_shown_as_at_its_end() -> None:
@@ -167,11 +157,10 @@ def test_a_day_that_ended_is_shown_as_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("make", [summary.render, closing_table])
-def test_what_changes_while_the_text_is_made_does_no_harm(make: object) -> None:
+def test_what_changes_while_the_text_is_made_does_no_harm(make: Callable[[RunState], Iterator[str]]) -> None:
     day, known, left = day_of([verdict("100e0000", SECOND)]), cameras("a", "b"), dict[str, CloudNotice]()
-    pieces = make(run_state(day, known, left=left))  # type: ignore[operator]
     text = ""
-    for i, piece in enumerate(pieces):
+    for i, piece in enumerate(make(run_state(day, known, left=left))):
         text += piece
         camera_id = f"100f{i:04x}"
         known[camera_id] = Camera(camera_id, "new", f"bridge {i}")
@@ -187,7 +176,7 @@ def test_the_closing_table_to_the_letter() -> None:
     state = run_state(
         day, cameras("one", "two", "silent"), own_error=OwnError(3_100, 4_900, 10_000, 40), write_p99_us=2_800
     )
-    assert lines_of(closing_table(state)) == [
+    assert closing(state) == [
         "Delays of 2026-11-22 (UTC), in seconds, worst p95 first:",
         "camera  events  min_s  avg_s  p50_s  p95_s  p99_s  max_s  early  initial  undated",
         "two         20  2.000  2.000  2.000  2.000  2.000  2.000      0        0        0",
@@ -201,13 +190,11 @@ def test_the_closing_table_to_the_letter() -> None:
 
 def test_the_closing_table_names_every_camera_and_says_what_is_missing() -> None:
     day = day_of(verdict(f"100e000{i}", (9 - i) * SECOND) for i in range(4))
-    lines = closing(day, cameras("Cash\x1b[2J\nDesk", "Cash\x1b[2J\nDesk", "", ""))
-    name = "Cash\\x1b[2J\\nDesk"
-    assert [line.split("  ")[0] for line in lines[2:6]] == [
-        f"{name} (100e0000)", f"{name} (100e0001)", "100e0002", "100e0003",
-    ]  # fmt: skip
+    lines = closing(run_state(day, cameras("Cash\x1b[2J\nDesk", "Cash\x1b[2J\nDesk", "", "")))
+    names = ["Cash\\x1b[2J\\nDesk (100e0000)", "Cash\\x1b[2J\\nDesk (100e0001)", "100e0002", "100e0003"]
+    assert [line.split("  ")[0] for line in lines[2:6]] == names
     nothing = ["1 camera without an event", "All cameras: no measured event; observed 100 %"]
-    assert closing(Day(), cameras("a")) == nothing
-    assert lines_of(closing_table(run_state(day, {}, reading=0.42))) == [
-        f"The files of {DATE} (UTC) are still being read (42.0 %): there are no figures yet."
+    assert closing(run_state(Day(), cameras("a")))[:-1] == nothing
+    assert closing(run_state(day, {}, reading=0.42)) == [
+        "The day's files are still being read (42.0 %): there are no figures yet."
     ]

@@ -1,19 +1,25 @@
-"""Columns hold whatever the cloud calls a camera, and figures stay readable at every size."""
+"""Columns hold whatever the cloud calls a camera, lines fit every terminal, figures are those of all their events."""
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_states import SECOND, verdict
+from run_states import DATE, NOON_US, SECOND, cameras, day_of, run_state, verdict
 
-from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera
+from eelogger.measure.camera_statistics import CameraStatistics, Day
+from eelogger.measure.clock_offset import Offset
+from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, Gap
 from eelogger.storage.formats import parse_time
 from eelogger.views import sentences
-from eelogger.views.number_format import share, short, short_count, span, sparkline
-from eelogger.views.status_line import event_heading, event_line
-from eelogger.views.tables import Column, cell, cut, printable, table, width, wrapped
+from eelogger.views.figures import FEW, Figures, Row, Tally, headlines, shown, sum_up, tally_of, texts
+from eelogger.views.number_format import share, short, span, sparkline
+from eelogger.views.run_state import OwnError, RunState
+from eelogger.views.status_line import MANY, event_heading, event_line, status_line
+from eelogger.views.tables import cell, cut, printable, width
 
 ANY = st.text(st.characters(codec=None), max_size=40)
 
@@ -22,70 +28,44 @@ ANY = st.text(st.characters(codec=None), max_size=40)
 def test_a_cell_takes_exactly_its_columns_and_nothing_in_it_is_unprintable(
     text: str, columns: int, right: bool
 ) -> None:
-    shown = cell(text, columns, right=right)
-    assert width(shown) == columns
-    assert shown.isprintable()
-    assert len(shown) <= columns * 6  # marks take no column, and cannot flood it either
+    filled = cell(text, columns, right=right)
+    assert width(filled) == columns
+    assert filled.isprintable()
 
 
 def test_foreign_text_is_made_harmless_and_no_more() -> None:
     harmless = {
         "Front Door": "Front Door", "a\x1b[31mb\nc": "a\\x1b[31mb\\nc", "\u202eevil": "\\u202eevil",
-        "\ud800": "\\ud800", "正门": "正门", "e" + "\u0301" * 50: "e" + "\u0301" * 4,
+        "\ud800": "\\ud800", "正门": "正门",
     }  # fmt: skip
     assert {text: printable(text) for text in harmless} == harmless
-
-
-def test_wide_characters_take_two_columns_and_are_cut_whole() -> None:
     assert [cut("正门摄像机", columns) for columns in (10, 8)] == ["正门摄像机", "正门摄…"]
-    assert width(unicodedata.normalize("NFD", "Büro")) == 4
-
-
-def test_a_table_aligns_its_columns_and_text_gives_way() -> None:
-    columns = [Column("name", right=False, widest=14), Column("n")]
-    rows = [("正门", "7"), ("x" * 99, "1234")]
-    assert list(table(columns, rows)) == ["name               n", "正门               7", "xxxxxxxxxxxxx…  1234"]
-    assert list(table(columns, rows, within=16))[-1] == "xxxxxxxxx…  1234"
-
-
-@given(st.lists(st.text("ab ", min_size=1, max_size=12), max_size=30))
-def test_wrapping_keeps_every_word(parts: list[str]) -> None:
-    text = " ".join(parts)
-    lines = list(wrapped("label ", text, 40))
-    assert " ".join(line[6:] for line in lines).split() == text.split()
-    assert all(len(line) <= 40 for line in lines)
+    assert width("Bu\u0308ro") == 4
 
 
 def test_numbers_as_a_person_reads_them() -> None:
     seconds = [0.0, 0.25, 0.26, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.1, 1e6]
     assert sparkline([round(s * 1e6) for s in seconds]) == "▁▁▂▂▃▄▅▆▇██", "one scale for all"
     assert sparkline([None, 100_000, None]) == " ▁ "
-    in_columns = {
-        0: "0.000", 1_904_400: "1.904", 9_999_499: "9.999", 9_999_500: "10.00", 142_340_000: "142.3",
-        99_995_000: "100.0", 999_949_999: "999.9", 999_950_000: "1000", 99_999_000_000: "99999",
-        100_000_000_000: "27.8h", 86_400_000_000 * 12: "12.0d",
-    }  # fmt: skip
+    in_columns = {1_904_400: "1.904", 9_999_500: "10.00", 99_995_000: "100.0", 999_950_000: "1000", 10**11: "27.8h"}
     assert {us: short(us) for us in in_columns} == in_columns
     in_words = {
         350_000: "0.35 s", 1_900_000: "1.9 s", 4_200: "0.004 s", 14_200_000: "14.2 s", -350_000: "−0.35 s",
         260_000_000: "4 min 20 s", 3 * HOUR_US + 300_000_000: "3 h 05 min", 100 * HOUR_US: "4 d 4 h",
     }  # fmt: skip
     assert {us: span(us) for us in in_words} == in_words
-    assert [short_count(n) for n in (999_999, 1_000_000, 24_640_000)] == ["999999", "1.0M", "24.6M"]
 
 
 @given(st.integers(0, 30 * 86_400_000_000))
 def test_short_seconds_fit_their_column_and_are_right_within_their_last_digit(us: int) -> None:
     text = short(us)
     assert len(text) <= 5
-    shown = float(text.rstrip("hd")) * {"h": 3600, "d": 86400}.get(text[-1], 1)
-    # Days have one decimal from 4.2 d on, all others at least three digits.
-    assert abs(shown - us / 1e6) <= max(0.0005, us / 1e6 * (0.0125 if text.endswith("d") else 0.005)) + 1e-9
+    seconds = float(text.rstrip("hd")) * {"h": 3600, "d": 86400}.get(text[-1], 1)
+    assert seconds == pytest.approx(us / 1e6, rel=0.0125, abs=0.0005)  # days have one decimal from 4.2 d on
 
 
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_share_is_never_rounded_up_to_all(part: float) -> None:
-    assert share(part) != "100 %"
     assert float(share(part)[:-2]) <= 99.9
     assert share(1.0) == "100 %"
 
@@ -102,19 +82,128 @@ def test_groups_and_cameras_have_the_names_a_person_knows() -> None:
 def test_an_event_is_one_line_as_in_the_readme() -> None:
     at_us = parse_time("2026-11-22T09:07:20Z")
     assert event_heading(80) == "UTC       camera                       event                     delay\n"
-    line = event_line(verdict("100e0000", 1_230_000, at_us), "Front Door", 80)
-    assert line == "09:07:20  Front Door                   Intrusion                1.23 s\n"
-    assert "   4 min 20 s\n" in event_line(verdict("100e0000", 260 * SECOND, at_us), "Front Door", 80)
-    early = event_line(verdict("100e0000", -300_000, at_us + SECOND, event="Loitering"), "Yard", 80)
-    assert early == "09:07:21  Yard                         Loitering               −0.30 s  early\n"
-    undated = verdict("100e0000", 0, at_us)._replace(kind=UNDATED, delay_us=None)
-    shown = event_line(undated, "", 80)
-    assert shown == "09:07:20  100e0000                     Intrusion                     -  undated\n"
+    event, undated = verdict("100e0000", 1_230_000, at_us), verdict("100e0000", 0, at_us)
+    early = verdict("100e0000", -300_000, at_us, event="Loitering")
+    late, undated = verdict("100e0000", 260 * SECOND, at_us), undated._replace(kind=UNDATED, delay_us=None)
+    assert [event_line(each, "Front Door", 80) for each in (event, early, late, undated)] == [
+        "09:07:20  Front Door                   Intrusion                1.23 s\n",
+        "09:07:20  Front Door                   Loitering               −0.30 s  early\n",
+        "09:07:20  Front Door                   Intrusion            4 min 20 s\n",
+        "09:07:20  Front Door                   Intrusion                     -  undated\n",
+    ]
+    assert event_line(event, "", 80)[10:18] == "100e0000"
 
 
-@given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(60, 200))
-def test_an_event_line_fits_the_terminal(name: str, event: str, us: int | None, columns: int) -> None:
-    line = event_line(verdict("100e0000", 0, event=event)._replace(kind=INITIAL, delay_us=us), name, columns)
-    assert width(line[:-1]) < columns
-    assert line.endswith("\n")
-    assert line[:-1].isprintable()
+def full(**fields: Any) -> RunState:
+    events = [verdict("100e0000", delay_us, NOON_US + i) for i, delay_us in enumerate([1_900_000, *[412_000] * 10])]
+    values = {
+        "written_us": NOON_US + 125 * 60 * SECOND, "totals": {"measured": 4100, "early": 20, "duplicate": 7},
+        "last": events[-1], "rtt_us": 23_400, "gaps": [Gap("gap", NOON_US, NOON_US + SECOND, "no-pong")],
+        "own_error": OwnError(300, 900, 10_000, 50),
+    }  # fmt: skip
+    known = cameras("Front Door", *["x"] * 11)
+    return run_state(day_of(events), known, **(values | fields))
+
+
+def test_a_wide_terminal_shows_everything_that_is_known() -> None:
+    at_once = full(written_us=NOON_US + 10 * SECOND)
+    assert status_line(at_once, 200) == (
+        "connected · 10 s · 12 cameras · 4,120 events · last 0.41 s · p95 1.9 s · RTT 23.4 ms · 1 gap · own 0.3 ms"
+    )
+    trouble = full(offset=Offset(-2_100_000, 1), disk="disk is full")
+    assert status_line(trouble, 200).startswith("connected · disk: disk is full · clock off by 2.1 s · 2 h 05 min · ")
+    nothing = run_state(Day(), {}, state="connecting", written_us=NOON_US + 1_400_000)
+    assert status_line(nothing, 80) == "connecting · 1 s · 0 cameras · 0 events · no gap"
+    assert status_line(full(reading=0.42, state="reading"), 80) == "reading the day's files, 42.0 % · 2 h 05 min"
+    many = run_state(day_of(verdict(f"{i:08x}", SECOND) for i in range(MANY + 1)), {})
+    assert "p95" not in status_line(many, 200), "adding up the hours of many cameras would delay stamps"
+
+
+def test_what_stands_last_gives_way_first() -> None:
+    assert [status_line(full(), columns) for columns in (70, 24, 8)] == [
+        "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s",
+        "connected · 2 h 05 min",
+        "connec…",
+    ]
+
+
+@given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(40, 200))
+def test_any_state_and_event_fits_any_terminal(state: str, disk: str, us: int | None, columns: int) -> None:
+    last = verdict("100e0000", 0, event=disk)._replace(kind=INITIAL, delay_us=us)
+    fields: dict[str, Any] = {"offset": Offset(us or 0, 0), "rtt_us": abs(us or 0), "disk": disk, "last": last}
+    written_us = NOON_US + 7 * abs(us or 0)
+    line = status_line(run_state(Day(), {}, state=state, written_us=written_us, **fields), columns)
+    for text in (line, event_line(last, state, columns).removesuffix("\n")):
+        assert width(text) < columns
+        assert text.isprintable()
+
+
+DELAYS = st.lists(st.integers(-(10**7), 10**8), max_size=12)
+
+
+def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Tally:
+    statistics = CameraStatistics()
+    worst = None
+    for i, delay_us in enumerate(delays):
+        if delay_us < 0:
+            statistics.observe_early(NOON_US + i, delay_us)
+        elif statistics.observe(NOON_US + i, delay_us, 103):
+            worst = verdict(camera_id, delay_us, NOON_US + i)
+    return tally_of(statistics, worst)
+
+
+def row(name: str, delays: Sequence[int], observed: float | None = 1.0) -> Row:
+    return Row(name, name, Figures(tally(delays, name), observed))
+
+
+def nearest_rank(values: list[int], per_mille: int) -> int:
+    return sorted(values)[-(-per_mille * len(values) // 1000) - 1]
+
+
+@given(st.lists(DELAYS, max_size=20))
+def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> None:
+    found = Figures(sum_up(map(tally, parts)))
+    dated = [delay for part in parts for delay in part]
+    measured = [delay for delay in dated if delay >= 0]
+    assert (found.events, found.early) == (len(measured), len(dated) - len(measured))
+    assert found.suspect == ((len(dated) - len(measured)) * 100 > len(dated))
+    if measured:
+        assert (found.min_us, found.max_us, found.total_us) == (min(measured), max(measured), sum(measured))
+        assert found.max_event is not None
+        assert found.max_event.delay_us == max(measured)
+        for per_mille, us in ((500, found.p50_us), (900, found.p90_us), (950, found.p95_us), (990, found.p99_us)):
+            assert us == pytest.approx(nearest_rank(measured, per_mille), rel=0.0101, abs=500)
+    if found.suspect:
+        assert found.signed_p95_us == pytest.approx(nearest_rank(dated, 950), rel=0.0101, abs=500)
+    else:
+        assert found.signed_p50_us is found.signed_p95_us is None
+
+
+def test_the_sentences_to_send() -> None:
+    front = row("Front Door", [1_900_000] * 99 + [14_200_000], 0.9987)
+    sentence = "Front Door: 95 % within 1.9 s, worst 14.2 s at 12:00 UTC; observed 99.8 %"
+    assert headlines([front, row("silent", [])], row("All cameras", [])) == [sentence]
+    whole = row("All cameras", [SECOND] * 99 + [-1, -1], None)
+    assert headlines([front, row("other", [SECOND] * FEW)], whole, "x\n", dated=True) == [
+        f"Front Door: 95 % within 1.9 s, worst 14.2 s at {DATE} 12:00 UTC; observed 99.8 %",
+        f"All cameras: 95 % within 1.0 s, worst 1.0 s at {DATE} 12:00 UTC (x\\n); what was observed is unknown"
+        " (? a clock is wrong)",
+    ]
+    nothing = headlines([row("a", [], 0.5)], row("All cameras", [], 0.5))
+    assert nothing == ["All cameras: no measured event; observed 50.0 %"]
+
+
+def test_numbers_become_text_in_one_place() -> None:
+    counted = tally([1_000_500, 1_001_500, -2_000_000])
+    counted.clean_max = verdict("100e0000", 1_000_500, identity="a\nb")
+    counted.initial = 3
+    assert texts(Figures(counted, 0.9999)) == {
+        "events": "2", "min_s": "1.000", "avg_s": "1.001", "p50_s": "1.000", "p90_s": "1.002", "p95_s": "1.002",
+        "p99_s": "1.002", "max_s": "1.002", "clean_max_s": "1.000",
+        "max_at_utc": "2026-11-22T12:00:00.000001Z", "max_uuid": f"u{NOON_US + 1}",
+        "clean_max_at_utc": "2026-11-22T12:00:00.000000Z", "clean_max_uuid": "a\\nb",
+        "early": "1", "initial": "3", "undated": "0", "observed_percent": "99.9", "suspect": "1",
+        "all_dated_p50_s": "1.000", "all_dated_p95_s": "1.002",
+    }  # fmt: skip
+    assert shown(Figures(Tally()), ["events", "max_s", "max_uuid", "observed_percent"]) == ["0", "-", "-", "unknown"]
+    assert set(texts(Figures(Tally())).values()) == {"0", ""}

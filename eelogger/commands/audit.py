@@ -24,7 +24,7 @@ from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
 from ..report.conditions import first_observed_us, gaps_in, read_health
-from ..report.export import BOM, WIDEST
+from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
@@ -34,10 +34,9 @@ from ..storage.line_blocks import Skipped
 from ..storage.paths import LogPaths
 from ..storage.process_state import HANGS, RUNNING, process_state
 from ..storage.state import read_refused_login, read_state
-from ..views.console import Console
+from ..views.console import Console, progress
 from ..views.number_format import count, moment, span
 from ..views.output_file import STDOUT, OutputFile
-from ..views.progress import progress
 from ..views.tables import printable
 
 AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
@@ -74,16 +73,15 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 asyncio.run(audit.compare())
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.results and STDOUT not in files:
-                console.write_all(text(audit.found(is_partial=True), console.columns(WIDEST)))
+                console.write("".join(text(audit.found(is_partial=True), console.columns())))
             raise
         found = audit.found()
         _require(found)
         for place, file in files.items():
             file.write([BOM] * (place == options.csv and place != STDOUT))
             file.write(outputs[place](found))
-            file.keep()
     if STDOUT not in files:
-        console.write_all(text(found, console.columns(WIDEST)))
+        console.write("".join(text(found, console.columns())))
     for place in files:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")

@@ -32,9 +32,8 @@ from ..storage.restore import subscribe_again
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
 from ..storage.writer import UUID_LIMIT
-from ..views.console import Console
+from ..views.console import Console, progress
 from ..views.number_format import count
-from ..views.progress import progress
 from ..views.tables import printable
 
 _BATCH_CHARS: Final = 4 << 20

@@ -25,9 +25,8 @@ from ..report.read import Event, sentences
 from ..settings import PROGRAM, load, log_dir_of
 from ..storage.camera_files import read_bridges
 from ..storage.paths import LogPaths
-from ..views.console import Console
+from ..views.console import Console, progress
 from ..views.output_file import STDOUT, OutputFile
-from ..views.progress import progress
 from ..views.tables import printable
 from . import count, seconds
 
@@ -76,8 +75,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", html)):
             if name in files:
                 files[name].write(pieces(report))
-        for file in files.values():
-            file.keep()
     if "html" in files and not available():
         console.info(MISSING)
     written = [printable(str(path)) for path in paths.values() if path != STDOUT]
@@ -85,7 +82,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         written.append(_write_evidence(report, options, console))
     try:
         if STDOUT not in paths.values():
-            console.write_all(export.text(report, console.columns(export.WIDEST)))
+            console.write("".join(export.text(report, console.columns())))
     finally:  # `| head` may have seen enough
         for place in written:
             console.info(f"written: {place}")

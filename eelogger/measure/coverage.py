@@ -120,7 +120,7 @@ class Coverage:
         return lambda camera_id: self.observed_share(from_us, to_us, camera_id) if camera_id in own else whole
 
     def observed_shares(self, from_us: int, to_us: int, camera_ids: Iterable[str]) -> float:
-        """A bridge's share: the mean over all its cameras, also those without events; of none, the account's."""
+        """The mean over these cameras, also those without events; of none, the connection's share."""
         shares = [*map(self.shares(from_us, to_us), camera_ids)] or [self.observed_share(from_us, to_us)]
         return sum(shares) / len(shares)
 

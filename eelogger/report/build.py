@@ -10,7 +10,7 @@ from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
 from ..storage.paths import day_of
-from ..views.figures import NO_BRIDGE, Figures, Row, Table, Tally, rank
+from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, sum_up
 from ..views.number_format import count
 from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
@@ -80,7 +80,7 @@ def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | Non
         timeline=reading.timeline,
         gaps=gaps,
         skipped=reading.skipped(),
-        headlines=Table(rows["camera"]).headlines(total, whose, dated=day_of(from_us) != day_of(to_us)),
+        headlines=headlines(rows["camera"], total, whose, dated=day_of(from_us) != day_of(to_us)),
         suspects=[f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects or total.figures.suspect else [],
         conditions=dict(conditions.sentences(total.figures, health, gaps, cameras)),
     )
@@ -113,10 +113,10 @@ def _rows(
             found[kind, of, cell.group].append(cell.tally)
     rows: dict[str, list[Row]] = {}
     for (kind, of, group), tallies in found.items():
-        observed = coverage.observed_shares(*period, bridges[of]) if kind == "bridge" else share(of)
-        figures = Figures(tallies, observed if is_known else None)
+        of_all = coverage.observed_shares(*period, bridges[of] if kind == "bridge" else cameras)
+        figures = Figures(sum_up(tallies), (share(of) if kind in ("camera", "cell") else of_all) if is_known else None)
         name = names[kind][of] if kind in names else group_name("" if group is None else group, query.names)
-        row = Row(kind, of, name, cameras[of].bridge if of in cameras else of, group, figures)
+        row = Row(of, name, figures, cameras[of].bridge if of in cameras else of, group)
         rows.setdefault(kind, []).append(row)
     return {kind: sorted(of_kind, key=rank) for kind, of_kind in rows.items()}, cameras
 

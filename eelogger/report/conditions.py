@@ -106,7 +106,6 @@ def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) 
         text += f" from {moment(from_us)} ({printable(reason)})"
     else:
         text += "no gap"
-    # The share of all cameras leaves out what single ones missed.
     own = sum(gap.camera_id in cameras for gap in blind)
     return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
 

@@ -1,19 +1,16 @@
-"""Figures, rows and tables that every view and report shows.
-
-Durations are µs here; `texts` and `shown` are the one place where they become seconds.
-"""
+"""Figures, rows and tables that every view and report shows; `texts` turns their µs into seconds."""
 
 from __future__ import annotations
 
-import sys
 from bisect import insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics, is_suspect
-from ..measure.histogram import P50, P95, P99, Histogram, merged, signed_quantile_us
+from ..measure.histogram import P50, P95, P99, Histogram, signed_quantile_us
 from ..measure.seconds import mean3, seconds3
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
 from ..storage.formats import time_text
@@ -23,7 +20,7 @@ from .tables import printable
 FEW: Final = 20  # with fewer events a p95 is little more than the maximum: such rows are listed after the others
 NO_BRIDGE: Final = "(none)"
 P90: Final = 900
-_AT_ONCE: Final = 16  # adding up so many tallies takes half a millisecond, little more than adding one
+_AT_ONCE: Final = 16  # adding up so many takes half a millisecond, little more than adding one
 
 
 @dataclass(slots=True)
@@ -50,32 +47,15 @@ class Tally:
             yield ""
 
 
-class Figures:
-    """The figures of several tallies together.
-
-    Durations in µs are 0 while `events` is 0, signed ones None unless `suspect`.
-    """
-
-    def __init__(self, tallies: Iterable[Tally], observed: float | None = None) -> None:
-        parts = list(tallies)
-        delays, early = _joined(part.delays for part in parts), _joined(part.early for part in parts)
-        quantiles = delays.quantiles_us((P50, P90, P95, P99)) if delays.n else (0, 0, 0, 0)
-        self.events, self.total_us = delays.n, delays.total_us
-        self.min_us, self.max_us = delays.min_us, delays.max_us
-        self.p50_us, self.p90_us, self.p95_us, self.p99_us = quantiles
-        self.early = early.n
-        self.initial = sum(part.initial for part in parts)
-        self.undated = sum(part.undated for part in parts)
-        self.suspect = is_suspect(early.n, delays.n)
-        self.signed_p50_us = signed_quantile_us(early, delays, P50) if self.suspect else None
-        self.signed_p95_us = signed_quantile_us(early, delays, P95) if self.suspect else None
-        self.observed = observed
-        self.max_event = _worst(part.max_event for part in parts)
-        self.clean_max = _worst(part.clean_max for part in parts)
+def sum_up(tallies: Iterable[Tally]) -> Tally:
+    """Several tallies as one."""
+    whole = Tally()
+    deque(whole.add(tallies), maxlen=0)
+    return whole
 
 
 def first_sights(statistics: CameraStatistics) -> dict[str, int]:
-    """How many first sights of each kind a camera had in the day."""
+    """A camera's first sights of the day by verdict."""
     early, initial, undated = statistics.early, statistics.initial, statistics.undated
     return {MEASURED: statistics.n, EARLY: early, INITIAL: initial, UNDATED: undated}
 
@@ -85,30 +65,37 @@ def tally_of(statistics: CameraStatistics, worst: Verdict | None = None) -> Tall
     return Tally(statistics.day(), statistics.early_delays, statistics.initial, statistics.undated, worst)
 
 
-def _joined(parts: Iterable[Histogram]) -> Histogram:
-    """The parts together, to be read at once: a single one is not copied."""
-    counted = [part for part in parts if part.n]
-    return counted[0] if len(counted) == 1 else merged(counted)
-
-
 def _worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
     """The longest delay; of equal ones the first."""
     return max(filter(None, verdicts), key=lambda verdict: (verdict.delay_us or 0, -verdict.arrived_us), default=None)
 
 
+class Figures:
+    """The figures of a tally: durations in µs are 0 while `events` is 0, signed ones None unless `suspect`."""
+
+    def __init__(self, tally: Tally, observed: float | None = None) -> None:
+        delays, early = tally.delays, tally.early
+        self.events, self.total_us, self.min_us, self.max_us = delays.n, delays.total_us, delays.min_us, delays.max_us
+        self.avg_us = round(delays.total_us / (delays.n or 1))
+        quantiles = delays.quantiles_us((P50, P90, P95, P99)) if delays.n else (0, 0, 0, 0)
+        self.p50_us, self.p90_us, self.p95_us, self.p99_us = quantiles
+        self.early, self.initial, self.undated = early.n, tally.initial, tally.undated
+        self.suspect = is_suspect(early.n, delays.n)
+        self.signed_p50_us = signed_quantile_us(early, delays, P50) if self.suspect else None
+        self.signed_p95_us = signed_quantile_us(early, delays, P95) if self.suspect else None
+        self.max_event, self.clean_max, self.observed = tally.max_event, tally.clean_max, observed
+
+
 def texts(figures: Figures) -> dict[str, str]:
     """Every figure as text by its name, in the order of the CSV; "" where there is none."""
     n, top, clean = figures.events, figures.max_event, figures.clean_max
+    names = ("min", "avg", "p50", "p90", "p95", "p99", "max")
+    durations = {f"{name}_s": seconds3(getattr(figures, f"{name}_us")) if n else "" for name in names}
+    durations["avg_s"] = mean3(figures.total_us, n) if n else ""  # rounded once
     return {
         "events": str(n),
-        "min_s": _seconds(figures.min_us if n else None),
-        "avg_s": mean3(figures.total_us, n) if n else "",
-        "p50_s": _seconds(figures.p50_us if n else None),
-        "p90_s": _seconds(figures.p90_us if n else None),
-        "p95_s": _seconds(figures.p95_us if n else None),
-        "p99_s": _seconds(figures.p99_us if n else None),
-        "max_s": _seconds(figures.max_us if n else None),
-        "clean_max_s": _seconds(clean and clean.delay_us),
+        **durations,
+        "clean_max_s": seconds3(clean.delay_us or 0) if clean else "",
         "max_at_utc": time_text(top.arrived_us) if top else "",
         "max_uuid": printable(top.identity) if top else "",
         "clean_max_at_utc": time_text(clean.arrived_us) if clean else "",
@@ -118,16 +105,12 @@ def texts(figures: Figures) -> dict[str, str]:
         "undated": str(figures.undated),
         "observed_percent": "" if figures.observed is None else share(figures.observed).removesuffix(" %"),
         "suspect": "1" if figures.suspect else "0",
-        "all_dated_p50_s": _seconds(figures.signed_p50_us),
-        "all_dated_p95_s": _seconds(figures.signed_p95_us),
+        "all_dated_p50_s": "" if figures.signed_p50_us is None else seconds3(figures.signed_p50_us),
+        "all_dated_p95_s": "" if figures.signed_p95_us is None else seconds3(figures.signed_p95_us),
     }
 
 
-def _seconds(us: int | None) -> str:
-    return "" if us is None else seconds3(us)
-
-
-def shown(figures: Figures, names: Sequence[str]) -> list[str]:
+def shown(figures: Figures, names: Iterable[str]) -> list[str]:
     """Some of `texts` for people, - where there is none."""
     values = texts(figures)
     values["observed_percent"] = values["observed_percent"] or "unknown"
@@ -136,14 +119,13 @@ def shown(figures: Figures, names: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table: `kind` is account, bridge, camera or group; `name` is what a person calls it."""
+    """One row of a table; `name` is what a person calls it."""
 
-    kind: str
     id: str
     name: str
-    bridge: str
-    group: Group | None
     figures: Figures
+    bridge: str = ""
+    group: Group | None = None
 
     @property
     def title(self) -> str:
@@ -157,45 +139,29 @@ def rank(row: Row) -> tuple[bool, int, str, str]:
     return row.figures.events < FEW, -p95_us, row.name, row.id
 
 
-class Table:
-    """The `most` worst of the rows that are added, by rank; `hidden` counts the others."""
+def keep_worst(rows: list[Row], row: Row, most: int) -> None:
+    """Take a row among the worst, ranked, in little time also when thousands come."""
+    if len(rows) < most or rank(row) < rank(rows[-1]):
+        insort(rows, row, key=rank)
+        del rows[most:]
 
-    def __init__(self, rows: Iterable[Row] = (), most: int = sys.maxsize) -> None:
-        self.rows: list[Row] = []
-        self.hidden = 0
-        self._most = most
-        for row in rows:
-            self.add(row)
 
-    def add(self, row: Row) -> None:
-        """Take up one row; takes little time also when there are thousands."""
-        is_full = len(self.rows) >= self._most
-        self.hidden += is_full
-        if not is_full or rank(row) < rank(self.rows[-1]):
-            insort(self.rows, row, key=rank)
-            del self.rows[self._most :]
-
-    def headlines(self, total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
-        """The sentences to send: of the worst row and, unless it is the only one with events, of `total`.
-
-        `whose` names the camera of the total's worst event, `dated` adds the day to the time of the worst events.
-        """
-        measured = [row for row in self.rows if row.figures.events]
-        told = [_headline(measured[0], "", dated)] if measured else []
-        return [*told, _headline(total, whose, dated)] if self.hidden or len(measured) != 1 else told
+def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
+    """The sentences to send: of the worst row and, unless it alone has events, of `total` (its worst is `whose`)."""
+    measured = [row for row in ranked if row.figures.events]
+    told = [_headline(measured[0], "", dated)] if measured else []
+    return told if len(measured) == 1 else [*told, _headline(total, whose, dated)]
 
 
 def _headline(row: Row, whose: str, dated: bool) -> str:
     """How long nearly all took, the worst, and how much was observed at all."""
-    figures, name = row.figures, printable(row.name)
-    part = figures.observed
+    figures, name, part = row.figures, printable(row.name), row.figures.observed
     observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
     if not figures.events:
         return f"{name}: no measured event; {observed}"
-    worst = f"worst {span(figures.max_us)}"
+    at = ""
     if figures.max_event:
         at_us = figures.max_event.arrived_us
-        worst += f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
-    worst += f" ({printable(whose)})" if whose else ""
-    text = f"{name}: 95 % within {span(figures.p95_us)}, {worst}; {observed}"
-    return f"{text} (? a clock is wrong)" if figures.suspect else text
+        at = f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
+    who, wrong = f" ({printable(whose)})" if whose else "", " (? a clock is wrong)" if figures.suspect else ""
+    return f"{name}: 95 % within {span(figures.p95_us)}, worst {span(figures.max_us)}{at}{who}; {observed}{wrong}"

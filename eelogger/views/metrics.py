@@ -1,13 +1,9 @@
-"""The metrics of a run as a Prometheus textfile.
-
-It is for node_exporter's textfile collector. Histograms and counts of the day start anew at midnight, which Prometheus
-takes for a restart and `rate()` bridges.
-"""
+"""The metrics of a run as a textfile for Prometheus' node_exporter; those of the day start anew at midnight."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
@@ -20,99 +16,60 @@ from .tables import printable
 # Upper bounds of the exported buckets; ours are 2 % wide, so a count may be off by what is within 2 % of a limit.
 LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
-_HELP: Final = {
-    "event_delay_seconds": "Arrival minus the event's own timestamp, measured events of the UTC day.",
-    "preview_delay_seconds": "Delay of preview timestamps since this start.",
-    "events_total": "First-seen events of the UTC day by verdict, others since this start.",
-    "rejected_total": "Parts of messages that could not be read, since this start.",
-    "last_event_timestamp_seconds": "Arrival of the camera's latest measured event.",
-    "last_write_timestamp_seconds": "When these metrics were written.",
-    "connected": "1 while subscribed.",
-    "gap_seconds_total": "Time of the UTC day without a subscription.",
-    "observed_ratio": "Share of the UTC day that was observed.",
-    "own_error_p99_seconds": "99 % of events were stamped within this, since this start.",
-    "own_error_max_seconds": "How late the logger itself was at worst, since this start.",
-    "round_trip_seconds": "Round trip of the connection.",
-    "clock_offset_seconds": "Cloud clock minus local clock.",
-    "clock_offset_bound_seconds": "The true offset is within this of the one given.",
-}
-
 
 def render(state: RunState) -> Iterator[str]:
     """The textfile in pieces."""
-    cameras = list(state.day.cameras.items())
-    yield _head("event_delay_seconds", "histogram")
-    for camera_id, statistics in cameras:
+    first_seen = Counter(first_sights(CameraStatistics()))
+    yield _head("event_delay_seconds", "histogram", "Arrival minus the event's own timestamp, since midnight UTC.")
+    for camera_id, statistics in list(state.day.cameras.items()):
+        first_seen.update(first_sights(statistics))
+        yield ""
+        camera = state.camera(camera_id)
         for group in statistics.groups:
             # a namespace has a number; an event without one goes by its four-CC.
-            labels = {
-                "namespace": f"{group}" if isinstance(group, int) else "",
-                "event": group_name(group, state.names),
-            }
-            yield _histogram("event_delay_seconds", _camera(state, camera_id) | labels, statistics.day(group))
-    if state.previews:
-        yield _head("preview_delay_seconds", "histogram")
-    for camera_id, delays in list(state.previews.items()):
-        yield _histogram("preview_delay_seconds", _camera(state, camera_id), delays)
-    yield from _counts(state, cameras)
-    yield _head("last_event_timestamp_seconds", "gauge")
-    for camera_id, statistics in cameras:
-        if statistics.n:
-            yield _line("last_event_timestamp_seconds", _camera(state, camera_id), statistics.latest_us() / 1e6)
-    for name, value in _gauges(state).items():
+            number, event = str(group) if isinstance(group, int) else "", group_name(group, state.names)
+            labels = {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
+            yield from _histogram(labels | {"namespace": number, "event": event}, statistics.day(group))
+    yield _head("events_total", "counter", "Measured, early, initial, undated since midnight UTC, others since start.")
+    for verdict, n in {**state.totals, **first_seen, "rejected": sum(state.rejected.values())}.items():
+        yield _line("events_total", {"verdict": verdict}, n)
+    observed = yield from state.observed_by_all()
+    for name, text, value in _gauges(state, observed):
         if value is not None:
-            yield _head(name, "counter" if name.endswith("_total") else "gauge") + _line(name, {}, value)
+            yield _head(name, "counter" if name.endswith("_total") else "gauge", text) + _line(name, {}, value)
 
 
-def _counts(state: RunState, cameras: list[tuple[str, CameraStatistics]]) -> Iterator[str]:
-    day = Counter(first_sights(CameraStatistics()))
-    for _, statistics in cameras:
-        day.update(first_sights(statistics))
-        yield ""
-    for name, label, counts in (
-        ("events_total", "verdict", {**state.totals, **day}),
-        ("rejected_total", "reason", state.rejected),
-    ):
-        if counts:
-            yield _head(name, "counter") + "".join(_line(name, {label: key}, n) for key, n in counts.items())
-
-
-def _gauges(state: RunState) -> dict[str, float | None]:
+def _gauges(state: RunState, observed: float) -> Iterator[tuple[str, str, float | None]]:
+    """Name, meaning and value; None is what is unknown."""
     own, offset = state.own_error, state.offset
     gaps_us = sum(gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap" and not gap.camera_id)
-    return {
-        "connected": int(state.state == "connected"),
-        "gap_seconds_total": gaps_us / 1e6,
-        "observed_ratio": state.observed()(""),
-        "own_error_p99_seconds": own.p99_us / 1e6,
-        "own_error_max_seconds": own.max_us / 1e6,
-        "round_trip_seconds": None if state.rtt_us is None else state.rtt_us / 1e6,
-        "clock_offset_seconds": offset.offset_us / 1e6 if offset else None,
-        "clock_offset_bound_seconds": offset.bound_us / 1e6 if offset else None,
-        "last_write_timestamp_seconds": state.written_us / 1e6,
-    }
+    rtt_s = None if state.rtt_us is None else state.rtt_us / 1e6
+    offset_s, bound_s = (offset.offset_us / 1e6, offset.bound_us / 1e6) if offset else (None, None)
+    yield "connected", "1 while subscribed.", int(state.state == "connected")
+    yield "gap_seconds_total", "Time of the UTC day without a subscription.", gaps_us / 1e6
+    yield "observed_ratio", "Share of the UTC day that was observed, the mean over all cameras.", observed
+    yield "own_error_p99_seconds", "99 % of events were stamped within this, since this start.", own.p99_us / 1e6
+    yield "own_error_max_seconds", "How late the logger itself was at worst, since this start.", own.max_us / 1e6
+    yield "round_trip_seconds", "Round trip of the connection.", rtt_s
+    yield "clock_offset_seconds", "Cloud clock minus local clock.", offset_s
+    yield "clock_offset_bound_seconds", "The true offset is within this of the one given.", bound_s
+    yield "last_write_timestamp_seconds", "When these metrics were written.", state.written_us / 1e6
 
 
-def _histogram(name: str, labels: dict[str, str], delays: Histogram) -> str:
+def _histogram(labels: dict[str, str], delays: Histogram) -> Iterator[str]:
     """The buckets up to each limit, sum and count."""
-    counts = list(delays.counts())
+    counts, name = list(delays.counts()), "event_delay_seconds"
     reached = {f"{limit:g}": sum(n for us, n in counts if us <= limit * 1_000_000) for limit in LIMITS_S}
-    buckets = [_line(f"{name}_bucket", labels | {"le": le}, n) for le, n in {**reached, "+Inf": delays.n}.items()]
-    return "".join(
-        [*buckets, _line(f"{name}_sum", labels, delays.total_us / 1e6), _line(f"{name}_count", labels, delays.n)]
-    )
+    for limit, n in {**reached, "+Inf": delays.n}.items():
+        yield _line(f"{name}_bucket", labels | {"le": limit}, n)
+    yield _line(f"{name}_sum", labels, delays.total_us / 1e6) + _line(f"{name}_count", labels, delays.n)
 
 
-def _camera(state: RunState, camera_id: str) -> dict[str, str]:
-    camera = state.camera(camera_id)
-    return {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
+def _head(name: str, kind: str, text: str) -> str:
+    return f"# HELP eelogger_{name} {text}\n# TYPE eelogger_{name} {kind}\n"
 
 
-def _head(name: str, kind: str) -> str:
-    return f"# HELP eelogger_{name} {_HELP[name]}\n# TYPE eelogger_{name} {kind}\n"
-
-
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
+def _line(name: str, labels: dict[str, str], value: float) -> str:
     escaped = {key: printable(text).replace("\\", "\\\\").replace('"', '\\"') for key, text in labels.items()}
     inside = ",".join(f'{key}="{text}"' for key, text in escaped.items())
     return f"eelogger_{name}{f'{{{inside}}}' if inside else ''} {value!r}\n"

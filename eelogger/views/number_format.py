@@ -9,13 +9,8 @@ from ..measure.seconds import seconds6
 from ..storage.formats import time_text
 
 STEPS: Final = "▁▂▃▄▅▆▇█"
-# The lowest step of a sparkline ends at a quarter of a second and each further one is twice as high: one scale for all
-# cameras and days, so that pictures can be compared.
-STEP_US: Final = 250_000
-# What the steps of a sparkline mean.
+STEP_US: Final = 250_000  # one scale for all cameras and days, so that pictures can be compared
 LEGEND: Final = f"{STEPS[0]} up to {STEP_US / 1e6:g} s, each step doubles, {STEPS[-1]} over {(STEP_US << 6) / 1e6:g} s"
-# Below so many µs a figure has so many decimals: what would round to a digit more gets one decimal less.
-_DECIMALS: Final = ((9_999_500, 3), (99_995_000, 2), (999_950_000, 1))
 
 
 def decimal(us: int, places: int) -> str:
@@ -24,20 +19,15 @@ def decimal(us: int, places: int) -> str:
 
 
 def short(us: int) -> str:
-    """Seconds in 5 columns: 3 decimals below 10 s, then fewer, then hours and days."""
-    for below_us, places in _DECIMALS:
-        if us < below_us:
-            return decimal(us, places)
+    """Seconds in 5 columns: as many of 3 decimals as fit, then hours and days."""
+    for places in (3, 2, 1):
+        if len(text := decimal(us, places)) <= 5:
+            return text
     seconds = round(us / 1e6)
     if seconds < 100_000:
         return str(seconds)
     hours = seconds / 3600
     return f"{hours:.1f}h" if hours < 99.9 else f"{hours / 24:.1f}d" if hours < 2397 else f"{hours / 24:.0f}d"
-
-
-def short_count(n: int) -> str:
-    """A count in 6 columns: from a million on in millions."""
-    return str(n) if n < 1_000_000 else f"{n / 1e6:.1f}M"
 
 
 def span(us: int) -> str:
@@ -62,8 +52,7 @@ def share(part: float) -> str:
     """A share as per cent with one decimal, cut, never rounded up: 0.9999 is "99.9 %"."""
     if part >= 1:
         return "100 %"
-    # The billionth makes up for shares such as 0.29, whose float lies just below.
-    return f"{min(999, int(part * 1000 + 1e-9)) / 10:.1f} %"
+    return f"{min(999, int(part * 1000 + 1e-9)) / 10:.1f} %"  # the float of 0.29 lies just below
 
 
 def count(n: int, one: str, many: str = "") -> str:
@@ -83,6 +72,5 @@ def moment(us: int) -> str:
 
 def sparkline(values_us: Iterable[int | None]) -> str:
     """One character for each duration in µs, see `LEGEND`; blank where there is none."""
-    # The step is the number of doublings of the lowest one that are needed to reach the value.
     steps = (None if us is None else (-(-max(us, 1) // STEP_US) - 1).bit_length() for us in values_us)
     return "".join(" " if step is None else STEPS[min(step, len(STEPS) - 1)] for step in steps)

@@ -1,8 +1,4 @@
-"""A file asked for by name, replaced only when whole.
-
-An ordinary file has either its old content or all of the new one, and keeps its rights; nothing but an ordinary file
-is ever replaced.
-"""
+"""A file asked for by name: an ordinary one has either its old content or all of the new one, and keeps its rights."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ STDOUT: Final = Path("-")
 
 
 class OutputFile:
-    """One such file, open from `with` on; `-` is where `write_out` leads. Raises `DiskError`."""
+    """Such a file, open from `with` on, replaced at its end; `-` is where `write_out` leads. Raises `DiskError`."""
 
     def __init__(self, path: Path, write_out: Callable[[str], object]) -> None:
         self._path = self._target = self._beside = path
@@ -33,9 +29,8 @@ class OutputFile:
             return self
         with self._disk_errors():
             mode = "w"
-            if self._path.is_file() or not self._path.exists():
-                # Through a link, which stays one.
-                self._target = Path(os.path.realpath(self._path))
+            if self._path.is_file() or not self._path.exists():  # nothing but an ordinary file is ever replaced
+                self._target = Path(os.path.realpath(self._path))  # through a link, which stays one
                 self._beside, mode = self._target.with_name(f"{self._target.name}.{os.getpid()}{TEMPORARY}"), "x"
             self._file = open(self._beside, mode, encoding="utf-8", errors="backslashreplace", newline="")
             self._write = self._file.write
@@ -43,27 +38,23 @@ class OutputFile:
                 shutil.copymode(self._target, self._beside)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """What was not kept leaves no trace."""
-        if self._file:
-            with contextlib.suppress(OSError):  # a full disk was said already
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._file is None:
+            return
+        try:
+            with self._disk_errors() if kind is None else contextlib.suppress(OSError):
                 self._file.close()
-        if self._beside != self._target:
-            self._beside.unlink(missing_ok=True)
+                if kind is None and self._beside != self._target:
+                    os.replace(self._beside, self._target)
+        finally:
+            if self._beside != self._target:
+                self._beside.unlink(missing_ok=True)
 
     def write(self, pieces: Iterable[str]) -> None:
         """More of the content."""
         with self._disk_errors():
             for piece in pieces:
                 self._write(piece)
-
-    def keep(self) -> None:
-        """The content is complete: put it in its place."""
-        if self._file:
-            with self._disk_errors():
-                self._file.close()
-                if self._beside != self._target:
-                    os.replace(self._beside, self._target)
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:

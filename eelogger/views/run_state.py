@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -29,12 +29,7 @@ class OwnError(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Where a run stands at `written_us`; it refers to the day's statistics and does not copy them.
-
-    `cameras` are those attached now, `known` also those that left; `until_us` is the end of what is shown (None while
-    it goes on); `reading` is the share of the day's files read so far, None once all are; `totals` counts verdicts
-    since the start.
-    """
+    """Where a run stands at `written_us`; it refers to the day's statistics and does not copy them."""
 
     state: str
     since_us: int
@@ -42,13 +37,13 @@ class RunState:
     started_us: int
     date: str
     day: Day
-    cameras: Mapping[str, Camera]
+    cameras: Mapping[str, Camera]  # attached now
     coverage: Coverage
     own_error: OwnError
     write_p99_us: int
-    until_us: int | None = None
-    known: Mapping[str, Camera] = field(default_factory=dict)
-    totals: Mapping[str, int] = field(default_factory=dict)
+    until_us: int | None = None  # the end of what is shown; None while it goes on
+    known: Mapping[str, Camera] = field(default_factory=dict)  # also those that left
+    totals: Mapping[str, int] = field(default_factory=dict)  # verdicts since the start
     rejected: Mapping[str, int] = field(default_factory=dict)
     gaps: Sequence[Gap] = ()
     offset: Offset | None = None
@@ -59,7 +54,7 @@ class RunState:
     previews: Mapping[str, Histogram] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=lambda: NAMESPACES)
     last: Verdict | None = None
-    reading: float | None = None
+    reading: float | None = None  # share of the day's files read so far; None once all are
     disk: str = ""
     held_lines: int = 0
     queued_bytes: int = 0
@@ -83,24 +78,31 @@ class RunState:
         return [*self.cameras, *(self.day.cameras.keys() - self.cameras.keys())]
 
     def observed(self) -> Callable[[str], float]:
-        """The share of the day that was observed, by camera id; "" is the account's."""
+        """The share of the day that was observed, by camera id; "" is the connection's."""
         return self.coverage.shares(parse_time(self.date), self.written_us if self.until_us is None else self.until_us)
+
+    def observed_by_all(self) -> Generator[str, None, float]:
+        """The share of all cameras, the mean over each; in short steps that yield empty pieces."""
+        observed, camera_ids, total = self.observed(), self.camera_ids(), 0.0
+        for camera_id in camera_ids:
+            total += observed(camera_id)
+            yield ""
+        return total / len(camera_ids) if camera_ids else observed("")
 
 
 class Vitals:
     """Clock offset and round trip as they are known now; `on_gap` takes the clock steps that `Date` headers reveal."""
 
     def __init__(self, on_gap: Callable[[Gap], None]) -> None:
+        self.bounds = OffsetBounds()
         self._on_gap = on_gap
-        self._bounds = OffsetBounds()
         self._has_warned = False
         self._rtt, self._rtt_at_us = (0, ""), -2 * RTT_US
         self._rtt_max_us: int | None = None
 
     def date_sample(self, sample: DateSample) -> None:
         """A REST answer came: its `Date` bounds the clock, its round trip stands in for a missing pong."""
-        step = self._bounds.add(sample)
-        if step is not None:
+        if step := self.bounds.add(sample):
             self._on_gap(step)
         latest = self.rtt(sample.received_us)
         if latest is None or latest[1] == REST:
@@ -110,14 +112,6 @@ class Vitals:
         """The connection's own round trip, from a pong or from TCP."""
         self._rtt, self._rtt_at_us = (max(0, rtt_us), source), now_us
         self._rtt_max_us = max(self._rtt_max_us or 0, rtt_us)
-
-    def clock_stepped(self) -> None:
-        """The local clock was set: what was known of its offset is void."""
-        self._bounds.restart()
-
-    def offset(self, now_us: int) -> Offset | None:
-        """What is known of the clock, None until a REST answer had a `Date`."""
-        return self._bounds.offset(now_us)
 
     def rtt(self, now_us: int) -> tuple[int, str] | None:
         """The latest round trip and its source; None when it is older than two minutes."""
@@ -131,7 +125,7 @@ class Vitals:
 
     def clock_warning(self, now_us: int) -> str | None:
         """The sentence to warn with when the clock has become wrong, or right again; None while nothing changed."""
-        offset = self.offset(now_us)
+        offset = self.bounds.offset(now_us)
         if offset is None or offset.warns == self._has_warned:
             return None
         self._has_warned = offset.warns

@@ -1,72 +1,59 @@
-"""Write summary, maxima, metrics and state, each as a whole.
-
-Nothing is kept between two renderings. They may take a second with thousands of cameras, so they run in slices, and
-then rest: all of them together take at most 1 / `REST` of a core.
-"""
+"""Write summary, maxima, metrics and state, each as a whole, and the line of `health.log`."""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
+from ..measure.histogram import P95
+from ..measure.seconds import seconds3, seconds6
 from ..model import Timing
-from ..storage.formats import label, worst_line
+from ..storage.formats import label, time_text, worst_line
 from ..storage.paths import LogPaths
 from . import metrics, summary
+from .figures import Tally
 from .run_state import RunState
-from .slices import encoded
 
-REST: Final = 20
+REST: Final = 20  # a rendering may take a second with thousands of cameras: so many times as long it rests then
+SLICE_S: Final = 0.0005
 STATE_IDLE_TICKS: Final = 10
 
 
 @dataclass
 class Snapshots:
-    """Renders what changed, and hands path and content to `write`.
-
-    `now` gives the present, `state_text(clean)` the content of `.state`; `revision` is equal as long as nothing
-    happened that a snapshot would show.
-    """
+    """Renders what changed, and hands path and content to `write`."""
 
     write: Callable[[str, bytes | str], None]
     paths: LogPaths
     now: Callable[[], RunState]
-    revision: Callable[[], object]
-    state_text: Callable[[bool], str]
+    revision: Callable[[], object]  # equal as long as nothing happened that a snapshot would show
+    state_text: Callable[[bool], str]  # the content of `.state`, of a clean end or not
     metrics_file: Path | None
     timing: Timing
 
     def __post_init__(self) -> None:
-        self._days = 0  # how many ended: what is rendered when it changes shows no day rightly
+        self._days = 0  # how many ended
         self._ended: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
         self.write_again()
 
     def write_again(self) -> None:
         """Replace all files at the next turn, changed or not."""
-        self._worst_shown = -1
-        self._summary_shown: object = None
+        self._shown: dict[Path | None, tuple[float, object]] = {}  # when, and of which revision
         self._state_shown: object = None
-        self._summary_at_s = self._metrics_at_s = -math.inf
         self._rest_until_s = 0.0
-        self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled."""
-        for tick in count(1):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.timing.tick_s):
-                    await self._wake.wait()
-            self._wake.clear()
+        for tick in count():
             self.write_state(force=tick % STATE_IDLE_TICKS == 0)
             days, began_s = self._days, time.monotonic()
             if began_s >= self._rest_until_s:
@@ -74,26 +61,23 @@ class Snapshots:
                 ended_s = time.monotonic()
                 if days == self._days:
                     self._rest_until_s = ended_s + REST * (ended_s - began_s)
+            await asyncio.sleep(self.timing.tick_s)
 
     async def _render_due(self, now_s: float) -> None:
-        state, timing = self.now(), self.timing
-        if state.day.worst_changes != self._worst_shown:
-            self._worst_shown = state.day.worst_changes
-            await self._replace(self.paths.max_delay, _worst_lines(state))
-        changed, idle_s = self.revision() != self._summary_shown, now_s - self._summary_at_s
-        # Also where nothing comes: shares and round trip change with time.
-        if idle_s >= timing.health_s or (changed and idle_s >= timing.summary_s):
-            self._summary_at_s, self._summary_shown = now_s, self.revision()
-            await self._replace(self.paths.summary, summary.render(self.now()))
-        if self.metrics_file is not None and now_s - self._metrics_at_s >= timing.metrics_s:
-            self._metrics_at_s = now_s
-            await self._replace(self.metrics_file, metrics.render(self.now()))
-
-    async def _replace(self, path: str | Path, pieces: Iterable[str]) -> None:
-        """Render a file of the present day; when the day ends meanwhile, the rendering is of no use."""
-        days, content = self._days, await encoded(pieces)
-        if self._days == days:
-            self.write(os.fspath(path), content)
+        timing, paths = self.timing, self.paths
+        files: list[tuple[Path | None, object, Callable[[RunState], Iterator[str]], float, float]] = [
+            (paths.max_delay, self.now().day.worst_changes, _worst_lines, 0.0, math.inf),
+            # Also where nothing comes: shares and round trip change with time.
+            (paths.summary, self.revision(), summary.render, timing.summary_s, timing.health_s),
+            (self.metrics_file, now_s, metrics.render, timing.metrics_s, timing.metrics_s),
+        ]
+        for path, revision, render, changed_s, idle_s in files:
+            days, (at_s, shown) = self._days, self._shown.get(path, (-math.inf, None))
+            if path is not None and now_s - at_s >= (idle_s if revision == shown else changed_s):
+                self._shown[path] = now_s, revision
+                content = await encoded(render(self.now()))
+                if self._days == days:  # else it shows no day rightly
+                    self.write(os.fspath(path), content)
 
     def write_state(self, *, force: bool = False, clean: bool = False) -> None:
         """Replace `.state` when something happened since, or when told to."""
@@ -118,6 +102,67 @@ class Snapshots:
         await self._finish_day(replace(self.now(), headline=headline), self.paths)
         if self.metrics_file is not None:
             self.write(os.fspath(self.metrics_file), await encoded(metrics.render(self.now())))
+
+
+class HealthLog:
+    """Makes a line of `health.log` a minute; remembers the counts of the minute before."""
+
+    def __init__(self) -> None:
+        self._events = self._rejected = 0
+
+    async def line(self, state: RunState, *, lag_p99_us: int, lag_max_us: int, rtt_max_us: int | None) -> str:
+        """The line of the past minute, newline included; what is not known is left out."""
+        events, rejected = sum(state.totals.values()), sum(state.rejected.values())
+        offset, kernel = state.offset, state.kernel
+        pairs = {
+            "time": time_text(state.written_us),
+            "state": state.state.replace(" ", "-"),
+            "cameras": len(state.cameras),
+            "clock_offset_s": seconds3(offset.offset_us) if offset else "",
+            "clock_bound_s": seconds3(offset.bound_us) if offset else "",
+            "ntp": "" if kernel is None else "synchronised" if kernel.synchronised else "unsynchronised",
+            "rtt_s": "" if state.rtt_us is None else seconds6(state.rtt_us),
+            "rtt_max_s": "" if rtt_max_us is None else seconds6(rtt_max_us),
+            "lag_p99_s": seconds6(lag_p99_us),
+            "lag_max_s": seconds6(lag_max_us),
+            "write_p99_s": seconds6(state.write_p99_us),
+            "backlog": state.queued_bytes,
+            "events": events - self._events,
+            "rejected": rejected - self._rejected,
+        }
+        self._events, self._rejected = events, rejected
+        line = " ".join(f"{key}={value}" for key, value in pairs.items() if value != "")
+        return line + (await encoded(_of_day(state))).decode()
+
+
+def _of_day(state: RunState) -> Iterator[str]:
+    """For `commands.status`: of the two latest clock hours `recent`, `p95_s` and `early`, of the day the others."""
+    cameras, recent, early = list(state.day.cameras.values()), Tally(), 0
+    last_us = state.last.arrived_us if state.last else 0
+    yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
+    for statistics in cameras:
+        early += statistics.recent_early(state.now_us)
+        last_us = max(last_us, statistics.latest_us())
+        yield ""
+    n = recent.delays.n
+    yield f" recent={n}" + (f" p95_s={seconds3(recent.delays.quantile_us(P95))}" if n else "")
+    yield f" early={early / (early + n):.4f}" if early + n else ""
+    yield f" last_event={time_text(last_us)}" if last_us else ""
+    observed = yield from state.observed_by_all()
+    yield f" observed={int(observed * 10_000 + 1e-6) / 10_000:.4f}"
+    yield f" gaps={sum(gap.kind == 'gap' for gap in state.gaps)} held={state.held_lines}\n"
+
+
+async def encoded(pieces: Iterable[str]) -> bytes:
+    """All pieces, empty ones too, as one text; the loop runs after each 0.5 ms, so a piece takes well below that."""
+    # To encode or join them at once would take too long: a BytesIO grows in place, and gives it away uncopied.
+    content, began_s = io.BytesIO(), time.perf_counter()
+    for piece in pieces:
+        content.write(piece.encode("utf-8", "backslashreplace"))
+        if time.perf_counter() - began_s > SLICE_S:
+            await asyncio.sleep(0)
+            began_s = time.perf_counter()
+    return content.getvalue()
 
 
 def _worst_lines(state: RunState) -> Iterator[str]:

@@ -1,12 +1,9 @@
-"""The short lines on a terminal: the status of a run, and its events.
-
-They never take the last column, so that no terminal wraps them.
-"""
+"""The short lines on a terminal: a run's status, its events; never in the last column, so that nothing wraps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..measure.histogram import P95, merged
 from ..model import LOGGED_KINDS, MEASURED, Verdict
@@ -15,66 +12,45 @@ from .run_state import RunState
 from .tables import cell, cut, printable, width
 
 MANY: Final = 40  # with more cameras the line goes without a p95: merging their hours each second would delay stamps
-_GREEN, _YELLOW, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[0m"
-_BETWEEN: Final = " · "
-_DELAY: Final = 12
-_FIXED: Final = len("09:07:20") + 2 + 2 + _DELAY + len("  undated")
 _NAME: Final = 32
 _EVENT: Final = 24
-_NARROW: Final = 24  # with fewer columns for name and event together the event is left out
+_DELAY: Final = 12
+_OTHERS: Final = len("09:07:20") + 3 * 2 + _DELAY + len("  undated")
 
 
-class _Piece(NamedTuple):
-    """A part of the line: the lowest `rank` stays longest on a narrow terminal."""
-
-    rank: int
-    text: str
-    colour: str = ""
-
-
-def status_line(state: RunState, columns: int, *, colour: bool = False) -> str:
-    """The line in at most `columns` - 1 columns; colours are beside that."""
-    room = max(1, columns - 1)
-    pieces = list(_pieces(state))
-    while len(pieces) > 1 and width(_BETWEEN.join(piece.text for piece in pieces)) > room:
-        pieces.remove(max(pieces))
-    texts = [cut(piece.text, room) for piece in pieces]
-    return _BETWEEN.join(
-        f"{piece.colour}{text}{_PLAIN}" if colour and piece.colour else text
-        for piece, text in zip(pieces, texts, strict=True)
-    )
+def status_line(state: RunState, columns: int) -> str:
+    """The line in at most `columns` - 1 columns: what stands last goes first."""
+    room, pieces = max(1, columns - 1), list(_pieces(state))
+    while len(pieces) > 1 and width(" · ".join(pieces)) > room:
+        pieces.pop()
+    return cut(" · ".join(pieces), room)
 
 
-def _pieces(state: RunState) -> Iterator[_Piece]:
-    uptime_us = state.written_us - state.started_us
-    uptime = f"{uptime_us // 1_000_000} s" if uptime_us < 120_000_000 else span(uptime_us)
-    if state.reading is not None:
-        text = f"reading the day's files, {share(state.reading)}" if state.reading else "starting"
-        yield _Piece(0, text, _YELLOW)
-        yield _Piece(6, uptime)
-        return
-    yield _Piece(0, printable(state.state), _GREEN if state.state == "connected" else _YELLOW)
-    yield _Piece(6, uptime)
-    yield _Piece(5, count(len(state.cameras), "camera"))
-    yield _Piece(2, count(sum(state.totals.get(kind, 0) for kind in LOGGED_KINDS), "event"))
+def _pieces(state: RunState) -> Iterator[str]:
+    is_reading = state.reading is not None
+    yield f"reading the day's files, {share(state.reading or 0)}" if is_reading else printable(state.state)
     if state.disk:
-        yield _Piece(1, f"disk: {cut(printable(state.disk), 40)}", _YELLOW)
+        yield f"disk: {cut(printable(state.disk), 40)}"
+    if state.offset is not None and state.offset.warns:
+        yield f"clock off by {span(abs(state.offset.offset_us))}"
+    uptime_us = state.written_us - state.started_us
+    yield f"{uptime_us // 1_000_000} s" if uptime_us < 120_000_000 else span(uptime_us)
+    if is_reading:
+        return
+    yield count(len(state.cameras), "camera")
+    yield count(sum(state.totals.get(kind, 0) for kind in LOGGED_KINDS), "event")
     if state.last is not None and state.last.delay_us is not None:
-        yield _Piece(1, f"last {span(state.last.delay_us)}")
-        yield _Piece(10, cut(printable(state.name(state.last.camera_id)), 24))
+        yield f"last {span(state.last.delay_us)}"
     if len(state.day.cameras) <= MANY:
         recent = merged(statistics.recent(None, state.written_us) for statistics in state.day.cameras.values())
         if recent.n:
-            yield _Piece(3, f"p95 {span(recent.quantile_us(P95))}")
+            yield f"p95 {span(recent.quantile_us(P95))}"
     if state.rtt_us is not None:
-        yield _Piece(8, f"RTT {milliseconds(state.rtt_us)}")
+        yield f"RTT {milliseconds(state.rtt_us)}"
     gaps = sum(gap.kind == "gap" for gap in state.gaps)
-    yield _Piece(7, count(gaps, "gap") if gaps else "no gap", _YELLOW if gaps else "")
-    own = state.own_error
-    if own.n:
-        yield _Piece(9, f"own {milliseconds(own.p99_us)}", _YELLOW if own.p99_us > own.threshold_us else "")
-    if state.offset is not None and state.offset.warns:
-        yield _Piece(4, f"clock off by {span(abs(state.offset.offset_us))}", _YELLOW)
+    yield count(gaps, "gap") if gaps else "no gap"
+    if state.own_error.n:
+        yield f"own {milliseconds(state.own_error.p99_us)}"
 
 
 def event_heading(columns: int) -> str:
@@ -85,21 +61,13 @@ def event_heading(columns: int) -> str:
 def event_line(verdict: Verdict, name: str, columns: int) -> str:
     """One event in at most `columns` - 1 columns, newline included; a verdict other than measured is named."""
     at, us = clock_time(verdict.arrived_us, seconds=True), verdict.delay_us
-    if us is None:
-        delay = "-"
-    elif abs(us) >= 120_000_000:
-        delay = span(us)
-    else:
-        delay = f"{'−' if us < 0 else ''}{decimal(abs(us), 2)} s"
+    delay = "-" if us is None else span(us) if abs(us) >= 120_000_000 else f"{decimal(us, 2)} s".replace("-", "−")
     kind = "" if verdict.kind == MEASURED else f"  {printable(verdict.kind)}"
     return _event(at, name or verdict.camera_id, verdict.event, delay, kind, columns)
 
 
 def _event(at: str, name: str, event: str, delay: str, kind: str, columns: int) -> str:
-    room = columns - 1 - _FIXED
-    if room - 2 < _NARROW:
-        cells = [cell(name, max(4, min(_NAME, room)))]
-    else:
-        event_columns = min(_EVENT, (room - 2) * 2 // 5)
-        cells = [cell(name, min(_NAME, room - 2 - event_columns)), cell(event, event_columns)]
-    return cut("  ".join([at, *cells, cell(delay, _DELAY, right=True)]) + kind, columns - 1).rstrip() + "\n"
+    room = max(12, columns - 1 - _OTHERS)
+    event_columns = min(_EVENT, room * 2 // 5)
+    cells = [cell(name, min(_NAME, room - event_columns)), cell(event, event_columns), cell(delay, _DELAY, right=True)]
+    return cut("  ".join([at, *cells]) + kind, columns - 1).rstrip() + "\n"

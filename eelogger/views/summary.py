@@ -1,7 +1,4 @@
-"""The text of `summary.log`, for 120 columns, and the closing table of a run, worst cameras first.
-
-Both come in pieces, empty ones too, none of more than a camera's work, so that the event loop can run in between.
-"""
+"""The text of `summary.log` and the closing table of a run, in pieces of at most a camera's work, empty ones too."""
 
 from __future__ import annotations
 
@@ -11,49 +8,57 @@ from dataclasses import replace
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
-from ..measure.histogram import P50, P95, P99, Histogram
+from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from . import sentences
-from .figures import FEW, NO_BRIDGE, Figures, Row, Table, Tally, first_sights, shown, tally_of
-from .number_format import LEGEND, clock_time, count, moment, share, short, short_count, span, sparkline
+from .figures import FEW, NO_BRIDGE, Figures, Row, Tally, first_sights, headlines, keep_worst, shown, tally_of
+from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
 from .run_state import RunState
 from .tables import Column, cell, cut, printable, table, wrapped
 
-# So many cameras are shown, the worst; nobody reads more in a file that is made anew every few seconds.
-CAMERAS: Final = 200
+CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
 BRIDGES: Final = 20
 CLOSING: Final = 20
 _PREVIEWS: Final = 10
 _LEFT: Final = 5
+_LAST_GAPS: Final = 3
 _LONGEST: Final = 2 * 108
-_LABEL: Final = 21
 _NO_EVENTS: Final = CameraStatistics()
+_OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
+_OF_BRIDGE: Final = ("min", "p50", "p95")
+_OF_PREVIEW: Final = ("events", "p50_s", "p95_s", "max_s")
 _CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s", "early", "initial", "undated")
 _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
 
+def _in_lines(make: Callable[[RunState], Iterator[str]]) -> Callable[[RunState], Iterator[str]]:
+    """Give each line that is not empty its newline."""
+    return lambda state: (line and f"{line}\n" for line in make(state))
+
+
+@_in_lines
 def render(state: RunState) -> Iterator[str]:
     """The summary in pieces."""
-    observed, totals = state.observed(), Counter(first_sights(_NO_EVENTS))
-    cameras, bridges, suspects = Table(most=CAMERAS), dict[str, list[str]](), 0
+    totals, cameras, bridges, suspects = Counter(first_sights(_NO_EVENTS)), list[Row](), dict[str, list[str]](), 0
     for camera_id in state.camera_ids():
         camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
         bridges.setdefault(camera.bridge, []).append(camera_id)
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
-        recent = Figures([Tally(statistics.recent(None, state.now_us))])
-        cameras.add(Row("camera", camera_id, camera.name, camera.bridge, None, recent))
+        recent = Figures(Tally(statistics.recent(None, state.now_us)))
+        keep_worst(cameras, Row(camera_id, camera.name, recent, camera.bridge), CAMERAS)
         yield ""
-    # a run that stopped says when by itself.
-    lasted = span(max(0, state.written_us - state.since_us))
-    yield f"{printable(state.headline or f'{state.state} since {moment(state.since_us)} ({lasted})')}\n"
-    yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}\n"
-    for label, text in _head(state, totals, suspects, observed("")):
-        yield from _lines(wrapped(f"{label:<11}", text))
+    lasted = span(max(0, state.written_us - state.since_us))  # a run that stopped says when by itself
+    yield printable(state.headline or f"{state.state} since {moment(state.since_us)} ({lasted})")
+    yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}"
+    by_all = yield from state.observed_by_all()
+    for label, text in _head(state, totals, suspects, by_all):
+        yield from wrapped(f"{label:<11}", text)
     yield from _previews(state)
+    since = clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
-        yield from _bridges(state, bridges, observed)
-    yield from _cameras(state, cameras, observed)
+        yield from _bridges(state, bridges, since)
+    yield from _cameras(state, cameras, sum(map(len, bridges.values())), since)
 
 
 def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: float) -> Iterator[tuple[str, str]]:
@@ -63,141 +68,138 @@ def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: f
     since_start = {kind: state.totals.get(kind, 0) for kind in kinds} | {"rejected": sum(state.rejected.values())}
     reasons = _counts(dict(Counter(state.rejected).most_common()))
     yield "this run", f"{_counts(since_start)}{f' ({reasons})' if reasons else ''}"
-    yield "clock", sentences.clock(state)
-    yield "network", sentences.network(state)
-    yield "own error", sentences.own_error(state)
-    yield "observed", f"{share(observed)} of the day; {sentences.gaps(state)}"
+    offset, kernel, clock = state.offset, state.kernel, "not compared with the cloud's yet"
+    if offset is not None:
+        clock = f"{offset.sentence()}; cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
+    if kernel is not None:
+        error = f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel.synchronised else "NOT synchronised"
+        clock += f"; kernel: {error}"
+    yield "clock", clock
+    rtt = "unknown" if state.rtt_us is None else f"{milliseconds(state.rtt_us)} ({state.rtt_source})"
+    yield "network", f"round trip {rtt}"
+    yield "own error", _own_error(state)
+    yield "observed", f"{share(observed)} of the day; {_gaps(state)}"
     if state.disk:
         yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
     yield "meaning", sentences.CONTAINS
-    left = list(state.left.items())
-    for camera_id, (_, status, message) in left[:_LEFT]:
-        yield "left", cut(printable(f"{state.name(camera_id)}: the server dropped it: {status} {message}"), _LONGEST)
-    if len(left) > _LEFT:
-        yield "left", f"… and {count(len(left) - _LEFT, 'more camera')}"
+    if left := list(state.left.items()):
+        some = "; ".join(f"{state.name(camera_id)}: {status} {text}" for camera_id, (_, status, text) in left[:_LEFT])
+        yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), _LONGEST)
     if suspects:
         yield "?", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"
+
+
+def _own_error(state: RunState) -> str:
+    own = state.own_error
+    if not own.n:
+        return "not measured yet"
+    p99, most, limit, write = map(milliseconds, (own.p99_us, own.max_us, own.threshold_us, state.write_p99_us))
+    return f"p99 {p99}, max {most}; above {limit} a line carries lag_s=; disk write p99 {write}"
+
+
+def _gaps(state: RunState) -> str:
+    """How many gaps and how long; the last ones, also those that only taint figures (steps, suspends)."""
+    text, blind_us = "no gap", [gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap"]
+    if blind_us:
+        text = f"{count(len(blind_us), 'gap')}, {span(sum(blind_us))} in all, longest {span(max(blind_us))}"
+    last = []
+    for gap in state.gaps[-_LAST_GAPS:]:
+        kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
+        why = printable(f"{gap.reason} {state.name(gap.camera_id)}").rstrip()
+        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {why}")
+    return f"{text}; last: {', '.join(last)}" if last else text
 
 
 def _counts(totals: Mapping[str, int]) -> str:
     return ", ".join(f"{kind} {n:,}" for kind, n in totals.items())
 
 
-def _lines(lines: Iterable[str]) -> Iterator[str]:
-    return (f"{line}\n" for line in lines)
+def _more(hidden: int, what: str) -> str:
+    return f"… and {count(hidden, f'more {what}')}" if hidden else ""
 
 
-def _more(found: Table, what: str) -> Iterator[str]:
-    if found.hidden:
-        yield f"… and {count(found.hidden, f'more {what}')}\n"
+def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
+    all_us = [getattr(figures, f"{name}_us") for name in names]
+    return "".join(f"{short(us) if figures.events else '-':>{columns}}" for us in all_us)
 
 
 def _previews(state: RunState) -> Iterator[str]:
-    probed = Table(most=_PREVIEWS)
-    for camera_id, delays in list(state.previews.items()):
-        probed.add(Row("camera", camera_id, state.name(camera_id), "", None, Figures([Tally(delays)])))
-    if probed.rows:
-        yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first\n"
-        names = ("events", "p50_s", "p95_s", "max_s")
-        columns = [Column("name", right=False), *map(Column, names)]
-        yield from _lines(table(columns, [[row.name, *shown(row.figures, names)] for row in probed.rows]))
-        yield from _more(probed, "camera")
+    probed, previews = list[Row](), list(state.previews.items())
+    for camera_id, delays in previews:
+        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(Tally(delays))), _PREVIEWS)
+        yield ""
+    if probed:
+        yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
+        rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed]
+        yield from table([Column("name", right=False), *map(Column, _OF_PREVIEW)], rows)
+        yield _more(len(previews) - len(probed), "camera")
 
 
-def _bridges(state: RunState, bridges: dict[str, list[str]], observed: Callable[[str], float]) -> Iterator[str]:
+def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iterator[str]:
     """One slow bridge points to its site, all of them to the cloud or to us."""
-    worst, days = Table(most=BRIDGES), dict[str, Figures]()
+    worst, days, observed = list[Row](), dict[str, Figures](), state.observed()
     for bridge, camera_ids in bridges.items():
         cameras = [state.day.cameras[camera_id] for camera_id in camera_ids if camera_id in state.day.cameras]
         recent, day = Tally(), Tally()
         yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
         yield from day.add(map(tally_of, cameras))
-        # All its cameras count, also those without events.
-        days[bridge] = Figures([day], sum(map(observed, camera_ids)) / len(camera_ids))
-        worst.add(Row("bridge", bridge, bridge or NO_BRIDGE, bridge, None, Figures([recent])))
-    titles = "".join(f"{name:>7}" for name in ("min", "p50", "p95"))
+        days[bridge] = Figures(day, sum(map(observed, camera_ids)) / len(camera_ids))
+        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, Figures(recent)), BRIDGES)
+    titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
-        f"\nBRIDGES ({len(bridges):,}), worst p95 since {_since(state)} first."
-        " One slow bridge: its site is slow. All slow: the cloud or this machine.\n"
+        f"\nBRIDGES ({len(bridges):,}), worst p95 since {since} first."
+        " One slow bridge: its site is slow. All slow: the cloud or this machine."
     )
-    yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed\n"
-    for row in worst.rows:
-        of_day = days[row.id]
-        name = cell(("?" if of_day.suspect else "") + row.name, 10)
-        figures = f"{_of_bridge(row.figures)} │{_of_bridge(of_day)}"
-        yield f"{name}{len(bridges[row.id]):>9,}{figures}{share(of_day.observed or 0):>9}\n"
-    yield from _more(worst, "bridge")
+    yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed"
+    for row in worst:
+        whole = days[row.id]
+        name = cell(("?" if whole.suspect else "") + row.name, 10)
+        recent_text, day_text = (
+            f"{figures.events:>8}{_durations(figures, _OF_BRIDGE, 7)}" for figures in (row.figures, whole)
+        )
+        yield f"{name}{len(bridges[row.id]):>9,}{recent_text} │{day_text}{share(whole.observed or 0):>9}"
+    yield _more(len(bridges) - len(worst), "bridge")
 
 
-def _of_bridge(figures: Figures) -> str:
-    durations = (figures.min_us, figures.p50_us, figures.p95_us)
-    return f"{short_count(figures.events):>8}" + "".join(
-        f"{short(us) if figures.events else '-':>7}" for us in durations
-    )
-
-
-def _since(state: RunState) -> str:
-    """The beginning of the two clock hours that are called recent."""
-    return clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
-
-
-def _cameras(state: RunState, worst: Table, observed: Callable[[str], float]) -> Iterator[str]:
-    since, figures = _since(state), "".join(f"{name:>6}" for name in ("min", "avg", "p50", "p95", "p99", "max"))
-    number = len(worst.rows) + worst.hidden
-    yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC.\n"
-    yield f"p95 of each hour: {LEGEND}\n"
-    hours = "00    06    12    18     "
-    yield f"{'name':<29} {'id':<8}  {'bridge':<8}  {hours}{'max at':>15} {'clean max at':>15} observed\n"
-    title = f"since {since}: events"
-    yield f"{title:>{_LABEL + 7}} {'latest':>8}{figures} │{'day':>7}{figures}\n"
-    for row in worst.rows:
+def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iterator[str]:
+    titles, observed = "".join(f"{name:>6}" for name in _OF_CAMERA), state.observed()
+    yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
+    yield f"p95 of each hour: {LEGEND}"
+    yield f"{'name':<29} {'id':<8}  {'bridge':<8}  00    06    12    18     {'max at':>15}    clean max at observed"
+    yield f"{f'since {since}: events':>28} {'latest':>8}{titles} │{'day':>7}{titles}"
+    for row in worst:
         statistics = state.day.cameras.get(row.id, _NO_EVENTS)
         maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
         name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
-        place = f"{cell(row.id, 8)}  {cell(row.bridge, 8)}"
-        yield f"{name} {place}  {sparkline(statistics.hourly_p95)} {maxima}{share(observed(row.id)):>8}\n"
+        hours, part = sparkline(statistics.hourly_p95), share(observed(row.id))
+        yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
-            yield f"  ? {sentences.suspect(Figures([tally_of(statistics)]))}\n"
+            yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}"
         yield from _groups(state, statistics)
-    yield from _more(worst, "camera")
+    yield _more(number - len(worst), "camera")
 
 
 def _maximum(verdict: Verdict | None) -> str:
-    if verdict is None or verdict.delay_us is None:
-        return "-"
-    return f"{short(verdict.delay_us)} {clock_time(verdict.arrived_us, seconds=True)}"
+    return f"{short(verdict.delay_us or 0)} {clock_time(verdict.arrived_us, seconds=True)}" if verdict else "-"
 
 
 def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
     groups = statistics.groups
     for group in [*([None] if len(groups) > 1 else []), *groups]:
         label = "all" if group is None else sentences.group_name(group, state.names)
-        recent, day = statistics.recent(group, state.now_us), statistics.day(group)
-        latest = clock_time(statistics.latest_us(group), seconds=True)
-        yield (
-            f"  {cell(label, _LABEL - 2)}{short_count(recent.n):>7} {latest}{_of_group(recent)}"
-            f" │{short_count(day.n):>7}{_of_group(day)}\n"
-        )
+        recent, day = Figures(Tally(statistics.recent(group, state.now_us))), Figures(Tally(statistics.day(group)))
+        of_recent = f"{clock_time(statistics.latest_us(group), seconds=True)}{_durations(recent, _OF_CAMERA, 6)}"
+        of_day = f"{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
+        yield f"  {cell(label, 19)}{recent.events:>7} {of_recent} │{of_day}"
 
 
-def _of_group(delays: Histogram) -> str:
-    if not delays.n:
-        return "     -" * 6
-    quantiles = delays.quantiles_us((P50, P95, P99))
-    durations = (delays.min_us, round(delays.total_us / delays.n), *quantiles, delays.max_us)
-    return "".join(f" {short(us):>5}" for us in durations)
-
-
+@_in_lines
 def closing_table(state: RunState) -> Iterator[str]:
-    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces.
-
-    While the day's files are still being read there are no figures to show: then it says that.
-    """
+    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces."""
     if state.reading is not None:
-        part = share(state.reading)
-        yield f"The files of {state.date} (UTC) are still being read ({part}): there are no figures yet.\n"
+        yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
-    observed, used, worst, tallies = state.observed(), Counter[str](), Table(most=CLOSING), list[Tally]()
+    observed, used, worst, tallies = state.observed(), Counter[str](), list[Row](), list[Tally]()
     quiet = suspects = 0
     for camera_id in state.camera_ids():
         name, statistics = state.camera(camera_id).name, state.day.cameras.get(camera_id)
@@ -207,27 +209,22 @@ def closing_table(state: RunState) -> Iterator[str]:
         else:
             tallies.append(tally_of(statistics, state.day.worst.get(camera_id)))
             suspects += statistics.suspect
-            worst.add(Row("camera", camera_id, name, "", None, Figures(tallies[-1:], observed(camera_id))))
+            keep_worst(worst, Row(camera_id, name, Figures(tallies[-1], observed(camera_id))), CLOSING)
         yield ""
-    worst.rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst.rows]
+    rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst]
     whole = Tally()
     yield from whole.add(tallies)
-    total = Row("account", "", "All cameras", "", None, Figures([whole], observed("")))
+    by_all = yield from state.observed_by_all()
     whose = sentences.camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
-    yield from _closing_rows(worst, state.date)
-    yield from _more(worst, "camera")
-    if quiet:
-        yield f"{count(quiet, 'camera')} without an event\n"
-    if suspects:
-        yield from _lines(wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"))
-    yield from _lines(worst.headlines(total, whose))
-    yield f"Own error: {sentences.own_error(state)}\n"
-
-
-def _closing_rows(worst: Table, date: str) -> Iterator[str]:
-    if worst.rows:
-        yield f"Delays of {date} (UTC), in seconds, worst p95 first:\n"
-        signed = _SIGNED if any(row.figures.suspect for row in worst.rows) else {}
+    if rows:
+        yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
+        signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
         columns = [Column("camera", right=False), *map(Column, (*_CLOSING, *signed.values()))]
-        rows = [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in worst.rows]
-        yield from _lines(table(columns, rows))
+        yield from table(columns, [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows])
+    yield _more(len(tallies) - len(worst), "camera")
+    if quiet:
+        yield f"{count(quiet, 'camera')} without an event"
+    if suspects:
+        yield from wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}")
+    yield from headlines(rows, Row("", "All cameras", Figures(whole, by_all)), whose)
+    yield f"Own error: {_own_error(state)}"

@@ -1,17 +1,13 @@
-"""Lay out foreign text in columns for terminal and summary.
-
-Foreign text is made harmless here (nothing unprintable, no bidi control, no flood of combining marks) and takes the
-columns it really takes on a terminal: East Asian wide characters two, combining marks none.
-"""
+"""Lay out foreign text, made harmless, in the columns it really takes: wide characters two, combining marks none."""
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 NARROWEST: Final = 10  # a name cut shorter cannot be recognised
-MARKS: Final = 4  # combining marks kept on one character: enough for every language, too few to paint over other lines
 
 
 class Column(NamedTuple):
@@ -26,12 +22,7 @@ def printable(text: str) -> str:
     """The text with everything unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
     if text.isascii() and text.isprintable():
         return text
-    chars, marks = [], 0
-    for char in text:
-        marks = marks + 1 if unicodedata.combining(char) else 0
-        if marks <= MARKS:
-            chars.append(char if char.isprintable() else char.encode("unicode_escape").decode("ascii"))
-    return "".join(chars)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def width(text: str) -> int:
@@ -66,16 +57,10 @@ def cell(text: str, columns: int, *, right: bool = False) -> str:
 
 def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
     """Lines of printable text, broken between words, beside a label that stands on the first one only."""
-    # textwrap counts characters; wide ones take two columns.
-    indent = " " * width(label)
-    line = ""
-    for word in text.split():
-        if line and width(indent) + width(line) + 1 + width(word) > columns:
-            yield label + line
-            label, line = indent, word
-        else:
-            line = f"{line} {word}" if line else word
-    yield label + line
+    room = max(1, columns - len(label))
+    for line in textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]:
+        yield label + line
+        label = " " * len(label)
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, within: int = 0) -> Iterator[str]:
@@ -83,12 +68,13 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, within: i
 
     To stay `within` so many columns text on the left gives way, the widest first; figures are never cut.
     """
-    shown = [[cut(printable(text), column.widest) for column, text in zip(columns, row, strict=True)] for row in rows]
-    widths = [max([width(c.title), *(width(row[i]) for row in shown)]) for i, c in enumerate(columns)]
+    shown = [[column.title for column in columns]]
+    shown += [[cut(printable(text), column.widest) for column, text in zip(columns, row, strict=True)] for row in rows]
+    widths = [max(map(width, texts)) for texts in zip(*shown, strict=True)]
     room = within - 2 * (len(columns) - 1)
     giving = [i for i, c in enumerate(columns) if not c.right and within]
     while giving and sum(widths) > room and widths[widest := max(giving, key=widths.__getitem__)] > NARROWEST:
         widths[widest] -= 1
-    for row in ([column.title for column in columns], *shown):
+    for row in shown:
         cells = (cell(text, w, right=c.right) for c, text, w in zip(columns, row, widths, strict=True))
         yield "  ".join(cells).rstrip()
