@@ -47,6 +47,19 @@ def shown(line: str) -> str:
     return "".join(cells).rstrip()
 
 
+def test_a_narrower_terminal_keeps_no_scraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, columns = Screen(), 100
+    console = Console(None, screen, screen)
+    monkeypatch.setattr(console, "columns", lambda stream=None: columns)
+    console.show(lambda columns: "x" * 99)
+    columns, before = 40, len(screen.getvalue())
+    console.error("a remark")
+    three_rows = "\r\x1b7" + "\x1b[K\x1b[B" * 3 + "\x1b8"
+    assert screen.getvalue()[before:] == f"{three_rows}\r\ra remark\n", "too wide now, it waits"
+    console.show(lambda columns: "y" * 39)
+    assert screen.lines[-1] == "y" * 39
+
+
 @given(texts=st.lists(st.text("aé門カ 0", min_size=1, max_size=20), max_size=8))
 def test_each_line_covers_the_one_before(texts: list[str]) -> None:
     screen = Screen()

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent import futures
 from typing import Final, TextIO
 
 from ..storage.daemon_thread import DaemonThread
@@ -93,14 +93,17 @@ class Console:
 
     def close(self) -> None:
         """Wait a bounded time until what was written is out; the last call."""
-        for outlet in self._outlets.values():
-            outlet.wait_idle(PATIENCE_S / len(self._outlets))
+        futures.wait([call for outlet in self._outlets.values() for call in outlet.calls], PATIENCE_S)
 
     def _draw(self, text: str) -> None:
         if text != self._line:
-            blank = " " * (width(self._line) - width(text))
+            taken, columns = width(self._line), self.columns(self.err)
+            erase, blank = "", " " * (taken - width(text))
+            if taken > columns and os.name == "posix":  # a terminal that became narrower has wrapped it into rows
+                rows = "\x1b[K\x1b[B" * (-(-taken // columns))
+                erase, blank = f"\r\x1b7{rows}\x1b8", ""
             with contextlib.suppress(OSError):
-                self._write(self.err, f"\r{text}{blank}\r")
+                self._write(self.err, f"{erase}\r{text}{blank}\r")
             self._line = text
 
     def _write_above(self, stream: TextIO | None, text: str) -> None:
@@ -109,7 +112,8 @@ class Console:
         if stream in self.terminals and self._is_in_foreground():
             self._draw("")
         self._write(stream, text)
-        self._draw(line)
+        if width(line) < self.columns(self.err):  # else it would be wrapped: it waits until it is drawn anew
+            self._draw(line)
 
     def _write(self, stream: TextIO | None, text: str) -> None:
         """Write or hand over a text; raises `OSError` when nobody reads it any more."""
@@ -122,7 +126,7 @@ class Console:
             return
         outlet = self._outlets.get(device) or self._outlets.setdefault(device, _Outlet())
         if may_wait and stream is self.out:  # as in any other program nothing is dropped that was asked for
-            outlet.wait_idle(threading.TIMEOUT_MAX)
+            futures.wait([*outlet.calls])
         outlet.put(stream, text)
 
     def _is_in_foreground(self) -> bool:
@@ -147,20 +151,20 @@ class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a fu
     def __init__(self) -> None:
         super().__init__("console")
         self._lock, self._dropped = threading.Lock(), 0
-        self._waiting: deque[Future[None]] = deque()
+        self.calls: deque[futures.Future[None]] = deque()
 
     def put(self, stream: TextIO, text: str) -> None:
         with self._lock:
-            while self._waiting and self._waiting[0].done():
-                if self._waiting.popleft().exception():
+            while self.calls and self.calls[0].done():
+                if self.calls.popleft().exception():
                     raise BrokenPipeError
-            if len(self._waiting) >= PENDING:
+            if len(self.calls) >= PENDING:
                 self._dropped += 1
                 return
             if self._dropped:
                 text = f"({self._dropped} texts are left out here: they were not taken in time)\n{text}"
             self._dropped = 0
-            self._waiting.append(self.submit(_write_through, stream, text))
+            self.calls.append(self.submit(_write_through, stream, text))
 
 
 def _write_through(stream: TextIO, text: str) -> None:
