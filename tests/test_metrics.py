@@ -12,6 +12,7 @@ from eelogger.clock import KernelClock
 from eelogger.measure.camera_statistics import Day
 from eelogger.measure.clock_offset import Offset
 from eelogger.measure.coverage import Coverage
+from eelogger.measure.histogram import Histogram
 from eelogger.model import HOUR_US, DateSample, Gap
 from eelogger.views.metrics import LIMITS_S, render
 from eelogger.views.run_state import RTT_US, OwnError, RunState, Vitals
@@ -24,9 +25,12 @@ def sample(rtt_us: int | None = 1500) -> str:
     known = cameras("Front Door", 'a"b\\c\nd\u202e')
     delays = [SECOND * n // 10 for n in (1, 2, 3, 8, 40, 700)]
     events = [verdict(camera_id, delay, ns=ns) for camera_id in known for ns in (103, None) for delay in delays]
+    preview = Histogram()
+    preview.add(SECOND)
     state = run_state(
         day_of([*events, verdict("100e0000", -SECOND)]), known, offset=Offset(1200, 300), totals={"duplicate": 3},
         own_error=OwnError(400, 4000, 10_000, 9), rejected={"not-json": 1}, rtt_us=rtt_us,
+        previews={"100e0000": preview},
     )  # fmt: skip
     return "".join(render(state))
 
@@ -34,15 +38,17 @@ def sample(rtt_us: int | None = 1500) -> str:
 def test_the_textfile_has_histograms_of_the_day_and_what_the_logger_says_of_itself() -> None:
     text = sample()
     found = {name: float(value) for name, value in re.findall(r"^eelogger_(\S.*) (\S+)$", text, re.MULTILINE)}
-    labels = 'camera="100e0000",name="Front Door",bridge="100bb001",namespace="103",event="Intrusion"'
+    camera = 'camera="100e0000",name="Front Door",bridge="100bb001"'
+    labels = f'{camera},namespace="103",event="Intrusion"'
     buckets = [found[f'event_delay_seconds_bucket{{{labels},le="{limit:g}"}}'] for limit in LIMITS_S]
     assert buckets == sorted(buckets)
     assert [buckets[LIMITS_S.index(1)], buckets[LIMITS_S.index(60)], buckets[-1]] == [4, 5, 6]
     expected = {
         f"event_delay_seconds_sum{{{labels}}}": 75.4, f"event_delay_seconds_count{{{labels}}}": 6.0,
         'events_total{verdict="measured"}': 24, 'events_total{verdict="early"}': 1, "connected": 1,
-        'events_total{verdict="duplicate"}': 3, 'events_total{verdict="rejected"}': 1, "clock_offset_seconds": 0.0012,
+        'events_total{verdict="duplicate"}': 3, 'rejected_total{reason="not-json"}': 1, "clock_offset_seconds": 0.0012,
         "own_error_p99_seconds": 0.0004, "round_trip_seconds": 0.0015,
+        f"last_event_timestamp_seconds{{{camera}}}": NOON_US / 1e6, f"preview_delay_seconds_count{{{camera}}}": 1,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert "eelogger_round_trip_seconds" not in sample(None), "what is unknown is not exported"

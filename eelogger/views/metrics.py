@@ -19,20 +19,28 @@ LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 def render(state: RunState) -> Iterator[str]:
     """The textfile in pieces."""
-    first_seen = Counter(first_sights(CameraStatistics()))
+    first_seen, latest = Counter(first_sights(CameraStatistics())), list[str]()
     yield _head("event_delay_seconds", "histogram", "Arrival minus the event's own timestamp, since midnight UTC.")
     for camera_id, statistics in list(state.day.cameras.items()):
         first_seen.update(first_sights(statistics))
         yield ""
-        camera = state.camera(camera_id)
+        labels = _camera(state, camera_id)
+        if statistics.n:
+            latest.append(_line("last_event_timestamp_seconds", labels, statistics.latest_us() / 1e6))
         for group in statistics.groups:
             # a namespace has a number; an event without one goes by its four-CC.
             number, event = str(group) if isinstance(group, int) else "", group_name(group, state.names)
-            labels = {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
-            yield from _histogram(labels | {"namespace": number, "event": event}, statistics.day(group))
+            of_group = labels | {"namespace": number, "event": event}
+            yield from _histogram("event_delay_seconds", of_group, statistics.day(group))
+    yield _head("preview_delay_seconds", "histogram", "Delay of preview timestamps, since start.")
+    for camera_id, delays in list(state.previews.items()):
+        yield from _histogram("preview_delay_seconds", _camera(state, camera_id), delays)
+    yield _head("last_event_timestamp_seconds", "gauge", "Arrival of the camera's latest measured event.")
+    yield from latest
     yield _head("events_total", "counter", "Measured, early, initial, undated since midnight UTC, others since start.")
-    for verdict, n in {**state.totals, **first_seen, "rejected": sum(state.rejected.values())}.items():
-        yield _line("events_total", {"verdict": verdict}, n)
+    yield from (_line("events_total", {"verdict": kind}, n) for kind, n in {**state.totals, **first_seen}.items())
+    yield _head("rejected_total", "counter", "Parts of messages that could not be read, since start.")
+    yield from (_line("rejected_total", {"reason": reason}, n) for reason, n in state.rejected.items())
     observed = yield from state.observed_by_all()
     for name, text, value in _gauges(state, observed):
         if value is not None:
@@ -56,9 +64,14 @@ def _gauges(state: RunState, observed: float) -> Iterator[tuple[str, str, float 
     yield "last_write_timestamp_seconds", "When these metrics were written.", state.written_us / 1e6
 
 
-def _histogram(labels: dict[str, str], delays: Histogram) -> Iterator[str]:
+def _camera(state: RunState, camera_id: str) -> dict[str, str]:
+    camera = state.camera(camera_id)
+    return {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
+
+
+def _histogram(name: str, labels: dict[str, str], delays: Histogram) -> Iterator[str]:
     """The buckets up to each limit, sum and count."""
-    counts, name = list(delays.counts()), "event_delay_seconds"
+    counts = list(delays.counts())
     reached = {f"{limit:g}": sum(n for us, n in counts if us <= limit * 1_000_000) for limit in LIMITS_S}
     for limit, n in {**reached, "+Inf": delays.n}.items():
         yield _line(f"{name}_bucket", labels | {"le": limit}, n)
