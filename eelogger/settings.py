@@ -152,7 +152,7 @@ def load(
     environ = os.environ if environ is None else environ
     problems: list[Problem] = []
     warnings: list[str] = []
-    if env_file == ENV_FILE and not ENV_FILE.exists():
+    if env_file == ENV_FILE and not os.path.exists(ENV_FILE):
         env_file = None
     filed = t.read_env_file(env_file, problems, warnings) if env_file else {}
     strange = sorted({*environ, *filed} - {row.name for row in SETTINGS})

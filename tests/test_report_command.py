@@ -270,3 +270,12 @@ def test_what_cannot_be_read_is_said_and_the_rest_shown(logs: Path, tmp_path: Pa
     missing = [line for line in delay_lines(logs) if line["uuid"] not in shown]
     assert bool(shown) == (code == 0)
     assert code or all(line["camera"] == "100e0000" or line["time"] < "2026-11-22" for line in missing)
+
+
+def test_a_day_that_is_closed_to_us_is_skipped_and_said(logs: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(logs, tmp_path / "logs")
+    day = min((root / "days").iterdir())
+    day.chmod(0)
+    told = command("report", "--log-dir", root, script=CHILD, env={"CHILD_BOUND": "1"})
+    assert (told.code, "Traceback" in told.err) == (0, False), told.err
+    assert "that cannot be read" in told.err

@@ -105,7 +105,7 @@ def _settings(env_file: Path, log_dir: Path | None) -> tuple[Settings | None, Fi
         hints = tuple(f"{problem.name} {problem.message}: {problem.hint}" for problem in error.problems)
         said = f"{count(len(error.problems), 'setting')} cannot be used"
         return None, Finding("settings", said, hints + error.warnings, error.exit_code)
-    where = f"from the environment{f' and {printable(str(env_file))}' if env_file.exists() else ''}"
+    where = f"from the environment{f' and {printable(str(env_file))}' if os.path.exists(env_file) else ''}"
     ways = ["session key"] if settings.auth_key else []
     ways += ["user name and password"] if settings.has_login else []
     said = f"complete, {where}; signs in by {' or '.join(ways)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -114,5 +115,5 @@ def lines_of(paths: Iterable[Path]) -> Iterator[str]:
     """The lines of files; of their `.gz` where only that is there."""
     for path in paths:
         packed = path.with_name(f"{path.name}.gz")
-        for block in whole_lines(path if path.exists() else packed):
+        for block in whole_lines(path if os.path.exists(path) else packed):
             yield from block.decode("utf-8", "backslashreplace").split("\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -174,7 +175,7 @@ class DelayLogs:
         """The delay lines of one camera, some perhaps twice; `on_read` may raise to end it."""
         # Today's files first: what moves at midnight is met where it was, or where it went.
         today = self._here.get(camera_id, [])
-        if not all(path.exists() for path in today):  # renamed with its camera
+        if not all(os.path.exists(path) for path in today):  # renamed with its camera
             today = [*today, *delay_logs(self._paths).get(camera_id, ())]
         earlier = [path for found in self._days for path in found.get(camera_id, ())]
         files = dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])

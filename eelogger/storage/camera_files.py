@@ -136,7 +136,7 @@ def read_once(
     The first file is the camera's own and may be missing; of the others, copies, only what arrived on `day` counts.
     """
     own, *copies = files
-    sources = [read(own)] if own.exists() else []
+    sources = [read(own)] if os.path.exists(own) else []
     sources += [(item for item in read(path) if day in (None, day_of(item[0]))) for path in copies]
     if len(sources) == 1:
         yield from sources[0]

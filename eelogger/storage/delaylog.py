@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -156,7 +157,7 @@ def read_rows(
             yield readable
 
     if len(files) == 1:
-        yield from blocks(files[0]) if files[0].exists() else ()
+        yield from blocks(files[0]) if os.path.exists(files[0]) else ()
         return
     once = read_once(files, lambda path: chain.from_iterable(blocks(path)), lambda row: row.identity, day)
     while batch := list(islice(once, _ROWS_AT_ONCE)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,9 @@ class _Restore:
         dedup = self.recorder.handler.dedup
         dedup.turn()
         self.found.uuid_lines = 0
-        for block in whole_lines(path, skipped=self.found.skipped, on_read=self.on_read) if path.exists() else ():
+        for block in (
+            whole_lines(path, skipped=self.found.skipped, on_read=self.on_read) if os.path.exists(path) else ()
+        ):
             lines = [line for line in block.decode("utf-8", "replace").split("\n") if line]
             identities = [parse_pairs(f"uuid={x}").get("uuid", "") if x.startswith('"') else x for x in lines]
             dedup.restore(identities)
