@@ -77,7 +77,20 @@ def test_any_name_is_kept_as_it_is_for_paths_to_judge() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"{}", b"null", b"5", b'"x"', b"[" * 50_000, b"\xff\xfe\xff", b"[1,", b"1" * 5000, "\ud800"],
+    [
+        b"",
+        b"<html>",
+        b"{}",
+        b"null",
+        b"5",
+        b'"x"',
+        b"[" * 50_000,
+        b"\xff\xfe\xff",
+        b"[1,",
+        b"1" * 5000,
+        "\ud800",
+        b'[[], "100e1e23", {}]',
+    ],
 )
 def test_what_is_no_list(body: bytes | str) -> None:
     with pytest.raises(CloudError) as caught:

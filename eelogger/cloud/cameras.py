@@ -1,26 +1,25 @@
-"""Read the camera list.
-
-Any body gives a `CameraList` or a `CloudError`, and a bad row harms no other row.
-"""
+"""Read the camera list; a bad row harms no other row."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import CloudError, KeyRefused, NoCamera
-from ..model import Camera
+from ..model import Camera, DateSample
 from ..settings import Settings, load
 from .failures import KEY_HINT
 from .rest import Rest
-from .sign_in import is_authorised
+from .sign_in import Credentials, is_authorised
 
 LIST_PATH: Final = "/g/device/list"  # without a slash at its end: that is answered with 500
 
 _MAX_NAME: Final = 1000
+_UNREADABLE: Final = frozenset({"not-a-row", "short-row", "bad-id"})
 _is_id = re.compile(r"[0-9a-fA-F]{8}").fullmatch
 
 
@@ -34,17 +33,14 @@ class CameraList:
 
     def kept(self, settings: Settings) -> dict[str, Camera]:
         """The cameras that `EEN_CAMERAS` and `EEN_BRIDGES` keep."""
-        return {
-            camera.id: camera
-            for camera in self.cameras.values()
-            if settings.keeps(camera, self.bridges.get(camera.bridge, ""))
-        }
+        names = self.bridges
+        return {i: camera for i, camera in self.cameras.items() if settings.keeps(camera, names.get(camera.bridge, ""))}
 
 
 class ListedCameras:
-    """The cameras of a run: who is listed comes at once, who is missing leaves after two refreshes in a row.
+    """The cameras of a run, `now`: new ones come at once, one that is missing from two refreshes in a row leaves.
 
-    So an empty or halved list is never believed at once. `now` is what counts; it begins with what the last run knew.
+    So an empty or halved list is never believed at once.
     """
 
     def __init__(self, known: CameraList, refresh_s: float) -> None:
@@ -54,7 +50,7 @@ class ListedCameras:
         self._missing: set[str] = set()
 
     def take(self, found: CameraList, at_s: float) -> None:
-        """Take up another list; only a refresh can find a camera missing, since reconnects follow within seconds."""
+        """Take up another list; one that follows within the refresh interval finds no camera missing."""
         is_refresh = at_s - self._refreshed_s >= self._refresh_s
         listed = {camera_id.lower() for camera_id in found.cameras}
         missing = {camera_id for camera_id in self.now.cameras if camera_id.lower() not in listed}
@@ -67,19 +63,16 @@ class ListedCameras:
 
 
 def parse_device_list(body: bytes | str) -> CameraList:
-    """Read the answer of `GET /g/device/list`; raises `CloudError` when it is no JSON array."""
-    try:
-        rows = json.loads(body)
-    except (ValueError, RecursionError):
-        rows = None
-    if not isinstance(rows, list):
-        message = "the camera list cannot be read: no JSON array"
-        raise CloudError(message, "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
+    """Read the answer of `GET /g/device/list`; raises `CloudError` for no JSON array, or when no row can be read."""
     cameras: dict[str, Camera] = {}
     bridges: dict[str, str] = {}
     skipped: Counter[str] = Counter()
     seen: set[str] = set()
-    for row in rows:
+    try:
+        rows = json.loads(body)
+    except (ValueError, RecursionError):
+        rows = None
+    for row in rows if isinstance(rows, list) else ():
         reason = _why_not(row, seen)
         if reason == "bridge":
             bridges[row[1]] = _text(row[2])
@@ -88,6 +81,9 @@ def parse_device_list(body: bytes | str) -> CameraList:
         else:
             seen.add(row[1].lower())
             cameras[row[1]] = Camera(row[1], _text(row[2]), _bridge_of(row[4]))
+    if not isinstance(rows, list) or (rows and skipped.keys() <= _UNREADABLE and not cameras):
+        message = f"the camera list cannot be read: {'no row is one' if rows else 'no JSON array'}"
+        raise CloudError(message, "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
     return CameraList(cameras, bridges, dict(skipped))
 
 
@@ -102,6 +98,20 @@ async def fetch_cameras(rest: Rest) -> CameraList:
     return parse_device_list(answer.body)
 
 
+async def sign_in(
+    settings: Settings, credentials: Credentials, on_date: Callable[[DateSample], None], *, may_log_in: bool
+) -> tuple[Settings, CameraList]:
+    """Find a key that reads the camera list, if need be by a login that is allowed."""
+    while True:
+        signed = await credentials.sign_in(settings)
+        try:
+            async with Rest(signed, on_date=on_date) as rest:
+                return signed, await fetch_cameras(rest)
+        except KeyRefused:
+            if not (may_log_in and credentials.refuse(signed.auth_key, settings)):
+                raise
+
+
 async def get_cameraids(branding: str, auth_key: str) -> dict[str, Camera]:
     """The attached cameras of the key's account, by id; raises `NoCamera` when there is none."""
     # An account id is demanded of a run only.
@@ -114,16 +124,15 @@ async def get_cameraids(branding: str, auth_key: str) -> dict[str, Camera]:
 
 
 def no_camera(found: CameraList) -> NoCamera:
-    """The error for a list of which nothing is left, with counts of what it held."""
+    """The error for a list of which no camera is left."""
     rows = [f"{count} {reason}" for reason, count in sorted(found.skipped.items())]
-    filtered = len(found.cameras)
-    if filtered:
+    if filtered := len(found.cameras):
         rows.append(f"{filtered} camera{'s' if filtered > 1 else ''} that EEN_CAMERAS and EEN_BRIDGES leave out")
     return NoCamera("there is no camera to log", f"the list of this account holds: {', '.join(rows) or 'nothing'}")
 
 
 def _why_not(row: Any, seen: set[str]) -> str:
-    """Why a row is no camera of ours, as a short token; "" when it is one."""
+    # A short token; "" for a camera that is to be logged.
     if not isinstance(row, list):
         return "not-a-row"
     if len(row) < 6:
@@ -139,7 +148,7 @@ def _why_not(row: Any, seen: set[str]) -> str:
 
 
 def _bridge_of(pairs: Any) -> str:
-    """The bridge a camera reports through: of its `[esn, status]` pairs the first attached one, else the first."""
+    # Of the `[esn, status]` pairs the first attached one, else the first.
     ids = [
         (pair[0], len(pair) > 1 and pair[1] == "ATTD")
         for pair in (pairs if isinstance(pairs, list) else [])
