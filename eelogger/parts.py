@@ -148,7 +148,7 @@ class Parts:
             rtt_source=rtt[1] if rtt else "",
             own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), lag.n),
             write_p99_us=writer.write_p99_us(),
-            left=session.left,
+            left=session.refresher.left,
             previews=recorder.handler.previews,
             names=self.settings.namespace_table,
             last=recorder.handler.last,
@@ -196,7 +196,7 @@ class Parts:
         _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
         self.vitals.clock_stepped()
         if gap.kind == "suspend":
-            self.session.woke_up(gap.from_us)
+            self.session.woke_up()
 
     def headline(self, error: EeloggerError | None, *, is_broken: bool) -> str:
         """The summary's line of how the run stopped."""

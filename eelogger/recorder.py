@@ -74,10 +74,6 @@ class Recorder:
         """Whether messages should wait: too much that was recorded is not on disk yet."""
         return self.lines.is_behind
 
-    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
-        """Call annotation namespaces so from here on."""
-        self.handler.name_namespaces(ns_values)
-
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
         """Begin a subscription: the connection's, or that of single cameras on an open connection."""
         if camera_ids is not None:

@@ -230,7 +230,7 @@ class Run:
             await asyncio.sleep(timing.tick_s)
             for gap in steps.tick():
                 self._parts.note_clock_gap(gap)
-            if not self._parts.session.waiting:
+            if not self._parts.session.queued_bytes:
                 # Nothing waits: whatever arrived before this moment has been handed over.
                 now = now_us()
                 self._parts.recorder.turn_day(now)

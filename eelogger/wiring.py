@@ -73,7 +73,7 @@ def build_run(
         known=CameraList(read_cameras(paths), read_bridges(paths)),
         timing=timing,
         on_date=partial(_note_date, vitals),
-        on_rtt=lambda rtt_us, source: vitals.rtt_sample(rtt_us, source, now_us()),
+        on_rtt=lambda rtt_us: vitals.rtt_sample(rtt_us, "pong", now_us()),
         on_lag=lag.note,
         on_cameras=listed,
     )

@@ -43,7 +43,7 @@ async def test_credentials_and_agent_are_sent() -> None:
     # By name: a cookie jar would take no cookie from an address, and the second request would show nothing.
     async with serve(handler) as server, Rest(settings_for(server.replace("127.0.0.1", "localhost"))) as rest:
         first = await rest.get("/g/device/list?a=%2F")
-        second = await rest.post("/y", {"a": "ä"})
+        second = await rest.call("/y", {"a": "ä"})
     assert json.loads(first.body) == {"path": "/g/device/list?a=%2F", "body": ""}
     assert json.loads(json.loads(second.body)["body"]) == {"a": "ä"}
     assert (first.cookies, first.headers["x-y"]) == ({"other": "1"}, "z")
@@ -71,7 +71,7 @@ async def test_a_post_may_be_answered_with_any_status_a_get_may_not() -> None:
         return web.Response(status=406, text=KEY)
 
     async with serve(handler) as server, Rest(settings_for(server)) as rest:
-        answer = await rest.post("/", {})
+        answer = await rest.call("/", {})
         assert (answer.status, answer.body) == (406, b"")
         with pytest.raises(CloudError) as caught:
             await rest.get("/")
@@ -95,7 +95,7 @@ async def test_dates_of_answers_are_handed_on(headers: dict[str, str], status: i
 
     samples: list[DateSample] = []
     async with serve(handler) as server, Rest(settings_for(server), on_date=samples.append) as rest:
-        await rest.post("/", {})
+        await rest.call("/", {})
     assert [sample.date_us for sample in samples] == ([] if date_us is None else [date_us])
     for sample in samples:
         assert sample.sent_us <= sample.received_us < sample.sent_us + 30_000_000

@@ -451,11 +451,11 @@ async def test_for_cameras_the_key_is_asked_about_once_a_connection() -> None:
             await asyncio.sleep(1)
         assert len(cloud.called(LIST)) == 2
         assert cloud.connects == 1
-        assert set(session.session.left) == set(cloud.camera_ids())
+        assert set(session.session.refresher.left) == set(cloud.camera_ids())
         await cloud.request_error(401)
         await subscribed(cloud, 3, 2)
         assert len(cloud.called(LIST)) == 4, "a camera's error does not hide the account's"
-        assert dict(session.session.left) == {}
+        assert dict(session.session.refresher.left) == {}
         cloud.auth_key = NEW
         await cloud.camera_error(cloud.camera_ids()[0], 401)
         with pytest.raises(KeyRefused):
@@ -584,8 +584,6 @@ async def test_cameras_come_go_and_are_renamed_on_the_open_connection() -> None:
         assert cloud.connects == 1
         cameras, bridges = session.listed[-1]
         assert (set(cameras), set(bridges)) == (set(cloud.subscriptions), {cloud.account.bridges[0].id})
-        await asyncio.sleep(100)
-        assert len(session.listed) == 3, "told when something changed"
 
 
 @in_virtual_time
@@ -682,7 +680,7 @@ async def test_a_cameras_error_is_told_once_and_tried_again_at_each_refresh(capl
         cloud.remove_camera("100fffff")
         await subscribed(cloud, 2)
         await asyncio.sleep(1)
-        assert list(session.session.left) == ["100fffff"]
+        assert list(session.session.refresher.left) == ["100fffff"]
         await refreshed(cloud, 2)
         await cloud.close(1001)
         await subscribed(cloud, 2, 2)
@@ -690,7 +688,7 @@ async def test_a_cameras_error_is_told_once_and_tried_again_at_each_refresh(capl
         assert session.sink.camera_gaps == [("100fffff", "error-404")] * 4, "two refreshes and a reconnect"
         cloud.add_camera("100fffff", "Ghost")
         await subscribed(cloud, 3)
-        assert dict(session.session.left) == {}
+        assert dict(session.session.refresher.left) == {}
     assert len([line for line in told(caplog) if "Ghost" in line]) == 1
 
 
@@ -773,7 +771,7 @@ async def test_a_stop_or_a_new_connection_is_quick_at_any_moment(moment: str, en
         await MOMENTS[moment](cloud, session)
         connects, began_s = cloud.connects, loop_s()
         if end == "wake up":
-            session.session.woke_up(time.time_ns() // 1000 - 600_000_000)
+            session.session.woke_up()
             await subscribed(cloud, 1, connects + 1)
             assert loop_s() - began_s < 5
             assert ("suspend" in session.sink.reasons) == moment.startswith("connected")
@@ -785,14 +783,13 @@ async def test_a_stop_or_a_new_connection_is_quick_at_any_moment(moment: str, en
         await asyncio.wait([session.task])
         assert loop_s() - began_s < 2
         assert session.task.cancelled() == (end == "cancel")
-        assert session.session.waiting is False
 
 
 @in_virtual_time
 async def test_waking_up_hurries_one_attempt_and_not_those_after_it() -> None:
     async with under_way(1) as (cloud, session):
         cloud.handshake_status = 503
-        session.session.woke_up(time.time_ns() // 1000)
+        session.session.woke_up()
         await session.attempted(5)
         assert min(after - before for before, after in itertools.pairwise(session.attempts_s[1:])) >= 1
 
@@ -804,7 +801,7 @@ async def test_a_cancellation_is_not_swallowed_with_an_attempt_that_was_cut_shor
         cloud.handshake_delay_s = 1000
         async with session_on(cloud) as session:
             await asyncio.sleep(3)
-            both: list[Callable[[], Any]] = [lambda: session.session.woke_up(0), session.task.cancel]
+            both: list[Callable[[], Any]] = [session.session.woke_up, session.task.cancel]
             for act in both if first == "cut short" else reversed(both):
                 act()
             await asyncio.wait([session.task], timeout=5)

@@ -19,13 +19,12 @@ from .sign_in import Credentials, is_authorised
 LIST_PATH: Final = "/g/device/list"  # without a slash at its end: that is answered with 500
 
 _MAX_NAME: Final = 1000
-_UNREADABLE: Final = frozenset({"not-a-row", "short-row", "bad-id"})
 _is_id = re.compile(r"[0-9a-fA-F]{8}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
 class CameraList:
-    """Attached cameras by id, names of bridges by id, and how many rows were skipped for which reason."""
+    """Attached cameras and names of bridges, by id, and how many rows were skipped for which reason."""
 
     cameras: dict[str, Camera] = field(default_factory=dict)
     bridges: dict[str, str] = field(default_factory=dict)
@@ -67,24 +66,25 @@ def parse_device_list(body: bytes | str) -> CameraList:
     cameras: dict[str, Camera] = {}
     bridges: dict[str, str] = {}
     skipped: Counter[str] = Counter()
-    seen: set[str] = set()
     try:
         rows = json.loads(body)
     except (ValueError, RecursionError):
         rows = None
     for row in rows if isinstance(rows, list) else ():
-        reason = _why_not(row, seen)
-        if reason == "bridge":
+        kind = _kind(row)
+        if kind == "bridge":
             bridges[row[1]] = _text(row[2])
-        if reason:
-            skipped[reason] += 1
+        # Ids that differ in case only would share a file on some systems.
+        if kind == "camera" and row[1].lower() in cameras:
+            kind = "repeated"
+        if kind == "camera":
+            cameras[row[1].lower()] = Camera(row[1], _text(row[2]), _bridge_of(row[4]))
         else:
-            seen.add(row[1].lower())
-            cameras[row[1]] = Camera(row[1], _text(row[2]), _bridge_of(row[4]))
-    if not isinstance(rows, list) or (rows and skipped.keys() <= _UNREADABLE and not cameras):
+            skipped[kind] += 1
+    if not isinstance(rows, list) or (rows and skipped["unreadable"] == len(rows)):
         message = f"the camera list cannot be read: {'no row is one' if rows else 'no JSON array'}"
         raise CloudError(message, "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
-    return CameraList(cameras, bridges, dict(skipped))
+    return CameraList({camera.id: camera for camera in cameras.values()}, bridges, +skipped)
 
 
 async def fetch_cameras(rest: Rest) -> CameraList:
@@ -131,30 +131,21 @@ def no_camera(found: CameraList) -> NoCamera:
     return NoCamera("there is no camera to log", f"the list of this account holds: {', '.join(rows) or 'nothing'}")
 
 
-def _why_not(row: Any, seen: set[str]) -> str:
-    # A short token; "" for a camera that is to be logged.
-    if not isinstance(row, list):
-        return "not-a-row"
-    if len(row) < 6:
-        return "short-row"
-    if not isinstance(row[1], str) or not _is_id(row[1]):
-        return "bad-id"
-    if row[3] != "camera":
-        return "bridge" if row[3] == "bridge" else "other-device"
-    if row[5] != "ATTD":
-        return "not-attached"
-    # Ids that differ in case only would share a file on some systems.
-    return "repeated" if row[1].lower() in seen else ""
+def _kind(row: Any) -> str:
+    # "camera" when it is one of ours, else why it is skipped.
+    if not (isinstance(row, list) and len(row) > 5 and isinstance(row[1], str) and _is_id(row[1])):
+        return "unreadable"
+    if row[3] == "camera":
+        return "camera" if row[5] == "ATTD" else "not-attached"
+    return "bridge" if row[3] == "bridge" else "other-device"
 
 
 def _bridge_of(pairs: Any) -> str:
     # Of the `[esn, status]` pairs the first attached one, else the first.
-    ids = [
-        (pair[0], len(pair) > 1 and pair[1] == "ATTD")
-        for pair in (pairs if isinstance(pairs, list) else [])
-        if isinstance(pair, list) and pair and isinstance(pair[0], str) and _is_id(pair[0])
-    ]
-    return next((esn for esn, attached in ids if attached), ids[0][0] if ids else "")
+    pairs = [pair for pair in pairs if isinstance(pair, list) and pair] if isinstance(pairs, list) else []
+    pairs = [pair for pair in pairs if isinstance(pair[0], str) and _is_id(pair[0])]
+    pairs.sort(key=lambda pair: pair[1:2] != ["ATTD"])
+    return pairs[0][0] if pairs else ""
 
 
 def _text(name: Any) -> str:

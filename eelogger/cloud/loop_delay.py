@@ -1,8 +1,7 @@
 """Measure how long events waited for this process before they were stamped.
 
 What a selector delivers arrived while it slept (then it was read at once) or since it last looked (then at most as
-long ago as that was). A timer that measures its own lateness would tag the wrong events: reads come before late
-timers. No event has waited longer in the event loop than its lag says.
+long ago as that was). No event has waited longer in the event loop than its lag says.
 """
 
 from __future__ import annotations
@@ -30,18 +29,15 @@ _NAP_S: Final = 0.05  # no sleep is longer: only who wakes late from one knows t
 
 
 class LoopDelaySelector(selectors.DefaultSelector):
-    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last.
-
-    `slept_ns` is how long it slept in all.
-    """
+    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last."""
 
     def __init__(self) -> None:
         super().__init__()
         self.since_ns = self._looked_ns = perf_counter_ns()
-        self.slept_ns = 0
+        self.slept_ns = 0  # in all
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for file objects as every selector does, but for a nap at most."""
+        """Wait as every selector does, but for a nap at most."""
         timeout = _NAP_S if timeout is None else min(timeout, _NAP_S)
         began_ns, since_ns = perf_counter_ns(), self._looked_ns
         may_sleep = timeout > 0
@@ -83,15 +79,12 @@ class LoopDelayLoop(asyncio.SelectorEventLoop):
 
 
 def loop_factory() -> LoopDelayLoop:
-    """For `asyncio.Runner(loop_factory=…)`: a loop that knows its own delay."""
+    """Make a loop that knows its own delay, for `asyncio.Runner`."""
     return LoopDelayLoop()
 
 
 def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
-    """How long the bytes being read now may have waited, in µs; 0 in a loop that does not know.
-
-    To be called where the bytes arrive, with their number.
-    """
+    """How long the bytes that are read now may have waited; 0 in a loop that does not know."""
     if not isinstance(loop, LoopDelayLoop):
         return 0
     lag_ns = perf_counter_ns() - loop.selector.since_ns
@@ -101,7 +94,7 @@ def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
 
 
 def idle_share(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """Tell, when called, which share of the time since now the loop slept; 1 for a loop that does not know."""
+    """Return a call that tells which share of the time since now the loop slept; 1 for a loop that does not know."""
     if not isinstance(loop, LoopDelayLoop):
         return lambda: 1.0
     selector, began_ns, slept_ns = loop.selector, perf_counter_ns(), loop.selector.slept_ns
@@ -114,7 +107,7 @@ def threshold_us(clock_resolution_us: int) -> int:
 
 
 class LagFigures(NamedTuple):
-    """Lag of a period, over its events: all 0 when there were none."""
+    """Lag of a period's events."""
 
     n: int
     p99_us: int

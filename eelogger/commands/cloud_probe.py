@@ -55,10 +55,9 @@ class Heard:
         self.tls = connection.tls or "no TLS (loopback)"
         self.is_open.set()
 
-    def round_trip(self, rtt_us: int, source: str) -> None:
-        """The server answered a ping, or TCP tells the round trip."""
-        if source == "pong":
-            self.ping_us = rtt_us
+    def round_trip(self, rtt_us: int) -> None:
+        """The server answered a ping."""
+        self.ping_us = rtt_us
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Count a message."""
@@ -88,17 +87,15 @@ class Heard:
     def _ignore(self, *_: object, **__: object) -> None:
         """What a sink is told besides does not matter here."""
 
-    know = subscribed = name_namespaces = lost = camera_lost = camera_gone = note_gap = _ignore
+    know = subscribed = lost = camera_lost = camera_gone = note_gap = _ignore
 
 
 async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float) -> Heard:
     """Connect, subscribe to these cameras and listen; what went wrong is in the answer."""
     heard = Heard(cameras)
-    stream = EventStream(heard, events=settings.events, resources=settings.resources, timing=Timing(liveness_s=1.0))
+    stream = EventStream(heard, Timing(liveness_s=1.0))
     stream.on_open, stream.on_rtt = heard.opened, heard.round_trip
-    stream.prepare(settings, cameras)
-    connecting = stream.connect_and_log(settings.websocket_uri(), settings.namespace_table)
-    connection = asyncio.create_task(connecting, name="event stream")
+    connection = asyncio.create_task(stream.connect_and_log(settings, cameras), name="event stream")
     enough = asyncio.create_task(heard.enough(wait_s), name="enough heard")
     try:
         await asyncio.wait([connection, enough], return_when=asyncio.FIRST_COMPLETED)
