@@ -93,14 +93,3 @@ async def test_rest_and_events_come_through_the_proxy(log_dir: Path, tmp_path: P
     assert asked.count(f"CONNECT {HOST}:{cloud.port}") == 2, asked
     if login:
         assert login.partition(":")[2] not in logger.stderr + (log_dir / "eelogger.log").read_text()
-
-
-async def test_a_wrong_password_is_the_proxys_refusal_and_is_tried_again(log_dir: Path, tmp_path: Path) -> None:
-    with tinyproxy(tmp_path, "ops:open-sesame") as (port, _), certificate(tmp_path) as (context, ca_file):
-        async with FaultCloud(Account.of(cameras=3), ssl=context) as cloud:
-            env = through(port, "ops:wrong", cloud, ca_file)
-            async with launch(cloud, log_dir, env=env) as logger:
-                await logger.wait_for("eelogger.log", "roxy")
-                assert await logger.stop() == 0
-            assert not cloud.calls
-    assert "HTTPS_PROXY" in logger.stderr

@@ -66,18 +66,6 @@ async def test_nothing_is_sent_that_is_not_set() -> None:
             assert (await rest.get("/")).status == 204
 
 
-async def test_a_post_may_be_answered_with_any_status_a_get_may_not() -> None:
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(status=406, text=KEY)
-
-    async with serve(handler) as server, Rest(settings_for(server)) as rest:
-        answer = await rest.call("/", {})
-        assert (answer.status, answer.body) == (406, b"")
-        with pytest.raises(CloudError) as caught:
-            await rest.get("/")
-        assert (caught.value.status, caught.value.reason) == (406, "http-406")
-
-
 @pytest.mark.parametrize(
     ("headers", "status", "date_us"),
     [

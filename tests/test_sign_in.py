@@ -12,8 +12,7 @@ from aiohttp import web
 from sites import API_KEY, KEY, PASSWORD, serve, settings_for
 from virtual import virtually
 
-from eelogger.cloud.rest import Rest
-from eelogger.cloud.sign_in import FRESH_S, Credentials, SessionKey, is_authorised, login
+from eelogger.cloud.sign_in import FRESH_S, Credentials, SessionKey, login
 from eelogger.errors import CloudError, EeloggerError, KeyRefused, LoginRefused
 
 CODE = "planted-123456"
@@ -28,23 +27,6 @@ async def fails(kind: type[EeloggerError], call: Awaitable[Any]) -> Any:
     assert not [secret for secret in (KEY, PASSWORD, API_KEY, CODE, TOKEN) if secret in shown]
     assert caught.value.hint
     return caught.value
-
-
-@pytest.mark.parametrize(
-    ("status", "good"), [(200, True), (204, True), (401, False), (403, False), (503, None), (429, None)]
-)
-async def test_isauth(status: int, good: bool | None) -> None:
-    """Only the cloud itself can say that a key is bad."""
-
-    async def handler(request: web.Request) -> web.Response:
-        assert request.path == "/g/aaa/isauth"
-        return web.Response(status=status)
-
-    async with serve(handler) as server, Rest(settings_for(server)) as rest:
-        if good is None:
-            assert (await fails(CloudError, is_authorised(rest))).status == status
-        else:
-            assert await is_authorised(rest) is good
 
 
 class LoginServer:
