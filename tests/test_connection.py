@@ -495,8 +495,9 @@ def far_network() -> Iterator[None]:
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this machine allows no network namespaces")
     finally:
-        with suppress(OSError, subprocess.CalledProcessError):
-            ip(f"netns del {SPACE}")
+        for line in (f"link del {NEAR}", f"netns del {SPACE}"):
+            with suppress(OSError, subprocess.CalledProcessError):
+                ip(line)
 
 
 @pytest.mark.slow
