@@ -136,9 +136,9 @@ class StampedConnection(ClientConnection):
 
     @property
     def tls(self) -> str:
-        """The version of TLS, "" without."""
+        """The version of TLS."""
         tls = self.transport.get_extra_info("ssl_object")
-        return str(tls.version()) if tls is not None else ""
+        return str(tls.version()) if tls is not None else "no TLS (loopback)"
 
     def beat(self) -> None:
         """Send a ping, or a pong where the first ping was not answered; never waits for the peer to read."""
@@ -197,13 +197,11 @@ class StampedConnection(ClientConnection):
             self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
 
     def _look(self, idle: Callable[[], float]) -> None:
-        if self.lost_us is not None:
-            return
-        if self.paused_ns or idle() < CAUGHT_UP:
+        if self.lost_us is None and (self.paused_ns or idle() < CAUGHT_UP):
             self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
-            return
-        self._behind_ns = 0
-        self._tell_backlog()
+        elif self.lost_us is None:
+            self._behind_ns = 0
+            self._tell_backlog()
 
     def _tell_backlog(self) -> None:
         # It is over: from the first pause on figures were tainted.

@@ -26,7 +26,6 @@ _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
 _PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY and the proxy's user name and password"
 _NAMES: Final = f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY"
-_REPORT: Final = "if it goes on, please report it"
 _NO_WEBSOCKET: Final = "a proxy or firewall on the way may not let WebSockets pass"
 ACCOUNT_HINT: Final = "the key is good: is EEN_ACCOUNT_ID its account?"
 KEY_HINT: Final = "log in again with `python app.py login`, or paste a new EEN_AUTH_KEY into .env"
@@ -58,12 +57,9 @@ _OF_PROXY: Final = frozenset({"address", "dns", "refused-tcp", "network", "timeo
 
 # By status, or by its hundreds.
 _STATUSES: Final[dict[int, tuple[str, str]]] = {
-    400: ("says the request is malformed", _ADDRESS),
     402: ("says the account is suspended", "ask the account's owner"),
     403: ("forbids it, though the key may be good", f"a gateway may be in the way, or {_ADDRESS}"),
-    404: ("does not know the address", _ADDRESS),
     407: ("is a proxy and wants credentials", "give http://user:password@proxy in HTTPS_PROXY"),
-    408: ("ran out of patience", "the cloud is slow to answer"),
     429: ("says there were too many requests", "it is tried again after the time it asks for"),
     3: ("redirects, and the key goes nowhere else", f"{_ADDRESS}; is a sign-in page between you and the internet?"),
     5: ("fails", "the cloud has a problem of its own"),
@@ -80,11 +76,10 @@ _CERTIFICATES: Final = {
 }
 
 _ENDS: Final[dict[str, str]] = {
-    **dict.fromkeys((f"closed-{code}" for code in (1002, 1003, 1007, 1009, 1010)), f"it disliked a message; {_REPORT}"),
     "closed-1006": "it broke off without a word: check the network, and what on the way may cut long connections",
     "closed-1008": "the cloud ended the session by its rules: if it goes on, check key and EEN_ACCOUNT_ID",
     "failed-1002": _NO_WEBSOCKET,
-    "failed-1009": f"a message was larger than 64 MiB; {_REPORT}",
+    "failed-1009": "a message was larger than 64 MiB; if it goes on, please report it",
     "no-pong": _NETWORK,
     "no-ack": _NETWORK,
     "broken-off": "see eelogger.log; please report it",

@@ -94,7 +94,7 @@ def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
 
 
 def idle_share(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """Return a call that tells which share of the time since now the loop slept; 1 for a loop that does not know."""
+    """Return a call that tells which share of the time since now the loop slept."""
     if not isinstance(loop, LoopDelayLoop):
         return lambda: 1.0
     selector, began_ns, slept_ns = loop.selector, perf_counter_ns(), loop.selector.slept_ns

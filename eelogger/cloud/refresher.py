@@ -95,11 +95,8 @@ class Refresher:
         self._take(found)
         self._use(self._reload())
         now = self._sink.cameras.keys()
-        if gone := before - now:
-            await self._stream.drop(gone)
-        again = self.left.keys() & now
-        self.left = {}
-        await self._stream.add(sorted((now - before) | again))
+        left, self.left = self.left, {}
+        await self._stream.change(before - now, sorted((now - before) | (left.keys() & now)))
 
     def _take(self, found: CameraList) -> None:
         self._listing.over("the camera list can be fetched again")

@@ -28,12 +28,7 @@ from .failures import failure, refusal
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
-
-_FIXED_HEADERS: Final = {
-    "User-Agent": f"eelogger/{__version__}",
-    "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
-}
+_AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gzip, deflate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ class Rest:
                 "GET" if json is None else "POST",
                 url,
                 json=json,
-                headers=_FIXED_HEADERS | key_headers(self.settings),
+                headers=_AGENT | key_headers(self.settings),
                 allow_redirects=False,
                 trace_request_ctx=stamp,
                 proxy=proxy,

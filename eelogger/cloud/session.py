@@ -54,8 +54,8 @@ class Session:
         self._stream.on_open, self._stream.on_rtt, self._stream.on_lag = self._opened, on_rtt, on_lag
         self.refresher = Refresher(self._stream, sink, known or CameraList(), timing, self._reload, on_cameras)
         self._backoff = Backoff(timing)
-        self._connecting = FailureSeries(_log)
-        self._told: set[str] = set()
+        self._connecting, self._loading = FailureSeries(_log), FailureSeries(_log)
+        self._defects: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = self._has_connected = False
         self._attempting: asyncio.Timeout | None = None
@@ -122,8 +122,10 @@ class Session:
         except Exception as error:
             failed = failure(error, "the cloud")
             # One defect is told from another by the line that raised it.
-            if self._is_news(f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"):
+            defect = f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"
+            if defect not in self._defects:
                 log_defect(_log, "unexpected failure", error)
+            self._defects.add(defect)
         if isinstance(failed, KeyRefused):
             # Another one may have been pasted since.
             if not self._credentials.refuse(settings.auth_key, self._reload()):
@@ -133,8 +135,8 @@ class Session:
             raise failed
         elif not self._stopping and failed.reason != KeyRefused.reason:
             worked = self._lasted()[0] >= self._timing.longest_retry_s
-            hint = f" ({failed.hint})" if failed.hint else ""
-            self._connecting.failed(f"{' '.join(str(failed).split())}{hint}; trying again", worked=worked)
+            text = f"{failed} ({failed.hint}); trying again"
+            self._connecting.failed(" ".join(text.split()), worked=worked)
         return failed
 
     async def _connect(self, settings: Settings) -> str:
@@ -166,7 +168,7 @@ class Session:
         self._enter("connected")
         self._connection, self._has_connected = connection, True
         connection.on_backlog = self._backlogged
-        _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls or "none")
+        _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls)
         self._connecting.over("connected again")
 
     def _backlogged(self, from_us: int, to_us: int) -> None:
@@ -175,23 +177,17 @@ class Session:
 
     def _lasted(self) -> tuple[float, float]:
         # For how long the latest connection was open, and for how long of that it brought data; 0 without one.
-        if self._connection is None:
+        if (connection := self._connection) is None:
             return 0.0, 0.0
-        opened_s = self._connection.opened_s
-        return asyncio.get_running_loop().time() - opened_s, self._connection.last_message_s - opened_s
+        return connection.loop.time() - connection.opened_s, connection.last_message_s - connection.opened_s
 
     def _enter(self, state: str) -> None:
         self.state, self.state_since_us = state, now_us()
 
-    def _is_news(self, what: str) -> bool:
-        news = what not in self._told
-        self._told.add(what)
-        return news
-
     def _reload(self) -> Settings:
         try:
             self._settings = self._load()
+            self._loading.over("the settings can be read again")
         except SettingsError as error:
-            if self._is_news(str(error)):
-                _log.warning("%s; going on with those read before", error)
+            self._loading.failed(f"{error}; going on with those read before")
         return self._settings

@@ -149,16 +149,13 @@ class EventStream:
         if self._intake is not None:
             self._intake.flush()
 
-    async def add(self, camera_ids: list[str]) -> None:
-        """Subscribe further cameras on the open connection."""
-        if self.connection is not None and camera_ids:
-            self._sink.subscribed(now_us(), camera_ids)
-            await self._subscribe(self.connection, camera_ids)
-
-    async def drop(self, camera_ids: Iterable[str]) -> None:
-        """End the subscription of these cameras on the open connection."""
-        if self.connection is not None:
-            await self._send(self.connection, {"drop": {"cameras": list(camera_ids)}})
+    async def change(self, gone: set[str], added: list[str]) -> None:
+        """Drop cameras, and subscribe further ones, on the open connection."""
+        if self.connection is not None and gone:
+            await self._send(self.connection, {"drop": {"cameras": list(gone)}})
+        if self.connection is not None and added:
+            self._sink.subscribed(now_us(), added)
+            await self._subscribe(self.connection, added)
 
     def close(self, reason: str) -> None:
         """End the connection politely; what arrives until it is closed is still received."""

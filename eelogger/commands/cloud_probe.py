@@ -52,7 +52,7 @@ class Heard:
 
     def opened(self, connection: StampedConnection) -> None:
         """The handshake is done."""
-        self.tls = connection.tls or "no TLS (loopback)"
+        self.tls = connection.tls
         self.is_open.set()
 
     def round_trip(self, rtt_us: int) -> None:
