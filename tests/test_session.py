@@ -449,12 +449,9 @@ def cameras_of(*numbers: int) -> CameraList:
 def test_a_camera_leaves_exactly_after_two_refreshes_without_it(
     lists: list[tuple[set[int], bool]], known: set[int]
 ) -> None:
-    """A list that follows within the refresh interval is a reconnect's, but for the first of a run."""
-    listed, missed, at_s = ListedCameras(cameras_of(*known), 10.0), dict.fromkeys(known, 0), 0.0
-    for number, (found, is_late) in enumerate(lists):
-        is_refresh = is_late or number == 0
-        at_s = (at_s // 10 + 1) * 10 if is_refresh else at_s + 0.5
-        listed.take(cameras_of(*found), at_s)
+    listed, missed = ListedCameras(cameras_of(*known)), dict.fromkeys(known, 0)
+    for found, is_refresh in lists:
+        listed.take(cameras_of(*found), is_refresh=is_refresh)
         missed |= dict.fromkeys(found, 0)
         for camera in missed.keys() - found:
             missed[camera] += is_refresh
@@ -463,8 +460,8 @@ def test_a_camera_leaves_exactly_after_two_refreshes_without_it(
 
 
 def test_an_id_in_other_letters_is_the_same_camera_and_names_of_bridges_stay() -> None:
-    listed = ListedCameras(CameraList({"100E1E23": Camera("100E1E23", "")}, {"100bb001": "Site A"}), 10.0)
-    listed.take(CameraList({"100e1e23": Camera("100e1e23", "")}), 0.0)
+    listed = ListedCameras(CameraList({"100E1E23": Camera("100E1E23", "")}, {"100bb001": "Site A"}))
+    listed.take(CameraList({"100e1e23": Camera("100e1e23", "")}), is_refresh=True)
     assert list(listed.now.cameras) == ["100e1e23"]
     assert listed.now.bridges == {"100bb001": "Site A"}
 

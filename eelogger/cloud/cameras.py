@@ -42,23 +42,18 @@ class ListedCameras:
     So an empty or halved list is never believed at once.
     """
 
-    def __init__(self, known: CameraList, refresh_s: float) -> None:
+    def __init__(self, known: CameraList) -> None:
         self.now = known
-        self._refresh_s = refresh_s
-        self._refreshed_s = float("-inf")
         self._missing: set[str] = set()
 
-    def take(self, found: CameraList, at_s: float) -> None:
-        """Take up another list; one that follows within the refresh interval finds no camera missing."""
-        is_refresh = at_s - self._refreshed_s >= self._refresh_s
+    def take(self, found: CameraList, *, is_refresh: bool) -> None:
+        """Take up another list; a reconnect's finds no camera missing, since reconnects follow within seconds."""
         listed = {camera_id.lower() for camera_id in found.cameras}
         missing = {camera_id for camera_id in self.now.cameras if camera_id.lower() not in listed}
         gone = missing & self._missing if is_refresh else set()
         self._missing = missing - gone if is_refresh else missing & self._missing
-        stay = {camera_id: self.now.cameras[camera_id] for camera_id in self.now.cameras if camera_id in missing - gone}
+        stay = {camera_id: camera for camera_id, camera in self.now.cameras.items() if camera_id in missing - gone}
         self.now = CameraList(found.cameras | stay, self.now.bridges | found.bridges, found.skipped)
-        if is_refresh:
-            self._refreshed_s = at_s
 
 
 def parse_device_list(body: bytes | str) -> CameraList:

@@ -33,13 +33,13 @@ class LoopDelaySelector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.since_ns = self._looked_ns = perf_counter_ns()
+        self.since_ns = self.looked_ns = perf_counter_ns()
         self.slept_ns = 0  # in all
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait as every selector does, but for a nap at most."""
         timeout = _NAP_S if timeout is None else min(timeout, _NAP_S)
-        began_ns, since_ns = perf_counter_ns(), self._looked_ns
+        began_ns, since_ns = perf_counter_ns(), self.looked_ns
         may_sleep = timeout > 0
         ready: list[tuple[selectors.SelectorKey, int]] = []
         if may_sleep and began_ns - since_ns > _LONG_PASS_NS:
@@ -47,20 +47,16 @@ class LoopDelaySelector(selectors.DefaultSelector):
             may_sleep, since_ns = not ready, since_ns if ready else began_ns
         if not ready:
             ready = super().select(timeout)
-        self._looked_ns = perf_counter_ns()
-        if may_sleep and self._looked_ns - began_ns > _SLEPT_NS:
-            since_ns = self._looked_ns
+        self.looked_ns = perf_counter_ns()
+        if may_sleep and self.looked_ns - began_ns > _SLEPT_NS:
+            since_ns = self.looked_ns
             if since_ns - began_ns > timeout * 1e9 + _OVERSLEPT_NS:
                 since_ns = began_ns + int(timeout * 1e9)
                 if not ready:  # a stopped process comes back with nothing, and finds at the next look what waited
-                    self._looked_ns = since_ns
+                    self.looked_ns = since_ns
             self.slept_ns += since_ns - began_ns
         self.since_ns = since_ns
         return ready
-
-    def more_waits(self) -> None:
-        """A read was filled to the brim: what the next pass finds at once may have waited as long as this."""
-        self._looked_ns = self.since_ns
 
 
 class LoopDelayLoop(asyncio.SelectorEventLoop):
@@ -88,8 +84,8 @@ def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
     if not isinstance(loop, LoopDelayLoop):
         return 0
     lag_ns = perf_counter_ns() - loop.selector.since_ns
-    if read_bytes >= FULL_READ:
-        loop.selector.more_waits()
+    if read_bytes >= FULL_READ:  # what the next pass finds at once may have waited as long as this
+        loop.selector.looked_ns = loop.selector.since_ns
     return lag_ns // 1_000
 
 

@@ -43,7 +43,7 @@ class Refresher:
     ) -> None:
         self.left: dict[str, CloudNotice] = {}
         self._stream, self._sink = stream, sink
-        self._listed, self._refresh_s = ListedCameras(known, timing.refresh_s), timing.refresh_s
+        self._listed, self._refresh_s = ListedCameras(known), timing.refresh_s
         self._reload, self._on_cameras = reload, on_cameras
         self._listing = FailureSeries(_log)
         self._has_listed = False
@@ -63,7 +63,7 @@ class Refresher:
         else:
             if not (self._has_listed or found.kept(settings)):
                 raise no_camera(found)
-            self._take(found)
+            self._take(found, is_refresh=False)
         self.left, self._doubts = {}, {}  # all are subscribed anew
         self._ask_now.clear()
         self._use(settings)
@@ -92,16 +92,16 @@ class Refresher:
 
     async def _refresh(self, found: CameraList) -> None:
         before = set(self._sink.cameras)
-        self._take(found)
+        self._take(found, is_refresh=True)
         self._use(self._reload())
         now = self._sink.cameras.keys()
         left, self.left = self.left, {}
         await self._stream.change(before - now, sorted((now - before) | (left.keys() & now)))
 
-    def _take(self, found: CameraList) -> None:
+    def _take(self, found: CameraList, *, is_refresh: bool) -> None:
         self._listing.over("the camera list can be fetched again")
         self._has_listed = True
-        self._listed.take(found, asyncio.get_running_loop().time())
+        self._listed.take(found, is_refresh=is_refresh)
 
     def _use(self, settings: Settings) -> None:
         before, cameras = self._sink.cameras, self._listed.now.kept(settings)
