@@ -79,16 +79,12 @@ async def listener(talk: Talk, context: ssl.SSLContext | None = None, port: int 
         await asyncio.sleep(0.001)
 
 
-async def call(settings: Settings) -> None:
-    """A REST call."""
+async def call(settings: Settings, side: str) -> None:
+    """A REST call, or an attempt to connect."""
+    if side == "stream":
+        await stream_to(NotingSink(), Timing(open_s=2.0)).connect_and_log(settings, [])
     async with Rest(settings) as rest:
         await rest.get("/g/device/list")
-
-
-async def connect(settings: Settings) -> None:
-    """An attempt to connect."""
-    stream = stream_to(NotingSink(), timing=Timing(open_s=2.0))
-    await stream.connect_and_log(settings, [])
 
 
 async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
@@ -96,7 +92,7 @@ async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
     environ = {"EEN_BASE_URL": base, "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": KEY, "EEN_API_KEY": "planted-api-key"}
     settings = load(environ | ({"EEN_CA_FILE": ca_file} if ca_file else {}), None)
     with pytest.raises(EeloggerError) as caught:
-        await (call(settings) if side == "REST" else connect(settings))
+        await call(settings, side)
     error: BaseException | None = caught.value
     while error is not None:
         shown = f"{error!s}{error!r}{vars(error)}" + "".join(traceback.format_exception(error))

@@ -152,17 +152,6 @@ async def test_another_loop_knows_no_lag_and_is_taken_for_idle() -> None:
     assert idle_share(asyncio.get_running_loop())() == 1
 
 
-def test_the_share_of_sleep_is_known() -> None:
-    async def main() -> float:
-        share = idle_share(asyncio.get_running_loop())
-        await asyncio.sleep(0.1)
-        block()
-        return share()
-
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        assert 0.2 < runner.run(main()) < 0.6
-
-
 def test_a_resolver_that_hangs_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network names take half a minute to fail, in a thread that nobody can end."""
     released = threading.Event()

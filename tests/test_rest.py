@@ -19,7 +19,6 @@ from eelogger.cloud import rest as room
 from eelogger.cloud.rest import Rest, tls_context
 from eelogger.errors import CloudError, SettingsError
 from eelogger.model import DateSample
-from eelogger.settings import load
 
 DATE = "Sun, 22 Nov 2026 09:07:20 GMT"
 DATE_US = 1_795_338_440_000_000
@@ -52,18 +51,6 @@ async def test_credentials_and_agent_are_sent() -> None:
         assert request.headers["Authentication"] == f"{API_KEY}:"
         assert request.headers["User-Agent"].startswith("eelogger/")
     assert KEY not in f"{first!r}{rest!r}{rest.settings!r}"
-
-
-async def test_nothing_is_sent_that_is_not_set() -> None:
-    async def handler(request: web.Request) -> web.Response:
-        assert "Cookie" not in request.headers
-        assert "Authentication" not in request.headers
-        return web.Response(status=204)
-
-    async with serve(handler) as server:
-        login_only = load({"EEN_BASE_URL": server, "EEN_USERNAME": "ops", "EEN_PASSWORD": PASSWORD}, None)
-        async with Rest(login_only) as rest:
-            assert (await rest.get("/")).status == 204
 
 
 @pytest.mark.parametrize(

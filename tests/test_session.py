@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import json
 import logging
-import math
 import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -205,21 +204,17 @@ async def test_a_hopeless_server_is_asked_ever_more_rarely(caplog: pytest.LogCap
 
 
 @in_virtual_time
-@pytest.mark.parametrize(
-    ("emits_s", "again_s"), [(16, 2.0), (2, math.inf)], ids=["data for 16 s", "closed soon after its data"]
-)
-async def test_what_brought_data_for_a_while_is_reconnected_at_once(emits_s: int, again_s: float) -> None:
-    async with fleet(1) as cloud, session_on(cloud) as session:
+async def test_what_brought_data_for_a_while_is_reconnected_at_once() -> None:
+    async with fleet(1) as cloud, session_on(cloud):
         for connects in range(1, 8):
             await subscribed(cloud, 1, connects)
-            for _ in range(emits_s):
+            for _ in range(16):
                 await asyncio.sleep(1)
                 await cloud.emit(cloud.camera_ids()[0])
             await cloud.close(1001)
         ended_s = loop_s()
         await subscribed(cloud, 1, 8)
-        assert (loop_s() - ended_s < again_s) == math.isfinite(again_s) or loop_s() - ended_s > 50
-        assert len(session.attempts_s) == 8
+        assert loop_s() - ended_s < 2
 
 
 @pytest.mark.parametrize(
@@ -245,8 +240,8 @@ def test_a_connection_that_worked_starts_the_pauses_over_and_retry_after_counts_
 
 def write_env(path: Path, text: str) -> Path:
     """A settings file."""
+    path.touch(0o600)
     path.write_text(text)
-    path.chmod(0o600)
     return path
 
 
@@ -362,17 +357,12 @@ async def test_for_cameras_the_key_is_asked_about_once_a_connection() -> None:
         for camera_id in cloud.camera_ids():
             await cloud.camera_error(camera_id, 401)
             await asyncio.sleep(1)
-        assert len(cloud.called(LIST)) == 2
-        assert cloud.connects == 1
+        assert (len(cloud.called(LIST)), cloud.connects) == (2, 1)
         assert set(session.session.refresher.left) == set(cloud.camera_ids())
         await cloud.request_error(401)
         await subscribed(cloud, 3, 2)
         assert len(cloud.called(LIST)) == 4, "a camera's error does not hide the account's"
-        assert dict(session.session.refresher.left) == {}
-        cloud.auth_key = NEW
-        await cloud.camera_error(cloud.camera_ids()[0], 401)
-        with pytest.raises(KeyRefused):
-            await session.task
+        assert not session.session.refresher.left
 
 
 @in_virtual_time
@@ -618,7 +608,7 @@ async def test_refreshes_are_spread_over_the_second() -> None:
 # Suspend, stop, cancellation
 
 
-async def nothing(cloud: FaultCloud, session: SessionRun) -> None:
+async def connected(cloud: FaultCloud, session: SessionRun) -> None:
     """A good connection."""
 
 
@@ -627,31 +617,23 @@ async def dead(cloud: FaultCloud, session: SessionRun) -> None:
     cloud.mute()
 
 
-async def pausing(cloud: FaultCloud, session: SessionRun) -> None:
-    """In the middle of a pause of a minute."""
-    cloud.handshake_status = 503
+async def retrying(what: str, value: float, cloud: FaultCloud, session: SessionRun) -> None:
+    """An attempt that fails, or waits for an answer that will never come."""
+    before = getattr(cloud, what)
+    setattr(cloud, what, value)
     cloud.abort()
-    await session.attempted(8)
+    await session.attempted(8 if what == "handshake_status" else 2)
     await asyncio.sleep(5)
-    cloud.handshake_status = None
-
-
-async def waiting_for(what: str, cloud: FaultCloud, session: SessionRun) -> None:
-    """For an answer that will never come."""
-    setattr(cloud, what, 1000)
-    cloud.abort()
-    await session.attempted(2)
-    await asyncio.sleep(3)
-    setattr(cloud, what, 0)
+    setattr(cloud, what, before)
 
 
 Moment = Callable[[FaultCloud, SessionRun], Awaitable[None]]
 MOMENTS: dict[str, Moment] = {
-    "connected": nothing,
+    "connected": connected,
     "connected to the dead": dead,
-    "pausing": pausing,
-    "listing": partial(waiting_for, "delay_rest_s"),
-    "shaking hands": partial(waiting_for, "handshake_delay_s"),
+    "pausing": partial(retrying, "handshake_status", 503),
+    "listing": partial(retrying, "delay_rest_s", 1000),
+    "shaking hands": partial(retrying, "handshake_delay_s", 1000),
 }
 
 
@@ -701,17 +683,12 @@ async def test_a_cancellation_is_not_swallowed_with_an_attempt_that_was_cut_shor
 
 @in_virtual_time
 async def test_state_words_and_the_longest_connection() -> None:
-    async with fleet(1) as cloud, session_on(cloud) as session:
-        assert session.session.state == "connecting"
-        await subscribed(cloud, 1)
+    async with under_way(1) as (cloud, session):
         assert session.session.state == "connected"
         await asyncio.sleep(100)
         await cloud.go_down()
         await asyncio.sleep(3)
-        assert session.session.state == "waiting to connect"
-        assert 100 <= session.session.longest_s < 105
-        await session.stop()
-        assert session.session.state == "stopping"
+        assert (session.session.state, round(session.session.longest_s, -1)) == ("waiting to connect", 100)
 
 
 @in_virtual_time
