@@ -149,20 +149,18 @@ async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor 
         raise LoginRefused("no way for the second factor was chosen", f"choose {' or '.join(offered)}")
     await _call(rest, "/g/aaa/two_factor_authenticate", {"token": token, "two_factor_authentication_type": kind})
     for attempt in range(1, MAX_CODES + 1):
-        code = (await person.code(attempt)).strip()
-        if not code:
+        if not (code := (await person.code(attempt)).strip()):
             break
-        answer = await rest.call("/g/aaa/authorize", {"token": token, "two_factor_authentication_code": code})
-        if answer.status != _WRONG_CODE:
-            return _accepted(rest, answer)
+        try:
+            return await _call(rest, "/g/aaa/authorize", {"token": token, "two_factor_authentication_code": code})
+        except CloudError as error:
+            if error.status != _WRONG_CODE:
+                raise
     raise LoginRefused("the code of the second factor was not accepted", "start the login again for a new code")
 
 
 async def _call(rest: Rest, path: str, body: Mapping[str, str]) -> Answer:
-    return _accepted(rest, await rest.call(path, body))
-
-
-def _accepted(rest: Rest, answer: Answer) -> Answer:
+    answer = await rest.call(path, body)
     if 200 <= answer.status < 300:
         return answer
     if answer.status in _REFUSALS:
