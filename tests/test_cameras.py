@@ -83,16 +83,9 @@ FLEET = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("more", "kept"),
-    [
-        ({"cameras": "front*"}, {"100e1e23"}),
-        ({"bridges": "100bb001"}, {"100e1e23"}),
-        ({"bridges": "site b"}, {"100e1e24"}),
-    ],
-)
-def test_the_settings_filter(more: dict[str, str], kept: set[str]) -> None:
-    assert set(parse_device_list(json.dumps(FLEET)).kept(settings_for("https://x", **more))) == kept
+@pytest.mark.parametrize("more", [{"cameras": "back*"}, {"bridges": "100bb002"}, {"bridges": "site b"}])
+def test_the_settings_filter(more: dict[str, str]) -> None:
+    assert list(parse_device_list(json.dumps(FLEET)).kept(settings_for("https://x", **more))) == ["100e1e24"]
 
 
 def test_no_camera_is_left() -> None:
