@@ -228,9 +228,11 @@ async def test_a_redirect_is_not_followed(side: str, place: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
-async def test_nobody_listens_and_a_name_that_does_not_exist(side: str) -> None:
+async def test_nobody_listens_there_is_no_such_name_and_no_tls(side: str) -> None:
     assert (await fails("http://127.0.0.1:1", side)).reason == "refused-tcp"
     assert (await fails("https://does-not-exist.invalid", side)).reason == "dns"
+    async with listener(babble) as port:
+        assert (await fails(f"https://127.0.0.1:{port}", side)).reason == "tls"
 
 
 async def test_headers_of_64_kib_are_accepted() -> None:
@@ -317,13 +319,6 @@ async def test_a_certificate_that_does_not_verify(
     assert isinstance(error, CertificateRefused)
     assert (error.exit_code, error.reason) == (77, "certificate")
     assert hint in error.hint
-
-
-@pytest.mark.parametrize("side", ["REST", "stream"])
-async def test_no_tls_at_the_other_end(side: str) -> None:
-    async with listener(babble) as port:
-        error = await fails(f"https://127.0.0.1:{port}", side)
-    assert error.reason == "tls"
 
 
 # Proxies
