@@ -19,22 +19,14 @@ class Sink(Protocol):
 
     @property
     def cameras(self) -> Mapping[str, Camera]: ...  # those that are logged
-
     @property
     def is_behind(self) -> bool: ...  # too much is not on disk yet: messages should wait
-
     def know(self, cameras: Mapping[str, Camera]) -> None: ...  # log these cameras and no others from now on
-
     # A subscription begins: of all cameras, or of some on the open connection.
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None: ...
-
     # Take one message; returns the errors the server reports in it.
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]: ...
-
     def lost(self, at_us: int, reason: str) -> None: ...  # nothing is observed from `at_us` on
-
     def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None: ...  # one camera is not observed any more
-
     def camera_gone(self, camera_id: str) -> None: ...  # the camera left the account
-
     def note_gap(self, gap: Gap) -> None: ...  # figures of this period are tainted
