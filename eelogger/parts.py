@@ -79,7 +79,7 @@ class Parts:
             known=CameraList(read_cameras(paths), read_bridges(paths)),
             timing=timing,
             on_date=self._note_date,
-            on_rtt=lambda rtt_us, source: self.vitals.rtt_sample(rtt_us, source, now_us()),
+            on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
             on_lag=self.lag.note,
             on_cameras=self._note_cameras,
         )
@@ -155,7 +155,7 @@ class Parts:
             rtt_source=rtt[1] if rtt else "",
             own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), lag.n),
             write_p99_us=writer.write_p99_us(),
-            left=session.left,
+            left=session.refresher.left,
             previews=recorder.handler.previews,
             names=self.settings.namespace_table,
             last=recorder.handler.last,

@@ -47,7 +47,6 @@ class Recorder:
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
         self.on_event: Callable[[Verdict, str], None] | None = None
         # What the connection tells of names and gaps needs no more than to be handed on.
-        self.name_namespaces = handler.name_namespaces
         self.lost, self.camera_lost = coverage.open_gap, coverage.open_camera_gap
         self.camera_gone = coverage.camera_gone
         self._by_lower_id: dict[str, Camera] = {}

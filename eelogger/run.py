@@ -233,8 +233,8 @@ class Run:
                 _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
                 parts.vitals.bounds.restart()
                 if gap.kind == "suspend":
-                    parts.session.woke_up(gap.from_us)
-            if not parts.session.waiting:
+                    parts.session.woke_up()
+            if not parts.session.queued_bytes:
                 # Nothing waits: whatever arrived before this moment has been handed over.
                 now = now_us()
                 parts.recorder.turn_day(now)

@@ -61,9 +61,6 @@ class NotingSink:
     def know(self, cameras: Mapping[str, Camera]) -> None:
         self.cameras = dict(cameras)
 
-    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
-        """Not of interest."""
-
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
         if camera_ids is None and self._open:
             self.reasons.append(self._open)
@@ -97,7 +94,7 @@ class NotingSink:
 
 def stream_to(sink: NotingSink, timing: Timing | None = None) -> EventStream:
     """An event stream with the settings' defaults."""
-    return EventStream(sink, events=("ANNT", "ALRS"), resources=("event",), timing=timing or Timing())
+    return EventStream(sink, timing or Timing())
 
 
 class SessionRun:
@@ -116,7 +113,7 @@ class SessionRun:
         self.attempts_s: list[float] = []
         self.remembered: list[RefusedLogin | None] = []
         self.listed: list[tuple[Mapping[str, Camera], Mapping[str, str]]] = []
-        self.rtts: list[str] = []
+        self.rtts: list[int] = []
         self.sink = NotingSink()
         self.credentials = Credentials(remembered, self.remembered.append)
         self.session = Session(
@@ -126,7 +123,7 @@ class SessionRun:
             self.credentials,
             known=known,
             timing=timing,
-            on_rtt=lambda rtt_us, source: self.rtts.append(source),
+            on_rtt=self.rtts.append,
             on_cameras=lambda cameras, bridges: self.listed.append((cameras, bridges)),
         )
         self.task = asyncio.create_task(self.session.run(), name="session")

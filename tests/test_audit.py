@@ -369,6 +369,7 @@ async def test_requests_are_an_hour_each_and_two_at_a_time(lists: Lists, log_dir
         ("<html>sign in</html>", 0, True),
         ("[" * 100_000, 0, True),
         ("[]", 0, False),
+        ('[null, {"uuid": "a"}]', 0, True),
         ('[null, [], [1], [null, "x"], "u", {"uuid": 1}, ["a"], ["b", null], ["c", 3, {}]]', 3, False),
         ('[["a", "@", 999, null], ["a", "@", 999, null], ["b", "@", "103", 1, 2, 3], ["", "@", 1]]', 2, False),
         ('[["a", "20200101000000.000", 103, null], ["b", "@", 103]]', 1, False),

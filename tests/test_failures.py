@@ -6,7 +6,6 @@ Everything has a reason token and a hint, and no text of a library gets through:
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import re
 import socket
@@ -18,7 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from unittest.mock import AsyncMock
 
 import pytest
 import trustme
@@ -81,24 +79,12 @@ async def listener(talk: Talk, context: ssl.SSLContext | None = None, port: int 
         await asyncio.sleep(0.001)
 
 
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
-async def call(settings: Settings) -> None:
-    """A REST call."""
+async def call(settings: Settings, side: str) -> None:
+    """A REST call, or an attempt to connect."""
+    if side == "stream":
+        await stream_to(NotingSink(), Timing(open_s=2.0)).connect_and_log(settings, [])
     async with Rest(settings) as rest:
         await rest.get("/g/device/list")
-
-
-async def connect(settings: Settings) -> None:
-    """An attempt to connect."""
-    stream = stream_to(NotingSink(), timing=Timing(open_s=2.0))
-    stream.prepare(settings, [])
-    await stream.connect_and_log(settings.websocket_uri(), {})
 
 
 async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
@@ -106,7 +92,7 @@ async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
     environ = {"EEN_BASE_URL": base, "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": KEY, "EEN_API_KEY": "planted-api-key"}
     settings = load(environ | ({"EEN_CA_FILE": ca_file} if ca_file else {}), None)
     with pytest.raises(EeloggerError) as caught:
-        await (call(settings) if side == "REST" else connect(settings))
+        await call(settings, side)
     error: BaseException | None = caught.value
     while error is not None:
         shown = f"{error!s}{error!r}{vars(error)}" + "".join(traceback.format_exception(error))
@@ -169,59 +155,41 @@ async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 class Row(NamedTuple):
-    """How the other side talks, the reason token, and a word of the hint."""
+    """How the other side talks, and the reason token."""
 
     name: str
     talk: Talk
     reason: str
-    hint: str
     retry_after_s: float | None = None
 
 
 BOTH = [
-    *(Row(str(code), status(code), f"http-{code}", "EEN_BASE_URL") for code in (400, 403, 404, 405, 460)),
-    *(Row(str(code), status(code), f"http-{code}", "of its own") for code in (500, 502, 503, 504)),
-    Row("402", status(402), "http-402", "owner"),
-    Row("407", status(407), "http-407", "HTTPS_PROXY"),
-    Row("408", status(408), "http-408", "slow"),
-    Row("429", status(429), "http-429", "the time it asks for"),
-    Row("429, Retry-After", status(429, "Retry-After: 30"), "http-429", "the time it asks for", 30.0),
-    Row("503, retry-after", status(503, "retry-after: 40"), "http-503", "of its own", 40.0),
-    Row("503, Retry-After nonsense", status(503, "Retry-After: soon"), "http-503", "of its own"),
-    Row("503, Retry-After endless", status(503, "Retry-After: " + "1" * 5000), "http-503", "of its own"),
-    *(Row(f"{code}, no place", status(code), f"http-{code}", "sign-in page") for code in (301, 302, 303, 307, 308)),
-    Row("a header of a megabyte", held_open("HTTP/1.1 101 x", "X: " + "x" * 1_000_000), "too-large", "EEN_BASE_URL"),
+    *(Row(str(code), status(code), f"http-{code}") for code in (301, 307, 400, 403, 404, 407, 429, 460, 500, 503)),
+    Row("429, Retry-After", status(429, "Retry-After: 30"), "http-429", 30.0),
+    Row("503, retry-after", status(503, "retry-after: 40"), "http-503", 40.0),
+    Row("503, Retry-After nonsense", status(503, "Retry-After: soon"), "http-503"),
+    Row("503, Retry-After endless", status(503, "Retry-After: " + "1" * 5000), "http-503"),
+    Row("a header of a megabyte", held_open("HTTP/1.1 101 x", "X: " + "x" * 1_000_000), "too-large"),
 ]
+GZIP = ("Content-Encoding: gzip", "Content-Length: 4", "", "nope")
 REST = [
-    Row("hangs up", hang_up, "no-answer", "network"),
-    Row("no HTTP", babble, "no-http", "EEN_BASE_URL"),
-    Row("half a body", answer("HTTP/1.1 200 OK", "Content-Length: 100", "", "half"), "broken-answer", "network"),
-    Row(
-        "bad gzip",
-        answer("HTTP/1.1 200 OK", "Content-Encoding: gzip", "Content-Length: 4", "", "nope"),
-        "broken-answer",
-        "network",
-    ),
-    *(
-        Row(name, answer("HTTP/1.1 200 OK", f"Content-Encoding: {name}", "", "x"), "encoding", "EEN_BASE_URL")
-        for name in ("br", "zstd", "x-secret")
-    ),
+    Row("hangs up", hang_up, "no-answer"),
+    Row("no HTTP", babble, "no-http"),
+    Row("half a body", answer("HTTP/1.1 200 OK", "Content-Length: 100", "", "half"), "broken-answer"),
+    Row("bad gzip", answer("HTTP/1.1 200 OK", *GZIP), "broken-answer"),
+    Row("not asked for", answer("HTTP/1.1 200 OK", "Content-Encoding: br", "", "x"), "encoding"),
+    Row("unknown", answer("HTTP/1.1 200 OK", "Content-Encoding: x-own", "", "x"), "encoding"),
 ]
+UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: AAAA")
 STREAM = [
-    Row("200", status(200), "http-200", "EEN_BASE_URL"),
-    Row("hangs up", hang_up, "handshake", "WebSockets"),
-    Row("RST", reset, "handshake", "WebSockets"),
-    Row("no HTTP", babble, "handshake", "WebSockets"),
-    Row("no HTTP, held open", held_open("220 mail.example"), "handshake", "WebSockets"),
-    Row("HTTP/1.0", answer("HTTP/1.0 101 x"), "handshake", "WebSockets"),
-    Row("101 alone", answer("HTTP/1.1 101 Switching Protocols"), "handshake", "WebSockets"),
-    Row(
-        "101 with a wrong Accept",
-        answer("HTTP/1.1 101 x", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: AAAA"),
-        "handshake",
-        "WebSockets",
-    ),
-    Row("accepts, says nothing", mute, "timeout", "network"),
+    Row("200", status(200), "http-200"),
+    Row("hangs up", hang_up, "handshake"),
+    Row("RST", reset, "handshake"),
+    Row("no HTTP", babble, "handshake"),
+    Row("no HTTP, held open", held_open("220 mail.example"), "handshake"),
+    Row("101 alone", answer("HTTP/1.1 101 Switching Protocols"), "handshake"),
+    Row("101 with a wrong Accept", answer("HTTP/1.1 101 x", *UPGRADE), "handshake"),
+    Row("accepts, says nothing", mute, "timeout"),
 ]
 ROWS = [("REST", row) for row in BOTH + REST] + [("stream", row) for row in BOTH + STREAM]
 
@@ -235,7 +203,6 @@ async def test_an_answer_that_is_none(side: str, row: Row) -> None:
             assert asyncio.get_running_loop().time() - began_s < 1.5, "what is wrong is said, not waited for"
     assert isinstance(error, CloudError), "tried again for ever"
     assert (error.reason, error.retry_after_s) == (row.reason, row.retry_after_s)
-    assert row.hint in error.hint
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
@@ -247,9 +214,7 @@ async def test_a_refused_key(side: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
-@pytest.mark.parametrize(
-    "place", ["ws://127.0.0.1:{port}/", "http://127.0.0.1:{port}/", "//127.0.0.1:{port}/", "/x", "ws://127.0.0.1:x/"]
-)
+@pytest.mark.parametrize("place", ["ws://127.0.0.1:{port}/", "http://127.0.0.1:{port}/", "/x"])
 async def test_a_redirect_is_not_followed(side: str, place: str) -> None:
     """Not even within the origin, and a downgrade from wss to ws is told as what it is."""
     seen: list[bytes] = []
@@ -261,17 +226,14 @@ async def test_a_redirect_is_not_followed(side: str, place: str) -> None:
     async with listener(listen) as there, listener(listen) as here:
         error = await fails(f"http://127.0.0.1:{here}", side)
     assert (error.reason, len(seen)) == ("http-302", 1)
-    assert "redirects" in str(error)
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
-async def test_nobody_listens_and_a_name_that_does_not_exist(side: str) -> None:
-    error = await fails(f"http://127.0.0.1:{free_port()}", side)
-    assert error.reason == "refused-tcp"
-    assert "network" in error.hint
-    error = await fails("https://does-not-exist.invalid", side)
-    assert error.reason == "dns"
-    assert "HTTPS_PROXY" in error.hint, "where only a proxy leads out, no name is found"
+async def test_nobody_listens_there_is_no_such_name_and_no_tls(side: str) -> None:
+    assert (await fails("http://127.0.0.1:1", side)).reason == "refused-tcp"
+    assert (await fails("https://does-not-exist.invalid", side)).reason == "dns"
+    async with listener(babble) as port:
+        assert (await fails(f"https://127.0.0.1:{port}", side)).reason == "tls"
 
 
 async def test_headers_of_64_kib_are_accepted() -> None:
@@ -326,14 +288,6 @@ async def test_a_dead_first_address_does_not_keep_the_stream_from_connecting(mon
             sock.close()
 
 
-async def test_no_address_of_several_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_port()
-    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (1, 2)]
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", AsyncMock(return_value=addresses))
-    error = await fails(f"http://localhost:{port}", "stream")
-    assert error.reason in ("network", "refused-tcp")
-
-
 # TLS
 
 
@@ -368,32 +322,17 @@ async def test_a_certificate_that_does_not_verify(
     assert hint in error.hint
 
 
-@pytest.mark.parametrize("side", ["REST", "stream"])
-async def test_no_tls_at_the_other_end(side: str) -> None:
-    async with listener(babble) as port:
-        error = await fails(f"https://127.0.0.1:{port}", side)
-    assert error.reason == "tls"
-
-
 # Proxies
 
-PROXIES = [
-    *(Row(str(code), status(code), "proxy", "HTTPS_PROXY") for code in (403, 407, 502, 503)),
-    Row("no HTTP", babble, "proxy", "HTTPS_PROXY"),
-    Row("hangs up", hang_up, "proxy", "HTTPS_PROXY"),
-    Row("RST", reset, "proxy", "HTTPS_PROXY"),
-]
-
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
-@pytest.mark.parametrize("row", PROXIES, ids=lambda row: row.name)
-async def test_a_proxy_that_does_not_let_through(side: str, row: Row) -> None:
-    async with listener(row.talk) as port:
+@pytest.mark.parametrize("talk", [status(403), status(407), status(503), babble, hang_up, reset])
+async def test_a_proxy_that_does_not_let_through(side: str, talk: Talk) -> None:
+    async with listener(talk) as port:
         with environ(https_proxy=f"http://user:{PLANTED}@127.0.0.1:{port}"):
             error = await fails("https://cloud.example", side)
     assert isinstance(error, CloudError)
-    assert error.reason == row.reason
-    assert row.hint in error.hint
+    assert error.reason == "proxy"
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
@@ -408,26 +347,7 @@ async def test_a_proxy_that_does_not_let_through(side: str, row: Row) -> None:
 @pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY"])
 async def test_a_dead_or_impossible_proxy_is_not_blamed_on_the_network(side: str, proxy: str, name: str) -> None:
     with environ(**{name: proxy}):
-        error = await fails("https://cloud.example", side)
-    assert error.reason == "proxy"
-    assert "HTTPS_PROXY" in error.hint
-    assert "firewall" not in error.hint
-
-
-@pytest.mark.parametrize("side", ["REST", "stream"])
-async def test_the_proxy_sees_its_own_password_and_nothing_else(side: str) -> None:
-    seen = bytearray()
-
-    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.extend(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 502 x\r\n\r\n")
-
-    async with listener(tunnel) as port:
-        with environ(https_proxy=f"http://user:{PLANTED}@127.0.0.1:{port}"):
-            await fails("https://cloud.example", side)
-    assert seen.startswith(b"CONNECT cloud.example:443 HTTP/1.1\r\n")
-    assert base64.b64encode(f"user:{PLANTED}".encode()) in seen
-    assert not [secret for secret in (KEY, "planted-api-key", "auth_key") if secret.encode() in seen]
+        assert (await fails("https://cloud.example", side)).reason == "proxy"
 
 
 # The table alone
@@ -460,19 +380,3 @@ def test_any_exception_has_a_reason_and_a_hint_and_none_gets_its_text_through() 
             if not isinstance(error, OSError):  # what the system says of the network is worth telling
                 assert PLANTED not in f"{found}{found.hint}", kind
     assert tried > 100
-
-
-@pytest.mark.parametrize(
-    ("reason", "hint"),
-    [
-        *((reason, "nothing to do") for reason in ("closed-1000", "closed-1011", "closed-4999", "suspend")),
-        *((reason, "report") for reason in ("closed-1002", "closed-1009", "closed-1010")),
-        *((reason, "EEN_ACCOUNT_ID") for reason in ("closed-1008", "error-401", "error-412")),
-        *((reason, "network") for reason in ("closed-1006", "no-pong", "no-ack")),
-        *(("failed-1002", "WebSockets"), ("failed-1009", "64 MiB")),
-    ],
-)
-def test_an_end_is_retried_and_has_a_hint(reason: str, hint: str) -> None:
-    error = failures.ended(reason)
-    assert (error.reason, error.retry_after_s) == (reason, None)
-    assert hint in error.hint

@@ -1,22 +1,21 @@
-"""Signing in, with and without a second factor; when a login is made at all stands in test_session."""
+"""Signing in; the second factor stands in test_login, when a login is made at all in test_session."""
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import web
 from sites import API_KEY, KEY, PASSWORD, serve, settings_for
 from virtual import virtually
 
-from eelogger.cloud.rest import Rest
-from eelogger.cloud.sign_in import FRESH_S, Credentials, SessionKey, is_authorised, login
+from eelogger.cloud.sign_in import FRESH_S, Credentials, SessionKey, login
 from eelogger.errors import CloudError, EeloggerError, KeyRefused, LoginRefused
 
-CODE = "planted-123456"
 TOKEN = "planted-token"
 
 
@@ -25,26 +24,9 @@ async def fails(kind: type[EeloggerError], call: Awaitable[Any]) -> Any:
     with pytest.raises(kind) as caught:
         await call
     shown = f"{caught.value!r}{vars(caught.value)}" + "".join(traceback.format_exception(caught.value))
-    assert not [secret for secret in (KEY, PASSWORD, API_KEY, CODE, TOKEN) if secret in shown]
+    assert not [secret for secret in (KEY, PASSWORD, API_KEY, TOKEN) if secret in shown]
     assert caught.value.hint
     return caught.value
-
-
-@pytest.mark.parametrize(
-    ("status", "good"), [(200, True), (204, True), (401, False), (403, False), (503, None), (429, None)]
-)
-async def test_isauth(status: int, good: bool | None) -> None:
-    """Only the cloud itself can say that a key is bad."""
-
-    async def handler(request: web.Request) -> web.Response:
-        assert request.path == "/g/aaa/isauth"
-        return web.Response(status=status)
-
-    async with serve(handler) as server, Rest(settings_for(server)) as rest:
-        if good is None:
-            assert (await fails(CloudError, is_authorised(rest))).status == status
-        else:
-            assert await is_authorised(rest) is good
 
 
 class LoginServer:
@@ -52,16 +34,13 @@ class LoginServer:
 
     def __init__(self) -> None:
         self.statuses: dict[str, int] = {}
-        self.factor: dict[str, str] = {}
+        self.factor: Any = None
         self.user: Any = {"active_account_id": "00012345", "active_brand_subdomain": "C000"}
         self.cookies = {"auth_key": KEY}
         self.token: Any = TOKEN
-        self.calls: list[tuple[str, Any]] = []
 
     async def __call__(self, request: web.Request) -> web.Response:
-        step = request.path.removeprefix("/g/aaa/")
-        body = await request.json()
-        self.calls.append((step, body))
+        step, body = request.path.removeprefix("/g/aaa/"), await request.json()
         assert "Cookie" not in request.headers
         assert request.headers["Authentication"] == f"{API_KEY}:"
         if step in self.statuses:
@@ -69,39 +48,15 @@ class LoginServer:
         if step == "authenticate":
             if body != {"username": "ops", "password": PASSWORD}:
                 return web.Response(status=401)
-            more = {"two_factor_authentication_code": self.factor} if self.factor else {}
-            return web.json_response({"token": self.token} | more)
-        if step == "authorize":
-            assert body["token"] == TOKEN
-            if self.factor and body.get("two_factor_authentication_code") != CODE:
-                return web.Response(status=406)
-            user = web.json_response(self.user)
-            for name, value in self.cookies.items():
-                user.set_cookie(name, value, httponly=True)
-            return user
-        assert body == {"token": TOKEN, "two_factor_authentication_type": "sms"}
-        return web.json_response({})
+            return web.json_response({"token": self.token, "two_factor_authentication_code": self.factor})
+        assert (step, body) == ("authorize", {"token": TOKEN})
+        user = web.json_response(self.user)
+        for name, value in self.cookies.items():
+            user.set_cookie(name, value, httponly=True)
+        return user
 
 
-class Person:
-    """Chooses SMS and enters these codes, one after the other."""
-
-    def __init__(self, *codes: str, choice: str = "sms") -> None:
-        self.codes = list(codes)
-        self.choice = choice
-        self.choices: Mapping[str, str] = {}
-        self.attempts: list[int] = []
-
-    async def choose(self, choices: Mapping[str, str]) -> str:
-        self.choices = choices
-        return self.choice
-
-    async def code(self, attempt: int) -> str:
-        self.attempts.append(attempt)
-        return self.codes.pop(0)
-
-
-async def log_in(server: LoginServer, person: Person | None = None, password: str = PASSWORD) -> SessionKey:
+async def log_in(server: LoginServer, person: Any = None, password: str = PASSWORD) -> SessionKey:
     async with serve(server) as site:
         return await login(settings_for(site), "ops", password, person)
 
@@ -111,7 +66,6 @@ async def test_login() -> None:
     found = await log_in(server)
     assert found == SessionKey("c000", "00012345", KEY)
     assert KEY not in repr(found)
-    assert [step for step, _ in server.calls] == ["authenticate", "authorize"]
     server.cookies = {"videobank_sessionid": KEY, "auth_key": ""}
     assert (await log_in(server)).auth_key == KEY, "the older cookie counts too"
     await fails(LoginRefused, log_in(server, password="wrong"))
@@ -144,28 +98,13 @@ async def test_a_login_that_fails_is_refused_or_may_pass(step: str, status: int)
 async def test_login_answers_that_lack_something(change: dict[str, Any]) -> None:
     server = LoginServer()
     vars(server).update(change)
-    await fails(CloudError, log_in(server, Person(CODE)))
+    await fails(CloudError, log_in(server, AsyncMock()))
 
 
-async def test_login_with_a_second_factor() -> None:
-    server, person = LoginServer(), Person("wrong", f" {CODE} ")
-    server.factor = {"sms": "*** 779\x1b[2J", "email": "***@x", "pigeon": "y"}
-    assert (await log_in(server, person)).auth_key == KEY
-    assert person.choices == {"sms": "*** 779[2J", "email": "***@x"}
-    assert person.attempts == [1, 2]
-    assert [step for step, _ in server.calls] == ["authenticate", "two_factor_authenticate", *["authorize"] * 2]
-
-
-@pytest.mark.parametrize(
-    ("person", "calls"),
-    [(None, 1), (Person(choice=""), 1), (Person("a", "b", "c"), 5), (Person(""), 2)],
-    ids=["nobody to ask", "no choice", "three wrong codes", "gives up"],
-)
-async def test_second_factors_that_fail(person: Person | None, calls: int) -> None:
+async def test_nobody_can_give_a_second_factor() -> None:
     server = LoginServer()
     server.factor = {"sms": "*** 779"}
-    await fails(LoginRefused, log_in(server, person))
-    assert len(server.calls) == calls
+    await fails(LoginRefused, log_in(server))
 
 
 # Which key a run uses

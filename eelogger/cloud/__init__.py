@@ -1,4 +1,4 @@
-"""The way to Eagle Eye: no library exception leaves it."""
+"""Talk to Eagle Eye; no library exception leaves this room."""
 
 from __future__ import annotations
 
@@ -15,36 +15,18 @@ os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(HEADER_BYTES + 1024))
 
 
 class Sink(Protocol):
-    """What takes messages, and the changes of what is observed."""
+    """Takes the messages, and is told what is observed; all times are in µs."""
 
     @property
-    def cameras(self) -> Mapping[str, Camera]:
-        """The cameras that are logged."""
-
+    def cameras(self) -> Mapping[str, Camera]: ...  # those that are logged
     @property
-    def is_behind(self) -> bool:
-        """Whether messages should wait: too much that was recorded is not on disk yet."""
-
-    def know(self, cameras: Mapping[str, Camera]) -> None:
-        """Log these cameras and no others from now on."""
-
-    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
-        """The names of annotation namespaces."""
-
-    def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
-        """A subscription begins: of all cameras, or of some on the open connection."""
-
-    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
-        """Take one message; returns the errors the server reports in it."""
-
-    def lost(self, at_us: int, reason: str) -> None:
-        """Nothing is observed from `at_us` on."""
-
-    def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None:
-        """One camera is not observed from `at_us` on."""
-
-    def camera_gone(self, camera_id: str) -> None:
-        """The camera left the account."""
-
-    def note_gap(self, gap: Gap) -> None:
-        """Figures of this period are tainted."""
+    def is_behind(self) -> bool: ...  # too much is not on disk yet: messages should wait
+    def know(self, cameras: Mapping[str, Camera]) -> None: ...  # log these cameras and no others from now on
+    # A subscription begins: of all cameras, or of some on the open connection.
+    def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None: ...
+    # Take one message; returns the errors the server reports in it.
+    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]: ...
+    def lost(self, at_us: int, reason: str) -> None: ...  # nothing is observed from `at_us` on
+    def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None: ...  # one camera is not observed any more
+    def camera_gone(self, camera_id: str) -> None: ...  # the camera left the account
+    def note_gap(self, gap: Gap) -> None: ...  # figures of this period are tainted

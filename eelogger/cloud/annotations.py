@@ -1,7 +1,6 @@
 """List the annotations that the cloud has recorded, an hour a request.
 
-The vendor's `GET /annt/annt/list` answers an array of `[uuid, timestamp, ns, data]`. Any answer gives rows, or the
-reason why an hour could not be read; only a refused key or certificate is raised.
+Any answer gives rows, or the reason why an hour could not be read; only a refused key or certificate is raised.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from ..errors import CloudError, KeyRefused
@@ -22,7 +21,6 @@ from .sign_in import is_authorised
 TRIES: Final = 4
 GIVE_UP: Final = 8  # after so many hours in a row that could not be read the cloud is asked nothing more
 _FINAL: Final = frozenset({"http-401", "http-403", "given-up"})
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Recorded(NamedTuple):
@@ -112,9 +110,10 @@ def _read(hour: Hour, listed: list[Any]) -> Hour:
             unreadable += 1
         elif at_us is None or hour.from_us <= at_us < hour.to_us:
             rows.append(Recorded(uuid, at_us, integer(ns)))
+    if listed and unreadable == len(listed):
+        raise CloudError("the list of annotations cannot be read: no row is one", reason="annotation-list")
     return hour._replace(rows=rows, unreadable=unreadable)
 
 
 def _timestamp(us: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=us)
-    return f"{moment:%Y%m%d%H%M%S}.{moment.microsecond // 1000:03d}"
+    return f"{datetime.fromtimestamp(us // 1_000_000, UTC):%Y%m%d%H%M%S}.{us // 1000 % 1000:03d}"

@@ -1,8 +1,7 @@
-"""Stamp messages when their bytes leave the socket.
+"""Stamp messages when their bytes leave the socket, before any queue.
 
-Arrival is taken in `data_received`, before any queue, so that our own slowness is never billed to the cloud. The
-queue is bounded in bytes: at the bound reading is paused, and what waits in the socket meanwhile comes with a lag.
-Relies on two methods of the library that its own subclasses override too: `data_received` and `process_event`.
+So our own slowness is never billed to the cloud. Relies on two methods of the library that its own subclasses override
+too: `data_received` and `process_event`.
 """
 
 from __future__ import annotations
@@ -27,22 +26,18 @@ from .loop_delay import FULL_READ, TAINTED_US, idle_share, lag_us
 
 # Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s.
 QUEUE_BYTES: Final = 1 << 19
-# asyncio reads into 256 KiB, which the allocator fetches from the system and gives back for each message: at 100
-# events/s a fifth of all work.
+# asyncio reads into 256 KiB, which is allocated and given back for each message: at 100 events/s a fifth of all work.
 READ_BYTES: Final = 1 << 16
 LOOK_S: Final = 0.02
-# Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: while the
-# socket's buffer was full the peer held back what is ours to answer for, and that comes in pieces of any size.
+# Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: what the
+# peer held back while the socket's buffer was full comes in pieces of any size.
 CAUGHT_UP: Final = 0.5
 UNANSWERED_MS: Final = 15_000  # TCP gives up after this: with data every 5 s a dead route is noticed within 20 s
-# Whether a connection that is still open was acknowledged that long ago at most.
-GIVES_UP: Final = hasattr(socket, "TCP_USER_TIMEOUT")
 _PATIENCE_US: Final = UNANSWERED_MS * 1000 + 5_000_000
-_RTT_OFFSET: Final = 68  # struct tcp_info of linux/tcp.h: 8 bytes, then tcpi_rtt as the 16th 32-bit field
 
 
 class Received(NamedTuple):
-    """One message: its bytes, arrival in µs, and how long it may have waited before (0: not at all)."""
+    """One message, its arrival, and how long it may have waited before that."""
 
     data: bytes
     arrived_us: int
@@ -50,11 +45,10 @@ class Received(NamedTuple):
 
 
 class StampedConnection(ClientConnection):
-    """A client connection whose messages carry the moment their bytes left the socket.
+    """A client connection whose `messages` carry the moment their bytes left the socket.
 
-    `messages` wait to be taken. `on_arrival` is called after each read while some do, and when nothing will come any
-    more (`lost_us` is then the moment of that). `paused_ns` is since when reading is paused, 0 while it is not: then
-    nothing is heard of the peer. `lost_reason` is why we left it, `asleep_us` since when this machine slept.
+    The queue is bounded in bytes. At the bound reading is paused, since `paused_ns` (else 0), and what waits in the
+    socket meanwhile comes with a lag.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,22 +58,22 @@ class StampedConnection(ClientConnection):
         self.last_read_us = now_us()
         self.opened_s = self.last_message_s = self.loop.time()
         self.lost_us: int | None = None
-        self.lost_reason = ""
-        self.asleep_us: int | None = None
+        self.lost_reason = ""  # why we left it
         self.answers_pings = False
+        # Called after each read while messages wait, and when nothing will come any more.
         self.on_arrival: Callable[[], None] = lambda: None
         self.on_backlog: Callable[[int, int], None] = lambda from_us, to_us: None
-        self.on_rtt: Callable[[int, str], None] = lambda rtt_us, source: None
+        self.on_rtt: Callable[[int], None] = lambda rtt_us: None
         self.messages: deque[Received] = deque()
         self._partial = bytearray()
         self._lag_us = self._behind_ns = self._backlog_us = self._pinged_ns = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Read in smaller pieces than asyncio does, also what comes decrypted; make TCP notice a dead peer."""
+        """Read in small pieces, and make TCP notice a dead peer."""
         super().connection_made(transport)
         set_tcp_timeouts(transport.get_extra_info("socket"))
-        readers: list[Any] = [transport, getattr(transport, "_ssl_protocol", None)]
-        for reader in readers:
+        reader: Any
+        for reader in (transport, getattr(transport, "_ssl_protocol", None)):  # the second decrypts
             if hasattr(reader, "max_size"):
                 reader.max_size = READ_BYTES
 
@@ -99,10 +93,7 @@ class StampedConnection(ClientConnection):
             self.transport.abort()  # else the library waits for a peer that may keep it open
 
     def process_event(self, event: Any) -> None:
-        """Take messages into our own queue, with their stamp, and pause reading when too much waits there.
-
-        The library's `recv` costs as much again as reading the frames, and knows no stamp.
-        """
+        """Queue messages with their stamp; the library's own `recv` knows none, and costs much."""
         if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
             super().process_event(event)
             if isinstance(event, Frame) and event.opcode is Opcode.PONG:
@@ -124,14 +115,14 @@ class StampedConnection(ClientConnection):
             self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing will come any more: whoever waits for a message is told."""
+        """Tell whoever waits that nothing will come any more."""
         self.lost_us = now_us()
         super().connection_lost(exc)
         self._tell_backlog()
         self.on_arrival()
 
     def take(self) -> Received | None:
-        """The oldest message that waits, None when none does."""
+        """Take the oldest message that waits."""
         if not self.messages:
             return None
         received = self.messages.popleft()
@@ -145,25 +136,19 @@ class StampedConnection(ClientConnection):
 
     @property
     def tls(self) -> str:
-        """The version of TLS, "" without."""
+        """The version of TLS."""
         tls = self.transport.get_extra_info("ssl_object")
-        return str(tls.version()) if tls is not None else ""
+        return str(tls.version()) if tls is not None else "no TLS (loopback)"
 
     def beat(self) -> None:
-        """Send a ping, or a pong where the first ping was not answered; never waits for the peer to read.
-
-        [?] The vendor documents no ping. An unsolicited pong is data that TCP must get acknowledged.
-        """
+        """Send a ping, or a pong where the first ping was not answered; never waits for the peer to read."""
         if self.protocol.state is not State.OPEN:
             return
         if self.answers_pings or not self._pinged_ns:
             self._pinged_ns = time.perf_counter_ns()
             self.protocol.send_ping(struct.pack("!Q", self._pinged_ns))
         else:
-            self.protocol.send_pong(b"")
-            rtt_us = tcp_rtt_us(self.transport.get_extra_info("socket"))
-            if rtt_us is not None:
-                self.on_rtt(rtt_us, "TCP")
+            self.protocol.send_pong(b"")  # data that TCP must get acknowledged
         self.send_data()
 
     async def leave(self, close_s: float) -> None:
@@ -176,20 +161,17 @@ class StampedConnection(ClientConnection):
             self.transport.abort()
 
     def abandon(self, reason: str) -> None:
-        """Drop the connection at once, without a closing handshake; what has arrived can still be received."""
+        """Drop the connection at once; what has arrived can still be taken."""
         self.lost_reason = self.lost_reason or reason
         self.transport.abort()
 
     def ending(self) -> tuple[str, int]:
-        """Why it ended, as a gap's reason, and until when it surely observed, in µs.
+        """Why it ended, as a gap's reason, and until when it surely observed.
 
-        A loud end is dated when the connection was lost, a silent one when the peer was last heard, or as long as TCP
-        vouched for it, which it does for all the time before a sleep.
+        A loud end is dated when the connection was lost, a silent one when the peer was last heard.
         """
         code, failed, error = self.close_code, self.protocol.close_sent, self.connection_exc
         lost_us = now_us() if self.lost_us is None else self.lost_us
-        if self.asleep_us is not None and GIVES_UP:
-            return self.lost_reason, max(self.last_read_us, self.asleep_us - _PATIENCE_US)
         if self.lost_reason:
             silent = self.lost_reason in ("no-pong", "suspend") or self.protocol.close_rcvd is not None
             return self.lost_reason, self.last_read_us if silent else lost_us
@@ -197,7 +179,7 @@ class StampedConnection(ClientConnection):
             return "broken-off", lost_us  # an error of ours: it is still open
         if code == CloseCode.ABNORMAL_CLOSURE and failed is not None:
             return f"failed-{failed.code}", self.last_read_us
-        # a timeout, also TCP's, which may call it an unreachable host or network.
+        # A timeout of TCP, which may call it an unreachable host. Up to its beginning TCP vouched for the peer.
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, ssl.SSLError)):
             return "no-ack", max(self.last_read_us, lost_us - _PATIENCE_US)
         return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us
@@ -206,32 +188,30 @@ class StampedConnection(ClientConnection):
         if self._pinged_ns and data == struct.pack("!Q", self._pinged_ns):
             self.answers_pings = True
             if self._lag_us <= TAINTED_US:  # else the way was not what took the time
-                self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000, "pong")
+                self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000)
 
     def _fall_behind(self, since_ns: int) -> None:
-        """What comes from here on may have waited since then, until we have caught up."""
+        # What comes from here on may have waited since then, until we have caught up.
         if not self._behind_ns:
             self._behind_ns = since_ns
             self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
 
     def _look(self, idle: Callable[[], float]) -> None:
-        if self.lost_us is not None:
-            return
-        if self.paused_ns or idle() < CAUGHT_UP:
+        if self.lost_us is None and (self.paused_ns or idle() < CAUGHT_UP):
             self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
-            return
-        self._behind_ns = 0
-        self._tell_backlog()
+        elif self.lost_us is None:
+            self._behind_ns = 0
+            self._tell_backlog()
 
     def _tell_backlog(self) -> None:
-        """It is over: from the first pause on figures were tainted."""
+        # It is over: from the first pause on figures were tainted.
         if self._backlog_us:
             self.on_backlog(self._backlog_us, now_us())
             self._backlog_us = 0
 
 
 def set_tcp_timeouts(sock: Any) -> None:
-    """Let TCP give a peer up when data stays unacknowledged, and probe an idle one, as far as the system can."""
+    """Let TCP give up a silent peer, as far as the system can."""
     options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": UNANSWERED_MS}
     options["TCP_KEEPALIVE"] = 5  # macOS's name of TCP_KEEPIDLE
     with suppress(OSError):
@@ -240,15 +220,3 @@ def set_tcp_timeouts(sock: Any) -> None:
         if hasattr(socket, name):
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def tcp_rtt_us(sock: Any) -> int | None:
-    """The kernel's smoothed round-trip time of a TCP socket in µs, None where it does not tell."""
-    option = getattr(socket, "TCP_INFO", None)
-    if option is None:
-        return None
-    try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, option, _RTT_OFFSET + 4)
-        return int(struct.unpack_from("=I", info, _RTT_OFFSET)[0]) or None
-    except (OSError, struct.error):
-        return None

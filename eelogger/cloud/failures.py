@@ -1,7 +1,7 @@
 """Say what each failure means, and when to try again.
 
-A `CloudError` is tried again for ever, every other error ends a run. Messages are made from the host, the status and
-what the operating system says, never from a library's text, which may hold headers or a proxy's password.
+A `CloudError` is tried again for ever, every other error ends a run. No message holds a library's text, in which
+headers or a proxy's password may stand.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from ..settings import PROGRAM
 _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
 _PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY and the proxy's user name and password"
-_CLOUD: Final = "the cloud has a problem of its own"
-_REPORT: Final = "if it goes on, please report it"
+_NAMES: Final = f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY"
 _NO_WEBSOCKET: Final = "a proxy or firewall on the way may not let WebSockets pass"
 ACCOUNT_HINT: Final = "the key is good: is EEN_ACCOUNT_ID its account?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
@@ -35,26 +34,14 @@ KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH
 _Kinds = type[BaseException] | tuple[type[BaseException], ...]
 # The first row whose type fits; what broke into an answer was read from `__cause__` before.
 _EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
-    (ws.TooManyHeaders, "too-large", "{host} sends more than 128 headers", _ADDRESS),
-    ((http.LineTooLong, ws.SecurityError), "too-large", "{host} sends a header line of more than 64 KiB", _ADDRESS),
+    ((http.LineTooLong, ws.SecurityError), "too-large", "{host} sends too many or too long headers", _ADDRESS),
     (http.ContentEncodingError, "encoding", "{host} answers in an encoding that was not asked for", _ADDRESS),
-    (
-        (ws.InvalidProxyStatus, aiohttp.ClientHttpProxyError),
-        "proxy",
-        "the proxy refuses to connect to {host}: status {why}",
-        _PROXY,
-    ),
+    ((ws.InvalidProxyStatus, aiohttp.ClientHttpProxyError), "proxy", "the proxy refuses {host}: status {why}", _PROXY),
     (aiohttp.ClientProxyConnectionError, "proxy", "cannot reach the proxy for {host}: {why}", _PROXY),
-    ((aiohttp.NonHttpUrlClientError, ImportError), "proxy", "the proxy for {host} is no http one", _PROXY),
-    (ws.InvalidProxy, "proxy", "the address of the proxy for {host} is malformed", _PROXY),
+    (aiohttp.NonHttpUrlClientError, "proxy", "the proxy for {host} is no http one", _PROXY),
+    ((ImportError, ws.InvalidProxy, ws.ProxyError), "proxy", "the proxy for {host} is no http one", _PROXY),
     (ValueError, "address", "the address of {host} or of its proxy is malformed", f"{_ADDRESS}, and HTTPS_PROXY"),
-    (ws.ProxyError, "proxy", "the proxy for {host} does not answer in HTTP", _PROXY),
-    (
-        socket.gaierror,
-        "dns",
-        "cannot find the address of {host}",
-        f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY",
-    ),
+    (socket.gaierror, "dns", "cannot find the address of {host}", _NAMES),
     (ConnectionRefusedError, "refused-tcp", "{host} refuses the connection", f"{_NETWORK}, and EEN_BASE_URL"),
     (TimeoutError, "timeout", "{host} does not answer in time", _NETWORK),
     (ssl.SSLError, "tls", "cannot agree on TLS with {host}", "something between here and there speaks no TLS"),
@@ -69,32 +56,31 @@ _EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
 # What the proxy is the first to be asked about, where there is one.
 _OF_PROXY: Final = frozenset({"address", "dns", "refused-tcp", "network", "timeout", "no-answer", "no-http"})
 
+# By status, or by its hundreds.
 _STATUSES: Final[dict[int, tuple[str, str]]] = {
-    400: ("says the request is malformed", _ADDRESS),
     402: ("says the account is suspended", "ask the account's owner"),
     403: ("forbids it, though the key may be good", f"a gateway may be in the way, or {_ADDRESS}"),
-    404: ("does not know the address", _ADDRESS),
     407: ("is a proxy and wants credentials", "give http://user:password@proxy in HTTPS_PROXY"),
-    408: ("ran out of patience", "the cloud is slow to answer"),
     429: ("says there were too many requests", "it is tried again after the time it asks for"),
+    3: ("redirects, and the key goes nowhere else", f"{_ADDRESS}; is a sign-in page between you and the internet?"),
+    5: ("fails", "the cloud has a problem of its own"),
 }
 
 # The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day.
 RETRY_AFTER_MAX_S: Final = 600.0
 _JITTER: Final = 0.5
 
-_INSPECTED: Final = "if a proxy of yours inspects TLS, give its CA certificate as EEN_CA_FILE"
-_DATES: Final = "check this machine's date and time first; the certificate's dates do not include it"
-_OTHER_NAME: Final = f"{_ADDRESS}; something else answers under this name"
 # By X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH.
-_CERTIFICATES: Final = {9: _DATES, 10: _DATES, 62: _OTHER_NAME, 64: _OTHER_NAME}
+_CERTIFICATES: Final = {
+    **dict.fromkeys((9, 10), "check this machine's date and time first; the certificate's dates do not include it"),
+    **dict.fromkeys((62, 64), f"{_ADDRESS}; something else answers under this name"),
+}
 
 _ENDS: Final[dict[str, str]] = {
-    **dict.fromkeys((f"closed-{code}" for code in (1002, 1003, 1007, 1009, 1010)), f"it disliked a message; {_REPORT}"),
     "closed-1006": "it broke off without a word: check the network, and what on the way may cut long connections",
     "closed-1008": "the cloud ended the session by its rules: if it goes on, check key and EEN_ACCOUNT_ID",
     "failed-1002": _NO_WEBSOCKET,
-    "failed-1009": f"a message was larger than 64 MiB; {_REPORT}",
+    "failed-1009": "a message was larger than 64 MiB; if it goes on, please report it",
     "no-pong": _NETWORK,
     "no-ack": _NETWORK,
     "broken-off": "see eelogger.log; please report it",
@@ -111,32 +97,24 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
         return refusal(error.response.status_code, host, headers)
     cause = _cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return _certificate_refused(cause, host)
+        hint = _CERTIFICATES.get(cause.verify_code, "if a proxy inspects TLS, give its CA certificate as EEN_CA_FILE")
+        return CertificateRefused(f"the certificate of {host} is not valid: {cause.verify_message}", hint)
     _, reason, message, hint = next(row for row in _EXCEPTIONS if isinstance(cause, row[0]))
     if proxied and reason in _OF_PROXY:
         reason, message, hint = "proxy", "cannot reach {host} through the proxy: {why}", _PROXY
-    why = _why(error)
-    return CloudError(message.format(host=host, why=why, kind=type(error).__name__), hint, reason=reason)
+    return CloudError(message.format(host=host, why=_why(error), kind=type(error).__name__), hint, reason=reason)
 
 
 def refusal(status: int, host: str, headers: Mapping[str, str]) -> EeloggerError:
     """The error for an answer that is not the good one."""
     if status == 401:
         return KeyRefused(f"{host} does not accept the key (status 401)", KEY_HINT)
-    message, hint = _STATUSES.get(status, ("answers unexpectedly", _ADDRESS))
-    if status >= 500:
-        message, hint = "fails", _CLOUD
-    elif 300 <= status < 400:
-        message = "redirects elsewhere, where the key is never sent"
-        hint = f"{_ADDRESS}; is there a sign-in page between you and the internet?"
+    kind = status if status in _STATUSES else status // 100
+    message, hint = _STATUSES.get(kind, ("answers unexpectedly", _ADDRESS))
     asked = headers.get("Retry-After", "").strip()
-    return CloudError(
-        f"{host} {message} (status {status})",
-        hint,
-        reason=f"http-{status}",
-        status=status,
-        retry_after_s=float(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else None,
-    )
+    asked_s = float(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else None
+    message = f"{host} {message} (status {status})"
+    return CloudError(message, hint, reason=f"http-{status}", status=status, retry_after_s=asked_s)
 
 
 def ended(reason: str) -> CloudError:
@@ -148,8 +126,7 @@ def ended(reason: str) -> CloudError:
 class Backoff:
     """The pauses between attempts: 1, 2, 4 … 32 s and up to half as much again, then 60 s.
 
-    A server that accepts and closes at once sees at most 8 attempts in the first minute and then one a minute: that is
-    why the longest pause is 60 s sharp. Chance spreads many loggers that lost the same server at the same moment.
+    So there are at most 8 attempts in the first minute, and then one a minute.
     """
 
     def __init__(self, timing: Timing) -> None:
@@ -157,12 +134,9 @@ class Backoff:
         self._next_s = timing.first_retry_s
 
     def next_delay(self, up_for_s: float = 0.0, data_for_s: float = 0.0, retry_after_s: float | None = None) -> float:
-        """Seconds to wait after a connection that was open for `up_for_s`, and brought data for `data_for_s` of it.
-
-        Both are 0 when it never opened. Not earlier than a server's Retry-After, as far as that is believed.
-        """
+        """Seconds to wait after a connection that was open and brought data for so long, 0 when it never opened."""
         timing = self._timing
-        # a handshake proves nothing; a quiet account is believed when it was open for the longest pause.
+        # A handshake proves nothing; a quiet account is believed when it was open for the longest pause.
         if data_for_s >= timing.steady_s or up_for_s >= timing.longest_retry_s:
             self._next_s = timing.first_retry_s
         delay_s = min(timing.longest_retry_s, self._next_s * (1 + _JITTER * random.random()))
@@ -171,7 +145,7 @@ class Backoff:
 
 
 class FailureSeries:
-    """Failures in a row of one kind: the first is a warning, repeats are debug, the end is one line."""
+    """Failures of one kind: the first of a row is a warning, its repeats are DEBUG lines, its end is one line."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -179,7 +153,7 @@ class FailureSeries:
         self._recovered = False
 
     def failed(self, message: str, *, worked: bool = True) -> None:
-        """Tell of a failure; `worked`: it had worked before, for long enough to call it that."""
+        """Tell of a failure; a new row begins when it `worked` in between."""
         begins = self._since_s is None or (self._recovered and worked)
         if begins:
             self._since_s, self._recovered = asyncio.get_running_loop().time(), False
@@ -193,12 +167,12 @@ class FailureSeries:
 
 
 def log_defect(log: logging.Logger, message: str, error: BaseException) -> None:
-    """Log an exception nobody expected, with its traceback but without its text: a library's may hold headers."""
+    """Log an exception nobody expected, with its traceback but without its text, which may hold headers."""
     log.error("%s", message, exc_info=(RuntimeError, RuntimeError(type(error).__name__), error.__traceback__))
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What is behind an exception: libraries wrap what a certificate, a name or a header did."""
+    # Libraries wrap what a certificate, a name or a header did.
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return error.certificate_error
     if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -212,15 +186,8 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _why(error: Any) -> str:
-    if isinstance(error, ws.InvalidProxyStatus):
-        return str(error.response.status_code)
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return str(error.status)
+    if isinstance(error, (ws.InvalidProxyStatus, aiohttp.ClientHttpProxyError)):
+        return str(error.status if isinstance(error, aiohttp.ClientHttpProxyError) else error.response.status_code)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return "no answer" if isinstance(error, (TimeoutError, aiohttp.ClientError)) else "no address answers"
-
-
-def _certificate_refused(error: ssl.SSLCertVerificationError, host: str) -> CertificateRefused:
-    hint = _CERTIFICATES.get(error.verify_code, _INSPECTED)
-    return CertificateRefused(f"the certificate of {host} is not valid: {error.verify_message}", hint)

@@ -1,8 +1,7 @@
 """Measure how long events waited for this process before they were stamped.
 
 What a selector delivers arrived while it slept (then it was read at once) or since it last looked (then at most as
-long ago as that was). A timer that measures its own lateness would tag the wrong events: reads come before late
-timers. No event has waited longer in the event loop than its lag says.
+long ago as that was). No event has waited longer in the event loop than its lag says.
 """
 
 from __future__ import annotations
@@ -30,20 +29,17 @@ _NAP_S: Final = 0.05  # no sleep is longer: only who wakes late from one knows t
 
 
 class LoopDelaySelector(selectors.DefaultSelector):
-    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last.
-
-    `slept_ns` is how long it slept in all.
-    """
+    """The system's selector; `since_ns` (`perf_counter_ns`) is the earliest arrival of what it delivered last."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.since_ns = self._looked_ns = perf_counter_ns()
-        self.slept_ns = 0
+        self.since_ns = self.looked_ns = perf_counter_ns()
+        self.slept_ns = 0  # in all
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for file objects as every selector does, but for a nap at most."""
+        """Wait as every selector does, but for a nap at most."""
         timeout = _NAP_S if timeout is None else min(timeout, _NAP_S)
-        began_ns, since_ns = perf_counter_ns(), self._looked_ns
+        began_ns, since_ns = perf_counter_ns(), self.looked_ns
         may_sleep = timeout > 0
         ready: list[tuple[selectors.SelectorKey, int]] = []
         if may_sleep and began_ns - since_ns > _LONG_PASS_NS:
@@ -51,20 +47,16 @@ class LoopDelaySelector(selectors.DefaultSelector):
             may_sleep, since_ns = not ready, since_ns if ready else began_ns
         if not ready:
             ready = super().select(timeout)
-        self._looked_ns = perf_counter_ns()
-        if may_sleep and self._looked_ns - began_ns > _SLEPT_NS:
-            since_ns = self._looked_ns
+        self.looked_ns = perf_counter_ns()
+        if may_sleep and self.looked_ns - began_ns > _SLEPT_NS:
+            since_ns = self.looked_ns
             if since_ns - began_ns > timeout * 1e9 + _OVERSLEPT_NS:
                 since_ns = began_ns + int(timeout * 1e9)
                 if not ready:  # a stopped process comes back with nothing, and finds at the next look what waited
-                    self._looked_ns = since_ns
+                    self.looked_ns = since_ns
             self.slept_ns += since_ns - began_ns
         self.since_ns = since_ns
         return ready
-
-    def more_waits(self) -> None:
-        """A read was filled to the brim: what the next pass finds at once may have waited as long as this."""
-        self._looked_ns = self.since_ns
 
 
 class LoopDelayLoop(asyncio.SelectorEventLoop):
@@ -82,26 +74,21 @@ class LoopDelayLoop(asyncio.SelectorEventLoop):
         return await asyncio.wrap_future(answer)
 
 
-def loop_factory() -> LoopDelayLoop:
-    """For `asyncio.Runner(loop_factory=…)`: a loop that knows its own delay."""
-    return LoopDelayLoop()
+loop_factory: Final = LoopDelayLoop  # for `asyncio.Runner`
 
 
 def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
-    """How long the bytes being read now may have waited, in µs; 0 in a loop that does not know.
-
-    To be called where the bytes arrive, with their number.
-    """
+    """How long the bytes that are read now may have waited; 0 in a loop that does not know."""
     if not isinstance(loop, LoopDelayLoop):
         return 0
     lag_ns = perf_counter_ns() - loop.selector.since_ns
-    if read_bytes >= FULL_READ:
-        loop.selector.more_waits()
+    if read_bytes >= FULL_READ:  # what the next pass finds at once may have waited as long as this
+        loop.selector.looked_ns = loop.selector.since_ns
     return lag_ns // 1_000
 
 
 def idle_share(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """Tell, when called, which share of the time since now the loop slept; 1 for a loop that does not know."""
+    """Return a call that tells which share of the time since now the loop slept."""
     if not isinstance(loop, LoopDelayLoop):
         return lambda: 1.0
     selector, began_ns, slept_ns = loop.selector, perf_counter_ns(), loop.selector.slept_ns
@@ -114,7 +101,7 @@ def threshold_us(clock_resolution_us: int) -> int:
 
 
 class LagFigures(NamedTuple):
-    """Lag of a period, over its events: all 0 when there were none."""
+    """Lag of a period's events."""
 
     n: int
     p99_us: int

@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 class Refresher:
-    """The cameras of a run, list after list; `left` are those that the server reported an error for.
+    """Asks for the camera list and subscribes what is new.
 
-    Cameras that left the session are subscribed again at each refresh.
+    `left` are the cameras that the server reported an error for: each refresh subscribes them again.
     """
 
     def __init__(
@@ -42,16 +42,12 @@ class Refresher:
         on_cameras: Callable[[Mapping[str, Camera], Mapping[str, str]], None],
     ) -> None:
         self.left: dict[str, CloudNotice] = {}
-        self._stream = stream
-        self._sink = sink
-        self._listed = ListedCameras(known, timing.refresh_s)
-        self._refresh_s = timing.refresh_s
-        self._reload = reload
-        self._on_cameras = on_cameras
-        self._reported: object = None
+        self._stream, self._sink = stream, sink
+        self._listed, self._refresh_s = ListedCameras(known), timing.refresh_s
+        self._reload, self._on_cameras = reload, on_cameras
         self._listing = FailureSeries(_log)
         self._has_listed = False
-        self._doubts: dict[bool, CloudNotice] = {}
+        self._doubts: dict[bool, CloudNotice] = {}  # of the key: by the account (True), by a camera
         self._ask_now = asyncio.Event()
         self._told: set[tuple[str, int]] = set()
         stream.on_notice = self._noticed
@@ -65,22 +61,15 @@ class Refresher:
                 raise
             self._listing.failed(f"the camera list cannot be fetched ({error}); going by the last known one")
         else:
-            self._listing.over("the camera list can be fetched again")
-            if not self._has_listed:
-                if not found.kept(settings):
-                    raise no_camera(found)
-                _log.info("the camera list holds beside cameras to log: %s", found.skipped or "nothing")
-            self._has_listed = True
-            self._listed.take(found, asyncio.get_running_loop().time())
+            if not (self._has_listed or found.kept(settings)):
+                raise no_camera(found)
+            self._take(found, is_refresh=False)
         self.left, self._doubts = {}, {}  # all are subscribed anew
         self._ask_now.clear()
         self._use(settings)
 
     async def run(self, rest: Rest) -> None:
-        """Ask for the list now and then, and at once when the stream says that the key is not good.
-
-        It keeps the key alive, finds a dead one, and samples the clock.
-        """
+        """Ask for the list now and then, and at once when the stream says that the key is not good."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._refresh_s + random.random() * min(_SPREAD_S, self._refresh_s)):
@@ -89,7 +78,6 @@ class Refresher:
             self._ask_now.clear()
             try:
                 found = await fetch_cameras(rest)
-                self._listing.over("the camera list can be fetched again")
                 if not doubted:
                     await self._refresh(found)
             except CloudError as error:
@@ -103,59 +91,41 @@ class Refresher:
                 self._stream.close(f"error-{of_account.status_code}")
 
     async def _refresh(self, found: CameraList) -> None:
-        """Take up a list on the open connection; filters may have changed in `.env`."""
         before = set(self._sink.cameras)
-        self._has_listed = True
-        self._listed.take(found, asyncio.get_running_loop().time())
+        self._take(found, is_refresh=True)
         self._use(self._reload())
         now = self._sink.cameras.keys()
-        if gone := before - now:
-            await self._stream.drop(gone)
-        again = self.left.keys() & now
-        self.left = {}
-        await self._stream.add(sorted((now - before) | again))
+        left, self.left = self.left, {}
+        await self._stream.change(before - now, sorted((now - before) | (left.keys() & now)))
+
+    def _take(self, found: CameraList, *, is_refresh: bool) -> None:
+        self._listing.over("the camera list can be fetched again")
+        self._has_listed = True
+        self._listed.take(found, is_refresh=is_refresh)
 
     def _use(self, settings: Settings) -> None:
-        """Log the listed cameras that the filters keep, from now on."""
         before, cameras = self._sink.cameras, self._listed.now.kept(settings)
         if cameras != before:
             self._stream.catch_up()  # what the cameras of the old list have sent is theirs
             gone = before.keys() - cameras.keys()
             for camera_id in gone:
                 self._sink.camera_gone(camera_id)
-            renamed = sum(camera.name != cameras[camera.id].name for camera in before.values() if camera.id in cameras)
-            numbers = len(cameras.keys() - before.keys()), len(gone), renamed, len(cameras)
             self._sink.know(cameras)
-            _log.info("the camera list changed: %d added, %d gone, %d renamed, %d now", *numbers)
-        bridges = self._listed.now.bridges
-        if (cameras, bridges) != self._reported:
-            self._reported = cameras, bridges
-            self._on_cameras(cameras, bridges)
+            added = len(cameras.keys() - before.keys())
+            _log.info("the camera list changed: %d added, %d gone, %d now", added, len(gone), len(cameras))
+        self._on_cameras(cameras, self._listed.now.bridges)
 
     def _noticed(self, notice: CloudNotice) -> None:
-        """The server reported an error inside the stream."""
-        code, of_account = notice.status_code, not notice.camera_id
-        if of_account:
-            self._tell(notice, "the server reports %d: %r", code, notice.message)
-        else:
-            self._camera_left(notice)
+        camera_id, code, of_account = notice.camera_id, notice.status_code, not notice.camera_id
+        camera = self._sink.cameras.get(camera_id)
+        if camera is not None and camera_id not in self.left:
+            self.left[camera_id] = notice
+            self._sink.camera_lost(camera_id, now_us(), f"error-{code}")
+        level = logging.DEBUG if (camera_id, code) in self._told else logging.WARNING
+        self._told.add((camera_id, code))
+        of = "the account" if of_account else f"camera {(camera and camera.name) or camera_id!a}"
+        _log.log(level, "the server reports %d for %s: %r", code, of, notice.message)
         # Asked once a connection for each: a thousand cameras may be refused at once, and again and again.
         if code in KEY_TROUBLE and of_account not in self._doubts:
             self._doubts[of_account] = notice
             self._ask_now.set()
-
-    def _camera_left(self, notice: CloudNotice) -> None:
-        """The server reported an error for a camera: it has left the session until the next refresh."""
-        camera, code = self._sink.cameras.get(notice.camera_id), notice.status_code
-        if camera is None or camera.id in self.left:
-            return
-        self.left[camera.id] = notice
-        self._sink.camera_lost(camera.id, now_us(), f"error-{code}")
-        text = "camera %a left the session: %d %r; it is subscribed again at each refresh"
-        self._tell(notice, text, camera.name or camera.id, code, notice.message)
-
-    def _tell(self, notice: CloudNotice, text: str, *values: object) -> None:
-        """An error of a camera, or of the account, is a warning once."""
-        error = notice.camera_id, notice.status_code
-        _log.log(logging.DEBUG if error in self._told else logging.WARNING, text, *values)
-        self._told.add(error)

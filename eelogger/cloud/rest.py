@@ -1,4 +1,4 @@
-"""Call the cloud's REST interface: one session, one origin.
+"""Call the cloud's REST interface.
 
 No key, password or cookie leaves this room in an exception, its context or a `repr`.
 """
@@ -28,18 +28,12 @@ from .failures import failure, refusal
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
-
-_ENCODINGS: Final = ("gzip", "deflate", "identity")
-_FIXED_HEADERS: Final = {
-    "User-Agent": f"eelogger/{__version__}",
-    "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
-}
+_AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gzip, deflate"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call brought; `body` is empty unless `status` is 2xx, `cookies` are those the answer sets."""
+    """What a call brought; `body` is empty unless `status` is 2xx."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -53,17 +47,16 @@ class Rest:
     def __init__(
         self, settings: Settings, *, base: str = "", on_date: Callable[[DateSample], None] = lambda sample: None
     ) -> None:
-        self.settings = settings
+        self.settings, self._on_date = settings, on_date
         self.base = URL(base or settings.rest_base())
         self.host = str(self.base.host)
-        self._on_date = on_date
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_stamp)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls_context(self.settings) if self.base.scheme == "https" else True),
-            # a jar would send what any answer sets back to wherever that answer says.
+            # A jar would send what any answer sets back to wherever that answer says.
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=TIMEOUT,
             trace_configs=[trace],
@@ -76,17 +69,14 @@ class Rest:
         await self._session.close()
 
     async def get(self, path: str) -> Answer:
-        """GET below the origin; raises unless the answer is 2xx."""
-        answer = await self._exchange("GET", path, None)
+        """GET a path; raises unless the answer is 2xx."""
+        answer = await self.call(path)
         if 200 <= answer.status < 300:
             return answer
         raise refusal(answer.status, self.host, answer.headers)
 
-    async def post(self, path: str, json: Mapping[str, Any]) -> Answer:
-        """POST a JSON object below the origin; the answer may have any status."""
-        return await self._exchange("POST", path, json)
-
-    async def _exchange(self, method: str, path: str, json: Mapping[str, Any] | None) -> Answer:
+    async def call(self, path: str, json: Mapping[str, Any] | None = None) -> Answer:
+        """GET a path, or POST an object to it; the answer may have any status."""
         url = URL(f"{self.base}".rstrip("/") + path, encoded=True)
         proxy = proxy_for(str(url))
         stamp: dict[str, int] = {}
@@ -94,35 +84,32 @@ class Rest:
             if proxy is not None and not proxy.lower().startswith(("http://", "https://")):
                 raise aiohttp.NonHttpUrlClientError(self.host)
             async with self._session.request(
-                method,
+                "GET" if json is None else "POST",
                 url,
                 json=json,
-                headers=_FIXED_HEADERS | key_headers(self.settings),
+                headers=_AGENT | key_headers(self.settings),
                 allow_redirects=False,
                 trace_request_ctx=stamp,
                 proxy=proxy,
             ) as response:
                 self._sample(response.headers, stamp.get("sent_us"), now_us())
                 cookies = {name: morsel.value for name, morsel in response.cookies.items()}
-                return Answer(response.status, response.headers, await self._body(response), cookies)
+                body = await self._body(response) if 200 <= response.status < 300 else b""
+                return Answer(response.status, response.headers, body, cookies)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: idna, header and proxy syntax
             failed = failure(error, self.host, proxied=proxy is not None)
         # Raised out here, so that not even its context holds the library's exception, which holds the headers.
         raise failed
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        if not 200 <= response.status < 300:
-            return b""
-        encoding = response.headers.get("Content-Encoding", "identity")
-        if encoding.lower() not in _ENCODINGS:
+        encoding, body = response.headers.get("Content-Encoding", "identity"), bytearray()
+        if encoding.lower() not in ("gzip", "deflate", "identity"):
             message = f"{self.host} answers in the encoding {encoding[:40]!a}, which was not asked for"
             raise CloudError(message, "check EEN_BASE_URL, and the gateway or proxy on the way", reason="encoding")
-        body = bytearray()
         async for chunk in response.content.iter_chunked(1 << 16):
             body += chunk
             if len(body) > MAX_BODY:
-                message = f"the answer of {self.host} is larger than {MAX_BODY >> 20} MiB"
-                raise CloudError(message, "check EEN_BASE_URL", reason="too-large")
+                raise CloudError(f"the answer of {self.host} is too large", "check EEN_BASE_URL", reason="too-large")
         return bytes(body)
 
     def _sample(self, headers: Mapping[str, str], sent_us: int | None, received_us: int) -> None:
@@ -138,7 +125,7 @@ class Rest:
 
 
 def key_headers(settings: Settings) -> dict[str, str]:
-    """What proves who we are, to REST and WebSocket alike: the key as two cookies, and the API key."""
+    """The headers that say who we are, to REST and WebSocket alike."""
     headers = {}
     if key := settings.auth_key:
         headers["Cookie"] = f"auth_key={key}; videobank_sessionid={key}"

@@ -1,7 +1,4 @@
-"""Connect again and again: fresh settings, key and camera list each time.
-
-At most one connection at a time; between the end of one and the subscription of the next nothing is observed.
-"""
+"""Connect again and again: fresh settings, key and camera list each time."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from contextlib import suppress
 
 from ..clock import now_us
 from ..errors import CloudError, EeloggerError, KeyRefused, SettingsError
-from ..model import Camera, CloudNotice, DateSample, Gap, Timing
+from ..model import Camera, DateSample, Gap, Timing
 from ..settings import Settings
 from . import Sink
 from .cameras import CameraList
@@ -28,12 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 class Session:
-    """Runs until `stop`, or until an error that no retry can mend.
+    """One connection after another until `stop`, or until an error that no retry can mend.
 
-    `state` is "connecting", "connected", "waiting to connect" or "stopping"; `longest_s` how long the longest ended
-    connection lasted.
-    `on_cameras` gets the cameras that are logged and the names of bridges by id, whenever either changed; with
-    `known`, those of the last run, a start without a camera list goes on.
+    `on_cameras` gets the cameras that are logged and the names of bridges by id, after each list. `known` are those of
+    the last run: a start that gets no camera list goes on with them.
     """
 
     def __init__(
@@ -46,21 +41,18 @@ class Session:
         known: CameraList | None = None,
         timing: Timing | None = None,
         on_date: Callable[[DateSample], None] = lambda sample: None,
-        on_rtt: Callable[[int, str], None] = lambda rtt_us, source: None,
+        on_rtt: Callable[[int], None] = lambda rtt_us: None,
         on_lag: Callable[[int], None] = lambda lag_us: None,
         on_cameras: Callable[[Mapping[str, Camera], Mapping[str, str]], None] = lambda cameras, bridges: None,
     ) -> None:
         self._enter("connecting")
-        self.longest_s = 0.0
-        self._load = load
-        self._settings = settings
-        self._sink = sink
-        self._credentials = credentials
+        self.longest_s = 0.0  # how long the longest ended connection lasted
+        self._load, self._settings, self._credentials = load, settings, credentials
+        self._sink, self._on_date = sink, on_date
         self._timing = timing = timing or Timing()
-        self._on_date = on_date
-        self._stream = EventStream(sink, events=settings.events, resources=settings.resources, timing=timing)
+        self._stream = EventStream(sink, timing)
         self._stream.on_open, self._stream.on_rtt, self._stream.on_lag = self._opened, on_rtt, on_lag
-        self._refresher = Refresher(self._stream, sink, known or CameraList(), timing, self._reload, on_cameras)
+        self.refresher = Refresher(self._stream, sink, known or CameraList(), timing, self._reload, on_cameras)
         self._backoff = Backoff(timing)
         self._connecting = FailureSeries(_log)
         self._told: set[str] = set()
@@ -70,19 +62,9 @@ class Session:
         self._connection: StampedConnection | None = None
 
     @property
-    def left(self) -> Mapping[str, CloudNotice]:
-        """The cameras that the server reported an error for, until the next refresh."""
-        return self._refresher.left
-
-    @property
-    def waiting(self) -> bool:
-        """Whether messages have arrived that were not yet taken."""
-        return self._stream.connection is not None and bool(self._stream.connection.messages)
-
-    @property
     def queued_bytes(self) -> int:
         """Bytes of the messages that have arrived and were not yet taken."""
-        return self._stream.connection.queued_bytes if self._stream.connection is not None else 0
+        return self._stream.connection.queued_bytes if self._stream.connection else 0
 
     async def run(self) -> None:
         """Attempt after attempt until stopped; raises the `EeloggerError` that ends the run."""
@@ -104,14 +86,12 @@ class Session:
         self._enter("stopping")
         self._leave("stopped")
 
-    def woke_up(self, asleep_us: int) -> None:
-        """Leave a connection that probably died in a sleep that began then, and connect again at once."""
-        if self._stream.connection is not None:
-            self._stream.connection.asleep_us = asleep_us
+    def woke_up(self) -> None:
+        """Leave a connection that probably died while this machine slept, and connect again at once."""
         self._leave("suspend")
 
     def _leave(self, reason: str) -> None:
-        """End the attempt or the pause that is going on; an open connection is received to its end."""
+        # Ends the attempt or the pause that is going on; an open connection is received to its end.
         self._wake.set()
         if self._stream.connection is not None:
             self._stream.close(reason)
@@ -119,7 +99,6 @@ class Session:
             self._attempting.reschedule(0)  # nothing can have arrived yet
 
     async def _one_attempt(self) -> EeloggerError:
-        """Make one attempt, which `_leave` may cut short: why it ended."""
         self._connection = None
         try:
             async with asyncio.timeout(None) as self._attempting:
@@ -131,7 +110,7 @@ class Session:
             self.longest_s = max(self.longest_s, self._lasted()[0])
 
     async def _attempt(self) -> EeloggerError:
-        """One connection, from settings to its end: why it ended; raises what no retry can mend."""
+        """Sign in, connect, log: why it ended; raises what no retry can mend."""
         self._enter("connecting")
         settings = self._settings = self._reload()
         failed: EeloggerError
@@ -143,29 +122,29 @@ class Session:
         except Exception as error:
             failed = failure(error, "the cloud")
             # One defect is told from another by the line that raised it.
-            if self._is_news(f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"):
+            defect = f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"
+            if defect not in self._told:
                 log_defect(_log, "unexpected failure", error)
+            self._told.add(defect)
         if isinstance(failed, KeyRefused):
-            self._settings = self._reload()  # another one may have been pasted since
-            if not self._credentials.refuse(settings.auth_key, self._settings):
+            # Another one may have been pasted since.
+            if not self._credentials.refuse(settings.auth_key, self._reload()):
                 raise failed
             _log.info("%s; another key is tried", failed)  # keys expire: another one is no trouble yet
         elif not isinstance(failed, (CloudError, SettingsError)):
             raise failed
         elif not self._stopping and failed.reason != KeyRefused.reason:
             worked = self._lasted()[0] >= self._timing.longest_retry_s
-            hint = f" ({failed.hint})" if failed.hint else ""
-            self._connecting.failed(f"{' '.join(str(failed).split())}{hint}; trying again", worked=worked)
+            text = f"{failed} ({failed.hint}); trying again"
+            self._connecting.failed(" ".join(text.split()), worked=worked)
         return failed
 
     async def _connect(self, settings: Settings) -> str:
-        """List the cameras, connect, and log until it ends: why it ended, as a gap's reason."""
         async with Rest(settings, on_date=self._on_date) as rest:
-            await self._refresher.list_cameras(rest, settings)
-            self._stream.prepare(settings, self._sink.cameras)
-            refresher = asyncio.create_task(self._refresher.run(rest), name="refresh")
+            await self.refresher.list_cameras(rest, settings)
+            refresher = asyncio.create_task(self.refresher.run(rest), name="refresh")
             try:
-                return await self._stream.connect_and_log(settings.websocket_uri(), settings.namespace_table)
+                return await self._stream.connect_and_log(settings, self._sink.cameras)
             except (KeyRefused, CloudError) as error:
                 await self._doubt_refusal(error, rest)
                 raise
@@ -174,7 +153,7 @@ class Session:
                 await asyncio.gather(refresher, return_exceptions=True)
 
     async def _doubt_refusal(self, error: EeloggerError, rest: Rest) -> None:
-        """A handshake was refused: a gateway may do so too, and only the cloud's REST side knows the key."""
+        # A gateway may refuse a handshake too: only the cloud's REST side knows the key.
         status = 401 if isinstance(error, KeyRefused) else getattr(error, "status", None)
         if status not in (401, 403):
             return
@@ -189,34 +168,27 @@ class Session:
         self._enter("connected")
         self._connection, self._has_connected = connection, True
         connection.on_backlog = self._backlogged
-        _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls or "none")
+        _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls)
         self._connecting.over("connected again")
 
     def _backlogged(self, from_us: int, to_us: int) -> None:
-        """Reading was paused because more waited than may be held: figures of that time are tainted."""
         self._sink.note_gap(Gap("backlog", from_us, to_us, "queue-full"))
         _log.warning("reading was paused for %.1f s: more arrived than could be recorded", (to_us - from_us) / 1e6)
 
     def _lasted(self) -> tuple[float, float]:
-        """For how long the latest connection was open, and for how long of that it brought data; 0 without one."""
-        if self._connection is None:
+        # For how long the latest connection was open, and for how long of that it brought data; 0 without one.
+        if (connection := self._connection) is None:
             return 0.0, 0.0
-        opened_s = self._connection.opened_s
-        return asyncio.get_running_loop().time() - opened_s, self._connection.last_message_s - opened_s
+        return connection.loop.time() - connection.opened_s, connection.last_message_s - connection.opened_s
 
     def _enter(self, state: str) -> None:
         self.state, self.state_since_us = state, now_us()
 
-    def _is_news(self, what: str) -> bool:
-        news = what not in self._told
-        self._told.add(what)
-        return news
-
     def _reload(self) -> Settings:
-        """Read `.env` again, so that a pasted new key needs no restart."""
         try:
             self._settings = self._load()
         except SettingsError as error:
-            if self._is_news(str(error)):
+            if str(error) not in self._told:
                 _log.warning("%s; going on with those read before", error)
+            self._told.add(str(error))
         return self._settings

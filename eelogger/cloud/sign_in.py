@@ -1,8 +1,7 @@
-"""Find a session key for each attempt, by logging in if needed.
+"""Find a session key, by logging in if needed.
 
 A login that was refused is not repeated for 6 hours, also across restarts: a cron job every minute must not lock the
-account. Another user name, password or login address is tried at once. Password, code, token and key are in no `repr`
-and no exception.
+account. Password, code, token and key are in no `repr` and no exception.
 """
 
 from __future__ import annotations
@@ -30,13 +29,14 @@ MAX_CODES: Final = 3  # how often a code of the second factor may be entered
 # What the login answers when a person has to act: wrong password, account suspended, inactive, disabled.
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 412, 460, 461, 462})
 _WRONG_CODE: Final = 406
+_PASTE: Final = "paste EEN_AUTH_KEY from a browser"
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionKey:
-    """What a login brought; `branding` is "" when the cloud names none."""
+    """What a login brought."""
 
     branding: str
     account_id: str
@@ -44,19 +44,18 @@ class SessionKey:
 
 
 class SecondFactor(Protocol):
-    """A person who can receive a code; `choices` maps "sms" and "email" to a masked address."""
+    """A person who can receive a code."""
 
-    async def choose(self, choices: Mapping[str, str]) -> str:
-        """Where the code is to be sent: one of the keys of `choices`."""
+    # One of the keys of `choices`, which maps "sms" and "email" to a masked address.
+    async def choose(self, choices: Mapping[str, str]) -> str: ...
 
-    async def code(self, attempt: int) -> str:
-        """The code that arrived; `attempt` counts from 1, "" gives up."""
+    async def code(self, attempt: int) -> str: ...  # `attempt` counts from 1; "" gives up
 
 
 class Credentials:
-    """The keys of one run; `remembered` is what `.state` says of a refused login.
+    """The keys of one run; `remembered` is a refused login.
 
-    `on_change` gets what is to be remembered from now on, None when a login worked again.
+    `on_change` gets the one to remember from now on, None when a login worked again.
     """
 
     def __init__(
@@ -64,30 +63,26 @@ class Credentials:
         remembered: RefusedLogin | None = None,
         on_change: Callable[[RefusedLogin | None], None] = lambda refused: None,
     ) -> None:
-        self.remembered = remembered
-        self._on_change = on_change
+        self.remembered, self._on_change = remembered, on_change
         self._own: SessionKey | None = None
-        self._own_since = 0.0
+        self._own_since_s = 0.0
         self._refused: set[str] = set()
 
     async def sign_in(self, settings: Settings) -> Settings:
-        """Return the settings with a key that was not refused yet; logs in for one if need be.
-
-        Raises `KeyRefused` when there is no way to one, `LoginRefused` when the login is, or was lately, refused.
-        """
+        """Return the settings with a key that was not refused yet, if need be by a login."""
         if settings.auth_key and settings.auth_key not in self._refused:
             return settings
         if self._own is None or self._own.auth_key in self._refused:
             if not settings.has_login:
                 raise KeyRefused("the session key is refused", KEY_HINT)
             self._own = await self._login(settings)
-            self._own_since = asyncio.get_running_loop().time()
+            self._own_since_s = asyncio.get_running_loop().time()
         return settings.signed_in(self._own.branding, self._own.account_id, self._own.auth_key)
 
     def refuse(self, key: str, settings: Settings) -> bool:
         """Never use this key again; False when these settings offer no other way."""
         is_own = self._own is not None and key == self._own.auth_key
-        fresh = is_own and asyncio.get_running_loop().time() - self._own_since < FRESH_S
+        fresh = is_own and asyncio.get_running_loop().time() - self._own_since_s < FRESH_S
         self._refused.add(key)
         if settings.auth_key and settings.auth_key not in self._refused:
             return True
@@ -95,35 +90,30 @@ class Credentials:
 
     async def _login(self, settings: Settings) -> SessionKey:
         fingerprint, before = settings.fingerprint(), self.remembered
-        # a clock that was put back does not make the wait longer.
+        # A clock that was put back does not make the wait longer.
         if before and before.fingerprint == fingerprint and 0 < before.until_us - now_us() <= REFUSED_US:
             raise _refused(before, "it was refused before: correct EEN_USERNAME and EEN_PASSWORD")
         try:
             key = await login(settings, settings.username, settings.password)
+            self.remembered = None
         except LoginRefused as error:
-            refused = RefusedLogin(fingerprint, now_us() + REFUSED_US)
-            self._remember(refused)
-            raise _refused(refused, f"{error}: {error.hint}") from None
+            self.remembered = RefusedLogin(fingerprint, now_us() + REFUSED_US)
+            raise _refused(self.remembered, f"{error}: {error.hint}") from None
+        finally:
+            if self.remembered != before:
+                self._on_change(self.remembered)
         _log.info("logged in, a new session key is in use")
-        if before is not None:
-            self._remember(None)
         return key
-
-    def _remember(self, refused: RefusedLogin | None) -> None:
-        self.remembered = refused
-        self._on_change(refused)
 
 
 async def is_authorised(rest: Rest) -> bool:
-    """Ask whether the cloud accepts the key, which keeps it alive; raises `CloudError` when it cannot be told."""
+    """Ask whether the cloud accepts the key, which keeps it alive; raises `CloudError` when it does not tell."""
     try:
         await rest.get("/g/aaa/isauth")
-    except KeyRefused:
+    except (KeyRefused, CloudError) as error:
+        if isinstance(error, CloudError) and error.status != 403:
+            raise
         return False
-    except CloudError as error:
-        if error.status == 403:
-            return False
-        raise
     return True
 
 
@@ -153,33 +143,29 @@ async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor 
     }
     if not offered:
         message = "the login asks for a second factor that is neither SMS nor e-mail"
-        raise CloudError(message, "paste EEN_AUTH_KEY from a browser", reason="login-answer")
+        raise CloudError(message, _PASTE, reason="login-answer")
     kind = await person.choose(offered)
     if kind not in offered:
         raise LoginRefused("no way for the second factor was chosen", f"choose {' or '.join(offered)}")
     await _call(rest, "/g/aaa/two_factor_authenticate", {"token": token, "two_factor_authentication_type": kind})
     for attempt in range(1, MAX_CODES + 1):
-        code = (await person.code(attempt)).strip()
-        if not code:
+        if not (code := (await person.code(attempt)).strip()):
             break
-        answer = await rest.post("/g/aaa/authorize", {"token": token, "two_factor_authentication_code": code})
-        if answer.status != _WRONG_CODE:
-            return _accepted(rest, answer)
+        try:
+            return await _call(rest, "/g/aaa/authorize", {"token": token, "two_factor_authentication_code": code})
+        except CloudError as error:
+            if error.status != _WRONG_CODE:
+                raise
     raise LoginRefused("the code of the second factor was not accepted", "start the login again for a new code")
 
 
 async def _call(rest: Rest, path: str, body: Mapping[str, str]) -> Answer:
-    return _accepted(rest, await rest.post(path, body))
-
-
-def _accepted(rest: Rest, answer: Answer) -> Answer:
+    answer = await rest.call(path, body)
     if 200 <= answer.status < 300:
         return answer
     if answer.status in _REFUSALS:
-        raise LoginRefused(
-            f"{rest.host} refuses the login (status {answer.status})",
-            "check user name and password by signing in with a browser; repeated failures may lock the account",
-        )
+        hint = "check user name and password by signing in with a browser; repeated failures may lock the account"
+        raise LoginRefused(f"{rest.host} refuses the login (status {answer.status})", hint)
     raise refusal(answer.status, rest.host, answer.headers)
 
 
@@ -188,15 +174,13 @@ def _session_key(answer: Answer, settings: Settings) -> SessionKey:
     key = answer.cookies.get("auth_key") or answer.cookies.get("videobank_sessionid") or ""
     branding = str(user.get("active_brand_subdomain") or "")
     try:
-        return SessionKey(
-            dns_label(branding) if branding or not (settings.branding or settings.base_url) else "",
-            account(str(user.get("active_account_id") or settings.account_id)),
-            session_key(key),
-        )
+        if branding or not (settings.branding or settings.base_url):
+            branding = dns_label(branding)
+        number = account(str(user.get("active_account_id") or settings.account_id))
+        return SessionKey(branding, number, session_key(key))
     except Invalid as wrong:
         message = f"the login answer lacks something: {wrong.args[0]}"
-    hint = "set EEN_BRANDING and EEN_ACCOUNT_ID, or paste EEN_AUTH_KEY from a browser"
-    raise CloudError(message, hint, reason="login-answer")
+    raise CloudError(message, f"set EEN_BRANDING and EEN_ACCOUNT_ID, or {_PASTE}", reason="login-answer")
 
 
 def _object(answer: Answer) -> dict[str, Any]:
@@ -210,7 +194,7 @@ def _object(answer: Answer) -> dict[str, Any]:
 
 
 def _refused(refused: RefusedLogin, why: str) -> LoginRefused:
-    # Its message is the same when it happens and while it is waited for: cron hears of one trouble once a day.
+    # The message stays the same while it is waited for: cron hears of one trouble once a day.
     until = datetime.fromtimestamp(refused.until_us / 1e6, UTC)
     hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
     return LoginRefused("the login is refused", hint)

@@ -1,4 +1,4 @@
-"""Subscribe to events on one WebSocket and hand each message on.
+"""Subscribe to events on one WebSocket.
 
 Every message that left the socket reaches the sink, once and in order, whatever ended the connection.
 """
@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ WORK_S: Final = 0.002  # so much work at a time, then the loop reads on: arrival
 
 
 class Intake:
-    """Hands on the messages of one connection in turns: after a short wait for more, then 2 ms of work at a time."""
+    """Hands on the messages of one connection, in turns of 2 ms."""
 
     def __init__(self, connection: StampedConnection, sink: Sink, hand_on: Callable[[Received], None]) -> None:
         self._connection, self._sink, self._hand_on = connection, sink, hand_on
@@ -45,26 +45,25 @@ class Intake:
         self._due: asyncio.Handle | None = None
 
     async def run(self) -> None:
-        """Hand on until the connection has ended, or at a cancellation at once all; raises what `hand_on` raises."""
+        """Hand on until the connection has ended, at a cancellation all at once; raises what `hand_on` raises."""
         self._connection.on_arrival = self._arrived
         self._turn()
         try:
             await asyncio.wait([self._over])
         finally:
             self._connection.on_arrival = lambda: None
-            if self._due is not None:
+            if self._due:
                 self._due.cancel()
             if self._over.done():
                 self._over.result()
             self.flush()
 
     def flush(self) -> None:
-        """Hand on all that waits: what is done next comes after it."""
+        """Hand on all that waits."""
         while (received := self._connection.take()) is not None:
             self._hand_on(received)
 
     def _arrived(self) -> None:
-        """Something waits, or nothing will come any more."""
         loop = self._connection.loop
         hurry = self._connection.lost_us is not None or self._connection.queued_bytes > GATHER_BYTES
         if hurry and isinstance(self._due, asyncio.TimerHandle):
@@ -74,7 +73,6 @@ class Intake:
             self._due = loop.call_soon(self._turn) if hurry else loop.call_later(GATHER_S, self._turn)
 
     def _turn(self) -> None:
-        """Hand on what waits, the oldest first, as much as can be done in a turn."""
         connection, until = self._connection, time.perf_counter() + WORK_S
         self._due = None
         if self._sink.is_behind:
@@ -96,43 +94,35 @@ class Intake:
 
 
 class EventStream:
-    """Connects, subscribes and receives; the same object serves one connection after another.
+    """Connects, subscribes and receives, one connection after another; `connection` is the open one."""
 
-    `connection` is the open one. `on_open` is called when a handshake is done, `on_notice` with each error the server
-    reports, `on_rtt` with a round trip in µs and its source ("pong" or "TCP"), `on_lag` with each message's lag.
-    """
-
-    def __init__(self, sink: Sink, *, events: Sequence[str], resources: Sequence[str], timing: Timing) -> None:
+    def __init__(self, sink: Sink, timing: Timing) -> None:
         self.on_open: Callable[[StampedConnection], None] = lambda connection: None
-        self.on_notice: Callable[[CloudNotice], None] = lambda notice: None
-        self.on_rtt: Callable[[int, str], None] = lambda rtt_us, source: None
-        self.on_lag: Callable[[int], None] = lambda lag_us: None
+        self.on_notice: Callable[[CloudNotice], None] = lambda notice: None  # an error the server reports
+        self.on_rtt: Callable[[int], None] = lambda rtt_us: None
+        self.on_lag: Callable[[int], None] = lambda lag_us: None  # of each message
         self.connection: StampedConnection | None = None
-        self._sink = sink
-        self._what = {"resource": list(resources)} | ({"event": list(events)} if "event" in resources else {})
-        self._timing = timing
+        self._sink, self._timing = sink, timing
+        self._what: dict[str, list[str]] = {}
         self._threshold_us = threshold_us(resolution_us())
         self._intake: Intake | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    def prepare(self, settings: Settings, camera_ids: Iterable[str]) -> None:
-        """Use these settings' key and TLS, and these cameras, for the next connection."""
-        self._settings, self._cameras = settings, list(camera_ids)
+    async def connect_and_log(self, settings: Settings, camera_ids: Iterable[str]) -> str:
+        """Log events until the connection ends; returns why, as a gap's reason (`closed-1001`).
 
-    async def connect_and_log(self, uri: str, ns_values: Mapping[int, str]) -> str:
-        """Log events from `uri` until the connection ends; returns why, as a gap's reason (`closed-1001`).
-
-        `ns_values` maps annotation namespaces to names. Raises `CloudError` or `Refused` when it cannot connect.
+        Raises `CloudError` or `Refused` when it cannot connect.
         """
-        self._sink.name_namespaces(ns_values)
-        connection = self.connection = await _open(uri, self._settings, self._timing)
-        connection.queue_bytes = max(QUEUE_BYTES, BURST_BYTES * len(self._cameras))
+        cameras, events = list(camera_ids), {"event": list(settings.events)}
+        self._what = {"resource": list(settings.resources)} | (events if "event" in settings.resources else {})
+        connection = self.connection = await _open(settings.websocket_uri(), settings, self._timing)
+        connection.queue_bytes = max(QUEUE_BYTES, BURST_BYTES * len(cameras))
         connection.on_rtt = self.on_rtt
         try:
             self.on_open(connection)
             # Taken just before the first message: what the server dates before it is its initial state.
             self._sink.subscribed(now_us())
-            self._beside(connection, self._subscribe(connection, self._cameras), "subscribe")
+            self._beside(connection, self._subscribe(connection, cameras), "subscribe")
             self._beside(connection, self._keep_alive(connection), "liveness")
             self._intake = Intake(connection, self._sink, self._hand_on)
             await self._intake.run()
@@ -155,20 +145,17 @@ class EventStream:
         return reason
 
     def catch_up(self) -> None:
-        """Hand on what has arrived: what the sink is told next comes after it."""
+        """Hand on what has arrived, before the sink is told something else."""
         if self._intake is not None:
             self._intake.flush()
 
-    async def add(self, camera_ids: list[str]) -> None:
-        """Subscribe further cameras on the open connection; their first values are theirs alone."""
-        if self.connection is not None and camera_ids:
-            self._sink.subscribed(now_us(), camera_ids)
-            await self._subscribe(self.connection, camera_ids)
-
-    async def drop(self, camera_ids: Iterable[str]) -> None:
-        """End the subscription of these cameras on the open connection."""
-        if self.connection is not None:
-            await self._send(self.connection, {"drop": {"cameras": list(camera_ids)}})
+    async def change(self, gone: set[str], added: list[str]) -> None:
+        """Drop cameras, and subscribe further ones, on the open connection."""
+        if self.connection is not None and gone:
+            await self._send(self.connection, {"drop": {"cameras": list(gone)}})
+        if self.connection is not None and added:
+            self._sink.subscribed(now_us(), added)
+            await self._subscribe(self.connection, added)
 
     def close(self, reason: str) -> None:
         """End the connection politely; what arrives until it is closed is still received."""
@@ -177,8 +164,7 @@ class EventStream:
             self._beside(connection, connection.leave(self._timing.close_s), "close")
 
     def _beside(self, connection: StampedConnection, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Start a task of this connection; should it fail, the connection would live on deaf: it is left."""
-
+        # Should a task of a connection fail, it would live on deaf: it is left.
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and task.exception() is not None:
                 connection.abandon("broken-off")
@@ -188,7 +174,7 @@ class EventStream:
         self._tasks.append(task)
 
     async def _keep_alive(self, connection: StampedConnection) -> None:
-        """Leave a peer that answered pings and then says nothing at two looks in a row; silence alone is not death."""
+        # Silence is death once a ping was answered, and then at two looks in a row.
         silent = 0  # looks, not seconds: after a standstill of ours its pong has been read before the next one
         while True:
             heard_us = connection.last_read_us
@@ -210,7 +196,6 @@ class EventStream:
             await connection.send(json.dumps(message))
 
     def _hand_on(self, received: Received) -> None:
-        """Give one message to the sink, tainted when it may have waited too long before it was stamped."""
         data, arrived_us, lag_us = received
         self.on_lag(lag_us)
         for notice in self._sink.record(data, arrived_us, lag_us if lag_us > self._threshold_us else None):
@@ -230,7 +215,6 @@ class _NoDebug(logging.LoggerAdapter[logging.Logger]):
 
 
 async def _open(uri: str, settings: Settings, timing: Timing) -> StampedConnection:
-    """Connect and shake hands; raises `CloudError` or `Refused`."""
     proxy = proxy_for(uri)
     context = tls_context(settings) if uri.startswith("wss:") else None
     try:

@@ -16,7 +16,7 @@ from typing import Final
 
 from ..clock import now_us
 from ..cloud.annotations import AnnotationLists
-from ..cloud.cameras import CameraList, fetch_cameras
+from ..cloud.cameras import CameraList, sign_in
 from ..cloud.rest import Rest
 from ..cloud.sign_in import Credentials
 from ..errors import KeyRefused, NothingToShow, UsageError
@@ -156,19 +156,12 @@ class Audit:
 
     async def _sign_in(self) -> tuple[Settings, CameraList]:
         """Find a key that reads the camera list; not by a login beside a logger, whose session that may end."""
-        settings, credentials = self._settings, Credentials(read_refused_login(self._paths))
         may_log_in = process_state(self._paths).kind not in (RUNNING, HANGS)
-        if not (settings.auth_key or may_log_in):
+        if not (self._settings.auth_key or may_log_in):
             message = "no key is set, and a login could end the session of the logger at work"
             raise KeyRefused(message, f"`{PROGRAM} login` writes a key to .env")
-        while True:
-            signed = await credentials.sign_in(settings)
-            try:
-                async with Rest(signed, on_date=self._date) as rest:
-                    return signed, await fetch_cameras(rest)
-            except KeyRefused:
-                if not (may_log_in and credentials.refuse(signed.auth_key, settings)):
-                    raise
+        credentials = Credentials(read_refused_login(self._paths))
+        return await sign_in(self._settings, credentials, self._date, may_log_in=may_log_in)
 
     def _date(self, sample: DateSample) -> None:
         self._offsets.add(sample)

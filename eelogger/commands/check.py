@@ -19,11 +19,10 @@ from typing import Final
 
 from .. import __version__
 from ..clock import kernel_state, resolution_us
-from ..cloud.cameras import CameraList, fetch_cameras, no_camera
+from ..cloud.cameras import CameraList, no_camera, sign_in
 from ..cloud.loop_delay import threshold_us
-from ..cloud.rest import Rest
 from ..cloud.sign_in import Credentials
-from ..errors import AlreadyRunning, DiskError, EeloggerError, KeyRefused, Refused, SettingsError
+from ..errors import AlreadyRunning, DiskError, EeloggerError, Refused, SettingsError
 from ..model import DateSample
 from ..settings import PROGRAM, Settings, load, log_dir_of
 from ..storage.days import check_move
@@ -182,8 +181,10 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
         said = "not tested: it would take a login, which could end the session of the logger at work"
         return [Finding("key", said, (f"ask that logger instead: {PROGRAM} status",))]
     samples: list[DateSample] = []
+    # An attempt to log in counts, here as in a run.
+    credentials = Credentials(read_refused_login(paths), partial(remember_refused_login, paths))
     try:
-        signed, listed = await _sign_in(settings, paths, samples, may_log_in=is_alone)
+        signed, listed = await sign_in(settings, credentials, samples.append, may_log_in=is_alone)
     except EeloggerError as error:
         row = failed_by("key" if isinstance(error, Refused) else "cameras", error)
         # Without any answer there is nothing more to be learned.
@@ -199,21 +200,6 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
     off, (heard, stream) = await asyncio.gather(clock(signed, samples, wait_s), listen(signed, cameras, wait_s))
     findings += [off, network(signed, samples, heard), stream]
     return [*findings, await annotation_list(signed, next(iter(cameras)))]
-
-
-async def _sign_in(
-    settings: Settings, paths: LogPaths, samples: list[DateSample], *, may_log_in: bool
-) -> tuple[Settings, CameraList]:
-    """Find a key with which the camera list can be read; an attempt to log in counts, here as in a run."""
-    credentials = Credentials(read_refused_login(paths), partial(remember_refused_login, paths))
-    while True:
-        signed = await credentials.sign_in(settings)
-        try:
-            async with Rest(signed, on_date=samples.append) as rest:
-                return signed, await fetch_cameras(rest)
-        except KeyRefused:
-            if not (may_log_in and credentials.refuse(signed.auth_key, settings)):
-                raise
 
 
 def _cameras(listed: CameraList, kept: int) -> Finding:

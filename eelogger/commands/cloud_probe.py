@@ -50,7 +50,7 @@ def failed_by(what: str, error: EeloggerError) -> Finding:
 class Heard:
     """What the event stream said: a `Sink` that counts.
 
-    `updates` go by camera, `rtts_us` by their source; `tls` is "" without a handshake.
+    `updates` go by camera; `ping_us` is None when no ping was answered, `tls` is "" without a handshake.
     """
 
     is_behind = False
@@ -58,7 +58,7 @@ class Heard:
     def __init__(self, cameras: Mapping[str, Camera], wait_s: float) -> None:
         self.cameras = cameras
         self.tls = ""
-        self.rtts_us: dict[str, int] = {}
+        self.ping_us: int | None = None
         self.updates: Counter[str] = Counter()
         self.notices: list[CloudNotice] = []
         self.enough = asyncio.Event()
@@ -66,8 +66,12 @@ class Heard:
 
     def opened(self, connection: StampedConnection) -> None:
         """The handshake is done."""
-        self.tls = connection.tls or "no TLS (loopback)"
+        self.tls = connection.tls
         self._loop.call_later(self._wait_s, self.enough.set)
+
+    def answered(self, rtt_us: int) -> None:
+        """The server answered a ping."""
+        self.ping_us = rtt_us
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Count a message."""
@@ -84,17 +88,15 @@ class Heard:
     def _ignore(self, *_: object, **__: object) -> None:
         """What a sink is told besides does not matter here."""
 
-    know = subscribed = name_namespaces = lost = camera_lost = camera_gone = note_gap = _ignore
+    know = subscribed = lost = camera_lost = camera_gone = note_gap = _ignore
 
 
 async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float) -> tuple[Heard, Finding]:
     """Connect, subscribe to these cameras and listen: whether it delivers; a handshake alone proves nothing."""
     heard = Heard(cameras, wait_s)
-    stream = EventStream(heard, events=settings.events, resources=settings.resources, timing=Timing(liveness_s=1.0))
-    stream.on_open, stream.on_rtt = heard.opened, lambda us, source: heard.rtts_us.update({source: us})
-    stream.prepare(settings, cameras)
-    connecting = stream.connect_and_log(settings.websocket_uri(), settings.namespace_table)
-    connection = asyncio.create_task(connecting, name="event stream")
+    stream = EventStream(heard, Timing(liveness_s=1.0))
+    stream.on_open, stream.on_rtt = heard.opened, heard.answered
+    connection = asyncio.create_task(stream.connect_and_log(settings, cameras), name="event stream")
     connection.add_done_callback(lambda _: heard.enough.set())
     await heard.enough.wait()
     was_ended = connection.done()
@@ -167,7 +169,7 @@ def network(settings: Settings, samples: Sequence[DateSample], heard: Heard | No
         took_us = round(statistics.median(sample.received_us - sample.sent_us for sample in samples))
         parts.append(f"REST round trip {seconds3(took_us)} s (median of {len(samples)})")
     if heard is not None and heard.tls:
-        ping = f"{seconds3(heard.rtts_us['pong'])} s" if "pong" in heard.rtts_us else "not answered"
+        ping = "not answered" if heard.ping_us is None else f"{seconds3(heard.ping_us)} s"
         parts += [f"WebSocket ping {ping}", heard.tls]
     if proxy_for(settings.rest_base()):
         parts.append("through a proxy")

@@ -109,7 +109,7 @@ class Vitals:
             self.rtt_sample(sample.received_us - sample.sent_us, REST, sample.received_us)
 
     def rtt_sample(self, rtt_us: int, source: str, now_us: int) -> None:
-        """The connection's own round trip, from a pong or from TCP."""
+        """A round trip, of a ping ("pong") or of a REST call."""
         self._rtt, self._rtt_at_us = (max(0, rtt_us), source), now_us
         self._rtt_max_us = max(self._rtt_max_us or 0, rtt_us)
 
