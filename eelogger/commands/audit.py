@@ -30,8 +30,8 @@ from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.reconcile import Missing, Reconciliation
 from ..settings import Settings, load
 from ..storage.camera_files import read_cameras
+from ..storage.lock import HANGS, RUNNING, process_state
 from ..storage.paths import LogPaths
-from ..storage.process_state import HANGS, RUNNING, process_state
 from ..storage.state import read_refused_login, read_state
 from ..views.console import Console
 from ..views.number_format import count, moment, span
