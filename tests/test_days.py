@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import shutil
 from collections import Counter
@@ -135,6 +136,25 @@ class TestMove:
             Move(str(held[0]), str(paths.day(DAY).stream("A_100e1e23"))),
             Move(str(paths.cameras), str(paths.day(DAY).cameras), keep=True),
         ]
+
+    def test_a_log_that_is_there_in_packed_form_alone_goes_with_its_day(self, paths: LogPaths) -> None:
+        packed, both = (path.with_name(f"{path.name}.gz") for path in map(paths.delay, CAMERAS))
+        put(paths.delay(CAMERAS[1]), f"time={DAY}T10:00:00Z plain\n")
+        for number in (1, 2):  # the second time the day is there already
+            for path in (packed, both):
+                path.write_bytes(gzip.compress(f"time={DAY}T0{number}:00:00Z\n".encode()))
+            move_day(paths)
+        target = paths.day(DAY).root / packed.name
+        assert gzip.decompress(target.read_bytes()).decode() == f"time={DAY}T01:00:00Z\ntime={DAY}T02:00:00Z\n"
+        assert not packed.exists()
+
+    def test_a_packed_log_that_missed_its_midnight_is_moved_at_the_next_start(self, paths: LogPaths) -> None:
+        packed = paths.root / "stream" / f"{CAMERAS[0]}_stream.log.gz"
+        put(packed, "")
+        packed.write_bytes(gzip.compress(f"{DAY}T10:00:00+00:00 -- {{}}\n".encode()))
+        os.utime(packed, (us(f"{DAY}T12:00:00") / 1e6,) * 2)
+        assert complete_moves(paths, "2026-11-22") == []
+        assert tree(paths.root) == {f"days/{DAY}/stream/{packed.name}"}
 
     def test_cameras_get_other_names(self, paths: LogPaths) -> None:
         put_day(paths, 9, "x")

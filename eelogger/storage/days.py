@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import re
 import shutil
@@ -14,11 +15,11 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from stat import S_ISDIR
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from .camera_files import own_stems
 from .disk_errors import explain
-from .line_blocks import whole_lines_backwards
+from .line_blocks import whole_lines, whole_lines_backwards
 from .paths import TEMPORARY, LogPaths, day_of, is_day, temporary
 
 _LINE_TIME = re.compile(rb"(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+)").match
@@ -39,7 +40,7 @@ def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> list[Mov
     Copies of cameras' files stay where they are. The cameras are still the same tomorrow: their list is copied.
     """
     archive = paths.day(day)
-    files = [path for path in _day_files(paths) if path.is_file()]
+    files = _day_files(paths)
     files += [p for p in map(Path, held) if p.is_relative_to(paths.root) and not p.is_relative_to(paths.days_dir)]
     names = dict.fromkeys(path.relative_to(paths.root) for path in files)
     moves = [Move(str(paths.root / name), str(archive.root / name)) for name in names]
@@ -64,15 +65,22 @@ def move(move: Move) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     # They are one file where the file system ignores case or composition and only that differs.
     merging = not move.keep and os.path.exists(target) and not os.path.samefile(source, target)
+    if not (merging or move.keep):
+        try:
+            os.replace(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # `days` may be on another file system
+                raise
+        else:
+            return
     beside = target + TEMPORARY
     try:
         if merging:
-            with open(target, "rb") as older, open(source, "rb") as newer, open(beside, "wb") as both:
+            open_: Any = gzip.open if target.endswith(".gz") else open
+            with open_(target, "rb") as older, open_(source, "rb") as newer, open_(beside, "wb") as both:
                 both.writelines(_merged(older, newer))
-        elif move.keep or not _renamed(source, target):
-            shutil.copyfile(source, beside)
         else:
-            return
+            shutil.copyfile(source, beside)
         os.replace(beside, target)
     except OSError:
         with suppress(OSError):
@@ -80,17 +88,6 @@ def move(move: Move) -> None:
         raise
     if not move.keep:
         os.unlink(source)
-
-
-def _renamed(source: str, target: str) -> bool:
-    """Whether that is possible: not to another file system."""
-    try:
-        os.replace(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        return False
-    return True
 
 
 def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
@@ -136,11 +133,9 @@ def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list
 
 
 def _earlier_day(path: Path, day: str) -> str | None:
-    with suppress(OSError):
-        if day_of(path.stat().st_mtime_ns // 1000) < day and (last := _last_day(path)) and last < day:
-            with open(path, "rb") as file:  # put back over midnight: begun in this day
-                first = _LINE_DAY(b"\n" + file.read(1 << 14))
-            return last if not any(str(found, "ascii") >= day for found in first) else None
+    if _changed_on(path) < day and (last := _last_day(path)) and last < day:
+        first = next(whole_lines(path, block_bytes=1 << 14), b"")  # put back over midnight: begun in this day
+        return None if any(str(found, "ascii") >= day for found in _LINE_DAY(b"\n" + first)) else last
     return None
 
 
@@ -162,15 +157,20 @@ def guess_day(paths: LogPaths) -> str | None:
 
     The latest last line counts; where no file has a line with a time, the latest change of a file.
     """
-    files = [path for path in _day_files(paths) if path.is_file()]
-    days = [day for path in files if (day := _last_day(path))]
-    return max(days or [day_of(path.stat().st_mtime_ns // 1000) for path in files], default=None)
+    files = _day_files(paths)
+    return max([day for path in files if (day := _last_day(path))] or map(_changed_on, files), default=None)
+
+
+def _changed_on(path: Path) -> str:
+    return day_of(path.stat().st_mtime_ns // 1000)
 
 
 def _day_files(paths: LogPaths) -> list[Path]:
-    """Whatever is a day's and goes with it, whether it exists or not."""
-    ours = [paths.root / name for name in paths.ours() if name != paths.cameras.name]
-    return [*ours, *(place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream))]
+    """The files that are a day's and go with it; of a camera's log the packed form, where that alone is there."""
+    places = [paths.root / name for name in paths.ours() if name != paths.cameras.name]
+    logs = [place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream)]
+    places += [path if path.exists() else path.with_name(f"{path.name}.gz") for path in logs]
+    return [path for path in places if path.is_file()]
 
 
 def _last_day(path: Path) -> str | None:
