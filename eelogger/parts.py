@@ -114,7 +114,6 @@ class Parts:
             found = restoring.result()
         except Stopped:
             return None
-        self.writer.uuid_lines = found.uuid_lines
         recorder.lines = self.writer
         recorder.handler.totals.clear()
         self.read = None
@@ -182,11 +181,7 @@ class Parts:
         self.kernel = kernel_state()
         lag = self.lag.take_minute()
         line = await self.health.line(
-            self.state(),
-            lag_p99_us=lag.p99_us,
-            lag_max_us=lag.max_us,
-            rtt_max_us=self.vitals.take_rtt_max_us(),
-            write_p99_us=self.writer.take_write_p99_us(),
+            self.state(), lag_p99_us=lag.p99_us, lag_max_us=lag.max_us, rtt_max_us=self.vitals.take_rtt_max_us()
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
 from eelogger.clock import KernelClock
@@ -14,7 +16,8 @@ from eelogger.views.run_state import RTT_US, RunState, Vitals
 
 
 async def line(health: HealthLog, state: RunState, rtt_max_us: int | None = None) -> str:
-    return await health.line(state, lag_p99_us=3_133, lag_max_us=4_889, rtt_max_us=rtt_max_us, write_p99_us=13_909)
+    state = replace(state, write_p99_us=13_909)
+    return await health.line(state, lag_p99_us=3_133, lag_max_us=4_889, rtt_max_us=rtt_max_us)
 
 
 async def test_the_line_to_the_letter() -> None:

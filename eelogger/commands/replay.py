@@ -30,7 +30,6 @@ from ..storage.paths import LogPaths, day_of, day_start_us, is_camera_id, is_day
 from ..storage.restore import subscribe_again
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
-from ..storage.writer import UUID_LIMIT
 from ..views.console import Console
 from ..views.number_format import count
 from ..views.progress import progress
@@ -97,7 +96,7 @@ class Replay:
         self._paths = LogPaths(target)
         self._skipped = skipped
         self._batch = Batch()
-        self._identities = IdentityLog(os.fspath(self._paths.uuids), os.fspath(self._paths.uuids_old), UUID_LIMIT)
+        self._identities = IdentityLog(self._paths)
         self._days = [self._parts[0].day]
         self._updates = 0
         self._first_us = min((part.state.since_us for part in parts if part.state), default=sys.maxsize)
@@ -193,7 +192,7 @@ class Replay:
         self._batch.snapshots[os.fspath(path)] = content
 
     def _flush(self) -> None:
-        outcome = Flush(self._batch, self._identities, (), lambda: True).run()
+        outcome = Flush(self._batch, self._identities).run()
         for path, error in (outcome.errors | outcome.snapshots).items():
             raise _unwritable(error, path, self._paths.root)
 

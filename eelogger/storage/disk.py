@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
+from ..measure.dedup import GENERATION
 from .batch import Batch, Lines, Moves
 from .days import Move, move
-from .line_blocks import size_of
-from .paths import TEMPORARY
+from .line_blocks import size_of, whole_lines
+from .paths import TEMPORARY, LogPaths
 
 # A named pipe under a log's name is an error at once, not an open that waits for a reader.
 _MODE: Final = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 LINES_AT_ONCE: Final = 10_000  # lines joined for one write; bounds the memory it takes to write out a long wait
 
 
-@dataclass
 class IdentityLog:
-    """The identity log: `lines` it has; at `limit` it becomes the `old` one."""
+    """The identity log; with as many lines as one generation of `measure.dedup` it becomes the old one."""
 
-    path: str
-    old: str
-    limit: int
-    lines: int = 0
+    def __init__(self, paths: LogPaths) -> None:
+        self.path = os.fspath(paths.uuids)
+        self._paths = paths
+        self._lines = 0
+        self._size = -1  # in bytes, when it was written last
 
     def room(self) -> int:
-        """How many lines it takes at once; one that is full becomes the old one."""
-        if not size_of(Path(self.path)):  # others removed or truncated it
-            self.lines = 0
-        if self.lines >= self.limit:
+        """How many lines it takes at once."""
+        path, size = self._paths.uuids, size_of(self._paths.uuids)
+        if self._size < 0 or size < self._size:  # the first use; or others removed or truncated it
+            self._lines = sum(block.count(b"\n") for block in whole_lines(path))
+        if self._lines >= GENERATION:
             with suppress(OSError):  # while a reader holds it, it goes on past its limit
-                os.replace(self.path, self.old)
-                self.lines = 0
-        return self.limit - self.lines if self.lines < self.limit else LINES_AT_ONCE
+                os.replace(path, self._paths.uuids_old)
+                self._lines = 0
+        return GENERATION - self._lines if self._lines < GENERATION else LINES_AT_ONCE
+
+    def took(self, lines: int) -> None:
+        """Count lines that were appended."""
+        self._lines += lines
+        self._size = size_of(self._paths.uuids)
 
 
 @dataclass
@@ -52,8 +57,8 @@ class Flush:
 
     batch: Batch
     identities: IdentityLog
-    skip: Collection[str]
-    may_write: Callable[[], bool]
+    skip: Collection[str] = ()
+    may_write: Callable[[], bool] = lambda: True
     stuck: dict[str, Move] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     snapshots: dict[str, Exception] = field(default_factory=dict)
@@ -73,9 +78,9 @@ class Flush:
         for path, content in [*batch.snapshots.items()]:
             if self._allowed(path) and _tried(self.snapshots, path, replace, path, content):
                 del batch.snapshots[path]
-        self.took_us = (time.perf_counter_ns() - started) // 1000
         if batch.moves is not None:
             self._pass(batch.moves)
+        self.took_us = (time.perf_counter_ns() - started) // 1000
         return self
 
     def _allowed(self, path: str = "") -> bool:
@@ -89,7 +94,7 @@ class Flush:
         for path in [*files]:
             if path in waiting or path in self.stuck or not self._allowed(path):
                 continue
-            while files[path] and _tried(self.errors, path, self._append, path, files[path]):
+            while files[path] and _tried(self.errors, path, self._append, path, files[path], LINES_AT_ONCE):
                 pass
             if not files[path]:
                 del files[path]
@@ -102,9 +107,9 @@ class Flush:
         is_good = bool(batch.ready) and self._allowed(log.path)
         while is_good and (before := len(batch.ready)):
             is_good = _tried(self.errors, log.path, self._append, log.path, batch.ready, log.room())
-            log.lines += before - len(batch.ready)
+            log.took(before - len(batch.ready))
 
-    def _append(self, path: str, texts: list[str], most: int = LINES_AT_ONCE) -> None:
+    def _append(self, path: str, texts: list[str], most: int) -> None:
         """Append at most so many texts, and take off the list what is in the file."""
         text = "".join(texts[:most])
         data = text.encode("utf-8", "backslashreplace")
@@ -125,14 +130,14 @@ class Flush:
 
     def _pass(self, moves: Moves) -> None:
         """Move files, whatever lines are held: these follow their files."""
-        batch, root = self.batch, os.path.dirname(self.identities.path)
-        found: list[Move] = []
+        batch, found = self.batch, list[Move]()
         held = [path for files in batch.files for path in files]
-        if not _tried(self.errors, root, lambda: found.extend(moves(held))) and isinstance(self.errors[root], OSError):
+        root = os.path.dirname(self.identities.path)
+        if not _tried(self.errors, root, lambda: found.extend(moves(held))):
             return  # until it can be told what is to be moved, all that comes after waits
         targets = {one.source: one.target for one in found if not one.keep}
         batch.follow(targets)
-        # a file that missed its new name at a rename goes with its day all the same.
+        # A file that missed its new name at a rename goes with its day all the same.
         self.stuck |= {k: m._replace(target=targets.get(m.target, m.target)) for k, m in self.stuck.items()}
         for one in found:
             # What is stuck there is of an earlier day.
@@ -183,14 +188,15 @@ def replace(path: str, content: str | bytes) -> None:
 
 
 def _write(path: str, data: bytes, how: int) -> tuple[int, OSError | None]:
-    fd = _open(path, _MODE | how)
+    try:
+        fd = os.open(path, _MODE | how, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(path, _MODE | how, 0o644)
     written = 0
     try:
         while written < len(data):
-            count = os.write(fd, data[written:])
-            if count == 0:
-                raise OSError(errno.EIO, "nothing was written")
-            written += count
+            written += os.write(fd, data[written:])
     except OSError as error:
         return _cut_back(fd, data, written), error
     finally:
@@ -198,14 +204,6 @@ def _write(path: str, data: bytes, how: int) -> tuple[int, OSError | None]:
         with suppress(OSError):
             os.close(fd)
     return written, None
-
-
-def _open(path: str, flags: int) -> int:
-    try:
-        return os.open(path, flags, 0o644)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return os.open(path, flags, 0o644)
 
 
 def _cut_back(fd: int, data: bytes, written: int) -> int:

@@ -1,4 +1,4 @@
-"""Word what a disk refuses, say it once, and know when to try again."""
+"""Word what a disk refuses, and say it once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,6 @@ _HINTS: Final = {
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
     errno.EROFS: "the file system is read-only: check the disk, or log elsewhere (EEN_LOG_DIR)",
-    errno.EIO: "the disk reports errors: check it, or log elsewhere (EEN_LOG_DIR)",
 }
 _NO_HINT: Final = "check the disk of the log directory"
 
@@ -68,7 +68,7 @@ def free_inodes(path: Path) -> int | None:
 
 
 class Trouble:
-    """What the disk refuses now, and what is said of it; `cause` is what is wrong, or was when it cost lines."""
+    """What the disk refuses now, by path; `cause` is what is wrong, or was when it cost lines."""
 
     def __init__(self, notify: Notify) -> None:
         self.errors: dict[str, Exception] = {}
@@ -77,37 +77,44 @@ class Trouble:
         self._notify = notify
         self._since = 0.0
 
-    @property
-    def paths(self) -> set[str]:
-        """What is not to be tried before its time."""
-        return {*self.errors, *self.snapshots}
-
     def heed(
-        self, errors: dict[str, Exception], stuck: Collection[str], skipped: Collection[str], now: float, fate: str
+        self,
+        errors: dict[str, Exception],
+        snapshots: Mapping[str, Exception],
+        stuck: Collection[str],
+        skipped: Collection[str],
+        fate: str,
     ) -> None:
-        """One warning when the disk begins to refuse, one for each file that cannot be moved, one line at the end.
+        """Take over what a batch met: what it skipped is as it was; `fate` is what became of the lines that waited.
 
-        `fate` is what became of the lines that waited.
+        One warning when the disk begins to refuse, one for each file that cannot be moved, one for each snapshot that
+        could not be written twice; one line at the end.
         """
         before = self.errors
         self.errors = {path: error for path, error in before.items() if path in skipped} | errors
         if new := {path: e for path, e in errors.items() if path not in before and (path in stuck or not before)}:
             self._notify(logging.WARNING, "{}; lines are held ({})".format(*_describe(new, stuck)))
+        if not before:
+            self._since = time.monotonic()
         if self.errors:
-            self._since = self._since if before else now
             self.cause = _describe(self.errors, stuck)
         elif before:
-            self._notify(logging.INFO, f"writing works again after {now - self._since:.1f} s: {fate}")
-
-    def heed_snapshots(self, errors: Mapping[str, Exception], skipped: Collection[str]) -> None:
-        """One warning for each snapshot that cannot be written."""
-        tries = self.snapshots
-        self.snapshots = {path: n for path, n in tries.items() if path in skipped}
-        for path, error in errors.items():
-            self.snapshots[path] = tries.get(path, 0) + 1
-            # On Windows a reader that holds it for a moment is no trouble.
-            if self.snapshots[path] == (2 if isinstance(error, PermissionError) else 1):
+            self._notify(logging.INFO, f"writing works again after {time.monotonic() - self._since:.1f} s: {fate}")
+        tries = {path: self.snapshots.get(path, 0) + 1 for path in snapshots}
+        self.snapshots = {path: n for path, n in self.snapshots.items() if path in skipped} | tries
+        for path, error in snapshots.items():
+            if tries[path] == 2:  # on Windows a reader that holds it for a moment is no trouble
                 self._notify(logging.WARNING, "cannot write {}: {} ({})".format(path, *explain(error, path)))
+
+    @property
+    def paths(self) -> set[str]:
+        """What is not to be tried before its time."""
+        return {*self.errors, *self.snapshots}
+
+    def error(self, text: str, lost_lines: int) -> DiskError:
+        """The error that ends a run."""
+        cause, hint = self.cause
+        return DiskError(f"{text}: {cause}", hint, lost_lines=lost_lines)
 
 
 def _describe(errors: Mapping[str, Exception], stuck: Collection[str]) -> tuple[str, str]:

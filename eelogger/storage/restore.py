@@ -32,11 +32,10 @@ class Stopped(Exception):
 
 @dataclass
 class Restored:
-    """What a start found: delay lines, updates judged again, lines of the current identity log, what was skipped."""
+    """What a start found: delay lines, updates judged again, what was skipped."""
 
     rows: int = 0
     judged: int = 0
-    uuid_lines: int = 0
     skipped: Skipped = field(default_factory=Skipped)
 
 
@@ -117,12 +116,10 @@ class _Restore:
         """Make the identities of a log those of the current generation."""
         dedup = self.recorder.handler.dedup
         dedup.turn()
-        self.found.uuid_lines = 0
         for block in whole_lines(path, skipped=self.found.skipped, on_read=self.on_read) if path.exists() else ():
             lines = [line for line in block.decode("utf-8", "replace").split("\n") if line]
             identities = [parse_pairs(f"uuid={x}").get("uuid", "") if x.startswith('"') else x for x in lines]
             dedup.restore(identities)
-            self.found.uuid_lines += len(lines)
             self.last_identity = [self.last_identity, *identities][-1]
 
     def read_delay_logs(self, camera_id: str, files: list[Path]) -> None:

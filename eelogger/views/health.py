@@ -21,9 +21,7 @@ class HealthLog:
     def __init__(self) -> None:
         self._events = self._rejected = 0
 
-    async def line(
-        self, state: RunState, *, lag_p99_us: int, lag_max_us: int, rtt_max_us: int | None, write_p99_us: int
-    ) -> str:
+    async def line(self, state: RunState, *, lag_p99_us: int, lag_max_us: int, rtt_max_us: int | None) -> str:
         """The line of the past minute, newline included; what is not known is left out."""
         events, rejected = sum(state.totals.values()), sum(state.rejected.values())
         offset, kernel = state.offset, state.kernel
@@ -38,7 +36,7 @@ class HealthLog:
             "rtt_max_s": "" if rtt_max_us is None else seconds6(rtt_max_us),
             "lag_p99_s": seconds6(lag_p99_us),
             "lag_max_s": seconds6(lag_max_us),
-            "write_p99_s": seconds6(write_p99_us),
+            "write_p99_s": seconds6(state.write_p99_us),
             "backlog": state.queued_bytes,
             "events": events - self._events,
             "rejected": rejected - self._rejected,

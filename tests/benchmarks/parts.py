@@ -13,7 +13,7 @@ from uuid import UUID
 
 from eelogger.measure import protocol
 from eelogger.measure.camera_statistics import CameraStatistics
-from eelogger.measure.dedup import Dedup
+from eelogger.measure.dedup import GENERATION, Dedup
 from eelogger.measure.handler import Handler
 from eelogger.model import Camera, Verdict
 from eelogger.simulator.events import make
@@ -21,7 +21,6 @@ from eelogger.storage import formats
 from eelogger.storage.camera_files import cameras_text
 from eelogger.storage.paths import LogPaths, day_of, day_start_us
 from eelogger.storage.state import State, state_text
-from eelogger.storage.writer import UUID_LIMIT
 
 from .contenders import Cost
 from .feeder import account, messages
@@ -191,9 +190,9 @@ def make_day(paths: LogPaths, count: int, cameras: int) -> None:
                 if number >= each - STREAM_LINES:
                     stream.write(formats.stream_line(at_us, {"event": {"ANNT": body}}))
     identities.sort()
-    known = [f"{identity}\n" for _, identity in identities[-2 * UUID_LIMIT :]]
-    paths.uuids_old.write_text("".join(known[:UUID_LIMIT]))
-    paths.uuids.write_text("".join(known[UUID_LIMIT:]))
+    known = [f"{identity}\n" for _, identity in identities[-2 * GENERATION :]]
+    paths.uuids_old.write_text("".join(known[:GENERATION]))
+    paths.uuids.write_text("".join(known[GENERATION:]))
     paths.state.write_text(state_text(State(day_of(now_us), now_us, now_us, False, day_us)))
     listed = [Camera(row.id, row.name, row.bridge.id) for row in account(cameras).cameras]
     paths.cameras.write_text(cameras_text(listed, {}))
