@@ -83,12 +83,9 @@ def append_theirs(path: Path) -> None:
 
 
 class TestAppend:
-    @pytest.mark.parametrize("at_once", [3, 100])
-    def test_makes_directories_and_goes_on_at_the_end(
-        self, at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_makes_directories_and_goes_on_at_the_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path, write = tmp_path / "new" / "c.log", os.write
-        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:at_once]))
+        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
         assert append(str(path), b"one\n") == (4, None)
         assert append(str(path), b"two\nthree\n") == (10, None)
         assert path.read_bytes() == b"one\ntwo\nthree\n"
@@ -214,14 +211,6 @@ class TestFlush:
         assert lines(logs.uuids) == ["a 1", "a 2", "a 3", "a 4"]
         assert logs.batch.is_empty
 
-    def test_long_waits_are_written_in_parts(self, logs: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("eelogger.storage.disk.LINES_AT_ONCE", 3)
-        for number in range(10):
-            logs.event("a", number)
-        assert not logs.write()
-        for path in (logs.stream("a"), logs.delay("a"), logs.uuids):
-            assert [line[-1] for line in lines(path)] == list("0123456789")
-
     def test_text_that_cannot_be_encoded_is_escaped(self, logs: Directory) -> None:
         logs.event("a", "\ud800é")
         logs.write()
@@ -233,6 +222,7 @@ class TestIdentityLog:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("eelogger.storage.disk.GENERATION", 10)
+        monkeypatch.setattr("eelogger.storage.disk.LINES_AT_ONCE", 3)
 
     @staticmethod
     def write(logs: Directory, *numbers: int) -> list[list[int]]:
@@ -311,14 +301,11 @@ def test_a_kill_anywhere_leaves_the_stream_log_ahead_and_tears_one_line_at_most(
 
 class TestErrors:
     def test_each_has_words_and_a_hint(self, tmp_path: Path) -> None:
-        assert explain(OSError(errno.EROFS, "Read-only file system"))[0] == "Read-only file system"
         assert "EEN_KEEP_DAYS" in explain(OSError(errno.ENOSPC, "No space left on device"), tmp_path / "x")[1]
         assert explain(ValueError("embedded null byte"))[0] == "ValueError: embedded null byte"
-        assert explain(OSError("odd"))[0] == "odd"
-        assert all(explain(OSError(number, "x"))[1] for number in errno.errorcode)
+        assert all(all(explain(OSError(number, "x"))) for number in errno.errorcode)
         error = unusable(tmp_path, PermissionError(errno.EACCES, "Permission denied", "days"))
-        assert (error.reason, error.exit_code, bool(error.hint)) == ("disk", 74, True)
-        assert "days" in str(error)
+        assert (error.reason, error.exit_code, bool(error.hint), "days" in str(error)) == ("disk", 74, True, True)
 
     def test_used_up_inodes_are_told_from_used_up_space(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
@@ -328,4 +315,4 @@ class TestErrors:
         free.f_favail = 1
         assert "inodes" not in explain(full)[0]
         monkeypatch.delattr(os, "statvfs")
-        assert "inodes" not in explain(full)[0]
+        assert explain(full)[0] == "No space left on device"

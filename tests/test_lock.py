@@ -16,7 +16,7 @@ import pytest
 import eelogger
 from eelogger.errors import AlreadyRunning
 from eelogger.storage import lock
-from eelogger.storage.lock import FRESH_S, DirectoryLock, holder
+from eelogger.storage.lock import FRESH_S, DirectoryLock, process_state
 from eelogger.storage.paths import LogPaths
 
 MODES = ["fcntl", "msvcrt", "none"]
@@ -119,7 +119,7 @@ def test_a_directory_in_use_is_refused_and_a_killed_holder_leaves_it_free(
         age(paths.lock, FRESH_S)
     with second:
         assert second.still_ours()
-        assert holder(paths.lock)[0] == os.getpid()
+        assert process_state(paths).pid == os.getpid()
         assert mode == "msvcrt" or start(mode).said == "refused"  # the test's own lock ends with any close
     second.release()
     assert mode == "none" or start(mode).said == "held"
@@ -143,9 +143,9 @@ def test_a_removed_directory_is_taken_anew_unless_another_was_faster(
         if is_taken:
             assert start(mode).said == "held"
             with pytest.raises(AlreadyRunning):
-                mine.retake()
+                mine.acquire()
         else:
-            mine.retake()
+            mine.acquire()
         assert mine.still_ours() is not is_taken
 
 

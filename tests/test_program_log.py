@@ -58,8 +58,7 @@ class Odd:
 
 
 @pytest.mark.parametrize(
-    ("message", "arguments"),
-    [("%d lines", ("x",)), ("%s and %s", ("x",)), ("none", ("x",)), ("%s", (Odd(),)), (Odd(), ())],
+    ("message", "arguments"), [("%d lines", ("x",)), ("none", ("x",)), ("%s", (Odd(),)), (Odd(), ())]
 )
 async def test_wrong_arguments_do_not_reach_who_logs(message: Any, arguments: Any, writer: Writer) -> None:
     handler = ProgramLog(writer)

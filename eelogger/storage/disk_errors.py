@@ -7,29 +7,28 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
 from ..errors import DiskError
 
-_RIGHTS: Final = "check owner, permissions and attributes (chattr) of the log directory"
 _IN_THE_WAY: Final = "something else has that name: move it, or log elsewhere (EEN_LOG_DIR)"
 _HINTS: Final = {
-    errno.EEXIST: _IN_THE_WAY,
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.EISDIR: _IN_THE_WAY,
-    errno.ENXIO: _IN_THE_WAY,  # a named pipe
+    # The last one is a named pipe.
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENXIO), _IN_THE_WAY),
     errno.ENOSPC: "free some space, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EDQUOT: "raise the quota, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM), "check owner, permissions and attributes (chattr) of the log directory"
+    ),
     errno.EROFS: "the file system is read-only: check the disk, or log elsewhere (EEN_LOG_DIR)",
 }
 _NO_HINT: Final = "check the disk of the log directory"
 
+Errors = dict[str, Exception]  # by path
 Notify = Callable[[int, str], None]  # takes a level of `logging` and one line of text
 
 
@@ -71,19 +70,14 @@ class Trouble:
     """What the disk refuses now, by path; `cause` is what is wrong, or was when it cost lines."""
 
     def __init__(self, notify: Notify) -> None:
-        self.errors: dict[str, Exception] = {}
+        self.errors: Errors = {}
         self.snapshots: dict[str, int] = {}  # how often each that cannot be written was tried
         self.cause = "the disk is too slow", _NO_HINT
         self._notify = notify
         self._since = 0.0
 
     def heed(
-        self,
-        errors: dict[str, Exception],
-        snapshots: Mapping[str, Exception],
-        stuck: Collection[str],
-        skipped: Collection[str],
-        fate: str,
+        self, errors: Errors, snapshots: Errors, stuck: Collection[str], skipped: Collection[str], fate: str
     ) -> None:
         """Take over what a batch met: what it skipped is as it was; `fate` is what became of the lines that waited.
 
@@ -117,7 +111,7 @@ class Trouble:
         return DiskError(f"{text}: {cause}", hint, lost_lines=lost_lines)
 
 
-def _describe(errors: Mapping[str, Exception], stuck: Collection[str]) -> tuple[str, str]:
+def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:
     """What is wrong with the first of them, and what the operator can do."""
     path, error = next(iter(errors.items()))
     cause, hint = explain(error, path)

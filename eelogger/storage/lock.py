@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from ..errors import AlreadyRunning
 from .formats import time_text
-from .line_blocks import read_file
+from .line_blocks import open_file, read_file
 from .paths import LogPaths
 from .state import read_state
 
@@ -44,15 +44,20 @@ class DirectoryLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it."""
+        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it.
+
+        Also anew, after it was removed or replaced.
+        """
         path = self._paths.lock
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         locked = _lock(fd)
-        if locked is False or (locked is None and holder(path)[0] and untouched_s(path) <= FRESH_S):
+        if locked is False or (locked is None and _holder(path)[0] and _untouched_s(path) <= FRESH_S):
             os.close(fd)
             raise _refusal(self._paths)
-        self._fd = fd
+        held, self._fd = self._fd, fd
+        if held is not None:
+            os.close(held)
         since = f"{time_text(time.time_ns() // 1000)[:19]}Z"
         content = json.dumps({"pid": os.getpid(), "since": since}).encode()
         with suppress(OSError):  # a full disk: who it is is for people
@@ -70,13 +75,6 @@ class DirectoryLock:
             return self._fd is not None and os.path.samestat(os.stat(self._paths.lock), os.fstat(self._fd))
         return False
 
-    def retake(self) -> None:
-        """Take the directory anew after it was removed or replaced; raises `AlreadyRunning` when another was faster."""
-        held = self._fd
-        self.acquire()
-        if held is not None:
-            os.close(held)
-
     def release(self) -> None:
         """Give the directory back; the file stays, since another may have opened it already."""
         if self._fd is not None:
@@ -92,7 +90,7 @@ class DirectoryLock:
 
 
 def _refusal(paths: LogPaths) -> AlreadyRunning:
-    (pid, since), stale_s = holder(paths.lock), int(untouched_s(paths.lock))
+    (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
     message = (f"process {pid}" if pid else "another process") + f" has {paths.root}"
     message += f" since {since}" if since else ""
     hint = f"look at it: tail -F {paths.program_log}, python app.py status"
@@ -118,7 +116,7 @@ def process_state(paths: LogPaths) -> ProcessState:
     to take it for a moment, and that would refuse a start.
     """
     lock, state = paths.lock, read_state(paths)
-    quiet_s = untouched_s(lock)
+    quiet_s = _untouched_s(lock)
     if not lock.exists():
         kind = NEVER if state is None else STOPPED
     elif state and state.clean and _changed_ns(paths.state) >= _changed_ns(lock):
@@ -129,7 +127,7 @@ def process_state(paths: LogPaths) -> ProcessState:
         kind = DIED
     else:
         kind = RUNNING if quiet_s <= STALE_S else HANGS
-    return ProcessState(kind, *holder(lock), quiet_s)
+    return ProcessState(kind, *_holder(lock), quiet_s)
 
 
 def _changed_ns(path: Path) -> int:
@@ -140,25 +138,19 @@ def _changed_ns(path: Path) -> int:
 
 def _is_held(path: Path) -> bool:
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open_file(path) as file:
+            return _lock(file.fileno()) is False
     except OSError:
         return True
-    try:
-        return _lock(fd) is False
-    finally:
-        os.close(fd)
 
 
-def untouched_s(path: Path) -> float:
-    """Seconds since the file was touched, 0 where there is none."""
-    try:
+def _untouched_s(path: Path) -> float:
+    with suppress(OSError):
         return max(0.0, time.time() - path.stat().st_mtime)
-    except OSError:
-        return 0.0
+    return 0.0
 
 
-def holder(path: Path) -> tuple[int | None, str]:
-    """The pid that signed the file and since when; None and "" where that cannot be read."""
+def _holder(path: Path) -> tuple[int | None, str]:
     with suppress(OSError, ValueError, RecursionError):
         match json.loads(read_file(path)):
             case {"pid": int(pid), "since": str(since)} if 0 < pid < 1 << 31:

@@ -96,7 +96,7 @@ class Upkeep:
             _log.warning("%s", warning)
         with suppress(OSError):  # a disk that refuses this refuses lines too, and that is the writer's to tell
             if not self.lock.still_ours():
-                self.lock.retake()
+                self.lock.acquire()
                 return True
             if tick % TOUCH_TICKS == 0 and not self.writer.hangs:
                 self.lock.touch()
