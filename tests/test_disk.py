@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +15,6 @@ from eelogger.storage.batch import Batch
 from eelogger.storage.disk import Flush, IdentityLog, append, replace
 from eelogger.storage.disk_errors import explain, unusable
 from eelogger.storage.paths import LogPaths
-
-
-class Cut(BaseException):
-    """The end of the process."""
 
 
 class Directory:
@@ -249,54 +244,6 @@ class TestIdentityLog:
         others(logs.uuids)
         assert self.write(logs, *range(10)) == [[], [*range(10)]]
         assert self.write(logs, 10) == [[*range(10)], [10]]
-
-
-def dying(call: Any, number: int, half: bool) -> Any:
-    """The call, until the process ends at the number-th, before it or in the middle of a write."""
-    left = iter(range(number))
-
-    def until_then(*args: Any) -> Any:
-        if next(left, None) is None:
-            if half and isinstance(args[1], bytes):
-                call(args[0], args[1][: len(args[1]) // 2])
-            raise Cut
-        return call(*args)
-
-    return until_then
-
-
-@pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("call", ["open", "write", "replace"])
-def test_a_kill_anywhere_leaves_the_stream_log_ahead_and_tears_one_line_at_most(
-    call: str, half: bool, tmp_path: Path
-) -> None:
-    whole, kills = ["0", "1", "2"], 0
-    for number in range(20):
-        logs = Directory(tmp_path / str(number))
-        logs.root.mkdir()
-        for event in range(3):
-            for camera in "ab":
-                logs.event(camera, event)
-        logs.batch.snapshots[str(logs.root / "summary")] = "new\n"
-        with pytest.MonkeyPatch.context() as patch, suppress(Cut):
-            patch.setattr("eelogger.storage.disk.GENERATION", 4)
-            patch.setattr(os, call, dying(getattr(os, call), number, half))
-            logs.write()
-            break
-        kills += 1
-        torn, there = 0, {}
-        for path in [p for c in "ab" for p in (logs.stream(c), logs.delay(c))]:
-            *begun, rest = path.read_text().split("\n") if path.exists() else [""]
-            torn += bool(rest)
-            there[path] = [line.split()[-1] for line in begun]
-        assert torn <= half
-        assert all(found == whole[: len(found)] for found in there.values())
-        if any(there[logs.delay(c)] for c in "ab"):
-            assert all(there[logs.stream(c)] == whole for c in "ab")
-        if logs.uuids.exists() or logs.uuids_old.exists():
-            assert all(found == whole for found in there.values())
-        assert not (logs.root / "summary").exists()
-    assert kills == {"open": 9, "write": 7, "replace": 2}[call]
 
 
 class TestErrors:

@@ -204,17 +204,6 @@ class TestSnapshots:
             await until(lambda: len(tries) == 4)
         assert tries == [0, 0, 1, 1]
 
-    async def test_one_that_is_refused_goes_with_its_day(self, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, *refusing("replace", ".ee-tmp", error=errno.EACCES))
-        logs.paths.root.mkdir()
-        logs.paths.summary.write_text("summary 0\n")
-        async with logs.writer as writer:
-            writer.replace(str(logs.paths.summary), "summary 1\n")
-            await logs.midnight()
-            monkeypatch.undo()
-            await until(lambda: numbers(logs.paths.day(DAY).summary) == [1])
-        assert not logs.paths.summary.exists()
-
 
 class TestBarriers:
     async def test_files_move_between_two_lines(self, logs: Logs) -> None:
@@ -447,18 +436,13 @@ class TestDirectoryTaken:
             assert logs.said == [], "that is for others to tell"
             logs.ours = True  # it was taken anew
             await writer.idle()
+            logs.ours = False
+            logs.event(2)
+            started = time.monotonic()
+            with pytest.raises(DiskError) as caught:
+                await writer.close()
+        assert (time.monotonic() - started < 1, caught.value.lost_lines) == (True, 3)
         assert numbers(logs.delay()) == numbers(logs.paths.uuids) == [1]
-
-    async def test_the_end_does_not_wait_for_it(self, logs: Logs) -> None:
-        writer = await logs.writer.__aenter__()
-        logs.ours = False
-        logs.event(1)
-        started = time.monotonic()
-        with pytest.raises(DiskError) as caught:
-            await writer.close()
-        assert time.monotonic() - started < 1
-        assert caught.value.lost_lines == 3
-        assert not logs.paths.root.exists()
 
 
 class TestEnd:

@@ -103,10 +103,8 @@ class Batch(Sink):
         self.mark_us = self.mark_us if later.mark_us is None else later.mark_us
 
     def follow(self, targets: Mapping[str, str]) -> None:
-        """Let what is held for files go where these go."""
+        """Let the lines that are held for files go where these go."""
         for files in self.files:
             for source in files.keys() & targets.keys():
                 files.setdefault(targets[source], []).extend(files.pop(source))
-        for source in self.snapshots.keys() & targets.keys():
-            self.snapshots[targets[source]] = self.snapshots.pop(source)
         self.identities = [(targets.get(path, path), text) for path, text in self.identities]

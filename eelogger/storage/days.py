@@ -49,9 +49,8 @@ def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> list[Mov
 
 def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> list[Move]:
     """The files of cameras that get another stem (old → new); lists nothing."""
-    return [
-        Move(str(place(old)), str(place(new))) for old, new in renames.items() for place in (paths.stream, paths.delay)
-    ]
+    places = (paths.stream, paths.delay)
+    return [Move(str(place(old)), str(place(new))) for old, new in renames.items() for place in places]
 
 
 def move(move: Move) -> None:
@@ -91,7 +90,7 @@ def move(move: Move) -> None:
 
 
 def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
-    """All lines in time order; but once those that an earlier move, cut short before the source went, has brought."""
+    # Once only those that an earlier move, cut short before the source went, has brought.
     for _, entries in groupby(merge(_timed(older), _timed(newer, is_newer=True), key=itemgetter(0)), itemgetter(0)):
         there: Counter[bytes] = Counter()
         for _, is_newer, line in entries:
@@ -103,8 +102,7 @@ def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
 
 
 def _timed(file: BinaryIO, is_newer: bool = False) -> Iterator[tuple[bytes, bool, bytes]]:
-    """Each line after the latest time so far: it stays behind those before it, whatever its own time is."""
-    time = b""
+    time = b""  # the latest so far: a line stays behind those before it, whatever its own time is
     for line in file:
         if match := _LINE_TIME(line):
             time = max(time, match[1])
@@ -114,8 +112,7 @@ def _timed(file: BinaryIO, is_newer: bool = False) -> Iterator[tuple[bytes, bool
 def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list[Move]:
     """At a start: remove temporaries, and move what could not be moved at its midnight; what still cannot be.
 
-    `day` is that of the files here; those meant have lines of earlier days only. When the clock was put back over
-    midnight (`put_back`) such lines are this day's: nothing is moved.
+    `day` is that of the files here. When the clock was `put_back` over midnight, earlier lines are this day's too.
     """
     for folder in (paths, *map(paths.day, {day, *paths.days()[-2:]})):
         for beside in (*folder.root.glob(f"*{TEMPORARY}"), *folder.stream_dir.glob(f"*{TEMPORARY}")):
@@ -133,7 +130,7 @@ def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list
 
 
 def _earlier_day(path: Path, day: str) -> str | None:
-    if _changed_on(path) < day and (last := _last_day(path)) and last < day:
+    if day_of(path.stat().st_mtime_ns // 1000) < day and (last := _last_day(path)) and last < day:
         first = next(whole_lines(path, block_bytes=1 << 14), b"")  # put back over midnight: begun in this day
         return None if any(str(found, "ascii") >= day for found in _LINE_DAY(b"\n" + first)) else last
     return None
@@ -158,23 +155,22 @@ def guess_day(paths: LogPaths) -> str | None:
     The latest last line counts; where no file has a line with a time, the latest change of a file.
     """
     files = _day_files(paths)
-    return max([day for path in files if (day := _last_day(path))] or map(_changed_on, files), default=None)
-
-
-def _changed_on(path: Path) -> str:
-    return day_of(path.stat().st_mtime_ns // 1000)
+    return max(
+        [day for path in files if (day := _last_day(path))]
+        or [day_of(path.stat().st_mtime_ns // 1000) for path in files],
+        default=None,
+    )
 
 
 def _day_files(paths: LogPaths) -> list[Path]:
-    """The files that are a day's and go with it; of a camera's log the packed form, where that alone is there."""
     places = [paths.root / name for name in paths.ours() if name != paths.cameras.name]
     logs = [place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream)]
+    # The packed form of a log, where that alone is there; beside the plain one it is a copy.
     places += [path if path.exists() else path.with_name(f"{path.name}.gz") for path in logs]
     return [path for path in places if path.is_file()]
 
 
 def _last_day(path: Path) -> str | None:
-    """The latest day in the last lines of a file."""
     with suppress(OSError):
         for _, block in whole_lines_backwards(path, 1 << 14):
             # Only what follows a newline is the beginning of a line.
@@ -186,9 +182,8 @@ def _last_day(path: Path) -> str | None:
 def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) -> tuple[list[str], str]:
     """Keep the newest `keep_days` day folders, then remove the oldest until everything is within `max_bytes`.
 
-    Returns the days removed, and a warning where that was not enough, else "". Folders are counted, not compared with
-    the clock: one that is wrong, or weeks without a run, must not remove all. Today's files and its folder stay. Links
-    are neither followed nor removed. Not while a day is being moved.
+    Returns the days removed, and a warning or "". Folders are counted, not compared with a clock that may be wrong.
+    Today's files and folder stay, and so do links. Not while a day is being moved.
     """
     for folder in paths.days_dir.glob(f"*{TEMPORARY}"):  # a removal was cut short
         if is_day(folder.name.removesuffix(TEMPORARY)):

@@ -84,7 +84,6 @@ class Flush:
         return self
 
     def _allowed(self, path: str = "") -> bool:
-        """Whether this file is to be written now; asked before each, since the directory may go any time."""
         if self.refused or path in self.skip:
             return False
         self.refused = not self.may_write()
@@ -100,7 +99,6 @@ class Flush:
                 del files[path]
 
     def _append_identities(self) -> None:
-        """Write those whose delay lines are on disk, in the order in which they were handed over."""
         batch, log = self.batch, self.identities
         batch.ready += [text for path, text in batch.identities if path not in batch.delay]
         batch.identities = [one for one in batch.identities if one[0] in batch.delay]
@@ -110,7 +108,6 @@ class Flush:
             log.took(before - len(batch.ready))
 
     def _append(self, path: str, texts: list[str], most: int) -> None:
-        """Append at most so many texts, and take off the list what is in the file."""
         text = "".join(texts[:most])
         data = text.encode("utf-8", "backslashreplace")
         kept, error = append(path, data)
@@ -122,14 +119,12 @@ class Flush:
             raise error
 
     def _move(self, one: Move) -> None:
-        """Move a file; one that cannot be moved holds up itself alone."""
         if _tried(self.errors, one.source, move, one):
             self.stuck.pop(one.source, None)
         else:
             self.stuck[one.source] = one
 
     def _pass(self, moves: Moves) -> None:
-        """Move files, whatever lines are held: these follow their files."""
         batch, found = self.batch, list[Move]()
         held = [path for files in batch.files for path in files]
         root = os.path.dirname(self.identities.path)
@@ -148,7 +143,6 @@ class Flush:
 
 
 def _tried(errors: dict[str, Exception], path: str, call: Callable[..., object], *args: object) -> bool:
-    """Whether a call went well; else the reason is noted by path."""
     try:
         call(*args)
     except Exception as error:
@@ -158,7 +152,6 @@ def _tried(errors: dict[str, Exception], path: str, call: Callable[..., object],
 
 
 def _delay_log_of(stream_path: str) -> str:
-    """The delay log beside a stream log: `{root}/stream/{stem}_stream.log` → `{root}/{stem}.log`."""
     folder, name = os.path.split(stream_path)
     return os.path.join(os.path.dirname(folder), name.removesuffix("_stream.log") + ".log")
 
@@ -207,7 +200,6 @@ def _write(path: str, data: bytes, how: int) -> tuple[int, OSError | None]:
 
 
 def _cut_back(fd: int, data: bytes, written: int) -> int:
-    """Take out of the file again what was written; how many bytes of it stay."""
     try:
         end = os.lseek(fd, 0, os.SEEK_CUR)
         size = os.fstat(fd).st_size

@@ -79,11 +79,7 @@ class Trouble:
     def heed(
         self, errors: Errors, snapshots: Errors, stuck: Collection[str], skipped: Collection[str], fate: str
     ) -> None:
-        """Take over what a batch met: what it skipped is as it was; `fate` is what became of the lines that waited.
-
-        One warning when the disk begins to refuse, one for each file that cannot be moved, one for each snapshot that
-        could not be written twice; one line at the end.
-        """
+        """Take over what a batch met, and say it once; `fate` is what became of the lines that waited."""
         before = self.errors
         self.errors = {path: error for path, error in before.items() if path in skipped} | errors
         if new := {path: e for path, e in errors.items() if path not in before and (path in stuck or not before)}:
@@ -112,7 +108,6 @@ class Trouble:
 
 
 def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:
-    """What is wrong with the first of them, and what the operator can do."""
     path, error = next(iter(errors.items()))
     cause, hint = explain(error, path)
     more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""

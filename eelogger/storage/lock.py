@@ -29,11 +29,7 @@ with suppress(ImportError):
 STALE_S: Final = 60  # the holder touches the file every 5 s; mere slowness does not miss twelve in a row
 FRESH_S: Final = 15  # touched within three times that: somebody lives, also where the pid cannot be seen
 
-RUNNING: Final = "running"
-HANGS: Final = "hangs"
-DIED: Final = "died"
-STOPPED: Final = "stopped"
-NEVER: Final = "never"
+RUNNING, HANGS, DIED, STOPPED, NEVER = "running", "hangs", "died", "stopped", "never"
 
 
 class DirectoryLock:
@@ -116,10 +112,10 @@ def process_state(paths: LogPaths) -> ProcessState:
     to take it for a moment, and that would refuse a start.
     """
     lock, state = paths.lock, read_state(paths)
-    quiet_s = _untouched_s(lock)
+    state_s, quiet_s = _untouched_s(paths.state), _untouched_s(lock)
     if not lock.exists():
         kind = NEVER if state is None else STOPPED
-    elif state and state.clean and _changed_ns(paths.state) >= _changed_ns(lock):
+    elif state and state.clean and state_s <= quiet_s:
         kind = STOPPED
     elif quiet_s <= FRESH_S:
         kind = RUNNING
@@ -128,12 +124,6 @@ def process_state(paths: LogPaths) -> ProcessState:
     else:
         kind = RUNNING if quiet_s <= STALE_S else HANGS
     return ProcessState(kind, *_holder(lock), quiet_s)
-
-
-def _changed_ns(path: Path) -> int:
-    with suppress(OSError):
-        return path.stat().st_mtime_ns
-    return 0
 
 
 def _is_held(path: Path) -> bool:

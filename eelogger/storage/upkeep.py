@@ -90,7 +90,6 @@ class Upkeep:
         self._prune_for = today
 
     def _look(self, tick: int) -> bool:
-        """Keep the lock, and look at the space; whether the lock had to be taken anew."""
         free = free_bytes(self.writer.paths.root) if tick % SPACE_TICKS == 0 else None
         if free is not None and (warning := self._space.look(self.writer.written_bytes, free)):
             _log.warning("%s", warning)

@@ -38,8 +38,7 @@ class Writer(Sink):
     A line handed over is written once and in order, or counted in the `DiskError` that `close` raises. `buffer_bytes`
     bounds what waits, in characters; `failed` gets the `DiskError` when that is reached, or a defect. `may_write` is
     asked in the thread before each file. `stuck` are moves that the disk refuses now, by source: lines for such a
-    file wait; moves that failed at a start are put there before the first line. `done_us` is the newest mark all of
-    whose lines are on disk.
+    file wait. `done_us` is the newest mark all of whose lines are on disk.
     """
 
     def __init__(
@@ -72,6 +71,7 @@ class Writer(Sink):
 
     async def __aenter__(self) -> Self:
         self.failed = asyncio.Future()
+        self.failed.add_done_callback(asyncio.Future.exception)  # so that nobody has to ask
         self._rested = asyncio.Event()
         self._thread = DaemonThread("writer")
         self._task = asyncio.create_task(self._run(), name="writer")
@@ -103,8 +103,6 @@ class Writer(Sink):
         self._task.cancel()
         await asyncio.wait([self._task])
         self._thread.shutdown(wait=not self._abandoned)
-        if self.failed.done():
-            self.failed.exception()  # so that nobody else has to ask
         lost = self._refused + self.pending_lines
         if lost or self.moving:
             raise self._trouble.error(f"{lost} lines are lost" if lost else "files were not moved", lost)
@@ -130,7 +128,7 @@ class Writer(Sink):
         self._refused += 1
         if not self._full and not self.failed.done():
             text = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
-            self.failed.set_exception(self._trouble.error(text, self._refused))
+            self.failed.set_exception(self._trouble.error(text, 1))
         self._full = True
 
     def mark(self, us: int) -> None:
