@@ -45,13 +45,7 @@ def build_run(
     started_us = now_us() if started_us is None else started_us
     paths = LogPaths(settings.log_dir)
     lock = DirectoryLock(paths)
-    writer = Writer(
-        paths,
-        buffer_bytes=settings.disk_buffer_bytes,
-        timing=timing,
-        notify=lambda level, text: _log.log(level, "%s", text),
-        may_write=lock.still_ours,
-    )
+    writer = Writer(paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=lock.still_ours)
     coverage = Coverage(started_us)
     handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
     recorder = Recorder(handler, writer, coverage, paths, day=day_of(started_us))

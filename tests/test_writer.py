@@ -37,18 +37,23 @@ REPO = Path(__file__).parent.parent
 class Logs:
     """A writer with two cameras, and what it said."""
 
+    caplog: pytest.LogCaptureFixture
+
     def __init__(self, root: Path, *, buffer_bytes: int = 1 << 20, **timing: float) -> None:
         self.paths = LogPaths(root)
-        self.said: list[tuple[int, str]] = []
         self.ours = True
         self.stems = {A: f"Cam_{A}", B: f"Cam_{B}"}
         self.writer = Writer(
             self.paths,
             buffer_bytes=buffer_bytes,
             timing=replace(Timing(disk_retry_s=0.05, write_rest_s=0.01), **timing),
-            notify=lambda level, text: self.said.append((level, text)),
             may_write=lambda: self.ours,
         )
+
+    @property
+    def said(self) -> list[tuple[int, str]]:
+        """Level and text of what was logged about the disk."""
+        return [(record.levelno, record.getMessage()) for record in self.caplog.records if "disk" in record.name]
 
     def stream(self, camera: str = A, day: str = "") -> Path:
         return (self.paths.day(day) if day else self.paths).stream(self.stems[camera])
@@ -71,6 +76,12 @@ class Logs:
 
     def levels(self) -> list[int]:
         return [level for level, _ in self.said]
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    Logs.caplog = caplog
 
 
 @pytest.fixture
@@ -517,7 +528,7 @@ from eelogger.model import Timing
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.writer import Writer
 root = Path(sys.argv[1])
-writer = Writer(LogPaths(root), buffer_bytes=1 << 20, timing=Timing(), notify=print)
+writer = Writer(LogPaths(root), buffer_bytes=1 << 20, timing=Timing())
 async def main():
     await writer.__aenter__()
     os.write = lambda *args: time.sleep(1000)

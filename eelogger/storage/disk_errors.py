@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,8 @@ _HINTS: Final = {
 _NO_HINT: Final = "check the disk of the log directory"
 
 Errors = dict[str, Exception]  # by path
-Notify = Callable[[int, str], None]  # takes a level of `logging` and one line of text
+
+_log = logging.getLogger(__name__)
 
 
 def explain(error: BaseException, path: str | os.PathLike[str] = "") -> tuple[str, str]:
@@ -69,11 +70,10 @@ def free_inodes(path: Path) -> int | None:
 class Trouble:
     """What the disk refuses now, by path; `cause` is what is wrong, or was when it cost lines."""
 
-    def __init__(self, notify: Notify) -> None:
+    def __init__(self) -> None:
         self.errors: Errors = {}
         self.snapshots: dict[str, int] = {}  # how often each that cannot be written was tried
         self.cause = "the disk is too slow", _NO_HINT
-        self._notify = notify
         self._since = 0.0
 
     def heed(
@@ -83,18 +83,18 @@ class Trouble:
         before = self.errors
         self.errors = {path: error for path, error in before.items() if path in skipped} | errors
         if new := {path: e for path, e in errors.items() if path not in before and (path in stuck or not before)}:
-            self._notify(logging.WARNING, "{}; lines are held ({})".format(*_describe(new, stuck)))
+            _log.warning("%s; lines are held (%s)", *_describe(new, stuck))
         if not before:
             self._since = time.monotonic()
         if self.errors:
             self.cause = _describe(self.errors, stuck)
         elif before:
-            self._notify(logging.INFO, f"writing works again after {time.monotonic() - self._since:.1f} s: {fate}")
+            _log.info("writing works again after %.1f s: %s", time.monotonic() - self._since, fate)
         tries = {path: self.snapshots.get(path, 0) + 1 for path in snapshots}
         self.snapshots = {path: n for path, n in self.snapshots.items() if path in skipped} | tries
         for path, error in snapshots.items():
             if tries[path] == 2:  # on Windows a reader that holds it for a moment is no trouble
-                self._notify(logging.WARNING, "cannot write {}: {} ({})".format(path, *explain(error, path)))
+                _log.warning("cannot write %s: %s (%s)", path, *explain(error, path))
 
     @property
     def paths(self) -> set[str]:

@@ -16,7 +16,7 @@ from .batch import Batch, Moves, Sink
 from .daemon_thread import DaemonThread
 from .days import Move
 from .disk import Flush, IdentityLog
-from .disk_errors import Notify, Trouble
+from .disk_errors import Trouble
 from .paths import LogPaths
 
 REMEMBERED: Final = 1_000  # batches whose durations are kept: a minute at the highest rates, hours at low ones
@@ -42,13 +42,7 @@ class Writer(Sink):
     """
 
     def __init__(
-        self,
-        paths: LogPaths,
-        *,
-        buffer_bytes: int,
-        timing: Timing,
-        notify: Notify,
-        may_write: Callable[[], bool] = lambda: True,
+        self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool] = lambda: True
     ) -> None:
         self.paths = paths
         self.failed: asyncio.Future[None]
@@ -63,7 +57,7 @@ class Writer(Sink):
         self._held = Batch()  # what is being written, or could not be
         self._identities = IdentityLog(paths)
         self._pending = self._refused = 0
-        self._trouble = Trouble(notify)
+        self._trouble = Trouble()
         self._retry_at = inf
         self._sleeper: asyncio.Future[None] | None = None
         self._lend_at, self._lent_size = LEND_CHARS, 0
