@@ -62,17 +62,6 @@ def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-class Child(subprocess.Popen[str]):
-    """Another process that wants the directory, and keeps it until it is killed."""
-
-    def __init__(self, mode: str, root: Path) -> None:
-        path = f"{Path(eelogger.__file__).parents[1]}:{Path(__file__).parent}"
-        args, env = [sys.executable, "-c", CHILD, mode, str(root)], {**os.environ, "PYTHONPATH": path}
-        super().__init__(args, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.stdout
-        self.said = self.stdout.readline().strip()
-
-
 def age(path: Path, seconds: float) -> None:
     """Let the last sign of life be older by so much."""
     then = path.stat().st_mtime - seconds
@@ -84,16 +73,21 @@ def paths(tmp_path: Path) -> LogPaths:
     return LogPaths(tmp_path / "logs")
 
 
-Start = Callable[[str], Child]
+Start = Callable[[str], tuple[subprocess.Popen[str], str]]
 
 
 @pytest.fixture
 def start(paths: LogPaths) -> Iterator[Start]:
-    children: list[Child] = []
+    """Another process that wants the directory and keeps it until it is killed; and what came of that."""
+    children: list[subprocess.Popen[str]] = []
 
-    def start(mode: str) -> Child:
-        children.append(Child(mode, paths.root))
-        return children[-1]
+    def start(mode: str) -> tuple[subprocess.Popen[str], str]:
+        env = {**os.environ, "PYTHONPATH": f"{Path(eelogger.__file__).parents[1]}:{Path(__file__).parent}"}
+        args, pipe = [sys.executable, "-c", CHILD, mode, str(paths.root)], subprocess.PIPE
+        child = subprocess.Popen(args, env=env, stdin=pipe, stdout=pipe, text=True)
+        children.append(child)
+        assert child.stdout
+        return child, child.stdout.readline().strip()
 
     yield start
     for child in children:
@@ -104,8 +98,8 @@ def start(paths: LogPaths) -> Iterator[Start]:
 def test_a_directory_in_use_is_refused_and_a_killed_holder_leaves_it_free(
     mode: str, paths: LogPaths, start: Start
 ) -> None:
-    child = start(mode)
-    assert child.said == "held"
+    child, said = start(mode)
+    assert said == "held"
     second = DirectoryLock(paths)
     with pytest.raises(AlreadyRunning, match=f"process {child.pid} has {paths.root} since 20") as refusal:
         second.acquire()
@@ -120,9 +114,9 @@ def test_a_directory_in_use_is_refused_and_a_killed_holder_leaves_it_free(
     with second:
         assert second.still_ours()
         assert process_state(paths).pid == os.getpid()
-        assert mode == "msvcrt" or start(mode).said == "refused"  # the test's own lock ends with any close
+        assert mode == "msvcrt" or start(mode)[1] == "refused"  # the test's own lock ends with any close
     second.release()
-    assert mode == "none" or start(mode).said == "held"
+    assert mode == "none" or start(mode)[1] == "held"
 
 
 @pytest.mark.parametrize("is_taken", [False, True])
@@ -133,7 +127,7 @@ def test_a_removed_directory_is_taken_anew_unless_another_was_faster(
         paths.root.rename(paths.root.with_name("old"))
         assert not mine.still_ours()
         if is_taken:
-            assert start(mode).said == "held"
+            assert start(mode)[1] == "held"
             with pytest.raises(AlreadyRunning):
                 mine.acquire()
         else:

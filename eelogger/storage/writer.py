@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from math import inf
 from typing import Final, Self
 
@@ -28,8 +28,6 @@ LEND_CHARS: Final = 8192
 # thread runs Python at a time, and each system call gives that up. At saturation a batch of 500 cameras takes 30 ms,
 # without this up to a second.
 LEND_S: Final = 0.0005
-
-_in_thread: Callable[..., Awaitable[Flush]] = wrap(Flush.run)
 
 
 class Writer(Sink):
@@ -232,7 +230,7 @@ class Writer(Sink):
         self._lent_size = size = held.size
         self._lend_at = LEND_CHARS
         flush = Flush(held, self._identities, skip, self._may_write, self.stuck)
-        await _in_thread(flush, executor=self._thread)
+        await wrap(flush.run)(executor=self._thread)
         self._pending -= size - held.size
         self.written_bytes += size - held.size
         if size:
