@@ -56,8 +56,8 @@ class SpaceWatch:
 class Upkeep:
     """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again.
 
-    It works in threads of its own: a file system that hangs must stop neither the event loop nor the lines. The lock
-    is touched only while the loop and the writer live, so that another process can tell a hung one.
+    It works in threads of its own, since a file system may hang. The lock is touched only while the loop and the
+    writer live, so that another process can tell a hung one.
     """
 
     lock: DirectoryLock
