@@ -58,11 +58,7 @@ class Parts:
         self.paths = paths = LogPaths(settings.log_dir)
         self.lock = DirectoryLock(paths)
         self.writer = Writer(
-            paths,
-            buffer_bytes=settings.disk_buffer_bytes,
-            timing=timing,
-            notify=_log.log,
-            may_write=self.lock.still_ours,
+            paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=self.lock.still_ours
         )
         self.coverage = Coverage(started_us)
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
@@ -121,7 +117,6 @@ class Parts:
         if stop.is_set():
             return None
         found = restoring.result()
-        self.writer.uuid_lines = found.uuid_lines
         recorder.lines = self.writer
         recorder.handler.totals.clear()
         self.read = None

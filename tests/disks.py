@@ -66,17 +66,6 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-@contextmanager
-def immutable(path: Path) -> Iterator[None]:
-    """A file that not even root may change (EPERM), where file system and rights allow to make one."""
-    if shutil.which("chattr") is None or subprocess.run(["chattr", "+i", str(path)], capture_output=True).returncode:
-        pytest.skip("needs chattr +i")
-    try:
-        yield
-    finally:
-        subprocess.run(["chattr", "-i", str(path)], check=True)
-
-
 async def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
     """Wait until something holds that only the disk can tell."""
     async with asyncio.timeout(timeout_s):

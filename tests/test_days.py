@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import shutil
 from collections import Counter
@@ -14,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from disks import fill, immutable, needs_mounts, small_disk
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -123,18 +123,31 @@ class TestMove:
         assert paths.cameras.read_text() == paths.day(DAY).cameras.read_text()
         assert move_day(paths) == 0
 
-    def test_nothing_to_move_makes_no_folder(self, paths: LogPaths) -> None:
-        put(paths.cameras, "[]")
-        put(paths.uuids, "a\n")
-        assert move_day(paths) == 0
-        assert paths.days() == []
-
     def test_files_that_do_not_exist_yet_move_too_when_lines_are_held_for_them(self, paths: LogPaths) -> None:
         held = [paths.stream("A_100e1e23"), paths.day("2026-11-20").gaps, Path("/elsewhere/x.log")]
         assert day_moves(paths, DAY, list(map(str, held))) == [
             Move(str(held[0]), str(paths.day(DAY).stream("A_100e1e23"))),
             Move(str(paths.cameras), str(paths.day(DAY).cameras), keep=True),
         ]
+
+    def test_a_log_that_is_there_in_packed_form_alone_goes_with_its_day(self, paths: LogPaths) -> None:
+        packed, both = (path.with_name(f"{path.name}.gz") for path in map(paths.delay, CAMERAS))
+        put(paths.delay(CAMERAS[1]), f"time={DAY}T10:00:00Z plain\n")
+        for number in (1, 2):  # the second time the day is there already
+            for path in (packed, both):
+                path.write_bytes(gzip.compress(f"time={DAY}T0{number}:00:00Z\n".encode()))
+            move_day(paths)
+            assert (packed.exists(), both.exists()) == (False, number == 1), "beside the plain log it is a copy"
+        target = paths.day(DAY).root / packed.name
+        assert gzip.decompress(target.read_bytes()).decode() == f"time={DAY}T01:00:00Z\ntime={DAY}T02:00:00Z\n"
+
+    def test_a_packed_log_that_missed_its_midnight_is_moved_at_the_next_start(self, paths: LogPaths) -> None:
+        packed = paths.root / "stream" / f"{CAMERAS[0]}_stream.log.gz"
+        put(packed, "")
+        packed.write_bytes(gzip.compress(f"{DAY}T10:00:00+00:00 -- {{}}\n".encode()))
+        os.utime(packed, (us(f"{DAY}T12:00:00") / 1e6,) * 2)
+        assert complete_moves(paths, "2026-11-22") == []
+        assert tree(paths.root) == {f"days/{DAY}/stream/{packed.name}"}
 
     def test_cameras_get_other_names(self, paths: LogPaths) -> None:
         put_day(paths, 9, "x")
@@ -144,66 +157,6 @@ class TestMove:
         assert [line.split()[1] for line in paths.delay("Other_100e1e23").read_text().splitlines()] == ["x", "in", "x"]
         assert len(lines(paths.root)) == 21
         assert paths.find_stems() == {"100e1e23": ["Other_100e1e23"], "100e1e24": ["b_100e1e24"]}
-
-    @pytest.mark.parametrize("other", [False, True], ids=["same-disk", "other-disk"])
-    @pytest.mark.parametrize("again", [False, True], ids=["new", "there-already"])
-    def test_cut_short_anywhere_it_is_completed_at_the_next_start(
-        self, again: bool, other: bool, tmp_path: Path
-    ) -> None:
-        for number in range(200):
-            paths = LogPaths(tmp_path / str(number))
-            put_day(paths, 9, "late")
-            if again:
-                put_day(paths.day(DAY), 8, "early")
-            wanted = lines(paths.root)
-            with other_file_system(paths) if other else nullcontext():
-                with dies_at(number) as steps, suppress(Cut):
-                    move_day(paths)
-                cut = len(steps) == number
-                with dies_at(1), suppress(Cut):  # and once more
-                    complete_moves(paths, DAY)
-                assert complete_moves(paths, DAY) == []
-                move_day(paths)
-            assert lines(paths.root) == lines(paths.day(DAY).root) == wanted
-            assert not [name for name in tree(paths.root) if ".ee-" in name]
-            if again:
-                assert [line[16:18] for line in paths.day(DAY).gaps.read_text().splitlines()] == [
-                    "08",
-                    "09",
-                    "10",
-                    "11",
-                ]
-            if not cut:
-                break
-        assert number > (20 if again or other else 10)
-
-    def test_what_may_not_be_renamed_is_not_copied(self, paths: LogPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(source: str, target: str) -> None:
-            if not source.endswith(".ee-tmp"):
-                raise PermissionError(errno.EPERM, "Operation not permitted", source)
-
-        put(paths.gaps, "x\n")
-        monkeypatch.setattr(os, "replace", refuse)
-        with pytest.raises(PermissionError):
-            move_day(paths)
-        assert tree(paths.root) == {"gaps.log"}
-
-    @needs_mounts
-    @pytest.mark.parametrize("linked", [False, True])
-    def test_a_real_other_disk_that_is_full_for_a_while(self, linked: bool, paths: LogPaths, tmp_path: Path) -> None:
-        put_day(paths, 9, "x")
-        wanted = lines(paths.root)
-        with small_disk(tmp_path / "archive" if linked else paths.days_dir, 256) as disk:
-            if linked:
-                paths.days_dir.symlink_to(disk)
-            ballast = fill(disk)
-            with pytest.raises(OSError, match="No space"):
-                move_day(paths)
-            ballast.unlink()
-            move_day(paths)
-            assert lines(paths.day(DAY).root) == wanted
-            assert lines(paths.root) - wanted == Counter()
-            check_move(paths)
 
 
 @given(
@@ -244,7 +197,15 @@ class TestStart:
         put(today, "time=2026-11-22T09:00:00Z today\n")
         for path in (late, today, paths.gaps):
             os.utime(path, (us(f"{DAY}T12:00:00") / 1e6,) * 2)
-        with immutable(late):
+        replace = os.replace
+
+        def refuse(source: str, target: str) -> None:
+            if source == str(late):
+                raise PermissionError(errno.EPERM, "Operation not permitted", source)
+            replace(source, target)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "replace", refuse)
             assert complete_moves(paths, "2026-11-22") == [Move(str(late), str(paths.day(DAY).root / late.name))]
         assert complete_moves(paths, "2026-11-22") == []
         assert tree(paths.days_dir) == {f"{DAY}/{late.name}", f"{DAY}/gaps.log"}
@@ -270,13 +231,10 @@ class TestStart:
         put(paths.stream(CAMERAS[0]), "2026-11-22T00:00:00.000000+00:00 -- {}\n2026-99-99T00:00:00 -- {}\n")
         assert guess_day(paths) == "2026-11-22"
 
-    @pytest.mark.parametrize("size", [0, 1, 16_000, 16_330, 16_384, 16_400, 300_000])
+    @pytest.mark.parametrize("size", [0, 16_330, 300_000])
     def test_guess_behind_a_long_last_line(self, size: int, paths: LogPaths) -> None:
         body = '"\\n2031-01-01T00:00:00 time=2032-01-01T00:00:00"' + "x" * size
         put(paths.stream(CAMERAS[0]), f"2026-11-20T00:00:00+00:00 -- {{}}\n{DAY}T00:00:00+00:00 -- {body}\n")
-        assert guess_day(paths) == DAY
-        # What looks like the beginning of a line where reading begins is none.
-        put(paths.stream(CAMERAS[0]), f"{DAY}T00:00:00+00:00 -- " + "2031-01-01T00:00:00".ljust(16_383, "x") + "\n")
         assert guess_day(paths) == DAY
 
     def test_whatever_stands_in_the_place_of_a_log_is_passed_over(self, paths: LogPaths) -> None:
@@ -337,13 +295,10 @@ class TestPrune:
         outside = tmp_path / "outside"
         put(outside / "precious.txt", "x" * 5000)
         archive(paths, *NOVEMBER[:2])
-        (paths.days_dir / "2026-10-01").symlink_to(outside)
-        (paths.days_dir / "2026-10-02.ee-tmp").symlink_to(outside)
-        (paths.day(NOVEMBER[0]).root / "link").symlink_to(outside)
-        (paths.day(NOVEMBER[0]).root / "file").symlink_to(outside / "precious.txt")
-        put(paths.days_dir / "2026-11-1/mine.txt", "mine")
-        put(paths.days_dir / "backup.ee-tmp/mine.txt", "mine")
-        put(paths.days_dir / "2026-10-03", "mine")
+        for link in ("2026-10-01", "2026-10-02.ee-tmp", f"{NOVEMBER[0]}/link"):
+            (paths.days_dir / link).symlink_to(outside)
+        for mine in ("2026-11-1/mine.txt", "backup.ee-tmp/mine.txt", "2026-10-03"):
+            put(paths.days_dir / mine, "mine")
         assert prune(paths, 30, 3000, "2026-11-07")[0] == [], "what links lead to is not counted"
         assert prune(paths, 0, 0, "2026-11-07")[0] == NOVEMBER[:2]
         assert (outside / "precious.txt").exists()

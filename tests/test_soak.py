@@ -34,11 +34,9 @@ from eelogger.storage.paths import day_of
 CAMERAS = 12
 SPARE = "100fffff"
 GROWTH_BYTES = 3 << 20
-AT_ONCE = 50
-"""Events in one message."""
+AT_ONCE = 50  # events in one message
 WAITING_LINES = 4_000
-WARM_UP = 0.3
-"""The share of a run after which nothing may grow any more."""
+WARM_UP = 0.3  # the share of a run after which nothing may grow any more
 TIMING = Timing(first_retry_s=0.0, longest_retry_s=0.0, refresh_s=0.1)
 
 

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eelogger.model import RefusedLogin
-from eelogger.storage.lock import DirectoryLock
+from eelogger.storage.lock import DIED, HANGS, NEVER, RUNNING, STOPPED, DirectoryLock, process_state
 from eelogger.storage.paths import LogPaths
-from eelogger.storage.process_state import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
 from eelogger.storage.state import State, read_refused_login, read_state, remember_refused_login, state_text
 
 MOMENTS = st.integers(0, 4_000_000_000_000_000)

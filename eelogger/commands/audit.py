@@ -31,8 +31,8 @@ from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
 from ..settings import PROGRAM, Settings, load
 from ..storage.camera_files import read_cameras
 from ..storage.line_blocks import Skipped
+from ..storage.lock import HANGS, RUNNING, process_state
 from ..storage.paths import LogPaths
-from ..storage.process_state import HANGS, RUNNING, process_state
 from ..storage.state import read_refused_login, read_state
 from ..views.console import Console, progress
 from ..views.number_format import count, moment, span

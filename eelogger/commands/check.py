@@ -27,8 +27,8 @@ from ..model import DateSample
 from ..settings import PROGRAM, Settings, load, log_dir_of
 from ..storage.days import check_move
 from ..storage.disk_errors import explain, free_bytes
+from ..storage.lock import HANGS, RUNNING, ProcessState, process_state
 from ..storage.paths import LogPaths
-from ..storage.process_state import HANGS, RUNNING, ProcessState, process_state
 from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
 from ..views.number_format import count, span

@@ -31,7 +31,6 @@ from ..storage.paths import LogPaths, day_of, day_start_us, is_camera_id, is_day
 from ..storage.restore import subscribe_again
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
-from ..storage.writer import UUID_LIMIT
 from ..views.console import Console, progress
 from ..views.number_format import count
 from ..views.tables import printable
@@ -106,8 +105,8 @@ class Replay:
         self._parts, self._skipped = parts, skipped
         self._paths = LogPaths(target)
         self._batch = Batch()
-        self._identities = IdentityLog(os.fspath(self._paths.uuids), os.fspath(self._paths.uuids_old), UUID_LIMIT)
-        self._days = [parts[0].day]
+        self._identities = IdentityLog(self._paths)
+        self._days = [self._parts[0].day]
         self._updates = 0
         self._since_us, self._last_us = sys.maxsize, 0
         self._unknown: list[int] = []  # from when to when, in this day, without a record
@@ -176,7 +175,7 @@ class Replay:
         self._batch.snapshots[os.fspath(path)] = content
 
     def _flush(self) -> None:
-        outcome = Flush(self._batch, self._identities, (), lambda: True).run()
+        outcome = Flush(self._batch, self._identities).run()
         for error in (outcome.errors | outcome.snapshots).values():
             raise error
 

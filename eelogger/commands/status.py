@@ -20,9 +20,8 @@ from ..settings import log_dir_of
 from ..storage.disk_errors import free_bytes, free_inodes
 from ..storage.formats import parse_pairs, parse_time
 from ..storage.line_blocks import last_line
-from ..storage.lock import FRESH_S, STALE_S
+from ..storage.lock import DIED, FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, ProcessState, process_state
 from ..storage.paths import LogPaths
-from ..storage.process_state import DIED, HANGS, NEVER, RUNNING, STOPPED, ProcessState, process_state
 from ..storage.state import read_state
 from ..views.console import Console
 from ..views.number_format import clock_time, share, span

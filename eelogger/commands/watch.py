@@ -20,8 +20,8 @@ from ..setting_types import matches
 from ..settings import log_dir_of
 from ..storage.delaylog import DelayRow, rows
 from ..storage.line_blocks import open_file, whole_lines_backwards
+from ..storage.lock import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
 from ..storage.paths import LogPaths, day_of
-from ..storage.process_state import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
 from ..views.console import Console
 from ..views.number_format import count as counted
 from ..views.status_line import event_heading, event_line

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-# Identities in one generation. `storage.writer.UUID_LIMIT` lines make one identity log: change both.
-GENERATION: Final = 100_000
+GENERATION: Final = 100_000  # identities in one generation, lines of one identity log
 # A bytes object of 15 bytes takes 48 in memory, a UUID's text 96, the longest identity over 300. Two of 10**10
 # identities have the same fingerprint with a probability of 10**-16.
 _FINGERPRINT_BYTES: Final = 15

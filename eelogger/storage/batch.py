@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -54,8 +53,8 @@ class Sink:
 class Batch(Sink):
     """Lines by file until they are on disk; `size` is their length in characters.
 
-    `identities` stand beside the delay logs whose lines have to be there before them, those in `ready` wait for none.
-    `moves` are called for once the lines before them were tried; `moved` is who waits for that.
+    `identities` wait for the lines of their delay logs, those in `ready` for none. `moves` is asked once the lines
+    before were tried.
     """
 
     stream: Lines = field(default_factory=dict)
@@ -67,7 +66,6 @@ class Batch(Sink):
     mark_us: int | None = None
     size: int = 0
     moves: Moves | None = None
-    moved: asyncio.Future[None] | None = None
 
     def room(self, text: str) -> Batch:
         """Itself, whatever its size."""
@@ -75,7 +73,7 @@ class Batch(Sink):
         return self
 
     def mark(self, us: int) -> None:
-        """Say that all lines of everything that arrived up to `us` were handed over."""
+        """Note that all lines of what arrived up to then have been handed over."""
         self.mark_us = us
 
     @property
@@ -101,14 +99,12 @@ class Batch(Sink):
         self.identities += later.identities
         self.snapshots |= later.snapshots
         self.size += later.size
-        self.moves, self.moved = later.moves, later.moved
+        self.moves = later.moves
         self.mark_us = self.mark_us if later.mark_us is None else later.mark_us
 
     def follow(self, targets: Mapping[str, str]) -> None:
-        """Let what is held for files go where these go."""
+        """Let the lines that are held for files go where these go."""
         for files in self.files:
             for source in files.keys() & targets.keys():
                 files.setdefault(targets[source], []).extend(files.pop(source))
-        for source in self.snapshots.keys() & targets.keys():
-            self.snapshots[targets[source]] = self.snapshots.pop(source)
         self.identities = [(targets.get(path, path), text) for path, text in self.identities]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import re
 import shutil
@@ -14,11 +15,11 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from stat import S_ISDIR
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from .camera_files import own_stems
 from .disk_errors import explain
-from .line_blocks import whole_lines_backwards
+from .line_blocks import whole_lines, whole_lines_backwards
 from .paths import TEMPORARY, LogPaths, day_of, is_day, temporary
 
 _LINE_TIME = re.compile(rb"(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+)").match
@@ -39,7 +40,7 @@ def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> list[Mov
     Copies of cameras' files stay where they are. The cameras are still the same tomorrow: their list is copied.
     """
     archive = paths.day(day)
-    files = [path for path in _day_files(paths) if path.is_file()]
+    files = _day_files(paths)
     files += [p for p in map(Path, held) if p.is_relative_to(paths.root) and not p.is_relative_to(paths.days_dir)]
     names = dict.fromkeys(path.relative_to(paths.root) for path in files)
     moves = [Move(str(paths.root / name), str(archive.root / name)) for name in names]
@@ -48,9 +49,8 @@ def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> list[Mov
 
 def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> list[Move]:
     """The files of cameras that get another stem (old → new); lists nothing."""
-    return [
-        Move(str(place(old)), str(place(new))) for old, new in renames.items() for place in (paths.stream, paths.delay)
-    ]
+    places = (paths.stream, paths.delay)
+    return [Move(str(place(old)), str(place(new))) for old, new in renames.items() for place in places]
 
 
 def move(move: Move) -> None:
@@ -64,15 +64,22 @@ def move(move: Move) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     # They are one file where the file system ignores case or composition and only that differs.
     merging = not move.keep and os.path.exists(target) and not os.path.samefile(source, target)
+    if not (merging or move.keep):
+        try:
+            os.replace(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # `days` may be on another file system
+                raise
+        else:
+            return
     beside = target + TEMPORARY
     try:
         if merging:
-            with open(target, "rb") as older, open(source, "rb") as newer, open(beside, "wb") as both:
+            open_: Any = gzip.open if target.endswith(".gz") else open
+            with open_(target, "rb") as older, open_(source, "rb") as newer, open_(beside, "wb") as both:
                 both.writelines(_merged(older, newer))
-        elif move.keep or not _renamed(source, target):
-            shutil.copyfile(source, beside)
         else:
-            return
+            shutil.copyfile(source, beside)
         os.replace(beside, target)
     except OSError:
         with suppress(OSError):
@@ -82,19 +89,8 @@ def move(move: Move) -> None:
         os.unlink(source)
 
 
-def _renamed(source: str, target: str) -> bool:
-    """Whether that is possible: not to another file system."""
-    try:
-        os.replace(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        return False
-    return True
-
-
 def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
-    """All lines in time order; but once those that an earlier move, cut short before the source went, has brought."""
+    # Once only those that an earlier move, cut short before the source went, has brought.
     for _, entries in groupby(merge(_timed(older), _timed(newer, is_newer=True), key=itemgetter(0)), itemgetter(0)):
         there: Counter[bytes] = Counter()
         for _, is_newer, line in entries:
@@ -106,8 +102,7 @@ def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
 
 
 def _timed(file: BinaryIO, is_newer: bool = False) -> Iterator[tuple[bytes, bool, bytes]]:
-    """Each line after the latest time so far: it stays behind those before it, whatever its own time is."""
-    time = b""
+    time = b""  # the latest so far: a line stays behind those before it, whatever its own time is
     for line in file:
         if match := _LINE_TIME(line):
             time = max(time, match[1])
@@ -117,8 +112,7 @@ def _timed(file: BinaryIO, is_newer: bool = False) -> Iterator[tuple[bytes, bool
 def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list[Move]:
     """At a start: remove temporaries, and move what could not be moved at its midnight; what still cannot be.
 
-    `day` is that of the files here; those meant have lines of earlier days only. When the clock was put back over
-    midnight (`put_back`) such lines are this day's: nothing is moved.
+    `day` is that of the files here. When the clock was `put_back` over midnight, earlier lines are this day's too.
     """
     for folder in (paths, *map(paths.day, {day, *paths.days()[-2:]})):
         for beside in (*folder.root.glob(f"*{TEMPORARY}"), *folder.stream_dir.glob(f"*{TEMPORARY}")):
@@ -136,11 +130,9 @@ def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list
 
 
 def _earlier_day(path: Path, day: str) -> str | None:
-    with suppress(OSError):
-        if day_of(path.stat().st_mtime_ns // 1000) < day and (last := _last_day(path)) and last < day:
-            with open(path, "rb") as file:  # put back over midnight: begun in this day
-                first = _LINE_DAY(b"\n" + file.read(1 << 14))
-            return last if not any(str(found, "ascii") >= day for found in first) else None
+    if day_of(path.stat().st_mtime_ns // 1000) < day and (last := _last_day(path)) and last < day:
+        first = next(whole_lines(path, block_bytes=1 << 14), b"")  # put back over midnight: begun in this day
+        return None if any(str(found, "ascii") >= day for found in _LINE_DAY(b"\n" + first)) else last
     return None
 
 
@@ -162,19 +154,23 @@ def guess_day(paths: LogPaths) -> str | None:
 
     The latest last line counts; where no file has a line with a time, the latest change of a file.
     """
-    files = [path for path in _day_files(paths) if path.is_file()]
-    days = [day for path in files if (day := _last_day(path))]
-    return max(days or [day_of(path.stat().st_mtime_ns // 1000) for path in files], default=None)
+    files = _day_files(paths)
+    return max(
+        [day for path in files if (day := _last_day(path))]
+        or [day_of(path.stat().st_mtime_ns // 1000) for path in files],
+        default=None,
+    )
 
 
 def _day_files(paths: LogPaths) -> list[Path]:
-    """Whatever is a day's and goes with it, whether it exists or not."""
-    ours = [paths.root / name for name in paths.ours() if name != paths.cameras.name]
-    return [*ours, *(place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream))]
+    places = [paths.root / name for name in paths.ours() if name != paths.cameras.name]
+    logs = [place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream)]
+    # The packed form of a log, where that alone is there; beside the plain one it is a copy.
+    places += [path if path.exists() else path.with_name(f"{path.name}.gz") for path in logs]
+    return [path for path in places if path.is_file()]
 
 
 def _last_day(path: Path) -> str | None:
-    """The latest day in the last lines of a file."""
     with suppress(OSError):
         for _, block in whole_lines_backwards(path, 1 << 14):
             # Only what follows a newline is the beginning of a line.
@@ -186,9 +182,8 @@ def _last_day(path: Path) -> str | None:
 def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) -> tuple[list[str], str]:
     """Keep the newest `keep_days` day folders, then remove the oldest until everything is within `max_bytes`.
 
-    Returns the days removed, and a warning where that was not enough, else "". Folders are counted, not compared with
-    the clock: one that is wrong, or weeks without a run, must not remove all. Today's files and its folder stay. Links
-    are neither followed nor removed. Not while a day is being moved.
+    Returns the days removed, and a warning or "". Folders are counted, not compared with a clock that may be wrong.
+    Today's files and folder stay, and so do links. Not while a day is being moved.
     """
     for folder in paths.days_dir.glob(f"*{TEMPORARY}"):  # a removal was cut short
         if is_day(folder.name.removesuffix(TEMPORARY)):

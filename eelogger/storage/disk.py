@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
+from ..measure.dedup import GENERATION
 from .batch import Batch, Lines, Moves
 from .days import Move, move
-from .line_blocks import size_of
-from .paths import TEMPORARY
+from .line_blocks import size_of, whole_lines
+from .paths import TEMPORARY, LogPaths
 
 # A named pipe under a log's name is an error at once, not an open that waits for a reader.
 _MODE: Final = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 LINES_AT_ONCE: Final = 10_000  # lines joined for one write; bounds the memory it takes to write out a long wait
 
 
-@dataclass
 class IdentityLog:
-    """The identity log: `lines` it has; at `limit` it becomes the `old` one."""
+    """The identity log; with as many lines as one generation of `measure.dedup` it becomes the old one."""
 
-    path: str
-    old: str
-    limit: int
-    lines: int = 0
+    def __init__(self, paths: LogPaths) -> None:
+        self.path = os.fspath(paths.uuids)
+        self._paths = paths
+        self._lines = 0
+        self._size = -1  # in bytes, when it was written last
 
     def room(self) -> int:
-        """How many lines it takes at once; one that is full becomes the old one."""
-        if not size_of(Path(self.path)):  # others removed or truncated it
-            self.lines = 0
-        if self.lines >= self.limit:
+        """How many lines it takes at once."""
+        path, size = self._paths.uuids, size_of(self._paths.uuids)
+        if self._size < 0 or size < self._size:  # the first use; or others removed or truncated it
+            self._lines = sum(block.count(b"\n") for block in whole_lines(path))
+        if self._lines >= GENERATION:
             with suppress(OSError):  # while a reader holds it, it goes on past its limit
-                os.replace(self.path, self.old)
-                self.lines = 0
-        return self.limit - self.lines if self.lines < self.limit else LINES_AT_ONCE
+                os.replace(path, self._paths.uuids_old)
+                self._lines = 0
+        return GENERATION - self._lines if self._lines < GENERATION else LINES_AT_ONCE
+
+    def took(self, lines: int) -> None:
+        """Count lines that were appended."""
+        self._lines += lines
+        self._size = size_of(self._paths.uuids)
 
 
 @dataclass
@@ -52,8 +57,8 @@ class Flush:
 
     batch: Batch
     identities: IdentityLog
-    skip: Collection[str]
-    may_write: Callable[[], bool]
+    skip: Collection[str] = ()
+    may_write: Callable[[], bool] = lambda: True
     stuck: dict[str, Move] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     snapshots: dict[str, Exception] = field(default_factory=dict)
@@ -73,13 +78,12 @@ class Flush:
         for path, content in [*batch.snapshots.items()]:
             if self._allowed(path) and _tried(self.snapshots, path, replace, path, content):
                 del batch.snapshots[path]
-        self.took_us = (time.perf_counter_ns() - started) // 1000
         if batch.moves is not None:
             self._pass(batch.moves)
+        self.took_us = (time.perf_counter_ns() - started) // 1000
         return self
 
     def _allowed(self, path: str = "") -> bool:
-        """Whether this file is to be written now; asked before each, since the directory may go any time."""
         if self.refused or path in self.skip:
             return False
         self.refused = not self.may_write()
@@ -89,23 +93,21 @@ class Flush:
         for path in [*files]:
             if path in waiting or path in self.stuck or not self._allowed(path):
                 continue
-            while files[path] and _tried(self.errors, path, self._append, path, files[path]):
+            while files[path] and _tried(self.errors, path, self._append, path, files[path], LINES_AT_ONCE):
                 pass
             if not files[path]:
                 del files[path]
 
     def _append_identities(self) -> None:
-        """Write those whose delay lines are on disk, in the order in which they were handed over."""
         batch, log = self.batch, self.identities
         batch.ready += [text for path, text in batch.identities if path not in batch.delay]
         batch.identities = [one for one in batch.identities if one[0] in batch.delay]
         is_good = bool(batch.ready) and self._allowed(log.path)
         while is_good and (before := len(batch.ready)):
             is_good = _tried(self.errors, log.path, self._append, log.path, batch.ready, log.room())
-            log.lines += before - len(batch.ready)
+            log.took(before - len(batch.ready))
 
-    def _append(self, path: str, texts: list[str], most: int = LINES_AT_ONCE) -> None:
-        """Append at most so many texts, and take off the list what is in the file."""
+    def _append(self, path: str, texts: list[str], most: int) -> None:
         text = "".join(texts[:most])
         data = text.encode("utf-8", "backslashreplace")
         kept, error = append(path, data)
@@ -117,22 +119,20 @@ class Flush:
             raise error
 
     def _move(self, one: Move) -> None:
-        """Move a file; one that cannot be moved holds up itself alone."""
         if _tried(self.errors, one.source, move, one):
             self.stuck.pop(one.source, None)
         else:
             self.stuck[one.source] = one
 
     def _pass(self, moves: Moves) -> None:
-        """Move files, whatever lines are held: these follow their files."""
-        batch, root = self.batch, os.path.dirname(self.identities.path)
-        found: list[Move] = []
+        batch, found = self.batch, list[Move]()
         held = [path for files in batch.files for path in files]
-        if not _tried(self.errors, root, lambda: found.extend(moves(held))) and isinstance(self.errors[root], OSError):
+        root = os.path.dirname(self.identities.path)
+        if not _tried(self.errors, root, lambda: found.extend(moves(held))):
             return  # until it can be told what is to be moved, all that comes after waits
         targets = {one.source: one.target for one in found if not one.keep}
         batch.follow(targets)
-        # a file that missed its new name at a rename goes with its day all the same.
+        # A file that missed its new name at a rename goes with its day all the same.
         self.stuck |= {k: m._replace(target=targets.get(m.target, m.target)) for k, m in self.stuck.items()}
         for one in found:
             # What is stuck there is of an earlier day.
@@ -143,7 +143,6 @@ class Flush:
 
 
 def _tried(errors: dict[str, Exception], path: str, call: Callable[..., object], *args: object) -> bool:
-    """Whether a call went well; else the reason is noted by path."""
     try:
         call(*args)
     except Exception as error:
@@ -153,7 +152,6 @@ def _tried(errors: dict[str, Exception], path: str, call: Callable[..., object],
 
 
 def _delay_log_of(stream_path: str) -> str:
-    """The delay log beside a stream log: `{root}/stream/{stem}_stream.log` → `{root}/{stem}.log`."""
     folder, name = os.path.split(stream_path)
     return os.path.join(os.path.dirname(folder), name.removesuffix("_stream.log") + ".log")
 
@@ -183,14 +181,15 @@ def replace(path: str, content: str | bytes) -> None:
 
 
 def _write(path: str, data: bytes, how: int) -> tuple[int, OSError | None]:
-    fd = _open(path, _MODE | how)
+    try:
+        fd = os.open(path, _MODE | how, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(path, _MODE | how, 0o644)
     written = 0
     try:
         while written < len(data):
-            count = os.write(fd, data[written:])
-            if count == 0:
-                raise OSError(errno.EIO, "nothing was written")
-            written += count
+            written += os.write(fd, data[written:])
     except OSError as error:
         return _cut_back(fd, data, written), error
     finally:
@@ -200,16 +199,7 @@ def _write(path: str, data: bytes, how: int) -> tuple[int, OSError | None]:
     return written, None
 
 
-def _open(path: str, flags: int) -> int:
-    try:
-        return os.open(path, flags, 0o644)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return os.open(path, flags, 0o644)
-
-
 def _cut_back(fd: int, data: bytes, written: int) -> int:
-    """Take out of the file again what was written; how many bytes of it stay."""
     try:
         end = os.lseek(fd, 0, os.SEEK_CUR)
         size = os.fstat(fd).st_size

@@ -1,4 +1,4 @@
-"""Word what a disk refuses, say it once, and know when to try again."""
+"""Word what a disk refuses, and say it once."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from ..errors import DiskError
 
-_RIGHTS: Final = "check owner, permissions and attributes (chattr) of the log directory"
 _IN_THE_WAY: Final = "something else has that name: move it, or log elsewhere (EEN_LOG_DIR)"
 _HINTS: Final = {
-    errno.EEXIST: _IN_THE_WAY,
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.EISDIR: _IN_THE_WAY,
-    errno.ENXIO: _IN_THE_WAY,  # a named pipe
+    # The last one is a named pipe.
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENXIO), _IN_THE_WAY),
     errno.ENOSPC: "free some space, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EDQUOT: "raise the quota, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM), "check owner, permissions and attributes (chattr) of the log directory"
+    ),
     errno.EROFS: "the file system is read-only: check the disk, or log elsewhere (EEN_LOG_DIR)",
-    errno.EIO: "the disk reports errors: check it, or log elsewhere (EEN_LOG_DIR)",
 }
 _NO_HINT: Final = "check the disk of the log directory"
 
-Notify = Callable[[int, str], None]  # takes a level of `logging` and one line of text
+Errors = dict[str, Exception]  # by path
+
+_log = logging.getLogger(__name__)
 
 
 def explain(error: BaseException, path: str | os.PathLike[str] = "") -> tuple[str, str]:
@@ -68,50 +68,46 @@ def free_inodes(path: Path) -> int | None:
 
 
 class Trouble:
-    """What the disk refuses now, and what is said of it; `cause` is what is wrong, or was when it cost lines."""
+    """What the disk refuses now, by path; `cause` is what is wrong, or was when it cost lines."""
 
-    def __init__(self, notify: Notify) -> None:
-        self.errors: dict[str, Exception] = {}
+    def __init__(self) -> None:
+        self.errors: Errors = {}
         self.snapshots: dict[str, int] = {}  # how often each that cannot be written was tried
         self.cause = "the disk is too slow", _NO_HINT
-        self._notify = notify
         self._since = 0.0
+
+    def heed(
+        self, errors: Errors, snapshots: Errors, stuck: Collection[str], skipped: Collection[str], fate: str
+    ) -> None:
+        """Take over what a batch met, and say it once; `fate` is what became of the lines that waited."""
+        before = self.errors
+        self.errors = {path: error for path, error in before.items() if path in skipped} | errors
+        if new := {path: e for path, e in errors.items() if path not in before and (path in stuck or not before)}:
+            _log.warning("%s; lines are held (%s)", *_describe(new, stuck))
+        if not before:
+            self._since = time.monotonic()
+        if self.errors:
+            self.cause = _describe(self.errors, stuck)
+        elif before:
+            _log.info("writing works again after %.1f s: %s", time.monotonic() - self._since, fate)
+        tries = {path: self.snapshots.get(path, 0) + 1 for path in snapshots}
+        self.snapshots = {path: n for path, n in self.snapshots.items() if path in skipped} | tries
+        for path, error in snapshots.items():
+            if tries[path] == 2:  # on Windows a reader that holds it for a moment is no trouble
+                _log.warning("cannot write %s: %s (%s)", path, *explain(error, path))
 
     @property
     def paths(self) -> set[str]:
         """What is not to be tried before its time."""
         return {*self.errors, *self.snapshots}
 
-    def heed(
-        self, errors: dict[str, Exception], stuck: Collection[str], skipped: Collection[str], now: float, fate: str
-    ) -> None:
-        """One warning when the disk begins to refuse, one for each file that cannot be moved, one line at the end.
-
-        `fate` is what became of the lines that waited.
-        """
-        before = self.errors
-        self.errors = {path: error for path, error in before.items() if path in skipped} | errors
-        if new := {path: e for path, e in errors.items() if path not in before and (path in stuck or not before)}:
-            self._notify(logging.WARNING, "{}; lines are held ({})".format(*_describe(new, stuck)))
-        if self.errors:
-            self._since = self._since if before else now
-            self.cause = _describe(self.errors, stuck)
-        elif before:
-            self._notify(logging.INFO, f"writing works again after {now - self._since:.1f} s: {fate}")
-
-    def heed_snapshots(self, errors: Mapping[str, Exception], skipped: Collection[str]) -> None:
-        """One warning for each snapshot that cannot be written."""
-        tries = self.snapshots
-        self.snapshots = {path: n for path, n in tries.items() if path in skipped}
-        for path, error in errors.items():
-            self.snapshots[path] = tries.get(path, 0) + 1
-            # On Windows a reader that holds it for a moment is no trouble.
-            if self.snapshots[path] == (2 if isinstance(error, PermissionError) else 1):
-                self._notify(logging.WARNING, "cannot write {}: {} ({})".format(path, *explain(error, path)))
+    def error(self, text: str, lost_lines: int) -> DiskError:
+        """The error that ends a run."""
+        cause, hint = self.cause
+        return DiskError(f"{text}: {cause}", hint, lost_lines=lost_lines)
 
 
-def _describe(errors: Mapping[str, Exception], stuck: Collection[str]) -> tuple[str, str]:
-    """What is wrong with the first of them, and what the operator can do."""
+def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:
     path, error = next(iter(errors.items()))
     cause, hint = explain(error, path)
     more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""

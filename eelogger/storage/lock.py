@@ -1,8 +1,7 @@
-"""Hold a log directory for one process, with a heartbeat.
+"""Hold a log directory for one process, and tell who holds it.
 
-The hold is the system's lock on a file. Where there is none (no `fcntl` nor `msvcrt`, or a file system without locks)
-it is the holder's signature in that file, as long as the heartbeat goes on; of two that come at once the later one
-counts. `OSError` passes.
+The hold is the system's lock on `.lock`. Where there are no locks (neither `fcntl` nor `msvcrt`, or a file system
+without them) the holder's signature in that file refuses another start while it was touched lately. `OSError` passes.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from ..errors import AlreadyRunning
 from ..settings import PROGRAM
 from .formats import time_text
-from .line_blocks import read_file
+from .line_blocks import open_file, read_file
 from .paths import LogPaths
+from .state import read_state
 
 fcntl: Any = None
 msvcrt: Any = None
@@ -30,61 +30,56 @@ with suppress(ImportError):
 STALE_S: Final = 60  # the holder touches the file every 5 s; mere slowness does not miss twelve in a row
 FRESH_S: Final = 15  # touched within three times that: somebody lives, also where the pid cannot be seen
 
+RUNNING, HANGS, DIED, STOPPED, NEVER = "running", "hangs", "died", "stopped", "never"
+
 
 class DirectoryLock:
     """The hold on a log directory; also a context manager."""
 
     def __init__(self, paths: LogPaths) -> None:
         self._paths = paths
-        self._path = paths.lock
         self._fd: int | None = None
-        self._locked: bool | None = None
-        self._signature = os.getpid(), f"{time_text(time.time_ns() // 1000)[:19]}Z"
+        self._locked = False
 
     def acquire(self) -> None:
-        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it.
+
+        Also anew, after it was removed or replaced.
+        """
+        path = self._paths.lock
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         locked = _lock(fd)
-        if locked is False or (locked is None and holder(self._path)[0] and untouched_s(self._path) <= FRESH_S):
+        if locked is False or (locked is None and _holder(path)[0] and _untouched_s(path) <= FRESH_S):
             os.close(fd)
-            raise self._refusal()
-        self._fd, self._locked = fd, locked
+            raise _refusal(self._paths)
+        held, self._fd, self._locked = self._fd, fd, bool(locked)
+        if held is not None:
+            os.close(held)
+        since = f"{time_text(time.time_ns() // 1000)[:19]}Z"
+        content = json.dumps({"pid": os.getpid(), "since": since}).encode()
         with suppress(OSError):  # a full disk: who it is is for people
-            self._sign(fd)
+            os.lseek(fd, 0, os.SEEK_SET)
+            os.write(fd, content)
+            os.ftruncate(fd, len(content))
 
     def touch(self) -> None:
         """Show a sign of life."""
-        if self._fd is not None:
-            os.utime(self._path)
-            if holder(self._path) != self._signature:
-                self._sign(self._fd)
+        os.utime(self._paths.lock)
 
     def still_ours(self) -> bool:
         """Whether the file held is the one at the path; False after the directory was removed or replaced."""
-        if self._fd is None:
-            return False
-        try:
-            is_there = os.path.samestat(os.stat(self._path), os.fstat(self._fd))
-        except OSError:
-            return False
-        return is_there and (self._locked or holder(self._path) == self._signature)
-
-    def retake(self) -> None:
-        """Take the directory anew after it was removed or replaced; raises `AlreadyRunning` when another was faster."""
-        held = self._fd
-        self.acquire()
-        if held is not None:
-            os.close(held)
+        with suppress(OSError):
+            return self._fd is not None and os.path.samestat(os.stat(self._paths.lock), os.fstat(self._fd))
+        return False
 
     def release(self) -> None:
-        """Give the directory back; a locked file stays, since another may have opened it before it was removed."""
+        """Give the directory back; a locked file stays, since another may have opened it already."""
         if self._fd is not None:
-            remove = not self._locked and self.still_ours()
+            if not self._locked and self.still_ours():  # else its heartbeat would refuse the next start
+                self._paths.lock.unlink()
             os.close(self._fd)  # unlocks
             self._fd = None
-            if remove:
-                self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -93,45 +88,63 @@ class DirectoryLock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _sign(self, fd: int) -> None:
-        content = json.dumps(dict(zip(("pid", "since"), self._signature, strict=True))).encode()
-        os.lseek(fd, 0, os.SEEK_SET)
-        os.write(fd, content)
-        os.ftruncate(fd, len(content))
 
-    def _refusal(self) -> AlreadyRunning:
-        pid, since = holder(self._path)
-        who = f"process {pid}" if pid else "another process"
-        message = f"{who} has {self._path.parent}" + (f" since {since}" if since else "")
-        stale_s = int(untouched_s(self._path))
-        if stale_s > STALE_S:
-            message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
-        hint = f"look at it: tail -F {self._paths.program_log}, {PROGRAM} status"
-        return AlreadyRunning(message, hint, stale_s=stale_s if stale_s > STALE_S else None)
+def _refusal(paths: LogPaths) -> AlreadyRunning:
+    (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
+    message = (f"process {pid}" if pid else "another process") + f" has {paths.root}"
+    message += f" since {since}" if since else ""
+    hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status"
+    if stale_s <= STALE_S:
+        return AlreadyRunning(message, hint)
+    message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
+    return AlreadyRunning(message, hint, stale_s=stale_s)
 
 
-def is_held(path: Path) -> bool:
-    """Whether a process has the lock; ask only after `FRESH_S` without a touch, since it refuses a start meanwhile."""
+class ProcessState(NamedTuple):
+    """Who is at work in a log directory: `kind` as above, the pid and since when, seconds without a sign of life."""
+
+    kind: str
+    pid: int | None
+    since: str
+    untouched_s: float
+
+
+def process_state(paths: LogPaths) -> ProcessState:
+    """Tell from `.lock` and `.state` who is at work here; changes nothing.
+
+    A killed process counts as running until its lock was not touched for `FRESH_S`: to ask whether it is held means
+    to take it for a moment, and that would refuse a start.
+    """
+    lock, state = paths.lock, read_state(paths)
+    state_s, quiet_s = _untouched_s(paths.state), _untouched_s(lock)
+    if not os.path.exists(lock):  # False too in a folder that is closed to us
+        kind = NEVER if state is None else STOPPED
+    elif state and state.clean and state_s <= quiet_s:
+        kind = STOPPED
+    elif quiet_s <= FRESH_S:
+        kind = RUNNING
+    elif not _is_held(lock):
+        kind = DIED
+    else:
+        kind = RUNNING if quiet_s <= STALE_S else HANGS
+    return ProcessState(kind, *_holder(lock), quiet_s)
+
+
+def _is_held(path: Path) -> bool:
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open_file(path) as file:
+            return _lock(file.fileno()) is False
     except OSError:
         return True
-    try:
-        return _lock(fd) is False
-    finally:
-        os.close(fd)
 
 
-def untouched_s(path: Path) -> float:
-    """Seconds since the file was touched, 0 where there is none."""
-    try:
+def _untouched_s(path: Path) -> float:
+    with suppress(OSError):
         return max(0.0, time.time() - path.stat().st_mtime)
-    except OSError:
-        return 0.0
+    return 0.0
 
 
-def holder(path: Path) -> tuple[int | None, str]:
-    """The pid that signed the file and since when; None and "" where that cannot be read."""
+def _holder(path: Path) -> tuple[int | None, str]:
     with suppress(OSError, ValueError, RecursionError):
         match json.loads(read_file(path)):
             case {"pid": int(pid), "since": str(since)} if 0 < pid < 1 << 31:

@@ -40,18 +40,17 @@ class ProgramLog(logging.Handler):
         super().__init__(logging.INFO)
         self.setFormatter(OneLine())
         self._writer = writer
-        self._path = str(writer.paths.program_log)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record to the writer, from any thread; a logger must never fail whoever logs."""
         with suppress(Exception):
-            text = self.format(record) + "\n"
+            line = str(self._writer.paths.program_log), self.format(record) + "\n"
             if threading.get_ident() == self._thread:
-                self._writer.write_other(self._path, text)
+                self._writer.write_other(*line)
             else:
-                self._loop.call_soon_threadsafe(self._writer.write_other, self._path, text)
+                self._loop.call_soon_threadsafe(self._writer.write_other, *line)
 
     def __enter__(self) -> Self:
         logging.getLogger().addHandler(self)

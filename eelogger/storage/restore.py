@@ -37,7 +37,6 @@ class Restored:
 
     rows: int = 0  # delay lines
     judged: int = 0  # updates that had none
-    uuid_lines: int = 0
     skipped: Skipped = field(default_factory=Skipped)
 
 
@@ -120,14 +119,12 @@ class _Restore:
     def read_identities(self, path: Path) -> None:
         dedup = self.recorder.handler.dedup
         dedup.turn()
-        self.found.uuid_lines = 0
         for block in (
             whole_lines(path, skipped=self.found.skipped, on_read=self.on_read) if os.path.exists(path) else ()
         ):
             lines = [line for line in block.decode("utf-8", "replace").split("\n") if line]
             identities = [parse_pairs(f"uuid={x}").get("uuid", "") if x.startswith('"') else x for x in lines]
             dedup.restore(identities)
-            self.found.uuid_lines += len(lines)
             self.last_identity = [self.last_identity, *identities][-1]
 
     def read_delay_logs(self, camera_id: str, files: list[Path]) -> None:

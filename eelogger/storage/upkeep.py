@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from itertools import count
+from threading import Thread
 from typing import Final
 
 from ..model import Timing
@@ -55,8 +56,8 @@ class SpaceWatch:
 class Upkeep:
     """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again.
 
-    It works in threads of its own: a file system that hangs must stop neither the event loop nor the lines. The lock
-    is touched only while the loop and the writer live, so that another process can tell a hung one.
+    It works in threads of its own, since a file system may hang. The lock is touched only while the loop and the
+    writer live, so that another process can tell a hung one.
     """
 
     lock: DirectoryLock
@@ -75,18 +76,11 @@ class Upkeep:
         try:
             for tick in count(1):
                 await asyncio.sleep(self.timing.tick_s)
-                touch = tick % TOUCH_TICKS == 0 and not self.writer.hangs
-                if await asyncio.wrap_future(thread.submit(self._look, touch)):
+                if await asyncio.wrap_future(thread.submit(self._look, tick)):
                     self.on_retaken()
                 if self._prune_for and not self.writer.moving:  # else a folder could go in the middle of its move
-                    pruning = DaemonThread("prune")
-                    pruning.submit(self._prune, self._prune_for)
-                    pruning.shutdown(wait=False)
+                    Thread(target=self._prune, args=(self._prune_for,), name="prune", daemon=True).start()
                     self._prune_for = ""
-                if tick % SPACE_TICKS == 0:
-                    free = await asyncio.wrap_future(thread.submit(free_bytes, self.writer.paths.root))
-                    if free is not None and (warning := self._space.look(self.writer.written_bytes, free)):
-                        _log.warning("%s", warning)
         finally:
             thread.shutdown(wait=False)
             thread.wait_idle(0.1)  # a look that is under way must not take the lock again after its release
@@ -95,13 +89,15 @@ class Upkeep:
         """Remove the days beyond the bounds, soon, once no file is being moved."""
         self._prune_for = today
 
-    def _look(self, touch: bool) -> bool:
-        """Keep the lock; whether it had to be taken anew."""
+    def _look(self, tick: int) -> bool:
+        free = free_bytes(self.writer.paths.root) if tick % SPACE_TICKS == 0 else None
+        if free is not None and (warning := self._space.look(self.writer.written_bytes, free)):
+            _log.warning("%s", warning)
         with suppress(OSError):  # a disk that refuses this refuses lines too, and that is the writer's to tell
             if not self.lock.still_ours():
-                self.lock.retake()
+                self.lock.acquire()
                 return True
-            if touch:
+            if tick % TOUCH_TICKS == 0 and not self.writer.hangs:
                 self.lock.touch()
         return False
 

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
+from math import inf
 from typing import Final, Self
 
 from aiofiles.os import wrap
 
-from ..errors import DiskError
-from ..measure.dedup import GENERATION
 from ..model import Timing
 from .batch import Batch, Moves, Sink
 from .daemon_thread import DaemonThread
 from .days import Move
 from .disk import Flush, IdentityLog
-from .disk_errors import Notify, Trouble
+from .disk_errors import Trouble
 from .paths import LogPaths
 
-UUID_LIMIT: Final = GENERATION  # lines of the identity log before it becomes the old one
-REMEMBERED: Final = 10_000  # batches whose durations are kept: a few minutes at the highest rates, hours at low ones
+REMEMBERED: Final = 1_000  # batches whose durations are kept: a minute at the highest rates, hours at low ones
 # A batch that takes longer is the disk's fault: lines are held for it up to the bound, and no longer.
 SLOW_S: Final = 1.0
 HANGS_S: Final = 60.0  # a batch takes milliseconds, on a slow disk seconds
-CLOSING_RETRY_S: Final = 0.1
 LEND_CHARS: Final = 8192
 # While a batch is written, the loop waits so long for the thread at every so many characters handed over: only one
 # thread runs Python at a time, and each system call gives that up. At saturation a batch of 500 cameras takes 30 ms,
 # without this up to a second.
 LEND_S: Final = 0.0005
-PATIENCE: Final = 20  # after so many loans in which no file was written it is the disk that is waited for
-
-_in_thread: Callable[..., Awaitable[Flush]] = wrap(Flush.run)
 
 
 class Writer(Sink):
@@ -42,45 +36,37 @@ class Writer(Sink):
     A line handed over is written once and in order, or counted in the `DiskError` that `close` raises. `buffer_bytes`
     bounds what waits, in characters; `failed` gets the `DiskError` when that is reached, or a defect. `may_write` is
     asked in the thread before each file. `stuck` are moves that the disk refuses now, by source: lines for such a
-    file wait; moves that failed at a start are put there before the first line. `uuid_lines` are those in the
-    identity log, to be set then too. `done_us` is the newest mark all of whose lines are on disk.
+    file wait. `done_us` is the newest mark all of whose lines are on disk.
     """
 
     def __init__(
-        self,
-        paths: LogPaths,
-        *,
-        buffer_bytes: int,
-        timing: Timing,
-        notify: Notify,
-        may_write: Callable[[], bool] = lambda: True,
+        self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool] = lambda: True
     ) -> None:
         self.paths = paths
         self.failed: asyncio.Future[None]
         self.stuck: dict[str, Move] = {}
         self.done_us: int | None = None
-        self.uuid_lines = self.written_bytes = 0
+        self.written_bytes = 0
         self._bound = buffer_bytes
         self._timing = timing
         self._may_write: Callable[[], bool] = lambda: not self._abandoned and may_write()
         self._full = self._closing = self._abandoned = False
         self._queue = deque([Batch()])
         self._held = Batch()  # what is being written, or could not be
+        self._identities = IdentityLog(paths)
         self._pending = self._refused = 0
-        self._trouble = Trouble(notify)
-        self._retry_at: float | None = None
+        self._trouble = Trouble()
+        self._retry_at = inf
         self._sleeper: asyncio.Future[None] | None = None
-        self._lend_at = sys.maxsize
-        self._loans = self._lent_size = 0
+        self._lend_at, self._lent_size = LEND_CHARS, 0
         self._durations_us: deque[int] = deque(maxlen=REMEMBERED)
-        self._latest_us: deque[int] = deque(maxlen=REMEMBERED)
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        self.failed = self._loop.create_future()
+        self.failed = asyncio.Future()
+        self.failed.add_done_callback(asyncio.Future.exception)  # so that nobody has to ask
         self._rested = asyncio.Event()
         self._thread = DaemonThread("writer")
-        self._task = self._loop.create_task(self._run(), name="writer")
+        self._task = asyncio.create_task(self._run(), name="writer")
         self._task.add_done_callback(self._ended)
         return self
 
@@ -95,12 +81,11 @@ class Writer(Sink):
         if self._closing:
             return
         self._closing = True
-        now = self._loop.time()
-        self._retry_at = None if self._retry_at is None else now
+        self._retry_at = time.monotonic()
         self._rouse()
-        end = now + (self._timing.disk_close_s if deadline_s is None else deadline_s)
+        end = self._retry_at + (self._timing.disk_close_s if deadline_s is None else deadline_s)
         cancelled = False
-        while not self._task.done() and (left := end - self._loop.time()) > 0:
+        while not self._task.done() and (left := end - time.monotonic()) > 0:
             try:
                 await asyncio.wait([self._task], timeout=left)
             except asyncio.CancelledError:
@@ -110,15 +95,11 @@ class Writer(Sink):
         self._task.cancel()
         await asyncio.wait([self._task])
         self._thread.shutdown(wait=not self._abandoned)
-        if self.failed.done():
-            self.failed.exception()  # so that nobody else has to ask
         lost = self._refused + self.pending_lines
         if lost or self.moving:
-            raise self._error(f"{lost} lines are lost" if lost else "files were not moved", lost)
+            raise self._trouble.error(f"{lost} lines are lost" if lost else "files were not moved", lost)
         if cancelled:
             raise asyncio.CancelledError
-
-    # What is handed over
 
     def room(self, text: str) -> Batch | None:
         """The batch that takes this text; None once the buffer was full: what is on disk is complete up to a moment."""
@@ -139,7 +120,7 @@ class Writer(Sink):
         self._refused += 1
         if not self._full and not self.failed.done():
             text = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
-            self.failed.set_exception(self._error(text, self._refused))
+            self.failed.set_exception(self._trouble.error(text, 1))
         self._full = True
 
     def mark(self, us: int) -> None:
@@ -159,25 +140,19 @@ class Writer(Sink):
         self._queue[-1].snapshots[path] = content
         self._rouse()
 
-    def barrier(self, moves: Moves) -> asyncio.Future[None]:
+    def barrier(self, moves: Moves) -> None:
         """Move files between what was handed over before and what comes after.
 
-        For midnight: `writer.barrier(partial(day_moves, paths, day))`; for renames:
-        `writer.barrier(lambda held: rename_moves(paths, {old_stem: new_stem, …}))`. The future is done once each file
-        was moved or is known to be `stuck`. No line before it is waited for: what is held follows its file.
+        No line before it is waited for: what is held follows its file.
         """
-        batch = self._queue[-1]
-        batch.moves, batch.moved = moves, self._loop.create_future()
+        self._queue[-1].moves = moves
         self._queue.append(Batch())
         self._rouse()
-        return batch.moved
-
-    # What is said of it
 
     @property
     def moving(self) -> bool:
         """Whether a barrier is queued or under way."""
-        return any(batch.moved for batch in (self._held, *self._queue))
+        return any(batch.moves for batch in (self._held, *self._queue))
 
     @property
     def pending_lines(self) -> int:
@@ -211,14 +186,8 @@ class Writer(Sink):
 
     def write_p99_us(self) -> int:
         """99th percentile of what the latest `REMEMBERED` batches took on disk, in µs."""
-        return _p99(self._durations_us)
-
-    def take_write_p99_us(self) -> int:
-        """The same of the batches since it was asked last."""
-        latest, self._latest_us = self._latest_us, deque(maxlen=REMEMBERED)
-        return _p99(latest)
-
-    # How it gets to disk
+        ordered = sorted(self._durations_us)
+        return ordered[len(ordered) * 99 // 100] if ordered else 0
 
     async def _run(self) -> None:
         rest_s = self._timing.write_rest_s
@@ -228,25 +197,24 @@ class Writer(Sink):
                 if not self._queue:
                     self._queue.append(Batch())
             flush = await self._turn()
-            if self._closing and flush.refused:
-                return  # another process has the directory
             if not self._closing:
                 # The dearer the batches, the fewer; nobody sees a line later than a quarter of a second.
                 await asyncio.sleep(min(max(rest_s, 4e-6 * flush.took_us), 3 * rest_s))
+            elif flush.refused:
+                return  # another process has the directory
 
     async def _due(self) -> bool:
         """Wait until something is to be written now; False when all is done."""
         while True:
-            if self._held.moves is None:
-                if not self._queue[0].is_empty:
-                    return True
-                if self._closing and not self._held.size:
-                    return False
-            left = None if self._retry_at is None else self._retry_at - self._loop.time()
-            if left is not None and left <= 0:
+            if self._held.moves is None and not self._queue[0].is_empty:
                 return True
-            self._sleeper = self._loop.create_future()
-            await asyncio.wait([self._sleeper], timeout=left)
+            if self._closing and not (self._held.size or self._held.moves):
+                return False
+            left = self._retry_at - time.monotonic()
+            if left <= 0:
+                return True
+            self._sleeper = asyncio.Future()
+            await asyncio.wait([self._sleeper], timeout=min(left, HANGS_S))
             self._sleeper = None
 
     def _rouse(self) -> None:
@@ -256,58 +224,37 @@ class Writer(Sink):
 
     async def _turn(self) -> Flush:
         """One batch to disk, and what follows from how it went."""
-        trouble, held, started = self._trouble, self._held, self._loop.time()
-        due = self._retry_at is None or started >= self._retry_at
-        skip = set() if due else trouble.paths
+        trouble, held, started = self._trouble, self._held, time.monotonic()
+        skip = trouble.paths if started < self._retry_at else set()
         waiting = self.pending_lines if trouble.errors else 0
         self._lent_size = size = held.size
-        self._loans, self._lend_at = PATIENCE, LEND_CHARS
-        log = IdentityLog(str(self.paths.uuids), str(self.paths.uuids_old), UUID_LIMIT, self.uuid_lines)
-        flush = await _in_thread(Flush(held, log, skip, self._may_write, self.stuck), executor=self._thread)
-        self._lend_at = sys.maxsize
-        self.uuid_lines = log.lines
+        self._lend_at = LEND_CHARS
+        flush = Flush(held, self._identities, skip, self._may_write, self.stuck)
+        await wrap(flush.run)(executor=self._thread)
         self._pending -= size - held.size
         self.written_bytes += size - held.size
         if size:
             self._durations_us.append(flush.took_us)
-            self._latest_us.append(flush.took_us)
-        if held.moved is not None and held.moves is None:
-            if not held.moved.done():
-                held.moved.set_result(None)
-            held.moved = None
         if not held.size and held.mark_us is not None:
             self.done_us, held.mark_us = held.mark_us, None
-        now = self._loop.time()
         if not flush.refused:
             fate = f"{self._refused} were lost" if self._refused else "none was lost"
-            trouble.heed(flush.errors, self.stuck, skip, now, f"{waiting} lines waited, {fate}")
-            trouble.heed_snapshots(flush.snapshots, skip)
-        if due:
-            again = CLOSING_RETRY_S if self._closing else self._timing.disk_retry_s
-            self._retry_at = now + again if trouble.paths or flush.refused else None
+            trouble.heed(flush.errors, flush.snapshots, self.stuck, skip, f"{waiting} lines waited, {fate}")
+        if not (trouble.paths or flush.refused):
+            self._retry_at = inf
+        elif not started < self._retry_at < inf:
+            self._retry_at = time.monotonic() + self._timing.disk_retry_s
         self._rested.set()
         return flush
 
     def _lend(self, forming: Batch) -> None:
         """Lend the interpreter to the thread while a batch is being written and lines keep coming."""
-        self._thread.wait_idle(LEND_S)
-        if self._held.size != self._lent_size:
-            self._lent_size, self._loans = self._held.size, PATIENCE
-        else:
-            self._loans -= 1
-        self._lend_at = forming.size + LEND_CHARS if self._loans > 0 else sys.maxsize
-
-    def _error(self, text: str, lost_lines: int) -> DiskError:
-        cause, hint = self._trouble.cause
-        return DiskError(f"{text}: {cause}", hint, lost_lines=lost_lines)
+        self._lend_at = forming.size + LEND_CHARS
+        # When no file was written since the last loan, it may be the disk that is waited for.
+        if self._held.size != self._lent_size or self._thread.busy_s() < SLOW_S:
+            self._lent_size = self._held.size
+            self._thread.wait_idle(LEND_S)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._full = True
-            if not self.failed.done():
-                self.failed.set_exception(error)
-
-
-def _p99(durations_us: Iterable[int]) -> int:
-    ordered = sorted(durations_us)
-    return ordered[len(ordered) * 99 // 100] if ordered else 0
+        if not (task.cancelled() or self.failed.done()) and (error := task.exception()) is not None:
+            self.failed.set_exception(error)

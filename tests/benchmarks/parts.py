@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from eelogger.measure.dedup import GENERATION
 from eelogger.measure.handler import Handler
 from eelogger.model import Camera
 from eelogger.simulator.events import make
@@ -18,7 +19,6 @@ from eelogger.storage import formats
 from eelogger.storage.camera_files import cameras_text
 from eelogger.storage.paths import LogPaths, day_of, day_start_us
 from eelogger.storage.state import State, state_text
-from eelogger.storage.writer import UUID_LIMIT
 
 from .contenders import Cost
 from .feeder import account, feed
@@ -162,9 +162,9 @@ def make_day(paths: LogPaths, count: int, cameras: int) -> None:
                 verdict = handler.handle_event(camera.id, body | {"type": "ANNT"}, at_us)
                 delay.write(formats.delay_line(verdict, formats.label(camera)))
                 identities.append((at_us, uuid))
-    known = [f"{identity}\n" for _, identity in sorted(identities)[-2 * UUID_LIMIT :]]
-    paths.uuids_old.write_text("".join(known[:UUID_LIMIT]))
-    paths.uuids.write_text("".join(known[UUID_LIMIT:]))
+    known = [f"{identity}\n" for _, identity in sorted(identities)[-2 * GENERATION :]]
+    paths.uuids_old.write_text("".join(known[:GENERATION]))
+    paths.uuids.write_text("".join(known[GENERATION:]))
     paths.state.write_text(state_text(State(day_of(now_us), now_us, now_us, False, day_us)))
     paths.cameras.write_text(cameras_text(listed))
 
