@@ -183,7 +183,7 @@ def test_what_is_empty_says_so() -> None:
         statistics.figures(101)
 
 
-@pytest.mark.parametrize(("hours", "most"), [(1, 2_700), (24, 5_400)])
+@pytest.mark.parametrize(("hours", "most"), [(1, 3_000), (24, 6_000)])
 def test_what_a_camera_costs_in_memory(hours: int, most: int) -> None:
     """Three groups, 60 events an hour: 10,000 cameras of this sort have to fit into 150 MB."""
     chance = random.Random(3)
