@@ -95,7 +95,7 @@ class Recorder:
 
     def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None:
         """One camera is not observed from `at_us` on."""
-        self.coverage.open_camera_gap(camera_id, at_us, reason)
+        self.coverage.open_gap(at_us, reason, camera_id)
 
     def camera_gone(self, camera_id: str) -> None:
         """The camera left the account: nobody means to observe it."""
@@ -159,8 +159,9 @@ class Recorder:
         """Begin another day when midnight has passed, or when the running day is one of a wrong clock."""
         if self._earliest_us <= at_us < self._midnight_us:
             return
-        ended, coverage = self.day, self.coverage.frozen()
-        for gap in self.coverage.midnight(min(at_us, self._midnight_us)):
+        ended = self.day
+        coverage, gaps = self.coverage.midnight(min(at_us, self._midnight_us))
+        for gap in gaps:
             self.note_gap(gap)
         self.begin(day_of(at_us))
         self.rejects.new_day()

@@ -42,7 +42,7 @@ def titles(lines: list[str]) -> list[str]:
 
 def half_observed() -> Coverage:
     coverage = Coverage(NOON_US)
-    coverage.open_camera_gap("100e0001", NOON_US, "error-404")
+    coverage.open_gap(NOON_US, "error-404", "100e0001")
     coverage.close_camera_gap("100e0001", NOON_US + 300 * SECOND)
     return coverage
 

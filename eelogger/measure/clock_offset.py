@@ -66,7 +66,9 @@ class OffsetBounds:
         self.restart()
         self._samples.append(sample)
         stepped_us = believed[1] - low if low > believed[1] else believed[0] - high
-        return Gap("clock-step", from_us, sample.received_us, f"by Date headers stepped by at least {seconds3(stepped_us)} s")
+        return Gap(
+            "clock-step", from_us, sample.received_us, f"by Date headers stepped by at least {seconds3(stepped_us)} s"
+        )
 
     def restart(self) -> None:
         """Forget all samples: the clock has been set since."""

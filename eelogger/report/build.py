@@ -129,7 +129,7 @@ def _rows(
         bridges.setdefault(camera.bridge, set()).add(camera.id)
 
     def row(kind: str, of: str, group: Group | None, tallies: list[Tally]) -> Row:
-        part = coverage.observed_shares(*period, bridges[of]) if kind == "bridge" else share(of)
+        part = sum(map(share, bridges[of])) / len(bridges[of]) if kind == "bridge" else share(of)
         name = labels[of] if kind in ("camera", "cell") else of or NO_BRIDGE if kind == "bridge" else "all cameras"
         name = group_name(group, query.names) if kind == "namespace" and group is not None else name
         bridge = cameras[of].bridge if of in cameras else of
