@@ -80,7 +80,7 @@ async def test_when_all_is_well_every_row_says_so(cloud: FaultCloud, log_dir: Pa
     for part in ("REST round trip 0.", "WebSocket ping 0.", "no TLS (loopback)"):
         assert part in rows["network"].result
     assert "delivers" in rows["event stream"].result
-    wanted = [{camera: set(one.events or ()) for camera, one in live.subscriptions.items()} for live in asked]
+    wanted = [{camera: set(one[0] or ()) for camera, one in live.subscriptions.items()} for live in asked]
     assert wanted == [{first: {"ANNT"}}], "as a run subscribes"
     await cloud.wait_disconnected()
     assert not log_dir.exists(), "not even made"

@@ -57,14 +57,12 @@ def test_timestamps_are_cut_never_rounded(ms_and_rest: int) -> None:
     assert timestamp_us(None) is timestamp_us("20261332000000.000") is None
 
 
-def test_the_device_list_has_odd_rows_among_it() -> None:
+def test_the_device_list_holds_cameras_and_bridges_that_know_each_other() -> None:
     account = Account.of(cameras=20)
     rows = account.rows()
     assert {len(row) for row in rows} == {27, 28, 29}
     cameras = [row for row in rows if row[3] == "camera"]
-    assert [row[1] for row in cameras if row[5] == "ATTD"] == [camera.id for camera in account.cameras]
-    assert [(row[0], row[5]) for row in cameras if row[5] != "ATTD"] == [("00012345", "IGND"), (None, "IDLE")]
-    assert "" in [row[2] for row in cameras]
+    assert [row[1] for row in cameras] == [camera.id for camera in account.cameras]
     for bridge in (row for row in rows if row[3] == "bridge"):
         assert {row[1] for row in cameras if [bridge[1], "ATTD"] in row[4]} == {esn for esn, _ in bridge[4]}
 
@@ -95,9 +93,6 @@ def test_the_demo_swallows_whole_annotations_one_in_two_hundred() -> None:
     assert lives["alerts"] == {False}
     assert all(len(kinds) == 1 for kinds in lives.values())
     assert sum(kinds == {True} for kinds in lives.values()) / len(lives) == pytest.approx(0.005, rel=0.5)
-
-
-# What is recorded
 
 
 async def listed(cloud: FaultCloud, first_us: int, last_us: int, **more: str) -> list[Any]:
@@ -131,34 +126,6 @@ async def test_recorded_annotations_are_listed_by_when_they_began(cloud: FaultCl
     assert await listed(cloud, now_us - 90_000_000, now_us - 70_000_000) == []
 
 
-async def test_recordings_can_be_late_partial_and_of_what_was_never_delivered(cloud: FaultCloud) -> None:
-    camera = cloud.camera_ids()[0]
-    began_us = time.time_ns() // 1000 - 1_000_000
-    async with client_of(cloud) as client:
-        cloud.swallow = 1
-        swallowed, delivered = await cloud.emit(camera), await cloud.emit(camera)
-        assert json.loads(await client.recv())["data"][camera]["event"]["ANNT"] == delivered.body
-    assert [item.event for item in cloud.sent] == [delivered]
-    uuids = [swallowed.identity, delivered.identity]
-    assert [row[0] for row in await listed(cloud, began_us, began_us + 10_000_000)] == uuids
-    cloud.leave_out = 2
-    assert [row[0] for row in await listed(cloud, began_us, began_us + 10_000_000)] == uuids[:1]
-    cloud.record_late_s = 60.0
-    assert await listed(cloud, began_us, began_us + 10_000_000) == []
-
-
-# Faults of the event socket
-
-
-async def test_abort_is_a_reset(cloud: FaultCloud) -> None:
-    async with client_of(cloud) as client:
-        cloud.abort()
-        with pytest.raises(websockets.ConnectionClosedError) as closed:
-            await client.recv()
-        assert isinstance(closed.value.__cause__, ConnectionResetError)
-    await cloud.wait_disconnected()
-
-
 async def test_a_muted_peer_neither_reads_nor_sends_while_tcp_stays_up(cloud: FaultCloud) -> None:
     async with client_of(cloud) as client:
         cloud.mute()
@@ -166,9 +133,7 @@ async def test_a_muted_peer_neither_reads_nor_sends_while_tcp_stays_up(cloud: Fa
         await cloud.emit(cloud.camera_ids()[0])
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.recv(), 0.1)
-        assert client.close_code is None
-        assert cloud.connections[0].pings == 0
-        assert not cloud.sent
+        assert (client.close_code, cloud.connections[0].pings, len(cloud.sent)) == (None, 0, 0)
         cloud.abort()
 
 
@@ -247,33 +212,24 @@ STREAM, DELAY, UUIDS = "stream/Front Door_{}_stream.log", "Front Door_{}.log", "
         (STREAM, lambda lines: lines.pop(3), {"missing in stream"}),
         (STREAM, lambda lines: lines.pop(0), {"missing in stream", "wrong delay"}),
         (STREAM, lambda lines: lines.append(lines[-1]), {"twice"}),
-        (STREAM, in_line(-1, "^20..", "2031"), {"wrong delay"}),
         (STREAM, in_line(-1, "^20..", "2021"), {"wrong delay"}),
         (STREAM, in_line(-1, "}$", ""), {"unreadable", "missing in stream"}),
         (STREAM, in_line(-1, r" -- \{.*\n", ' -- {"event": {"ANNT": {"uuid": "x"}}}\n'), {"unknown"}),
-        (STREAM, in_line(-1, r"\n$", ""), {"unreadable", "missing in stream"}),
         (DELAY, lambda lines: lines.pop(), {"missing delay line"}),
         (DELAY, lambda lines: lines.append(lines[-1]), {"twice"}),
         (DELAY, in_line(1, r"delay_s=0\.1", "delay_s=0.2"), {"wrong delay", "wrong figures"}),
-        (DELAY, in_line(-1, "^", "delay_s=0.000000 "), {"wrong delay"}),
-        (DELAY, in_line(2, r"time=20..", "time=2031"), {"wrong delay"}),
         (DELAY, in_line(2, r"event_time=20..", "event_time=2025"), {"wrong delay"}),
         (DELAY, in_line(2, "verdict=measured", "verdict=initial"), {"wrong verdict", "wrong figures"}),
         (DELAY, in_line(-2, "verdict=early", "verdict=undated"), {"wrong verdict"}),
         (DELAY, in_line(2, " n=2", " n=3"), {"wrong figures"}),
         (DELAY, in_line(3, r" avg_s=0\.3", " avg_s=0.4"), {"wrong figures"}),
-        (DELAY, in_line(3, r" min_s=0\.1", " min_s=0.2"), {"wrong figures"}),
-        (DELAY, in_line(3, r" max_s=0\.5", " max_s=0.6"), {"wrong figures"}),
         (DELAY, in_line(3, r" p95_s=0\.5", " p95_s=0.6"), {"wrong figures"}),
-        (DELAY, in_line(5, " ns_n=3", " ns_n=4"), {"wrong figures"}),
         (DELAY, in_line(5, r" ns_avg_s=0\.5", " ns_avg_s=0.6"), {"wrong figures"}),
         (DELAY, in_line(2, " ns=102", " ns=103"), {"wrong fields", "wrong figures"}),
         (DELAY, in_line(2, " camera=", " camera=f"), {"wrong fields"}),
         (DELAY, in_line(-1, " uuid=.", " uuid=x"), {"unknown", "missing delay line"}),
-        (DELAY, in_line(-1, "verdict=", 'verdict="'), {"unreadable", "missing delay line"}),
         (DELAY, in_line(-1, "^", "camera=1 "), {"unreadable", "missing delay line"}),
         (UUIDS, lambda lines: lines.pop(), {"missing identity"}),
-        (UUIDS, lambda lines: lines.append(lines[0]), {"twice"}),
         (UUIDS, lambda lines: lines.append("8d5e\n"), {"unknown"}),
     ],
 )  # fmt: skip

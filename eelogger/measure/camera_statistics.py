@@ -20,9 +20,9 @@ CREATE_OP: Final = 1
 
 _TEXT: Final = {us: seconds3(us) for us in ANSWERS_US}
 _NO_HOUR: Final = -1
-_NO_HOURS: Final[dict[int, int]] = {}
-# Stands for every part without events: most groups are quiet in most hours. Nothing is counted into it.
+# These stand for what has no events, as most groups in most hours: nothing is counted into them.
 _EMPTY: Final = Histogram()
+_NO_HOURS: Final[dict[int, int]] = {}
 
 
 def is_suspect(early: int, measured: int) -> bool:
@@ -99,11 +99,11 @@ class CameraStatistics:
     def figures(self, group: Group) -> RunningFigures:
         """The figures for a delay line of this group; KeyError when it has no measured event."""
         day, stats = self._day.histogram, self._groups[group]
-        p50, p95, p99 = self._day.values_us()
         n = stats.others.n + stats.before.n + stats.hour.n
         total_us = stats.others.total_us + stats.before.total_us + stats.hour.total_us
         # a percentile is a bucket's answer or else an extreme; those have their texts already.
         least, most, most_us = self._least, self._most, day.max_us
+        p50, p95, p99 = self._day.values_us()
         figures = (
             day.n,
             most if p50 == most_us else _TEXT.get(p50) or least,
@@ -123,10 +123,8 @@ class CameraStatistics:
         if not returns and self._before != _NO_HOUR:
             self._p95s = self.hourly_p95
         for stats in self._groups.values():
-            if not returns:
-                if stats.before.n:
-                    stats.others = merged((stats.others, stats.before))
-                stats.before = _EMPTY
+            if not returns and stats.before.n:
+                stats.others, stats.before = merged((stats.others, stats.before)), _EMPTY
             stats.hour, stats.before = stats.before, stats.hour
         self._hour, self._before = hour, self._hour
 
@@ -210,10 +208,7 @@ class Day:
 
     def camera(self, camera_id: str) -> CameraStatistics:
         """The statistics of a camera, empty ones when it has none yet."""
-        stats = self.cameras.get(camera_id)
-        if stats is None:
-            stats = self.cameras[camera_id] = CameraStatistics()
-        return stats
+        return self.cameras.get(camera_id) or self.cameras.setdefault(camera_id, CameraStatistics())
 
     def count(self, verdict: Verdict) -> None:
         """Take a verdict: its place among the worst, or its count when it is a first sight that is not measured."""

@@ -136,7 +136,7 @@ class Handler:
         else:
             kind = MEASURED
             group = four_cc if ns is None else ns
-            statistics = self.day.cameras.get(camera_id) or self.day.camera(camera_id)
+            statistics = self.day.camera(camera_id)
             new_max, figures = statistics.observe(timestamp, delay_us, group), statistics.figures(group)
             missed = self._missed.pop(camera_id, None)
             after_gap_us = missed and missed[0] + missed[2]
@@ -177,9 +177,9 @@ class Handler:
 
     def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
         """Whether events of this sort are measured at all, and what they are called."""
-        measured = four_cc in self._events
-        if measured and self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
-            measured = ns in self._namespaces
+        is_measured = four_cc in self._events
+        if self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
+            is_measured = is_measured and ns in self._namespaces
         if ns is None:
-            return measured, FOUR_CCS.get(four_cc, four_cc)
-        return measured, self._names.get(ns) or f"namespace {ns}"
+            return is_measured, FOUR_CCS.get(four_cc, four_cc)
+        return is_measured, self._names.get(ns) or f"namespace {ns}"

@@ -14,22 +14,13 @@ from typing import Any, Final, NamedTuple, Self
 from aiohttp import WSMessage, WSMsgType, web
 
 from .account import ACCOUNT_ID, TEST_KEY, Account
-from .events import Event, make, message_text
-from .recordings import Recorded, Recordings, listing
+from .events import KEPT, Event, Recorded, Recordings, listing, make, message_text
 from .traffic import play
 
-KEPT: Final = 20_000  # how many values sent and annotations recorded are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
 SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
 ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
-
-
-class Subscription(NamedTuple):
-    """The four-CCs that a camera is asked for (None: all), and when."""
-
-    events: list[str] | None
-    at_us: int
 
 
 class SentEvent(NamedTuple):
@@ -65,7 +56,8 @@ class Connection:
 
     def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
         self.request, self.ws, self.opened_us = request, ws, time.time_ns() // 1000
-        self.subscriptions: dict[str, Subscription] = {}
+        # The four-CCs that each camera is asked for (None: all), and when.
+        self.subscriptions: dict[str, tuple[list[str] | None, int]] = {}
         self.ready: set[str] = set()  # cameras whose initial state has been pushed
         self._opened: set[tuple[str, str]] = set()
 
@@ -86,14 +78,14 @@ class Connection:
         sent = []
         for event in wanted:
             kind = (event.camera_id, event.four_cc)
-            subscribed_us = self.subscriptions[event.camera_id].at_us
+            _, subscribed_us = self.subscriptions[event.camera_id]
             sent.append(SentEvent(event, sent_us, kind not in self._opened, self.opened_us, subscribed_us))
             self._opened.add(kind)
         return sent
 
     def _wants(self, event: Event) -> bool:
-        asked = self.subscriptions.get(event.camera_id)
-        return asked is not None and (asked.events is None or event.four_cc in asked.events)
+        four_ccs, _ = self.subscriptions.get(event.camera_id, ([], 0))
+        return four_ccs is None or event.four_cc in four_ccs
 
     def drop(self, camera_ids: Iterable[str]) -> None:
         """Forget cameras; a later subscription begins with the initial state again."""
@@ -115,7 +107,7 @@ class Cloud:
         self.account = account
         self.account_id, self.auth_key, self.rows = ACCOUNT_ID, TEST_KEY, account.rows()
         self.sent: deque[SentEvent] = deque(maxlen=self.kept)
-        self.recorded = Recordings(self.kept)
+        self.recorded = Recordings()
         self.connections: list[Connection] = []
         self.connects = 0
         # The latest value by camera and four-CC: what a new subscription is told first.
@@ -249,7 +241,7 @@ class Cloud:
         now_us = time.time_ns() // 1000
         for camera_id, wish in wishes.items():
             events = wish.get("event") if "event" in wish["resource"] else []
-            connection.subscriptions[camera_id] = Subscription(events, now_us)
+            connection.subscriptions[camera_id] = events, now_us
         await self.push_latest(connection, wishes)
         connection.ready.update(wishes)
 
