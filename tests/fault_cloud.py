@@ -126,7 +126,6 @@ class FaultCloud(Cloud):
         # Awaited after 101, before anything is read.
         self.on_connect: Callable[[FaultConnection], Awaitable[None]] | None = None
         self.answer_pings = True
-        self.initial_state = True  # whether a subscription is followed by the latest values
 
         self.swallow = 0  # how many of the next annotations are recorded but never delivered
         self.record_late_s = 0.0  # how long a recorded annotation cannot be read yet
@@ -287,10 +286,6 @@ class FaultCloud(Cloud):
         for camera_id in wishes.keys() - known:
             await connection.send_error(404, "Camera not found", camera_id)
         await super().subscribe(connection, {name: wish for name, wish in wishes.items() if name in known})
-
-    async def push_latest(self, connection: Connection, camera_ids: Iterable[str]) -> None:
-        if self.initial_state:
-            await super().push_latest(connection, camera_ids)
 
     async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
         delivered = list(events)

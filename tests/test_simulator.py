@@ -25,9 +25,8 @@ from launch import launch
 from oracle import compare
 
 from eelogger.simulator import TEST_KEY, Account, SentEvent
-from eelogger.simulator.account import LONG_DELAYS
 from eelogger.simulator.events import make, timestamp_text, timestamp_us
-from eelogger.simulator.traffic import beats
+from eelogger.simulator.traffic import LONG_DELAYS, beats
 
 NOON_US = 1_795_348_800_000_000
 

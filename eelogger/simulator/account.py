@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 TEST_KEY: Final = "c000~" + "0" * 32
 ACCOUNT_ID: Final = "00012345"
@@ -22,27 +21,17 @@ PLACES: Final = (
     "Break Room", "Roof", "Corridor", "Forklift Lane", "Main Entrance", "Vault",
 )  # fmt: skip
 SITES: Final = ("Harbour", "Airport", "Old Town", "Mill Street", "Depot", "Campus")
-SPREAD: Final = 0.45  # the sigma of the lognormal delays
-LONG_DELAYS: Final = 0.003  # the share of delays that lie evenly in 5 to 20 s
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
+class Bridge(NamedTuple):
     """What the cameras of a site report through; half of their delays are shorter than `median_s`."""
 
     id: str
     name: str
     median_s: float
 
-    def draw_delay(self, rng: random.Random) -> float:
-        """Draw the delay of one event in seconds."""
-        if rng.random() < LONG_DELAYS:
-            return rng.uniform(5.0, 20.0)
-        return self.median_s * math.exp(SPREAD * rng.gauss(0.0, 1.0))
 
-
-@dataclass(frozen=True, slots=True)
-class SimCamera:
+class SimCamera(NamedTuple):
     """A camera: `rate` in events a second, the namespaces it annotates, the ages of its latest values by four-CC."""
 
     id: str
@@ -53,8 +42,7 @@ class SimCamera:
     ages_s: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """An account; one annotation in `swallowed` is recorded but never delivered, the 20th first; 0: none."""
 
     seed: int

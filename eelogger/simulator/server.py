@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ssl import SSLContext
 from typing import Any, Final, NamedTuple, Self
 
@@ -46,9 +46,12 @@ class SentEvent(NamedTuple):
         if not self.opening:
             return {"measured"}
         latest, earliest = self.subscribed_us, max(self.opened_us, self.subscribed_us - SUBSCRIBING_US)
-        may_be_initial = event_us < latest and arrived_us <= latest + INITIAL_WITHIN_US
-        may_be_measured = event_us >= earliest or arrived_us > earliest + INITIAL_WITHIN_US
-        return {name for name, may in (("initial", may_be_initial), ("measured", may_be_measured)) if may}
+        right = set()
+        if event_us < latest and arrived_us <= latest + INITIAL_WITHIN_US:
+            right.add("initial")
+        if event_us >= earliest or arrived_us > earliest + INITIAL_WITHIN_US:
+            right.add("measured")
+        return right
 
 
 class Connection:
@@ -102,6 +105,7 @@ class Cloud:
     host = "127.0.0.1"
     ssl: SSLContext | None = None
     kept: int | None = KEPT
+    initial_state = True  # whether a subscription is followed by the latest values
 
     def __init__(self, account: Account, *, traffic: bool = False) -> None:
         self.account = account
@@ -145,21 +149,22 @@ class Cloud:
 
     def make_app(self) -> web.Application:
         """Make the application: what is served."""
+
+        def rest(path: str, answer: Callable[[web.Request], object]) -> None:
+            async def handler(request: web.Request) -> web.StreamResponse:
+                if not self.may_pass(request):
+                    return refusal(401)
+                found = answer(request)
+                return refusal(400) if found is None else web.json_response(found)
+
+            app.router.add_get(path, handler)
+
         app = web.Application()
-        app.router.add_get(LIST_PATH, self._rest(lambda request: self.rows))
-        app.router.add_get("/g/aaa/isauth", self._rest(lambda request: True))
-        app.router.add_get("/annt/annt/list", self._rest(lambda request: listing(self.readable(), request.query)))
+        rest(LIST_PATH, lambda request: self.rows)
+        rest("/g/aaa/isauth", lambda request: True)
+        rest("/annt/annt/list", lambda request: listing(self.readable(), request.query))
         app.router.add_get("/api/v2/Device/{account_id}/Events", self._accept)
         return app
-
-    def _rest(self, answer: Callable[[web.Request], object]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handler(request: web.Request) -> web.StreamResponse:
-            if not self.may_pass(request):
-                return refusal(401)
-            found = answer(request)
-            return refusal(400) if found is None else web.json_response(found)
-
-        return handler
 
     def may_pass(self, request: web.Request) -> bool:
         """Whether the request carries the session key in a cookie."""
@@ -237,21 +242,16 @@ class Cloud:
             await self.subscribe(connection, request.get("cameras", {}))
 
     async def subscribe(self, connection: Connection, wishes: dict[str, dict[str, list[str]]]) -> None:
-        """Take what a client asks for, by camera, and push the initial state."""
+        """Take what a client asks for, by camera, and push the initial state: the latest values, one a message."""
         now_us = time.time_ns() // 1000
         for camera_id, wish in wishes.items():
             events = wish.get("event") if "event" in wish["resource"] else []
             connection.subscriptions[camera_id] = events, now_us
-        await self.push_latest(connection, wishes)
-        connection.ready.update(wishes)
-
-    async def push_latest(self, connection: Connection, camera_ids: Iterable[str]) -> None:
-        """Push the initial state: each camera's latest values, one a message."""
-        for camera_id in camera_ids:
+        for camera_id in wishes if self.initial_state else ():
             for event in list(self.latest.get(camera_id, {}).values()):
                 await self._send(connection, [event])
-            # Sending does not suspend: without this, thousands of cameras would hold the loop for seconds.
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # sending does not suspend: thousands of cameras would hold the loop for seconds
+        connection.ready.update(wishes)
 
 
 def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
