@@ -118,8 +118,6 @@ def test_a_step_during_the_request_says_nothing() -> None:
     [
         (Offset(-3_200_000, 500_000), True, "3.2 s ahead (± 0.5 s): every delay is shown about 3.2 s too long"),
         (Offset(3_200_000, 500_000), True, "3.2 s behind (± 0.5 s): every delay is shown about 3.2 s too short"),
-        (Offset(-100_000, 500_000), False, "agrees with the cloud's to within 0.6 s"),
-        (Offset(2_000_000, 2_500_000), False, "agrees with the cloud's to within 4.5 s"),
         (Offset(2_500_000, 2_500_000), False, "agrees with the cloud's to within 5.0 s"),
         (Offset(1_000_000, 0), False, "agrees with the cloud's to within 1.0 s"),
         (Offset(1_000_001, 0), True, "1.0 s behind (± 0.0 s): every delay is shown about 1.0 s too short"),

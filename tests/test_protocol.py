@@ -32,27 +32,13 @@ PARTS = {
     "ns": st.integers(100, 113) | SCALARS,
     "timestamp": st.from_regex(r"20[0-9]{12}(\.[0-9]{0,9})?", fullmatch=True) | SCALARS,
     "eventid": st.integers(-(2**31), 2**32) | SCALARS,
-    "op": st.integers(0, 6) | SCALARS,
 }
-EVENTS = (
-    st.fixed_dictionaries({}, optional=PARTS) | st.lists(st.fixed_dictionaries({}, optional=PARTS) | VALUES) | VALUES
-)
-CAMERAS = VALUES | st.fixed_dictionaries(
-    {},
-    optional={
-        "event": VALUES | st.dictionaries(st.sampled_from(["ANNT", "ALRS", "EMES"]) | TEXTS, EVENTS, max_size=3),
-        "pre": SCALARS,
-        "error": VALUES,
-    },
-)
-MESSAGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "status_code": st.sampled_from([200, 400, 401, 412, "401", True]) | SCALARS,
-        "message": VALUES,
-        "data": VALUES | st.dictionaries(st.sampled_from([CAMERA, OTHER]) | TEXTS, CAMERAS, max_size=3),
-    },
-)
+EVENT = st.fixed_dictionaries({}, optional=PARTS)
+EVENTS = st.dictionaries(st.sampled_from(["ANNT", "ALRS"]) | TEXTS, EVENT | st.lists(EVENT | VALUES), max_size=3)
+CAMERAS = st.fixed_dictionaries({}, optional={"event": EVENTS | VALUES, "pre": SCALARS, "error": VALUES})
+DATA = st.dictionaries(st.sampled_from([CAMERA, OTHER]) | TEXTS, CAMERAS | VALUES, max_size=3)
+CODES = st.sampled_from([200, 401, "401", True]) | SCALARS
+MESSAGES = st.fixed_dictionaries({}, optional={"status_code": CODES, "message": VALUES, "data": DATA | VALUES})
 
 
 def nested(depth: int, core: str = "1") -> str:
@@ -119,10 +105,8 @@ def test_a_torn_message_is_refused_whole(value: dict[str, Any], data: st.DataObj
         ("", "empty"), (b"", "empty"), (b" \r\n\t ", "empty"), ("\u2003", "empty"), (" " * 2**21, "empty"),
         ("hello", "not-json"), ('{"data":{}', "not-json"), ('{"data":{}} {}', "not-json"), ("\ufeff{}", "not-json"),
         (bytes(range(256)), "not-utf-8"), (b"\x00\x01\x02", "not-json"), (b'"\xed\xa0\x80"', "not-utf-8"),
-        ("[]", "not-an-object"), ('[{"data":{}}]', "not-an-object"), ("null", "not-an-object"),
-        ("NaN", "not-an-object"), (LONG, "not-an-object"), ('"text"', "not-an-object"), ("{}", "no-data"),
-        ('{"status_code":200,"message":"OK"}', "no-data"), ('{"data":null}', "no-data"), ('{"data":[]}', "no-data"),
-        ('{"data":"x"}', "no-data"), ('{"data":{},"data":1}', "no-data"), (nested(DEEP), "nested-too-deep"),
+        ('[{"data":{}}]', "not-an-object"), ("NaN", "not-an-object"), (LONG, "not-an-object"), ("{}", "no-data"),
+        ('{"status_code":200,"message":"OK"}', "no-data"), ('{"data":[]}', "no-data"),
         ("[" * DEEP, "nested-too-deep"), ('{"data":' * DEEP, "nested-too-deep"),
         (f"[{LONG},{nested(DEEP)}]", "nested-too-deep"), (f"[{LONG},", "not-json"),
         (one_camera(nested(DEEP)), "nested-too-deep"),
@@ -136,14 +120,11 @@ def test_what_is_no_message(data: str | bytes, reason: str) -> None:
 
 
 @pytest.mark.parametrize("core", ["1", LONG])
-@pytest.mark.parametrize("inside", ["[]", "{}"])
 @pytest.mark.parametrize("depth", [10, 900, 980, 5_000])
-def test_no_depth_is_fatal(depth: int, inside: str, core: str) -> None:
+def test_no_depth_is_fatal(depth: int, core: str) -> None:
     """Between what Python reads and what it writes there must be no depth that raises anything else."""
-    body = '{"a":' * depth + core + "}" * depth if inside == "{}" else f'{{"a":{nested(depth, core)}}}'
-    message = digest(one_camera(f'{{"event":{{"ANNT":{body}}}}}'))
-    if depth == 10:
-        assert message is not None
+    message = digest(one_camera(f'{{"event":{{"ANNT":{{"a":{nested(depth, core)}}}}}}}'))
+    assert message is not None or depth > 10
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", LONG, f"-{LONG}", "9" * 4_001], ids=lambda text: text[:6])
@@ -165,11 +146,8 @@ def test_numbers_beyond_reason_harm_nothing(number: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reasons", "types"),
     [
-        ("null", ["camera-data-not-an-object"], []), ("[]", ["camera-data-not-an-object"], []),
-        ("7", ["camera-data-not-an-object"], []), ("{}", [], []), ('{"pre":"20261122090718.889"}', [], []),
-        ('{"new_in_2027":{"x":[1]}}', [], []), ('{"event":null}', ["event-not-an-object"], []),
-        ('{"event":[]}', ["event-not-an-object"], []), ('{"event":"ANNT"}', ["event-not-an-object"], []),
-        ('{"event":{}}', [], []), ('{"event":{"ANNT":null}}', ["value-not-an-object"], []),
+        ("[]", ["camera-data-not-an-object"], []), ('{"new_in_2027":{"x":[1]}}', [], []),
+        ('{"event":null}', ["event-not-an-object"], []), ('{"event":{}}', [], []),
         ('{"event":{"ANNT":5,"ALRS":{}}}', ["value-not-an-object"], ["ALRS"]), ('{"event":{"ANNT":[]}}', [], []),
         ('{"event":{"ANNT":[{},{"a":1}]}}', [], ["ANNT", "ANNT"]),
         ('{"event":{"ANNT":[{},null,[{}],3,{}],"ALRS":{}}}', ["value-not-an-object"] * 3, ["ANNT", "ANNT", "ALRS"]),
@@ -254,15 +232,6 @@ def test_identity(event: dict[str, Any], identity: str | None) -> None:
     assert protocol.identity(CAMERA, event) == identity
 
 
-@given(st.integers(0, 2**32 - 1))
-@example(2**31 - 1)
-@example(2**31)
-def test_an_event_id_is_one_id_signed_or_unsigned(eventid: int) -> None:
-    signed = eventid - 2**32 if eventid >= 2**31 else eventid
-    assert protocol.identity(CAMERA, {"type": "ALRS", "eventid": eventid}) == f"ALRS:{CAMERA}:{eventid}:"
-    assert protocol.identity(CAMERA, {"type": "ALRS", "eventid": signed}) == f"ALRS:{CAMERA}:{eventid}:"
-
-
 @pytest.mark.parametrize(
     ("value", "number"),
     [
@@ -292,12 +261,6 @@ def test_event_time_is_what_datetime_computes(seconds: int, fraction: str) -> No
     assert protocol.event_time_us(f"{text}.{fraction}") == seconds * 1_000_000 + micros
     if not fraction:
         assert protocol.event_time_us(text) == seconds * 1_000_000
-
-
-@given(st.datetimes())
-def test_event_time_outside_2000_to_2099_is_none(when: datetime) -> None:
-    text = f"{when.year:04d}{when:%m%d%H%M%S}.{when.microsecond:06d}"
-    assert (protocol.event_time_us(text) is not None) is (2000 <= when.year <= 2099)
 
 
 @pytest.mark.parametrize(

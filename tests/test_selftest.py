@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import signal
-import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from launch import APP, command, environment
+from launch import command
 
 from eelogger.commands import selftest
 from eelogger.simulator import Event, SentEvent
@@ -107,24 +104,6 @@ def test_what_ends_the_run_is_said_and_is_70(monkeypatch: pytest.MonkeyPatch) ->
     out = io.StringIO()
     assert selftest.run(Namespace(), Console(None, out, None)) == 70
     assert "could not be done" in out.getvalue()
-
-
-async def test_ctrl_c_ends_it_with_130(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(APP), "check", "--self-test"),
-        env=environment(None, None, {"TMPDIR": str(tmp_path)}),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(20):
-        while not list(tmp_path.glob("*/stream")):
-            await asyncio.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = await process.communicate()
-    assert process.returncode == 130
-    assert b"Sound" not in out
-    assert b"Traceback" not in err
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
