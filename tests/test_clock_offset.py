@@ -52,8 +52,11 @@ def test_the_bounds_always_hold_the_true_offset(
 def test_one_answer_bounds_to_half_a_second_and_half_the_round_trip() -> None:
     bounds = OffsetBounds()
     bounds.add(DateSample(NOW_US, NOW_US + 600_000, NOW_US + 800_000))
-    # Date + 0.5 s − midpoint, ± RTT/2 + 0.5 s, and a µs for rounding
+    # Date + 0.5 s − midpoint, ± RTT/2 + 0.5 s, and a µs of drift; halves count up
     assert bounds.offset(NOW_US + 800_000) == Offset(-200_000, 600_001)
+    bounds.restart()
+    bounds.add(DateSample(NOW_US, NOW_US, NOW_US + 1))
+    assert bounds.offset(NOW_US + 1) == Offset(S // 2 - 1, S // 2 + 2)
 
 
 def test_bounds_widen_with_age_and_end_after_two_hours() -> None:

@@ -8,14 +8,11 @@ import json
 import re
 import shutil
 import statistics
-import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import websockets
 from fault_cloud import FaultCloud
@@ -85,44 +82,7 @@ def test_the_demo_shows_every_camera_a_long_delay_and_a_swallowed_annotation_wit
     assert any(beat.swallowed for beat in shown)
 
 
-def test_the_demo_swallows_whole_annotations_one_in_two_hundred() -> None:
-    lives: dict[str, set[bool]] = defaultdict(set)
-    for beat in itertools.islice(beats(Account.demo()), 20_000):
-        lives[beat.fields.get("uuid", "alerts")].add(beat.swallowed)
-    assert lives["alerts"] == {False}
-    assert all(len(kinds) == 1 for kinds in lives.values())
-    assert sum(kinds == {True} for kinds in lives.values()) / len(lives) == pytest.approx(0.005, rel=0.5)
-
-
-async def listed(cloud: FaultCloud, first_us: int, last_us: int, **more: str) -> list[Any]:
-    query = {"id": cloud.camera_ids()[0], "exclusive": "1"} | more
-    query |= {"start_timestamp": timestamp_text(first_us), "end_timestamp": timestamp_text(last_us)}
-    headers = {"Cookie": f"auth_key={TEST_KEY}"}
-    async with (
-        aiohttp.ClientSession(cloud.base_url, headers=headers) as http,
-        http.get("/annt/annt/list", params=query) as answer,
-    ):
-        assert answer.status == 200
-        return list(await answer.json())
-
-
-async def test_recorded_annotations_are_listed_by_when_they_began(cloud: FaultCloud) -> None:
-    first, second, _ = cloud.camera_ids()
-    now_us = time.time_ns() // 1000
-    long = make(first, "ANNT", now_us - 60_000_000, {"ns": 101})
-    end = make(first, "ANNT", now_us - 10_000_000, {"ns": 101, "uuid": long.identity, "op": 5})
-    short = make(first, "ANNT", now_us - 20_000_000, {"ns": 103})
-    others = [
-        make(second, "ANNT", now_us - 20_000_000, {"ns": 103}),
-        make(first, "ANNT", now_us, {"timestamp": None}),
-        make(first, "ALRS", now_us - 20_000_000, {}),
-    ]
-    await cloud.deliver([end, long, short, *others])
-    rows = [[item.identity, item.body["timestamp"], item.body["ns"], item.body["mpack"]] for item in (long, short)]
-    assert await listed(cloud, now_us - 70_000_000, now_us) == rows
-    assert await listed(cloud, now_us - 30_000_000, now_us) == rows[1:]
-    assert await listed(cloud, now_us - 70_000_000, now_us, namespace="101,300") == rows[:1]
-    assert await listed(cloud, now_us - 90_000_000, now_us - 70_000_000) == []
+# Faults of the event socket
 
 
 async def test_a_muted_peer_neither_reads_nor_sends_while_tcp_stays_up(cloud: FaultCloud) -> None:
