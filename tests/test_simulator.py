@@ -22,10 +22,11 @@ from launch import launch
 from oracle import compare
 
 from eelogger.simulator import TEST_KEY, Account, SentEvent
-from eelogger.simulator.events import make, timestamp_text, timestamp_us
+from eelogger.simulator.events import Recordings, listing, make, timestamp_text, timestamp_us
 from eelogger.simulator.traffic import LONG_DELAYS, beats
 
 NOON_US = 1_795_348_800_000_000
+FIRST, SECOND = "100e0001", "100e0002"
 
 
 @asynccontextmanager
@@ -82,7 +83,26 @@ def test_the_demo_shows_every_camera_a_long_delay_and_a_swallowed_annotation_wit
     assert any(beat.swallowed for beat in shown)
 
 
-# Faults of the event socket
+def test_recorded_annotations_are_listed_by_when_they_began() -> None:
+    long = make(FIRST, "ANNT", NOON_US, {"ns": 101})
+    end = make(FIRST, "ANNT", NOON_US + 50_000_000, {"ns": 101, "uuid": long.identity, "op": 5})
+    short = make(FIRST, "ANNT", NOON_US + 40_000_000, {"ns": 103})
+    undated = make(FIRST, "ANNT", NOON_US, {"timestamp": None})
+    recorded = Recordings()
+    for event in (end, long, short, make(SECOND, "ANNT", NOON_US, {}), undated, make(FIRST, "ALRS", NOON_US, {})):
+        recorded.record(event)
+
+    def listed(first_s: int, last_s: int, **more: str) -> list[Any] | None:
+        times = {"start_timestamp": timestamp_text(NOON_US + first_s * 10**6)}
+        times["end_timestamp"] = timestamp_text(NOON_US + last_s * 10**6)
+        return listing(recorded.values(), {"id": FIRST, "exclusive": "1"} | times | more)
+
+    rows = [[item.identity, item.body["timestamp"], item.body["ns"], item.body["mpack"]] for item in (long, short)]
+    assert listed(0, 40) == rows
+    assert listed(1, 40) == rows[1:]
+    assert listed(0, 40, namespace="101,300") == rows[:1]
+    assert listed(41, 60) == []
+    assert listed(0, 40, exclusive="0") is None
 
 
 async def test_a_muted_peer_neither_reads_nor_sends_while_tcp_stays_up(cloud: FaultCloud) -> None:
