@@ -76,28 +76,21 @@ class Subscribed(NamedTuple):
 Story = list[Came | Subscribed]
 ORDER: dict[str, Story] = {
     "a four-CC that is not asked for is ignored, whatever else it is": [
-        Came(2, {"type": "EMES"}, IGNORED),
-        Came(2, {"type": "EMES", "eventid": 1, "timestamp": stamp(us(1))}, IGNORED),
-        Came(2, {"type": "annt", "uuid": "u"}, IGNORED), Came(2, {"type": "", "uuid": "u"}, IGNORED),
+        Came(2, {"type": "EMES"}, IGNORED), Came(2, {"type": "annt", "uuid": "u"}, IGNORED),
     ],
     "no identity comes before no date": [
         Came(2, annt(None, None), UNIDENTIFIED), Came(2, annt("", 1), UNIDENTIFIED),
-        Came(2, annt(None, 1, eventid=5), UNIDENTIFIED), Came(2, annt(None, 1, eventid=5), UNIDENTIFIED),
-        Came(2, alrs(None, None), UNIDENTIFIED),
+        Came(2, annt(None, 1, eventid=5), UNIDENTIFIED), Came(2, alrs(None, None), UNIDENTIFIED),
     ],
     "a uuid of 256 characters is one, of 257 none": [
-        Came(2, annt("u" * 256), MEASURED), Came(2, annt("u" * 256), DUPLICATE),
-        Came(2, annt("u" * 257), UNIDENTIFIED), Came(2, annt("u" * 10_000), UNIDENTIFIED),
+        Came(2, annt("u" * 256), MEASURED), Came(2, annt("u" * 257), UNIDENTIFIED),
     ],
     "a duplicate comes before no date": [
         Came(2, annt("u"), MEASURED), Came(3, annt("u", None), DUPLICATE), Came(3, annt("u", 99), DUPLICATE),
-        Came(3, annt("u", 1, op=4), DUPLICATE),
     ],
     "an undated sight is a first sight": [
-        Came(2, annt("u", None), UNDATED), Came(3, annt("u", 1), DUPLICATE),
+        Came(2, annt("u", None), UNDATED), Came(3, annt("u", 1), DUPLICATE), Came(3, alrs(7, None), UNDATED),
         Came(3, annt("v", 1, timestamp="20261332090718.889"), UNDATED),
-        Came(3, annt("w", 1, timestamp="19991231235959.999"), UNDATED),
-        Came(3, annt("x", 1, timestamp=20261122090718), UNDATED), Came(3, alrs(7, None), UNDATED),
     ],
     "an alert is told apart by four-CC, camera, id and timestamp": [
         Came(3, alrs(-1, 1), MEASURED), Came(3, alrs(4_294_967_295, 1), DUPLICATE), Came(3, alrs(-2, 1), MEASURED),

@@ -42,7 +42,7 @@ def read_message(data: bytes | str) -> Message:
     if type(cameras) is not dict:
         if not notices:
             raise MessageError("no-data")
-        return Message([], [], notices)
+        cameras = {}
     updates: list[CameraUpdate] = []
     rejects: list[Reject] = []
     for camera_id, camera in cameras.items():
