@@ -104,18 +104,11 @@ class CameraStatistics:
         # a percentile is a bucket's answer or else an extreme; those have their texts already.
         least, most, most_us = self._least, self._most, day.max_us
         p50, p95, p99 = self._day.values_us()
-        figures = (
-            day.n,
-            most if p50 == most_us else _TEXT.get(p50) or least,
-            most if p95 == most_us else _TEXT.get(p95) or least,
-            most if p99 == most_us else _TEXT.get(p99) or least,
-            mean3(day.total_us, day.n),
-            least,
-            most,
-            n,
-            mean3(total_us, n),
-        )
-        return made(RunningFigures, figures)
+        p50_s = most if p50 == most_us else _TEXT.get(p50) or least
+        p95_s = most if p95 == most_us else _TEXT.get(p95) or least
+        p99_s = most if p99 == most_us else _TEXT.get(p99) or least
+        means = mean3(day.total_us, day.n), mean3(total_us, n)
+        return made(RunningFigures, (day.n, p50_s, p95_s, p99_s, means[0], least, most, n, means[1]))
 
     def _turn(self, hour: int) -> None:
         """Let this clock hour be the present one; if it is the one before, the clock was put back or set right."""
