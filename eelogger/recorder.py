@@ -47,8 +47,7 @@ class Recorder:
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
         self.on_event: Callable[[Verdict, str], None] | None = None
         # What the connection tells of names and gaps needs no more than to be handed on.
-        self.lost, self.camera_lost = coverage.open_gap, coverage.open_camera_gap
-        self.camera_gone = coverage.camera_gone
+        self.lost, self.camera_gone = coverage.open_gap, coverage.camera_gone
         self._by_lower_id: dict[str, Camera] = {}
         self._files: dict[str, tuple[str, str]] = {}
         self._arrived_us = self._size = 0
@@ -142,8 +141,9 @@ class Recorder:
         """Begin another day when midnight has passed, or when the running day is one of a wrong clock."""
         if self._earliest_us <= at_us < self._midnight_us:
             return
-        ended, coverage = self.day, self.coverage.frozen()
-        for gap in self.coverage.midnight(min(at_us, self._midnight_us)):
+        ended = self.day
+        coverage, gaps = self.coverage.midnight(min(at_us, self._midnight_us))
+        for gap in gaps:
             self.note_gap(gap)
         self.begin(day_of(at_us))
         self.rejects.new_day()

@@ -26,11 +26,11 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from eelogger.simulator import Account, Cloud, Connection, Event, SentEvent
 from eelogger.simulator.account import ATTACHED, ID, NAME, STATUS, TYPE, device_row
-from eelogger.simulator.recordings import Recorded
-from eelogger.simulator.server import LIST_PATH, Subscription, refusal
+from eelogger.simulator.events import Recorded
+from eelogger.simulator.server import LIST_PATH, refusal
 
+# `struct linger`: on, 0 seconds. The kernel then sends RST instead of FIN.
 LINGER_0 = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-"""`struct linger`: on, 0 seconds. The kernel then sends RST instead of FIN."""
 SECOND_FACTOR_CODE = "123456"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -104,45 +104,32 @@ class FaultCloud(Cloud):
         self.host, self.ssl = host, ssl
         self.calls: deque[Call] = deque(maxlen=10_000)
 
-        self.username = "ops@example.com"
-        self.password = "correct horse"
+        self.username, self.password = "ops@example.com", "correct horse"
+        # Ways of the second factor and where they lead, as in `{"sms": "*** 779"}`; empty: none is asked for.
         self.second_factor: dict[str, str] = {}
-        """Ways of the second factor and where they lead, as in `{"sms": "*** 779"}`; empty: none is asked for."""
         self.codes_sent: list[str] = []
-        self.api_key = ""
-        """When set, a login must carry the header `Authentication: <key>:`."""
+        self.api_key = ""  # when set, a login must carry the header `Authentication: <key>:`
         self._tokens: set[str] = set()
 
-        self.date_offset_s = 0.0
-        """How far the `Date` header is ahead of this machine's clock."""
+        self.date_offset_s = 0.0  # how far the `Date` header is ahead of this machine's clock
         self.delay_rest_s = 0.0
-        self.rest_status: dict[str, int] = {}
-        """Answers by path, as in `{"/g/aaa/isauth": 503}`."""
+        self.rest_status: dict[str, int] = {}  # answers by path, as in `{"/g/aaa/isauth": 503}`
         self.list_status: int | None = None
-        self.list_body: str | None = None
-        """Raw text of the device list instead of the rows."""
-        self.rest_headers: dict[str, str] = {}
-        """Added to the answers that `list_status` and `rest_status` make."""
-        self.redirect_to: str | None = None
-        """An origin to which every request, upgrades included, is sent with 302."""
+        self.list_body: str | None = None  # raw text of the device list instead of the rows
+        self.rest_headers: dict[str, str] = {}  # added to the answers that `list_status` and `rest_status` make
+        self.redirect_to: str | None = None  # an origin to which every request, upgrades included, is sent with 302
 
-        self.handshake_status: int | None = None
-        """Answer upgrades with this instead of 101."""
+        self.handshake_status: int | None = None  # answer upgrades with this instead of 101
         self.handshake_headers: dict[str, str] = {}
         self.handshake_delay_s = 0.0
         self.close_after_accept: int | None = None
+        # Awaited after 101, before anything is read.
         self.on_connect: Callable[[FaultConnection], Awaitable[None]] | None = None
-        """Awaited after 101, before anything is read."""
         self.answer_pings = True
-        self.initial_state = True
-        """Whether a subscription is followed by the latest values."""
 
-        self.swallow = 0
-        """How many of the next annotations are recorded but never delivered."""
-        self.record_late_s = 0.0
-        """How long a recorded annotation cannot be read yet."""
-        self.leave_out = 0
-        """Every so manieth recorded annotation is never listed; 0: none is left out."""
+        self.swallow = 0  # how many of the next annotations are recorded but never delivered
+        self.record_late_s = 0.0  # how long a recorded annotation cannot be read yet
+        self.leave_out = 0  # every so manieth recorded annotation is never listed; 0: none is left out
 
     # Addresses and the account
 
@@ -161,8 +148,8 @@ class FaultCloud(Cloud):
         return [camera.id for camera in self.account.cameras]
 
     @property
-    def subscriptions(self) -> dict[str, Subscription]:
-        """What live connections are subscribed to, by camera."""
+    def subscriptions(self) -> dict[str, tuple[list[str] | None, int]]:
+        """What live connections are subscribed to, by camera, and when."""
         return {name: asked for live in self.connections for name, asked in live.subscriptions.items()}
 
     def called(self, path: str) -> list[Call]:
@@ -171,8 +158,7 @@ class FaultCloud(Cloud):
 
     def add_camera(self, camera_id: str, name: str | None, bridge_id: str | None = None) -> None:
         """Add a row; no events come of its own."""
-        links = [(bridge_id or self.account.bridges[0].id, ATTACHED)]
-        self.rows.append(device_row(self.account_id, camera_id, name, "camera", links))
+        self.rows.append(device_row(camera_id, name, "camera", [bridge_id or self.account.bridges[0].id]))
 
     def remove_camera(self, camera_id: str) -> None:
         """Take a row out; who is subscribed stays so until the camera is dropped."""
@@ -300,10 +286,6 @@ class FaultCloud(Cloud):
         for camera_id in wishes.keys() - known:
             await connection.send_error(404, "Camera not found", camera_id)
         await super().subscribe(connection, {name: wish for name, wish in wishes.items() if name in known})
-
-    async def push_latest(self, connection: Connection, camera_ids: Iterable[str]) -> None:
-        if self.initial_state:
-            await super().push_latest(connection, camera_ids)
 
     async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
         delivered = list(events)

@@ -15,13 +15,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eelogger.simulator import Event, SentEvent
 
-Key = tuple[str, str, str, int | None]
-"""Camera, four-CC, identity, event time: what a line of a stream log is matched by."""
-
+Key = tuple[str, str, str, int | None]  # camera, four-CC, identity, event time: what a stream line is matched by
 STREAM_NAME = re.compile(r".*_([0-9A-Fa-f]{8})_stream\.log", re.DOTALL)
 DELAY_NAME = re.compile(r".*_([0-9A-Fa-f]{8})\.log", re.DOTALL)
 STREAM_LINE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00) -- (\{.*\})", re.ASCII)
@@ -29,20 +27,15 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 PAIR = re.compile(r'([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s="\\]+)(?: |$)')
 SECONDS = re.compile(r"-?\d+\.(\d{3}|\d{6})", re.ASCII)
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-LATENESS_US = 1_000_000
-"""An arrival may be so much later than the send."""
-ROUNDING_US = 501
-"""Half a millisecond, and half a microsecond for an average that was rounded before."""
+LATENESS_US = 1_000_000  # an arrival may be so much later than the send
+ROUNDING_US = 501  # half a millisecond, and half a microsecond for an average that was rounded before
 PERCENTILES = (("p50_s", 50), ("p95_s", 95), ("p99_s", 99))
 PERCENTILE_ERROR = 0.0101
-FIRST_BUCKET_US = 1000
-"""All delays below 1 ms share a bucket."""
-ROTATED_AT = 100_000
-"""From so many identities on, the oldest are in no file any more."""
+FIRST_BUCKET_US = 1000  # all delays below 1 ms share a bucket
+ROTATED_AT = 100_000  # from so many identities on, the oldest are in no file any more
 
 
-@dataclass(frozen=True, slots=True)
-class DelayLine:
+class DelayLine(NamedTuple):
     """One line of a delay log: where it stands, the file's camera, `time=`, and all pairs."""
 
     where: str
@@ -187,10 +180,7 @@ def micros(text: str | None) -> int | None:
 
 
 def compare(sent: Iterable[SentEvent], log_dir: Path, *, excused: Iterable[tuple[int, int]] = ()) -> Findings:
-    """Judge the logs of one logger, alone on its cloud.
-
-    `excused`: periods (µs) of which what was sent may be missing.
-    """
+    """Judge the logs of one logger, alone on its cloud; what was sent in `excused` periods (µs) may be missing."""
     return _Judge(list(sent), read_logs(log_dir), list(excused)).judge()
 
 

@@ -91,7 +91,7 @@ class Played:
             if isinstance(step, Message):
                 self.recorder.record(dumps({"status_code": 200, "data": step.data}).encode(), step.at_us)
             elif step.camera_id:
-                self.recorder.camera_lost(step.camera_id, step.lost_us, "error-404")
+                self.recorder.lost(step.lost_us, "error-404", step.camera_id)
                 self.recorder.subscribed(step.at_us, [step.camera_id])
             else:
                 self.recorder.lost(step.lost_us, "closed-1006" if step.lost_us < step.at_us else STARTED)

@@ -78,12 +78,12 @@ class NotingSink:
                 self.unknown.append(update.camera_id)
         return message.notices
 
-    def lost(self, at_us: int, reason: str) -> None:
+    def lost(self, at_us: int, reason: str, camera_id: str = "") -> None:
+        if camera_id:
+            self.camera_gaps.append((camera_id, reason))
+            return
         self.lost_us = at_us
         self._open = self._open or reason
-
-    def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None:
-        self.camera_gaps.append((camera_id, reason))
 
     def camera_gone(self, camera_id: str) -> None:
         self.gone.append(camera_id)

@@ -52,8 +52,11 @@ def test_the_bounds_always_hold_the_true_offset(
 def test_one_answer_bounds_to_half_a_second_and_half_the_round_trip() -> None:
     bounds = OffsetBounds()
     bounds.add(DateSample(NOW_US, NOW_US + 600_000, NOW_US + 800_000))
-    # Date + 0.5 s − midpoint, ± RTT/2 + 0.5 s, and a µs for rounding
+    # Date + 0.5 s − midpoint, ± RTT/2 + 0.5 s, and a µs of drift; halves count up
     assert bounds.offset(NOW_US + 800_000) == Offset(-200_000, 600_001)
+    bounds.restart()
+    bounds.add(DateSample(NOW_US, NOW_US, NOW_US + 1))
+    assert bounds.offset(NOW_US + 1) == Offset(S // 2 - 1, S // 2 + 2)
 
 
 def test_bounds_widen_with_age_and_end_after_two_hours() -> None:
@@ -66,18 +69,19 @@ def test_bounds_widen_with_age_and_end_after_two_hours() -> None:
     assert bounds.offset(NOW_US + 7200 * S + 1) is None
 
 
-@pytest.mark.parametrize("moved_us", [5 * S, -5 * S])
+@pytest.mark.parametrize("moved_us", [5 * S, -5 * S, -400 * S, -3 * 365 * 86_400 * S])
 def test_answers_that_contradict_each_other_are_a_step_and_the_newest_counts_on(moved_us: int) -> None:
     bounds = OffsetBounds()
     for i in range(4):
         bounds.add(answer(NOW_US + i * 300 * S, 0, 10_000, 10_000))
     gap = bounds.add(answer(NOW_US + 1200 * S + moved_us, -moved_us, 10_000, 10_000))
     assert gap is not None
-    assert (gap.kind, gap.from_us, gap.to_us) == (
-        "clock-step", NOW_US + 900 * S + 20_000, NOW_US + 1200 * S + 20_000 + moved_us,
-    )  # fmt: skip
+    received_us = NOW_US + 1200 * S + 20_000 + moved_us
+    assert (gap.kind, gap.to_us) == ("clock-step", received_us)
+    assert gap.from_us == min(NOW_US + 900 * S + 20_000, received_us), "never longer than the time that passed"
     moved_s = float(gap.reason.removeprefix("by Date headers stepped by at least ").removesuffix(" s"))
-    assert 3.9 < moved_s * (1 if moved_us > 0 else -1) <= 5, gap.reason
+    assert abs(moved_us) - 1.1 * S < abs(moved_s) * S <= abs(moved_us)
+    assert (moved_s > 0) is (moved_us > 0)
     offset = known(bounds, NOW_US + 1200 * S + moved_us)
     assert abs(offset.offset_us + moved_us) <= offset.bound_us
     assert bounds.add(answer(NOW_US + 1500 * S + moved_us, -moved_us, 10_000, 10_000)) is None
@@ -117,8 +121,6 @@ def test_a_step_during_the_request_says_nothing() -> None:
     [
         (Offset(-3_200_000, 500_000), True, "3.2 s ahead (± 0.5 s): every delay is shown about 3.2 s too long"),
         (Offset(3_200_000, 500_000), True, "3.2 s behind (± 0.5 s): every delay is shown about 3.2 s too short"),
-        (Offset(-100_000, 500_000), False, "agrees with the cloud's to within 0.6 s"),
-        (Offset(2_000_000, 2_500_000), False, "agrees with the cloud's to within 4.5 s"),
         (Offset(2_500_000, 2_500_000), False, "agrees with the cloud's to within 5.0 s"),
         (Offset(1_000_000, 0), False, "agrees with the cloud's to within 1.0 s"),
         (Offset(1_000_001, 0), True, "1.0 s behind (± 0.0 s): every delay is shown about 1.0 s too short"),

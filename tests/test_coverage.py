@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eelogger.measure.coverage import ADDED, STARTED, Coverage, covered_us, is_missed
+from eelogger.measure.coverage import ADDED, STARTED, Coverage, is_missed
 from eelogger.model import Gap
 
 A, B = "100e1e23", "100e1e24"
@@ -47,8 +47,8 @@ def days(story: list[tuple[int, str]]) -> Iterator[tuple[Coverage, Watched, list
         watched.until(moment)
         what, _, camera = action.partition(" ")
         if action == "midnight":
-            before = coverage.frozen()
-            yield before, watched, lines + coverage.midnight(moment), range(began, moment)
+            ended, halves = coverage.midnight(moment)
+            yield ended, watched, lines + halves, range(began, moment)
             lines, began = [], moment
         elif action == "lost":
             coverage.open_gap(moment, "closed-1001")
@@ -58,7 +58,7 @@ def days(story: list[tuple[int, str]]) -> Iterator[tuple[Coverage, Watched, list
             lines += filter(None, [coverage.close_gap(moment)])
             watched.now = dict.fromkeys(watched.now, False)
         elif what == "lost":
-            coverage.open_camera_gap(camera, moment, "error-404")
+            coverage.open_gap(moment, "error-404", camera)
             watched.now[camera] = True
         elif not watched.now[WHOLE]:
             lines.append(coverage.close_camera_gap(camera, moment))
@@ -95,48 +95,44 @@ def test_the_share_of_each_day_is_that_of_the_watched_moments(
             # Until its lines are written, a day's open gaps reach up to the moment that is asked for.
             assert coverage.observed_share(moments.start, moments.stop, who) == expected
             assert restored.observed_share(moments.start, moments.stop, who) == expected
+            assert coverage.shares(moments.start, moments.stop)(who) == expected
         assert restored.gaps == [gap for gap in lines if gap.to_us > gap.from_us]
-
-
-@given(st.lists(st.tuples(st.integers(-5, 45), st.integers(-5, 45))), st.integers(0, SPAN), st.integers(0, SPAN))
-def test_overlaps_are_covered_once(spans: list[tuple[int, int]], start: int, end: int) -> None:
-    expected = sum(any(a <= moment < b for a, b in spans) for moment in range(start, end))
-    assert covered_us(spans, start, max(start, end)) == expected
 
 
 def test_the_first_of_several_causes_counts() -> None:
     coverage = Coverage(0)
     coverage.open_gap(10, "no-pong")
     coverage.open_gap(20, "dns")
-    coverage.open_camera_gap(A, 12, "error-404")
-    coverage.open_camera_gap(A, 13, "error-410")
+    coverage.open_gap(12, "error-404", A)
+    coverage.open_gap(13, "error-410", A)
     assert coverage.close_camera_gaps(30) == [Gap("gap", 12, 30, "error-404", A)]
     assert coverage.close_gap(30) == Gap("gap", 10, 30, "no-pong")
     assert coverage.close_gap(40) is None
 
 
-def test_an_outage_without_length_has_a_line_and_missed_nothing() -> None:
+def test_a_gap_without_length_missed_nothing_but_a_step_of_the_clock_has_none() -> None:
     coverage = Coverage(0)
     coverage.open_gap(10, "closed-1001")
     assert coverage.close_gap(10) == Gap("gap", 10, 10, "closed-1001")
     assert coverage.gaps == []
+    coverage.restore(step := Gap("clock-step", 10, 10, "put back"))
+    assert coverage.gaps == [step]
 
 
-def test_a_frozen_day_does_not_change_when_its_gaps_go_on_after_midnight() -> None:
+def test_an_ended_day_does_not_change_when_its_gaps_go_on_after_midnight() -> None:
     coverage = Coverage(0)
     coverage.open_gap(2, "first")
     coverage.close_gap(4)
-    coverage.open_camera_gap(A, 5, "error-404")
+    coverage.open_gap(5, "error-404", A)
     coverage.open_gap(8, "stopped")
-    copy = coverage.frozen()
-    before = copy.gaps, copy.blind_since_us, copy.observed_share(0, 10), copy.observed_share(0, 10, A)
-    assert coverage.midnight(10) == [Gap("gap", 8, 10, "stopped"), Gap("gap", 5, 10, "error-404", A)]
-    assert coverage.gaps == coverage.midnight(10) == [], "nothing of the new day has passed"
+    day, halves = coverage.midnight(10)
+    assert halves == [Gap("gap", 8, 10, "stopped"), Gap("gap", 5, 10, "error-404", A)]
+    before = day.gaps[:], day.blind_since_us, day.observed_share(0, 10), day.observed_share(0, 10, A)
+    assert before[:2] == ([Gap("gap", 2, 4, "first")], 8)
+    assert coverage.gaps == coverage.midnight(10)[1] == [], "nothing of the new day has passed"
     assert coverage.close_camera_gaps(15) == [Gap("gap", 10, 15, "error-404", A)]
     assert coverage.close_gap(15) == Gap("gap", 10, 15, "stopped"), "the same cause in two lines"
-    coverage.open_camera_gap(B, 16, "error-404")
-    assert (copy.gaps, copy.blind_since_us, copy.observed_share(0, 10), copy.observed_share(0, 10, A)) == before
-    assert copy.observed_share(0, 20, B) == pytest.approx(0.3)
+    assert (day.gaps, day.blind_since_us, day.observed_share(0, 10), day.observed_share(0, 10, A)) == before
 
 
 def test_the_moments_of_the_very_first_start_are_not_missed() -> None:
@@ -156,11 +152,10 @@ def test_a_new_camera_has_a_line_without_length_and_a_gone_one_none() -> None:
     coverage = Coverage(0)
     assert coverage.close_camera_gap(A, 10) == Gap("gap", 10, 10, ADDED, A)
     assert coverage.gaps == []
-    coverage.open_camera_gap(A, 20, "error-404")
+    coverage.open_gap(20, "error-404", A)
     coverage.camera_gone(A)
     coverage.camera_gone(B)
     assert coverage.close_camera_gaps(30) == []
-    assert coverage.observed_share(0, 30, A) == 1.0
 
 
 @pytest.mark.parametrize("kind", ["suspend", "clock-step", "backlog"])
@@ -188,28 +183,13 @@ def test_what_is_blind_at_a_start_was_not_before_the_end_of_the_last_gap_on_reco
 def test_a_clock_put_back_makes_no_gap_that_ends_before_it_begins() -> None:
     coverage = Coverage(0)
     coverage.open_gap(50, "no-pong")
-    coverage.open_camera_gap(A, 50, "error-404")
-    coverage.open_camera_gap(B, 50, "error-404")
+    coverage.open_gap(50, "error-404", A)
+    coverage.open_gap(50, "error-404", B)
     assert coverage.close_camera_gap(A, 20) == Gap("gap", 20, 20, "error-404", A)
     assert coverage.close_camera_gaps(30) == [Gap("gap", 30, 30, "error-404", B)]
     coverage.restore(Gap("gap", 5, 60, "a clock that was put back since"))
     assert coverage.close_gap(40) == Gap("gap", 40, 40, "no-pong")
     assert len(coverage.gaps) == 1
-
-
-def test_a_bridge_is_observed_as_much_as_all_its_cameras_are() -> None:
-    coverage = Coverage(0)
-    coverage.open_gap(0, "no-pong")
-    coverage.close_gap(20)
-    coverage.open_camera_gap(A, 20, "error-404")
-    coverage.close_camera_gap(A, 60)
-    coverage.open_camera_gap(B, 50, "error-410")
-    cameras = {A: 0.4, B: 0.3, "100e1e25": 0.8, "100e1e26": 0.8}
-    share = coverage.shares(0, 100)
-    for camera_id, expected in {**cameras, WHOLE: 0.8}.items():
-        assert share(camera_id) == coverage.observed_share(0, 100, camera_id) == pytest.approx(expected)
-    assert coverage.observed_shares(0, 100, cameras) == pytest.approx((0.4 + 0.3 + 0.8 + 0.8) / 4)
-    assert coverage.observed_shares(0, 100, []) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(

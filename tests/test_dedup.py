@@ -79,39 +79,13 @@ def test_known_is_what_the_identity_logs_hold_and_the_latest_of_each_kind(
         assert len(restarted) == len(dedup)
 
 
-def test_two_generations_of_100_000_are_known_and_no_more() -> None:
+def test_two_generations_of_100_000_are_known() -> None:
     assert GENERATION == 100_000
-    dedup, first, second = Dedup(), numbered(GENERATION), numbered(GENERATION, "v")
-    assert new_ones(dedup, [*first, *second[:-1]]) == [*first, *second[:-1]]
-    assert all(identity in dedup for identity in (first[0], first[-1], second[0]))
+    dedup, first, second = Dedup(), numbered(GENERATION), numbered(GENERATION - 1, "v")
+    assert new_ones(dedup, [*first, *second]) == [*first, *second]
     assert len(dedup) == 2 * GENERATION - 1
-    assert new_ones(dedup, second[-1:], B) == second[-1:]
+    assert new_ones(dedup, ["one more"], B) == ["one more"]
     assert len(dedup) == GENERATION, "both logs are full: the older one is gone"
-    assert new_ones(dedup, first[:-1], B) == first[:-1]
-
-
-def test_a_repeat_renews_nothing() -> None:
-    dedup = Dedup(2)
-    new_ones(dedup, ["a", "b", "c"])
-    assert new_ones(dedup, ["a", "x"], B) == ["x"], "both are still known"
-    assert "a" not in dedup, "a was repeated, but it stands in the oldest log only"
-
-
-def test_the_latest_of_each_camera_and_four_cc_is_never_forgotten() -> None:
-    dedup = Dedup(10)
-    for camera_id in (A, B):
-        for four_cc in ("ANNT", "ALRS"):
-            for turn in ("old", "latest", "repeated", "latest"):
-                dedup.seen(f"{turn}-{four_cc}-{camera_id}", camera_id, four_cc)
-    dedup.restore(numbered(40))
-    for camera_id in (A, B):
-        for four_cc in ("ANNT", "ALRS"):
-            identity = f"latest-{four_cc}-{camera_id}"
-            assert identity not in dedup
-            assert dedup.seen(identity, camera_id, four_cc)
-            assert identity not in dedup, "it got no line, so it stands in no log"
-    assert not dedup.seen(f"repeated-ANNT-{A}", A, "ANNT")
-    assert not dedup.seen(f"latest-ALRS-{A}", B, "ALRS"), "another camera's"
 
 
 def test_logs_that_are_shorter_or_longer_than_the_limit_are_read_as_they_are() -> None:

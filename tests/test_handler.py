@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -27,8 +26,7 @@ from eelogger.model import (
 
 A, B = "100e1e23", "100e1e24"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SUB = 1_795_338_440_000_000
-"""When the cameras were subscribed."""
+SUB = 1_795_338_440_000_000  # when the cameras were subscribed
 SECOND = 1_000_000
 EVENTS = ("ANNT", "ALRS")
 US = 1 / SECOND
@@ -78,31 +76,21 @@ class Subscribed(NamedTuple):
 Story = list[Came | Subscribed]
 ORDER: dict[str, Story] = {
     "a four-CC that is not asked for is ignored, whatever else it is": [
-        Came(2, {"type": "EMES"}, IGNORED),
-        Came(2, {"type": "EMES", "eventid": 1, "timestamp": stamp(us(1))}, IGNORED),
-        Came(2, {"type": "annt", "uuid": "u"}, IGNORED), Came(2, {"type": "", "uuid": "u"}, IGNORED),
+        Came(2, {"type": "EMES"}, IGNORED), Came(2, {"type": "annt", "uuid": "u"}, IGNORED),
     ],
     "no identity comes before no date": [
         Came(2, annt(None, None), UNIDENTIFIED), Came(2, annt("", 1), UNIDENTIFIED),
-        Came(2, annt(None, 1, eventid=5), UNIDENTIFIED), Came(2, annt(None, 1, eventid=5), UNIDENTIFIED),
-        Came(2, alrs(None, None), UNIDENTIFIED),
+        Came(2, annt(None, 1, eventid=5), UNIDENTIFIED), Came(2, alrs(None, None), UNIDENTIFIED),
     ],
     "a uuid of 256 characters is one, of 257 none": [
-        Came(2, annt("u" * 256), MEASURED), Came(2, annt("u" * 256), DUPLICATE),
-        Came(2, annt("u" * 257), UNIDENTIFIED), Came(2, annt("u" * 10_000), UNIDENTIFIED),
+        Came(2, annt("u" * 256), MEASURED), Came(2, annt("u" * 257), UNIDENTIFIED),
     ],
     "a duplicate comes before no date": [
         Came(2, annt("u"), MEASURED), Came(3, annt("u", None), DUPLICATE), Came(3, annt("u", 99), DUPLICATE),
-        Came(3, annt("u", 1, op=4), DUPLICATE),
     ],
     "an undated sight is a first sight": [
-        Came(2, annt("u", None), UNDATED), Came(3, annt("u", 1), DUPLICATE),
+        Came(2, annt("u", None), UNDATED), Came(3, annt("u", 1), DUPLICATE), Came(3, alrs(7, None), UNDATED),
         Came(3, annt("v", 1, timestamp="20261332090718.889"), UNDATED),
-        Came(3, annt("w", 1, timestamp="19991231235959.999"), UNDATED),
-        Came(3, annt("x", 1, timestamp=20261122090718), UNDATED), Came(3, alrs(7, None), UNDATED),
-    ],
-    "one identity on two cameras, and under two four-CCs, is one": [
-        Came(2, annt("u"), MEASURED), Came(2, annt("u"), DUPLICATE, B), Came(2, alrs(1, uuid="u"), DUPLICATE),
     ],
     "an alert is told apart by four-CC, camera, id and timestamp": [
         Came(3, alrs(-1, 1), MEASURED), Came(3, alrs(4_294_967_295, 1), DUPLICATE), Came(3, alrs(-2, 1), MEASURED),
@@ -124,7 +112,6 @@ FIRST: dict[str, Story] = {
         Came(2, annt("u", 1), MEASURED), Subscribed(10), Came(11, annt("u", 1), DUPLICATE),
         Came(11, annt("v", 9), MEASURED),
     ],
-    "one without identity uses it up": [Came(2, annt(None), UNIDENTIFIED), Came(2, annt("v", -1), MEASURED)],
     "it does not come back": [
         Came(2, annt("u", 1), MEASURED), Came(70, annt("v", -1), MEASURED), Came(3, annt("w", -1), MEASURED),
     ],
@@ -133,7 +120,6 @@ FIRST: dict[str, Story] = {
         Came(101, annt("v", 99), INITIAL, B), Came(101, annt("w", 99), MEASURED, A),
         Came(160, alrs(1, 100 - US), INITIAL, B), Came(160, alrs(2, 100), MEASURED, B),
     ],
-    "without a subscription nothing is initial": [Subscribed(0, (B,)), Came(2, annt("u", -1), MEASURED, A)],
 }  # fmt: skip
 
 
@@ -160,33 +146,22 @@ def test_the_order_of_judgement(story: Story) -> None:
     for verdict in verdicts:
         assert (verdict.figures is not None) is (verdict.kind == MEASURED)
         assert verdict.kind == MEASURED or not verdict.new_max
-        assert (verdict.delay_us is not None) is (verdict.kind in (MEASURED, EARLY, INITIAL))
-        assert (verdict.event_us is not None) is (verdict.kind in (MEASURED, EARLY, INITIAL))
         assert verdict.identity or verdict.kind in (UNIDENTIFIED, IGNORED)
-        if verdict.delay_us is not None and verdict.event_us is not None:
-            assert verdict.arrived_us - verdict.event_us == verdict.delay_us
-            assert (verdict.delay_us < 0) is (verdict.kind == EARLY)
+        assert (verdict.delay_us is not None) is (verdict.kind in (MEASURED, EARLY, INITIAL))
+        assert verdict.event_us == (None if verdict.delay_us is None else verdict.arrived_us - verdict.delay_us)
 
 
 # What is measured at all
 
 
 def test_only_the_namespaces_asked_for_are_measured() -> None:
-    handler = Handler(EVENTS, {101, 103})
-    play(
-        handler,
-        Came(2, annt("1", ns=101), MEASURED),
-        Came(2, annt("2", ns="103"), MEASURED),
-        Came(2, annt("3", ns=102), IGNORED),
-        Came(2, annt("4", ns=None), IGNORED),
-        Came(2, annt("5", ns=True), IGNORED),
-        Came(2, annt(None, ns=102), IGNORED),
-        Came(2, alrs(6), MEASURED),
-        Came(2, alrs(7, ns=102), IGNORED),
-        Came(2, alrs(8, ns=101), MEASURED),
-    )
-    everything = Handler(EVENTS)
-    play(everything, *(Came(2, annt(str(ns), ns=ns), MEASURED) for ns in (None, True, 0, -1, 300, 9_999_999_999)))
+    rows = [
+        (annt("1", ns=101), MEASURED), (annt("2", ns="103"), MEASURED), (annt("3", ns=102), IGNORED),
+        (annt("4", ns=None), IGNORED), (annt(None, ns=102), IGNORED), (alrs(6), MEASURED),
+        (alrs(7, ns=102), IGNORED), (alrs(8, ns=101), MEASURED), ({**annt("9", ns=101), "type": "EMES"}, IGNORED),
+    ]  # fmt: skip
+    play(Handler(EVENTS, {101, 103}), *(Came(2, event, kind) for event, kind in rows))
+    play(Handler(EVENTS), *(Came(2, annt(str(ns), ns=ns), MEASURED) for ns in (None, True, 0, -1, 300)))
 
 
 def test_what_is_ignored_is_not_marked_as_seen_but_uses_first_up() -> None:
@@ -206,18 +181,14 @@ def test_what_is_ignored_is_not_marked_as_seen_but_uses_first_up() -> None:
     ("ns", "number", "event", "group"),
     [
         (103, 103, "Intrusion", 103), ("103", 103, "Intrusion", 103), (101, 101, "Line Events", 101),
-        (106, 106, "Object Left/Removed", 106), (300, 300, "GPS data", 300), (301, 301, "namespace 301", 301),
-        (302, 302, "namespace 302", 302), (-1, -1, "namespace -1", -1), (0, 0, "namespace 0", 0),
-        (True, None, "annotation", "ANNT"), (False, None, "annotation", "ANNT"), (103.0, None, "annotation", "ANNT"),
-        (math.nan, None, "annotation", "ANNT"), (None, None, "annotation", "ANNT"), ("", None, "annotation", "ANNT"),
-        ("front", None, "annotation", "ANNT"), ([103], None, "annotation", "ANNT"),
-        (10**12, None, "annotation", "ANNT"),
+        (301, 301, "namespace 301", 301), (302, 302, "namespace 302", 302), (-1, -1, "namespace -1", -1),
+        (True, None, "annotation", "ANNT"), (math.nan, None, "annotation", "ANNT"), ("", None, "annotation", "ANNT"),
+        ([103], None, "annotation", "ANNT"), (10**12, None, "annotation", "ANNT"),
     ],
     ids=str,
 )  # fmt: skip
 def test_namespace_and_group(ns: object, number: int | None, event: str, group: int | str) -> None:
-    names = {101: "Line Events (counting)", 103: "Intrusion", 106: "Object Left/Removed", 300: "GPS data", 302: "(x)"}
-    handler = Handler(EVENTS, None, names)
+    handler = Handler(EVENTS, None, {101: "Line Events (counting)", 103: "Intrusion", 302: "(x)"})
     handler.handle_event(A, annt("other", ns=104), us(2))
     verdict = handler.handle_event(A, annt("u", ns=ns), us(2))
     assert (verdict.kind, verdict.ns, verdict.event) == (MEASURED, number, event)
@@ -242,30 +213,26 @@ def test_a_verdict_carries_what_the_event_said() -> None:
     event = annt("8d5e", 1, op=1, seq="2", mpack={"x": 1})
     verdict = Handler(EVENTS).handle_event(A, event, us(2.5), lag_us=12_345)
     assert verdict[:9] == (MEASURED, A, "ANNT", 103, "Intrusion", "8d5e", us(2.5), us(1), 1_500_000)
-    assert (verdict.op, verdict.seq) == (1, 2)
-    assert (verdict.after_gap_us, verdict.lag_us, verdict.new_max) == (None, 12_345, True)
-    assert verdict.data == event
+    assert verdict[10:] == (1, 2, None, 12_345, True, event)
     strange = Handler(EVENTS).handle_event(A, annt("v", 1, op=True, seq=1.5), us(2))
     assert (strange.op, strange.seq, strange.lag_us) == (None, None, None)
 
 
 def test_the_day_counts_what_is_not_measured_and_leaves_duplicates_no_trace() -> None:
     handler = Handler(EVENTS)
-    verdicts = play(
+    play(
         handler, Subscribed(0), Came(2, annt("u", -1), INITIAL), Came(2, annt("v", None), UNDATED),
         Came(2, annt("w", None), UNDATED), Came(2, annt("w", None), DUPLICATE), Came(2, annt("x", 12.5), EARLY),
         Came(2, annt(None), UNIDENTIFIED, B), Came(2, {"type": "EMES"}, IGNORED, B),
     )  # fmt: skip
     stats = handler.day.cameras[A]
     assert (stats.n, stats.initial, stats.undated, stats.early) == (0, 1, 2, 1)
-    assert set(handler.day.cameras) == {A}
-    assert (handler.day.worst, handler.last) == ({}, None)
+    assert stats.early_delays.max_us == 10_500_000
+    assert (set(handler.day.cameras), handler.day.worst, handler.last) == ({A}, {}, None)
     assert handler.totals == {INITIAL: 1, UNDATED: 2, DUPLICATE: 1, EARLY: 1, UNIDENTIFIED: 1, IGNORED: 1}
-    assert [verdict.delay_us for verdict in verdicts if verdict.kind == EARLY] == [-10_500_000], "never clamped"
     measured = handler.handle_event(A, annt("y", 2), us(2))
     assert (measured.delay_us, measured.new_max, handler.last) == (0, True, measured)
-    assert measured.figures is not None
-    assert (measured.figures.n, measured.figures.min_s, measured.figures.max_s) == (1, "0.000", "0.000")
+    assert (handler.day.worst, stats.n) == ({A: measured}, 1)
 
 
 def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
@@ -292,14 +259,13 @@ def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
     assert [verdict.after_gap_us for verdict in verdicts] == [None, 7 * SECOND], "the first is a new camera"
 
 
-@pytest.mark.parametrize("lag_us", [None, 0, 1, 10**9])
-def test_lag_is_passed_through_whatever_the_verdict(lag_us: int | None) -> None:
+def test_lag_is_passed_through_whatever_the_verdict() -> None:
     handler = Handler(EVENTS)
     handler.subscribed([A], us(0))
     update = {"event": {"ANNT": [annt("u", -1), annt("u"), annt("v", None), annt("w", 9), annt("x"), {}], "EMES": {}}}
-    verdicts = handler.judge(A, update, us(2), lag_us)
+    verdicts = handler.judge(A, update, us(2), 0)
     assert {verdict.kind for verdict in verdicts} == LOGGED_KINDS | {DUPLICATE, UNIDENTIFIED, IGNORED}
-    assert {verdict.lag_us for verdict in verdicts} == {lag_us}
+    assert {verdict.lag_us for verdict in verdicts} == {0}
 
 
 def test_a_new_day_begins_figures_anew_and_forgets_nothing_else() -> None:
@@ -309,13 +275,10 @@ def test_a_new_day_begins_figures_anew_and_forgets_nothing_else() -> None:
     play(handler, Came(2, annt("u", -9), INITIAL), Came(9, alrs(1, 1), MEASURED))
     handler.subscribed([A], us(20), 3 * SECOND)
     assert handler.new_day() is yesterday
-    assert handler.day.cameras == {}
-    assert yesterday.cameras[A].n == 1
-    verdicts = play(
-        handler, Came(21, annt("u", -9), DUPLICATE), Came(21, annt("v", 19), MEASURED), Came(21, alrs(2, 19), INITIAL)
-    )
-    assert verdicts[1].figures is not None
-    assert (verdicts[1].figures.n, verdicts[1].new_max, verdicts[1].after_gap_us) == (1, True, 3 * SECOND)
+    assert (handler.day.cameras, yesterday.cameras[A].n) == ({}, 1)
+    story = Came(21, annt("u", -9), DUPLICATE), Came(21, annt("v", 19), MEASURED), Came(21, alrs(2, 19), INITIAL)
+    verdict = play(handler, *story)[1]
+    assert (verdict.new_max, verdict.after_gap_us, handler.day.cameras[A].n) == (True, 3 * SECOND, 1)
     assert handler.totals == {INITIAL: 2, MEASURED: 2, DUPLICATE: 1}
 
 
@@ -352,16 +315,6 @@ def test_previews_are_counted_without_verdicts_by_the_same_rules() -> None:
     handler.subscribed([B], us(0))
     handler.judge(B, {"pre": stamp(us(0))}, us(2))
     assert handler.previews[B].max_us == 2_000_000, "taken when the subscription began"
-
-
-@pytest.mark.parametrize("event", [None, [], 7, "ANNT"])
-def test_an_event_that_is_no_object_is_a_reject(event: object) -> None:
-    rejects: list[Reject] = []
-    handler = Handler(EVENTS)
-    handler.judge(A, {"event": event}, us(2))
-    handler.on_reject = rejects.append
-    assert handler.judge(A, {"event": event}, us(2)) == []
-    assert rejects == [Reject("event-not-an-object", A, json.dumps(event))]
 
 
 def test_values_before_a_restart_use_up_first_and_leave_no_other_trace() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import math
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
@@ -17,7 +17,6 @@ from eelogger.measure.histogram import (
     P50,
     P95,
     P99,
-    PERCENTILES,
     Histogram,
     bucket_of,
     merged,
@@ -32,6 +31,7 @@ YEARS_US = 80 * 365 * 24 * 3600 * 1_000_000
 durations = st.integers(0, 12).flatmap(lambda digits: st.integers(0, 10**digits)).map(lambda us: min(us, LAST_US - 1))
 any_durations = durations | st.sampled_from([0, 999, 1_000, 1_020, LAST_US, YEARS_US])
 per_milles = st.integers(1, 1000)
+PERCENTILES = (P50, P95, P99)
 
 
 def counted(values: list[int]) -> Histogram:
@@ -76,20 +76,13 @@ def test_a_quantile_is_within_1_percent_of_the_exact_order_statistic(values: lis
     assert_close(histogram.quantile_us(per_mille), values[rank_of(per_mille, len(values)) - 1])
     assert (histogram.n, histogram.total_us) == (len(values), sum(values))
     assert (histogram.min_us, histogram.max_us) == (values[0], values[-1])
-    assert (histogram.value_at(1), histogram.quantile_us(1000)) == (values[0], values[-1])
+    assert histogram.quantile_us(1000) == values[-1]
     assert histogram.quantiles_us([per_mille, P50]) == [histogram.quantile_us(per_mille), histogram.quantile_us(P50)]
-    assert histogram.quantiles_us() == [histogram.quantile_us(p) for p in (500, 950, 990)]
 
 
-@pytest.mark.parametrize(
-    ("per_mille", "n", "rank"),
-    [
-        (P50, 1, 1), (P50, 2, 1), (P50, 3, 2), (P50, 10_000, 5_000), (P95, 20, 19), (P95, 21, 20), (P95, 10_000, 9_500),
-        (P99, 100, 99), (P99, 101, 100), (P99, 10_000, 9_900), (999, 7, 7),
-    ],
-)  # fmt: skip
-def test_rank_is_the_nearest_one_without_a_float_on_the_way(per_mille: int, n: int, rank: int) -> None:
-    assert rank_of(per_mille, n) == rank
+@given(per_milles, st.integers(1, 10**12))
+def test_rank_is_the_nearest_one_without_a_float_on_the_way(per_mille: int, n: int) -> None:
+    assert rank_of(per_mille, n) == math.ceil(Fraction(per_mille * n, 1000))
 
 
 def test_beyond_30_days_the_answer_is_at_least_30_days() -> None:
@@ -98,13 +91,6 @@ def test_beyond_30_days_the_answer_is_at_least_30_days() -> None:
     assert histogram.quantile_us(P99) == YEARS_US
     assert list(histogram.counts())[-1] == (YEARS_US, 4)
     assert counted([YEARS_US] * 3).quantile_us(P50) == YEARS_US
-
-
-def test_neighbours_are_counted_apart_in_whatever_order() -> None:
-    for bucket in range(1, len(ANSWERS_US) - 1):
-        both = ANSWERS_US[bucket - 1 : bucket + 1]
-        for values in (both, both[::-1]):
-            assert [(bucket_of(us), count) for us, count in counted(values).counts()] == [(bucket - 1, 1), (bucket, 1)]
 
 
 @given(durations)
@@ -137,15 +123,13 @@ def test_what_was_merged_counts_on_by_itself(values: list[int], more: list[int])
     assert content(original) == content(counted(values))
 
 
-@pytest.mark.parametrize("most", [127, 128, 255, 256, 32_767, 32_768, 65_535, 65_536])
+@pytest.mark.parametrize("most", [255, 65_535])
 def test_counts_widen_when_a_bucket_is_full(most: int) -> None:
     one = counted([5_000] * most)
-    several = Histogram()
-    several.add(5_000, most)
-    assert content(one) == content(several)
-    assert [count for _, count in one.counts()] == [most]
     one.add(5_000)
-    assert [count for _, count in merged([one, several]).counts()] == [2 * most + 1]
+    assert content(one)[:2] == (most + 1, 5_000 * (most + 1))
+    assert [count for _, count in one.counts()] == [most + 1]
+    assert content(merged([one, counted([7])])) == content(merged([counted([7]), one]))
 
 
 def test_an_empty_histogram_has_no_quantile() -> None:
@@ -153,9 +137,6 @@ def test_an_empty_histogram_has_no_quantile() -> None:
     assert content(empty) == (0, 0, 0, 0, [])
     with pytest.raises(ValueError, match="no rank"):
         empty.quantile_us(P50)
-    for rank in (0, 2):
-        with pytest.raises(ValueError, match="no rank"):
-            counted([7]).value_at(rank)
     with pytest.raises(ValueError, match="nothing"):
         RunningQuantiles().values_us()
 
@@ -167,29 +148,13 @@ def test_signed_quantiles_are_those_of_all_dated_events(dated: list[int], per_mi
     assert abs(signed_quantile_us(early, delays, per_mille) - exact) <= max(500, abs(exact) / 100 + 0.5)
 
 
-@given(st.lists(any_durations, max_size=150))
-def test_running_quantiles_equal_a_scan_at_every_moment(values: list[int]) -> None:
+@given(st.lists(st.tuples(any_durations, st.booleans()), max_size=150))
+def test_running_quantiles_equal_a_scan_whenever_they_are_asked(values: list[tuple[int, bool]]) -> None:
     running = RunningQuantiles()
-    for us in values:
+    for us, is_asked in [*values, (5, True)]:
         running.count(bucket_of(us), us)
-        assert list(running.values_us()) == running.histogram.quantiles_us(PERCENTILES)
-
-
-@given(st.lists(durations, min_size=1, max_size=150), st.data())
-def test_running_quantiles_may_be_asked_at_any_time(values: list[int], data: st.DataObject) -> None:
-    running = RunningQuantiles()
-    for us in values:
-        running.count(bucket_of(us), us)
-        if data.draw(st.booleans()):
-            running.values_us()
-    assert list(running.values_us()) == running.histogram.quantiles_us()
-
-
-def test_running_quantiles_follow_from_one_end_to_the_other() -> None:
-    running = RunningQuantiles()
-    for us in [1_000] * 300 + [LAST_US] * 900 + random.Random(5).sample(range(1_000, 4_000_000), 1_300) + [3] * 2_000:
-        running.count(bucket_of(us), us)
-        assert list(running.values_us()) == running.histogram.quantiles_us()
+        if is_asked:
+            assert list(running.values_us()) == running.histogram.quantiles_us(PERCENTILES)
 
 
 # Numbers as text
@@ -205,26 +170,18 @@ def rounded(us: int | Fraction, places: str) -> str:
 @example(2_961_344_088_929_991_321, 229)  # more than a float tells apart
 @example(-2_961_344_088_929_991_321, 229)
 @example((1 << 52) * 1_000 + 500, 1_000)
+@example(2_001_001, 2)  # by way of whole microseconds it would be 1.000
+@example(500, 1)
+@example(999_500, 1)
+@example(1_500, 1)
+@example(-500, 1)
+@example(-1_500, 1)
+@example(-1_000_000, 1)
 def test_seconds_are_rounded_once_half_to_even(us: int, n: int) -> None:
     assert seconds3(us) == rounded(us, "0.001")
     assert seconds6(us) == rounded(us, "0.000001")
     assert mean3(us, n) == rounded(Fraction(us, n), "0.001")
     assert micros(seconds6(us)) == us
-
-
-@pytest.mark.parametrize(
-    ("us", "text"),
-    [
-        (999_000, "0.999"), (0, "0.000"), (500, "0.000"), (501, "0.001"), (1_500, "0.002"), (-500, "0.000"),
-        (-1_500, "-0.002"), (999_500, "1.000"), (1_000_000, "1.000"), (-1_000_000, "-1.000"),
-    ],
-)  # fmt: skip
-def test_ties_go_to_the_even_digit_and_zero_has_no_sign(us: int, text: str) -> None:
-    assert seconds3(us) == text
-
-
-def test_a_mean_is_not_rounded_twice() -> None:
-    assert mean3(2_001_001, 2) == "1.001"  # 1000500.5 µs; by way of 1000500 µs it would be 1.000
 
 
 @pytest.mark.parametrize(

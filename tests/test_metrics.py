@@ -66,7 +66,7 @@ async def test_the_line_to_the_letter() -> None:
     coverage = Coverage(NOON_US)
     coverage.open_gap(NOON_US, "no-pong")
     coverage.close_gap(NOON_US + 150 * SECOND)
-    coverage.open_camera_gap("100e0001", NOON_US + 300 * SECOND, "error-404")
+    coverage.open_gap(NOON_US + 300 * SECOND, "error-404", "100e0001")
     events = [verdict("100e0000", SECOND, NOON_US + i) for i in range(3)]
     old = [verdict("100e0001", 9 * SECOND, NOON_US - 3 * HOUR_US), verdict("100e0001", -SECOND)]
     state = run_state(

@@ -18,8 +18,7 @@ from eelogger.model import CloudNotice, Message
 
 CAMERA, OTHER = "100e1e23", "100e1e24"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SECONDS_OF_2000 = (datetime(2000, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
-SECONDS_OF_2100 = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
+SECONDS_OF_2000, SECONDS_OF_2100 = 946_684_800, 4_102_444_800
 DEEP = 20_000
 LONG = "9" * 5_000
 
@@ -33,27 +32,13 @@ PARTS = {
     "ns": st.integers(100, 113) | SCALARS,
     "timestamp": st.from_regex(r"20[0-9]{12}(\.[0-9]{0,9})?", fullmatch=True) | SCALARS,
     "eventid": st.integers(-(2**31), 2**32) | SCALARS,
-    "op": st.integers(0, 6) | SCALARS,
 }
-EVENTS = (
-    st.fixed_dictionaries({}, optional=PARTS) | st.lists(st.fixed_dictionaries({}, optional=PARTS) | VALUES) | VALUES
-)
-CAMERAS = VALUES | st.fixed_dictionaries(
-    {},
-    optional={
-        "event": VALUES | st.dictionaries(st.sampled_from(["ANNT", "ALRS", "EMES"]) | TEXTS, EVENTS, max_size=3),
-        "pre": SCALARS,
-        "error": VALUES,
-    },
-)
-MESSAGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "status_code": st.sampled_from([200, 400, 401, 412, "401", True]) | SCALARS,
-        "message": VALUES,
-        "data": VALUES | st.dictionaries(st.sampled_from([CAMERA, OTHER]) | TEXTS, CAMERAS, max_size=3),
-    },
-)
+EVENT = st.fixed_dictionaries({}, optional=PARTS)
+EVENTS = st.dictionaries(st.sampled_from(["ANNT", "ALRS"]) | TEXTS, EVENT | st.lists(EVENT | VALUES), max_size=3)
+CAMERAS = st.fixed_dictionaries({}, optional={"event": EVENTS | VALUES, "pre": SCALARS, "error": VALUES})
+DATA = st.dictionaries(st.sampled_from([CAMERA, OTHER]) | TEXTS, CAMERAS | VALUES, max_size=3)
+CODES = st.sampled_from([200, 401, "401", True]) | SCALARS
+MESSAGES = st.fixed_dictionaries({}, optional={"status_code": CODES, "message": VALUES, "data": DATA | VALUES})
 
 
 def nested(depth: int, core: str = "1") -> str:
@@ -77,7 +62,6 @@ def digest(data: str | bytes) -> Message | None:
         for event in events:
             identity = protocol.identity(camera_id, event)
             assert identity != ""
-            assert type(protocol.namespace(event)) in (int, type(None))
             assert type(protocol.event_time_us(event.get("timestamp"))) in (int, type(None))
         for reject in (*rejects, *message.rejects):
             assert reject.reason
@@ -121,10 +105,8 @@ def test_a_torn_message_is_refused_whole(value: dict[str, Any], data: st.DataObj
         ("", "empty"), (b"", "empty"), (b" \r\n\t ", "empty"), ("\u2003", "empty"), (" " * 2**21, "empty"),
         ("hello", "not-json"), ('{"data":{}', "not-json"), ('{"data":{}} {}', "not-json"), ("\ufeff{}", "not-json"),
         (bytes(range(256)), "not-utf-8"), (b"\x00\x01\x02", "not-json"), (b'"\xed\xa0\x80"', "not-utf-8"),
-        ("[]", "not-an-object"), ('[{"data":{}}]', "not-an-object"), ("null", "not-an-object"),
-        ("NaN", "not-an-object"), (LONG, "not-an-object"), ('"text"', "not-an-object"), ("{}", "no-data"),
-        ('{"status_code":200,"message":"OK"}', "no-data"), ('{"data":null}', "no-data"), ('{"data":[]}', "no-data"),
-        ('{"data":"x"}', "no-data"), ('{"data":{},"data":1}', "no-data"), (nested(DEEP), "nested-too-deep"),
+        ('[{"data":{}}]', "not-an-object"), ("NaN", "not-an-object"), (LONG, "not-an-object"), ("{}", "no-data"),
+        ('{"status_code":200,"message":"OK"}', "no-data"), ('{"data":[]}', "no-data"),
         ("[" * DEEP, "nested-too-deep"), ('{"data":' * DEEP, "nested-too-deep"),
         (f"[{LONG},{nested(DEEP)}]", "nested-too-deep"), (f"[{LONG},", "not-json"),
         (one_camera(nested(DEEP)), "nested-too-deep"),
@@ -137,45 +119,25 @@ def test_what_is_no_message(data: str | bytes, reason: str) -> None:
     assert caught.value.reason == reason
 
 
-@pytest.mark.parametrize("core", ["1", "NaN", LONG])
-@pytest.mark.parametrize("inside", ["[]", "{}"])
-@pytest.mark.parametrize("depth", [10, 400, 600, 900, 980, 1_500, 5_000])
-def test_no_depth_is_fatal(depth: int, inside: str, core: str) -> None:
+@pytest.mark.parametrize("core", ["1", LONG])
+@pytest.mark.parametrize("depth", [10, 900, 980, 5_000])
+def test_no_depth_is_fatal(depth: int, core: str) -> None:
     """Between what Python reads and what it writes there must be no depth that raises anything else."""
-    body = '{"a":' * depth + core + "}" * depth if inside == "{}" else f'{{"a":{nested(depth, core)}}}'
-    message = digest(one_camera(f'{{"event":{{"ANNT":{body}}}}}'))
-    if depth == 10:
-        assert message is not None
+    message = digest(one_camera(f'{{"event":{{"ANNT":{{"a":{nested(depth, core)}}}}}}}'))
+    assert message is not None or depth > 10
 
 
-@pytest.mark.parametrize(
-    "number", ["NaN", "1e999", "-1e999", LONG, f"-{LONG}", "9" * 4_000, "9" * 4_001], ids=lambda text: text[:6]
-)
+@pytest.mark.parametrize("number", ["NaN", "1e999", LONG, f"-{LONG}", "9" * 4_301], ids=lambda text: text[:6])
 def test_numbers_beyond_reason_harm_nothing(number: str) -> None:
-    event = f'{{"uuid":"u","ns":{number},"op":{number},"timestamp":{number},"eventid":{number}}}'
+    event = f'{{"uuid":"u","ns":{number},"timestamp":{number},"eventid":-7}}'
     message = protocol.read_message(one_camera(f'{{"event":{{"ANNT":{event},"ALRS":{event}}}}}'))
     assert [update.camera_id for update in message.updates] == [CAMERA, OTHER]
     events, rejects = protocol.split_events(*message.updates[0])
     assert not rejects
     for event_data in events:
-        assert protocol.identity(CAMERA, event_data) == "u"
-        assert protocol.namespace(event_data) is None
+        assert (protocol.identity(CAMERA, event_data), event_data["eventid"]) == ("u", -7)
+        assert protocol.integer(event_data["ns"]) is None
         assert protocol.event_time_us(event_data["timestamp"]) is None
-
-
-def test_a_number_beyond_reason_leaves_the_others_as_they_are() -> None:
-    message = protocol.read_message(one_camera(f'{{"event":{{"ANNT":{{"x":{LONG},"ns":103,"eventid":-7}}}}}}'))
-    ((event,), _) = protocol.split_events(*message.updates[0])
-    assert (event["ns"], event["eventid"]) == (103, -7)
-
-
-def test_two_mebibytes() -> None:
-    big = one_camera(json.dumps({"event": {"ANNT": {"uuid": "u", "mpack": "é\ud800" * 2**18}}}))
-    ((event,), _) = protocol.split_events(*protocol.read_message(big.encode()).updates[0])
-    assert event["uuid"] == "u"
-    many = one_camera('{"event":{"ANNT":[' + ",".join(["1"] * 2**16) + "]}}")
-    events, rejects = protocol.split_events(*protocol.read_message(many).updates[0])
-    assert (len(events), len(rejects)) == (0, 2**16)
 
 
 # One bad part harms no other
@@ -184,11 +146,8 @@ def test_two_mebibytes() -> None:
 @pytest.mark.parametrize(
     ("body", "reasons", "types"),
     [
-        ("null", ["camera-data-not-an-object"], []), ("[]", ["camera-data-not-an-object"], []),
-        ("7", ["camera-data-not-an-object"], []), ("{}", [], []), ('{"pre":"20261122090718.889"}', [], []),
-        ('{"new_in_2027":{"x":[1]}}', [], []), ('{"event":null}', ["event-not-an-object"], []),
-        ('{"event":[]}', ["event-not-an-object"], []), ('{"event":"ANNT"}', ["event-not-an-object"], []),
-        ('{"event":{}}', [], []), ('{"event":{"ANNT":null}}', ["value-not-an-object"], []),
+        ("[]", ["camera-data-not-an-object"], []), ('{"new_in_2027":{"x":[1]}}', [], []),
+        ('{"event":null}', ["event-not-an-object"], []), ('{"event":{}}', [], []),
         ('{"event":{"ANNT":5,"ALRS":{}}}', ["value-not-an-object"], ["ALRS"]), ('{"event":{"ANNT":[]}}', [], []),
         ('{"event":{"ANNT":[{},{"a":1}]}}', [], ["ANNT", "ANNT"]),
         ('{"event":{"ANNT":[{},null,[{}],3,{}],"ALRS":{}}}', ["value-not-an-object"] * 3, ["ANNT", "ANNT", "ALRS"]),
@@ -213,25 +172,20 @@ def test_one_bad_part_harms_no_other(body: str, reasons: list[str], types: list[
 def test_an_event_is_its_object_with_its_type() -> None:
     data = {"event": {"ANNT": [{"uuid": "1"}, {"uuid": "2"}], "EMES": {"eventid": -1}}, "pre": "x"}
     before = json.dumps(data)
-    events, _ = protocol.split_events(CAMERA, data)
-    assert events == [
-        {"uuid": "1", "type": "ANNT"}, {"uuid": "2", "type": "ANNT"}, {"eventid": -1, "type": "EMES"},
-    ]  # fmt: skip
+    typed = [{"uuid": "1", "type": "ANNT"}, {"uuid": "2", "type": "ANNT"}, {"eventid": -1, "type": "EMES"}]
+    assert protocol.split_events(CAMERA, data) == (typed, [])
     assert json.dumps(data) == before
 
 
 @pytest.mark.parametrize(
     ("text", "notices", "updates"),
     [
-        ('{"status_code":400,"message":"bad","data":{}}', [CloudNotice("", 400, "bad")], 0),
         ('{"status_code":401,"message":"access denied"}', [CloudNotice("", 401, "access denied")], 0),
         ('{"status_code":412,"message":null,"data":null}', [CloudNotice("", 412, "null")], 0),
         ('{"status_code":"412","message":["a"],"data":[]}', [CloudNotice("", 412, '["a"]')], 0),
         ('{"status_code":500,"data":{"100e1e23":{}}}', [CloudNotice("", 500, "null")], 1),
-        ('{"status_code":true,"data":{"100e1e23":{}}}', [], 1),
         ('{"status_code":"200","data":{"100e1e23":{}}}', [], 1),
         ('{"status_code":201,"data":{"100e1e23":{}}}', [CloudNotice("", 201, "null")], 1),
-        ('{"data":{"100e1e23":{}}}', [], 1),
         ('{"status_code":200,"data":{"100e1e23":{"error":[{"status_code":404,"message":"gone"},{"status_code":410}]},'
          '"100e1e24":{"pre":"x"}}}', [CloudNotice(CAMERA, 404, "gone"), CloudNotice(CAMERA, 410, "null")], 2),
         ('{"data":{"100e1e23":{"error":{"status_code":401,"message":"m"}}}}', [CloudNotice(CAMERA, 401, "m")], 1),
@@ -239,7 +193,6 @@ def test_an_event_is_its_object_with_its_type() -> None:
          [CloudNotice(CAMERA, 0, m) for m in ("text", "null", "7", "null")], 1),
         ('{"data":{"100e1e23":{"error":[]}}}', [], 1),
         ('{"status_code":400,"message":"' + "m" * 5_000 + '"}', [CloudNotice("", 400, "m" * 200)], 0),
-        ('{"status_code":400,"message":["' + "m" * 5_000 + '"]}', [CloudNotice("", 400, '["' + "m" * 198)], 0),
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
@@ -263,34 +216,20 @@ STAMP = "20261122090718.889"
         ({"type": "ANNT", "uuid": "u" * 257, "eventid": 1, "timestamp": STAMP}, None),
         ({"type": "ANNT", "uuid": "", "eventid": 1, "timestamp": STAMP}, None),
         ({"type": "ANNT", "uuid": 12, "timestamp": STAMP}, None), ({"type": "ANNT", "uuid": None}, None),
-        ({"type": "ANNT", "uuid": ["8d5e"]}, None),
-        ({"type": "ANNT", "uuid": "a\nb\x1b[2J\ud800"}, "a\nb\x1b[2J\ud800"),
         ({"type": "ALRS", "uuid": "8d5e", "eventid": 7}, "8d5e"),
         ({"type": "ALRS", "eventid": 7, "timestamp": STAMP}, f"ALRS:{CAMERA}:7:{STAMP}"),
         ({"type": "ALRS", "eventid": "7", "timestamp": STAMP}, f"ALRS:{CAMERA}:7:{STAMP}"),
-        ({"type": "ALRS", "eventid": 0, "timestamp": STAMP}, f"ALRS:{CAMERA}:0:{STAMP}"),
-        ({"type": "ALRS", "eventid": -1, "timestamp": STAMP}, f"ALRS:{CAMERA}:4294967295:{STAMP}"),
         ({"type": "ALRS", "uuid": "u" * 257, "eventid": -1}, f"ALRS:{CAMERA}:4294967295:"),
         ({"type": "ALRS", "timestamp": STAMP}, f"ALRS:{CAMERA}::{STAMP}"),
         ({"type": "ALRS", "eventid": True, "timestamp": STAMP}, f"ALRS:{CAMERA}::{STAMP}"),
         ({"type": "ALRS", "eventid": 7, "timestamp": 20261122}, f"ALRS:{CAMERA}:7:"),
         ({"type": "ALRS", "eventid": 7, "timestamp": "9" * 64}, f"ALRS:{CAMERA}:7:{'9' * 64}"),
         ({"type": "ALRS", "eventid": 7, "timestamp": "9" * 65}, f"ALRS:{CAMERA}:7:"), ({"type": "ALRS"}, None),
-        ({"type": "ALRS", "timestamp": "9" * 10_000}, None),
     ],
     ids=lambda value: str(value)[:60],
 )  # fmt: skip
 def test_identity(event: dict[str, Any], identity: str | None) -> None:
     assert protocol.identity(CAMERA, event) == identity
-
-
-@given(st.integers(0, 2**32 - 1))
-@example(2**31 - 1)
-@example(2**31)
-def test_an_event_id_is_one_id_signed_or_unsigned(eventid: int) -> None:
-    signed = eventid - 2**32 if eventid >= 2**31 else eventid
-    assert protocol.identity(CAMERA, {"type": "ALRS", "eventid": eventid}) == f"ALRS:{CAMERA}:{eventid}:"
-    assert protocol.identity(CAMERA, {"type": "ALRS", "eventid": signed}) == f"ALRS:{CAMERA}:{eventid}:"
 
 
 @pytest.mark.parametrize(
@@ -306,7 +245,6 @@ def test_an_event_id_is_one_id_signed_or_unsigned(eventid: int) -> None:
 )  # fmt: skip
 def test_integer(value: object, number: int | None) -> None:
     assert protocol.integer(value) == number
-    assert protocol.namespace({"type": "ANNT", "ns": value}) == number
 
 
 # Times
@@ -317,19 +255,12 @@ def test_integer(value: object, number: int | None) -> None:
 @example(SECONDS_OF_2100 - 1, "999999999")
 @example(SECONDS_OF_2000, "1000")
 @example(SECONDS_OF_2000, "8" * 49)
-@example(SECONDS_OF_2000 + 59 * 86_400, "5")  # 29 February
 def test_event_time_is_what_datetime_computes(seconds: int, fraction: str) -> None:
     text = (EPOCH + timedelta(seconds=seconds)).strftime("%Y%m%d%H%M%S")
     micros = sum(int(digit) * 10 ** (5 - place) for place, digit in enumerate(fraction[:6]))
     assert protocol.event_time_us(f"{text}.{fraction}") == seconds * 1_000_000 + micros
     if not fraction:
         assert protocol.event_time_us(text) == seconds * 1_000_000
-
-
-@given(st.datetimes())
-def test_event_time_outside_2000_to_2099_is_none(when: datetime) -> None:
-    text = f"{when.year:04d}{when:%m%d%H%M%S}.{when.microsecond:06d}"
-    assert (protocol.event_time_us(text) is not None) is (2000 <= when.year <= 2099)
 
 
 @pytest.mark.parametrize(
@@ -355,32 +286,27 @@ def test_no_event_time(timestamp: object) -> None:
 @given(VALUES)
 @example([[], {}, [{}], {"a": []}])
 @example({"k": "v" * 5_000})
-@example({"k" * 5_000: 1})
 @example(["x" * 4_090, "yz", 1])
+@example("\ud800\x1b")
 @example(list(range(3_000)))
 def test_an_excerpt_is_the_start_of_the_json(value: Any) -> None:
     assert protocol.excerpt(value) == json.dumps(value)[:4096]
 
 
-def test_an_excerpt_costs_what_is_kept_not_what_came() -> None:
-    huge = "x" * 2**22
-    for value in (huge, [huge] * 3, {"a": huge}, {huge: huge}, ["y"] * 2**20, {"a": {"b": [1] * 2**20}}):
-        tracemalloc.start()
-        text = protocol.excerpt(value)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert len(text) == 4096
-        assert peak < 2**16
+@pytest.mark.parametrize("value", ["x" * 2**22, {"a" * 2**22: 1}, ["y"] * 2**20, {"a": {"b": [1] * 2**20}}], ids=type)
+def test_an_excerpt_costs_what_is_kept_not_what_came(value: object) -> None:
+    tracemalloc.start()
+    text = protocol.excerpt(value)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(text) == 4096
+    assert peak < 2**16
 
 
-def test_no_depth_and_no_circle_ends_an_excerpt_in_an_error() -> None:
+def test_no_depth_ends_an_excerpt_in_an_error() -> None:
     deep: Any = []
     for _ in range(DEEP):
         deep = [deep]
-    circle: dict[str, Any] = {}
-    circle["a"] = circle
     assert protocol.excerpt(deep).startswith("[" * 100)
-    assert protocol.excerpt(circle).startswith('{"a": ' * 100)
-    assert protocol.excerpt("\ud800\x1b") == '"\\ud800\\u001b"'
     while deep:  # taken apart by hand, so that no destructor has to go 20,000 levels down
         deep = deep[0]

@@ -8,14 +8,11 @@ import json
 import re
 import shutil
 import statistics
-import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import websockets
 from fault_cloud import FaultCloud
@@ -25,11 +22,11 @@ from launch import launch
 from oracle import compare
 
 from eelogger.simulator import TEST_KEY, Account, SentEvent
-from eelogger.simulator.account import LONG_DELAYS
-from eelogger.simulator.events import make, timestamp_text, timestamp_us
-from eelogger.simulator.traffic import beats
+from eelogger.simulator.events import Recordings, listing, make, timestamp_text, timestamp_us
+from eelogger.simulator.traffic import LONG_DELAYS, beats
 
 NOON_US = 1_795_348_800_000_000
+FIRST, SECOND = "100e0001", "100e0002"
 
 
 @asynccontextmanager
@@ -57,14 +54,12 @@ def test_timestamps_are_cut_never_rounded(ms_and_rest: int) -> None:
     assert timestamp_us(None) is timestamp_us("20261332000000.000") is None
 
 
-def test_the_device_list_has_odd_rows_among_it() -> None:
+def test_the_device_list_holds_cameras_and_bridges_that_know_each_other() -> None:
     account = Account.of(cameras=20)
     rows = account.rows()
     assert {len(row) for row in rows} == {27, 28, 29}
     cameras = [row for row in rows if row[3] == "camera"]
-    assert [row[1] for row in cameras if row[5] == "ATTD"] == [camera.id for camera in account.cameras]
-    assert [(row[0], row[5]) for row in cameras if row[5] != "ATTD"] == [("00012345", "IGND"), (None, "IDLE")]
-    assert "" in [row[2] for row in cameras]
+    assert [row[1] for row in cameras] == [camera.id for camera in account.cameras]
     for bridge in (row for row in rows if row[3] == "bridge"):
         assert {row[1] for row in cameras if [bridge[1], "ATTD"] in row[4]} == {esn for esn, _ in bridge[4]}
 
@@ -88,75 +83,26 @@ def test_the_demo_shows_every_camera_a_long_delay_and_a_swallowed_annotation_wit
     assert any(beat.swallowed for beat in shown)
 
 
-def test_the_demo_swallows_whole_annotations_one_in_two_hundred() -> None:
-    lives: dict[str, set[bool]] = defaultdict(set)
-    for beat in itertools.islice(beats(Account.demo()), 20_000):
-        lives[beat.fields.get("uuid", "alerts")].add(beat.swallowed)
-    assert lives["alerts"] == {False}
-    assert all(len(kinds) == 1 for kinds in lives.values())
-    assert sum(kinds == {True} for kinds in lives.values()) / len(lives) == pytest.approx(0.005, rel=0.5)
+def test_recorded_annotations_are_listed_by_when_they_began() -> None:
+    long = make(FIRST, "ANNT", NOON_US, {"ns": 101})
+    end = make(FIRST, "ANNT", NOON_US + 50_000_000, {"ns": 101, "uuid": long.identity, "op": 5})
+    short = make(FIRST, "ANNT", NOON_US + 40_000_000, {"ns": 103})
+    undated = make(FIRST, "ANNT", NOON_US, {"timestamp": None})
+    recorded = Recordings(None)
+    for event in (end, long, short, make(SECOND, "ANNT", NOON_US, {}), undated, make(FIRST, "ALRS", NOON_US, {})):
+        recorded.record(event)
 
+    def listed(first_s: int, last_s: int, **more: str) -> list[Any] | None:
+        times = {"start_timestamp": timestamp_text(NOON_US + first_s * 10**6)}
+        times["end_timestamp"] = timestamp_text(NOON_US + last_s * 10**6)
+        return listing(recorded.values(), {"id": FIRST, "exclusive": "1"} | times | more)
 
-# What is recorded
-
-
-async def listed(cloud: FaultCloud, first_us: int, last_us: int, **more: str) -> list[Any]:
-    query = {"id": cloud.camera_ids()[0], "exclusive": "1"} | more
-    query |= {"start_timestamp": timestamp_text(first_us), "end_timestamp": timestamp_text(last_us)}
-    headers = {"Cookie": f"auth_key={TEST_KEY}"}
-    async with (
-        aiohttp.ClientSession(cloud.base_url, headers=headers) as http,
-        http.get("/annt/annt/list", params=query) as answer,
-    ):
-        assert answer.status == 200
-        return list(await answer.json())
-
-
-async def test_recorded_annotations_are_listed_by_when_they_began(cloud: FaultCloud) -> None:
-    first, second, _ = cloud.camera_ids()
-    now_us = time.time_ns() // 1000
-    long = make(first, "ANNT", now_us - 60_000_000, {"ns": 101})
-    end = make(first, "ANNT", now_us - 10_000_000, {"ns": 101, "uuid": long.identity, "op": 5})
-    short = make(first, "ANNT", now_us - 20_000_000, {"ns": 103})
-    others = [
-        make(second, "ANNT", now_us - 20_000_000, {"ns": 103}),
-        make(first, "ANNT", now_us, {"timestamp": None}),
-        make(first, "ALRS", now_us - 20_000_000, {}),
-    ]
-    await cloud.deliver([end, long, short, *others])
     rows = [[item.identity, item.body["timestamp"], item.body["ns"], item.body["mpack"]] for item in (long, short)]
-    assert await listed(cloud, now_us - 70_000_000, now_us) == rows
-    assert await listed(cloud, now_us - 30_000_000, now_us) == rows[1:]
-    assert await listed(cloud, now_us - 70_000_000, now_us, namespace="101,300") == rows[:1]
-    assert await listed(cloud, now_us - 90_000_000, now_us - 70_000_000) == []
-
-
-async def test_recordings_can_be_late_partial_and_of_what_was_never_delivered(cloud: FaultCloud) -> None:
-    camera = cloud.camera_ids()[0]
-    began_us = time.time_ns() // 1000 - 1_000_000
-    async with client_of(cloud) as client:
-        cloud.swallow = 1
-        swallowed, delivered = await cloud.emit(camera), await cloud.emit(camera)
-        assert json.loads(await client.recv())["data"][camera]["event"]["ANNT"] == delivered.body
-    assert [item.event for item in cloud.sent] == [delivered]
-    uuids = [swallowed.identity, delivered.identity]
-    assert [row[0] for row in await listed(cloud, began_us, began_us + 10_000_000)] == uuids
-    cloud.leave_out = 2
-    assert [row[0] for row in await listed(cloud, began_us, began_us + 10_000_000)] == uuids[:1]
-    cloud.record_late_s = 60.0
-    assert await listed(cloud, began_us, began_us + 10_000_000) == []
-
-
-# Faults of the event socket
-
-
-async def test_abort_is_a_reset(cloud: FaultCloud) -> None:
-    async with client_of(cloud) as client:
-        cloud.abort()
-        with pytest.raises(websockets.ConnectionClosedError) as closed:
-            await client.recv()
-        assert isinstance(closed.value.__cause__, ConnectionResetError)
-    await cloud.wait_disconnected()
+    assert listed(0, 40) == rows
+    assert listed(1, 40) == rows[1:]
+    assert listed(0, 40, namespace="101,300") == rows[:1]
+    assert listed(41, 60) == []
+    assert listed(0, 40, exclusive="0") is None
 
 
 async def test_a_muted_peer_neither_reads_nor_sends_while_tcp_stays_up(cloud: FaultCloud) -> None:
@@ -166,9 +112,7 @@ async def test_a_muted_peer_neither_reads_nor_sends_while_tcp_stays_up(cloud: Fa
         await cloud.emit(cloud.camera_ids()[0])
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.recv(), 0.1)
-        assert client.close_code is None
-        assert cloud.connections[0].pings == 0
-        assert not cloud.sent
+        assert (client.close_code, cloud.connections[0].pings, len(cloud.sent)) == (None, 0, 0)
         cloud.abort()
 
 
@@ -247,33 +191,24 @@ STREAM, DELAY, UUIDS = "stream/Front Door_{}_stream.log", "Front Door_{}.log", "
         (STREAM, lambda lines: lines.pop(3), {"missing in stream"}),
         (STREAM, lambda lines: lines.pop(0), {"missing in stream", "wrong delay"}),
         (STREAM, lambda lines: lines.append(lines[-1]), {"twice"}),
-        (STREAM, in_line(-1, "^20..", "2031"), {"wrong delay"}),
         (STREAM, in_line(-1, "^20..", "2021"), {"wrong delay"}),
         (STREAM, in_line(-1, "}$", ""), {"unreadable", "missing in stream"}),
         (STREAM, in_line(-1, r" -- \{.*\n", ' -- {"event": {"ANNT": {"uuid": "x"}}}\n'), {"unknown"}),
-        (STREAM, in_line(-1, r"\n$", ""), {"unreadable", "missing in stream"}),
         (DELAY, lambda lines: lines.pop(), {"missing delay line"}),
         (DELAY, lambda lines: lines.append(lines[-1]), {"twice"}),
         (DELAY, in_line(1, r"delay_s=0\.1", "delay_s=0.2"), {"wrong delay", "wrong figures"}),
-        (DELAY, in_line(-1, "^", "delay_s=0.000000 "), {"wrong delay"}),
-        (DELAY, in_line(2, r"time=20..", "time=2031"), {"wrong delay"}),
         (DELAY, in_line(2, r"event_time=20..", "event_time=2025"), {"wrong delay"}),
         (DELAY, in_line(2, "verdict=measured", "verdict=initial"), {"wrong verdict", "wrong figures"}),
         (DELAY, in_line(-2, "verdict=early", "verdict=undated"), {"wrong verdict"}),
         (DELAY, in_line(2, " n=2", " n=3"), {"wrong figures"}),
         (DELAY, in_line(3, r" avg_s=0\.3", " avg_s=0.4"), {"wrong figures"}),
-        (DELAY, in_line(3, r" min_s=0\.1", " min_s=0.2"), {"wrong figures"}),
-        (DELAY, in_line(3, r" max_s=0\.5", " max_s=0.6"), {"wrong figures"}),
         (DELAY, in_line(3, r" p95_s=0\.5", " p95_s=0.6"), {"wrong figures"}),
-        (DELAY, in_line(5, " ns_n=3", " ns_n=4"), {"wrong figures"}),
         (DELAY, in_line(5, r" ns_avg_s=0\.5", " ns_avg_s=0.6"), {"wrong figures"}),
         (DELAY, in_line(2, " ns=102", " ns=103"), {"wrong fields", "wrong figures"}),
         (DELAY, in_line(2, " camera=", " camera=f"), {"wrong fields"}),
         (DELAY, in_line(-1, " uuid=.", " uuid=x"), {"unknown", "missing delay line"}),
-        (DELAY, in_line(-1, "verdict=", 'verdict="'), {"unreadable", "missing delay line"}),
         (DELAY, in_line(-1, "^", "camera=1 "), {"unreadable", "missing delay line"}),
         (UUIDS, lambda lines: lines.pop(), {"missing identity"}),
-        (UUIDS, lambda lines: lines.append(lines[0]), {"twice"}),
         (UUIDS, lambda lines: lines.append("8d5e\n"), {"unknown"}),
     ],
 )  # fmt: skip

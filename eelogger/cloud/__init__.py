@@ -26,7 +26,7 @@ class Sink(Protocol):
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None: ...
     # Take one message; returns the errors the server reports in it.
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]: ...
-    def lost(self, at_us: int, reason: str) -> None: ...  # nothing is observed from `at_us` on
-    def camera_lost(self, camera_id: str, at_us: int, reason: str) -> None: ...  # one camera is not observed any more
+    # From `at_us` on nothing is observed, or one camera is not.
+    def lost(self, at_us: int, reason: str, camera_id: str = "") -> None: ...
     def camera_gone(self, camera_id: str) -> None: ...  # the camera left the account
     def note_gap(self, gap: Gap) -> None: ...  # figures of this period are tainted

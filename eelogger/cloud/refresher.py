@@ -120,7 +120,7 @@ class Refresher:
         camera = self._sink.cameras.get(camera_id)
         if camera is not None and camera_id not in self.left:
             self.left[camera_id] = notice
-            self._sink.camera_lost(camera_id, now_us(), f"error-{code}")
+            self._sink.lost(now_us(), f"error-{code}", camera_id)
         level = logging.DEBUG if (camera_id, code) in self._told else logging.WARNING
         self._told.add((camera_id, code))
         of = "the account" if of_account else f"camera {(camera and camera.name) or camera_id!a}"

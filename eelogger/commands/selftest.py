@@ -47,13 +47,13 @@ class Outcome:
     logged: list[tuple[SentEvent, DelayRow]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
-    def errors_us(self) -> list[int]:
-        """List by how much each delay is too long."""
-        return [row.arrived_us - item.sent_us for item, row in self.logged]
+    def error_us(self, per_mille: int) -> int:
+        """Return a quantile of how much too long the delays are."""
+        return _quantile([row.arrived_us - item.sent_us for item, row in self.logged], per_mille)
 
     def is_sound(self) -> bool:
         """Whether everything is logged as it was sent, and half of the delays are right within `SOUND_US`."""
-        return not self.wrong and self.sent > 0 and _quantile(self.errors_us(), 500) <= SOUND_US
+        return not self.wrong and self.sent > 0 and self.error_us(500) <= SOUND_US
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -115,23 +115,19 @@ def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow | None]) -> Outcom
         match firsts.get(identity), found[identity]:
             case SentEvent() as item, [DelayRow() as row]:
                 outcome.logged.append((item, row))
-                outcome.wrong += _differences(item, row)
+                event_us, right = item.event.event_us, item.verdicts(row.arrived_us)
+                delay_us = None if event_us is None else row.arrived_us - event_us
+                if row.kind not in right:
+                    outcome.wrong.append(f"{identity}: {row.kind}, expected {' or '.join(sorted(right))}")
+                if row.delay_us != delay_us or row.arrived_us < item.sent_us:
+                    outcome.wrong.append(f"{identity}: a wrong delay")
             case item, found_rows:
                 outcome.wrong.append(f"{identity}: sent {int(bool(item))} times, logged {len(found_rows)} times")
     return outcome
 
 
-def _differences(item: SentEvent, row: DelayRow) -> Iterator[str]:
-    event_us, right = item.event.event_us, item.verdicts(row.arrived_us)
-    if row.kind not in right:
-        yield f"{row.identity}: {row.kind}, expected {' or '.join(sorted(right))}"
-    if row.delay_us != (None if event_us is None else row.arrived_us - event_us) or row.arrived_us < item.sent_us:
-        yield f"{row.identity}: a wrong delay"
-
-
 def conclusion(outcome: Outcome) -> Iterator[str]:
     """Say what the figures mean."""
-    p99, most = (_quantile(outcome.errors_us(), part) for part in (990, 1000))
     if outcome.wrong or not outcome.sent:
         yield "NOT sound: what was logged is not what was sent."
         yield from outcome.wrong[:SHOWN]
@@ -141,7 +137,8 @@ def conclusion(outcome: Outcome) -> Iterator[str]:
         kinds = Counter(row.kind for _, row in outcome.logged)
         verdicts = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
         yield f"Sound: {count(outcome.sent, 'event')} logged once each, with the right verdict ({verdicts});"
-        yield f"99 % of the delays are right within {milliseconds(p99)}, all within {milliseconds(most)}."
+        p99, most = map(milliseconds, map(outcome.error_us, (990, 1000)))
+        yield f"99 % of the delays are right within {p99}, all within {most}."
 
 
 def _table(outcome: Outcome) -> Iterator[str]:

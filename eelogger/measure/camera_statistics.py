@@ -6,8 +6,7 @@ recomputed from the list of all delays: exact for n, min, avg and max, within 1 
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator
+from collections import defaultdict
 from typing import Final
 
 from ..model import EARLY, HOUR_US, INITIAL, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
@@ -15,32 +14,26 @@ from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
 from .quantiles import RunningQuantiles
 from .seconds import mean3, seconds3
 
-# More than one early event in so many (measured and early) means that the measured ones are cut off as well.
-SUSPECT_PARTS: Final = 100
 # `op` of an annotation's creation. A later one seen first (a modify may carry the creation's timestamp) dates from
 # before we could see it.
 CREATE_OP: Final = 1
 
 _TEXT: Final = {us: seconds3(us) for us in ANSWERS_US}
 _NO_HOUR: Final = -1
-_NO_HOURS: Final[dict[int, int]] = {}
-# Stands for every part without events: most groups are quiet in most hours. Nothing is counted into it.
+# These stand for what has no events, as most groups in most hours: nothing is counted into them.
 _EMPTY: Final = Histogram()
+_NO_HOURS: Final[dict[int, int]] = {}
 
 
 def is_suspect(early: int, measured: int) -> bool:
     """More than 1 % came early: a clock is wrong, and the measured delays lack their low end."""
-    return early * SUSPECT_PARTS > early + measured
+    return early * 100 > early + measured
 
 
 def is_clean(verdict: Verdict) -> bool:
     """Measured, neither after a gap nor while we were busy, and seen first as its creation."""
-    return (
-        verdict.kind == MEASURED
-        and verdict.after_gap_us is None
-        and verdict.lag_us is None
-        and verdict.op in (None, CREATE_OP)
-    )
+    is_tainted = verdict.after_gap_us is not None or verdict.lag_us is not None
+    return verdict.kind == MEASURED and not is_tainted and verdict.op in (None, CREATE_OP)
 
 
 class _GroupStatistics:
@@ -51,9 +44,6 @@ class _GroupStatistics:
     def __init__(self) -> None:
         self.others = self.before = self.hour = _EMPTY
         self.latest_us = 0
-
-    def parts(self) -> tuple[Histogram, Histogram, Histogram]:
-        return self.others, self.before, self.hour
 
 
 class CameraStatistics:
@@ -68,14 +58,12 @@ class CameraStatistics:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.initial = 0
-        self.undated = 0
-        self._early: Histogram | None = None
-        self._early_hours: dict[int, int] = _NO_HOURS
+        self.initial = self.undated = 0
+        self._early, self._early_hours = _EMPTY, _NO_HOURS
         self._day = RunningQuantiles()
         self._groups: dict[Group, _GroupStatistics] = {}
         self._hour = self._before = _NO_HOUR
-        self._p95s: array[int] | None = None
+        self._p95s: list[int | None] | None = None
         self._least = self._most = ""
 
     def observe(self, arrived_us: int, delay_us: int, group: Group) -> bool:
@@ -103,59 +91,46 @@ class CameraStatistics:
 
     def observe_early(self, arrived_us: int, delay_us: int) -> None:
         """Add an early event's negative delay; only the early share and the signed quantiles know of it."""
-        if self._early is None:
-            self._early, self._early_hours = Histogram(), {}
+        if not self._early.n:
+            self._early, self._early_hours = Histogram(), defaultdict(int)
         self._early.add(-delay_us)
-        hour = arrived_us // HOUR_US
-        self._early_hours[hour] = self._early_hours.get(hour, 0) + 1
+        self._early_hours[arrived_us // HOUR_US] += 1
 
     def figures(self, group: Group) -> RunningFigures:
         """The figures for a delay line of this group; KeyError when it has no measured event."""
         day, stats = self._day.histogram, self._groups[group]
-        p50, p95, p99 = self._day.values_us()
         n = stats.others.n + stats.before.n + stats.hour.n
         total_us = stats.others.total_us + stats.before.total_us + stats.hour.total_us
         # a percentile is a bucket's answer or else an extreme; those have their texts already.
         least, most, most_us = self._least, self._most, day.max_us
-        figures = (
-            day.n,
-            most if p50 == most_us else _TEXT.get(p50) or least,
-            most if p95 == most_us else _TEXT.get(p95) or least,
-            most if p99 == most_us else _TEXT.get(p99) or least,
-            mean3(day.total_us, day.n),
-            least,
-            most,
-            n,
-            mean3(total_us, n),
-        )
-        return made(RunningFigures, figures)
+        p50, p95, p99 = self._day.values_us()
+        p50_s = most if p50 == most_us else _TEXT.get(p50) or least
+        p95_s = most if p95 == most_us else _TEXT.get(p95) or least
+        p99_s = most if p99 == most_us else _TEXT.get(p99) or least
+        means = mean3(day.total_us, day.n), mean3(total_us, n)
+        return made(RunningFigures, (day.n, p50_s, p95_s, p99_s, means[0], least, most, n, means[1]))
 
     def _turn(self, hour: int) -> None:
         """Let this clock hour be the present one; if it is the one before, the clock was put back or set right."""
         returns = hour == self._before
         if not returns and self._before != _NO_HOUR:
-            self._p95s = self._p95_of_hours()
+            self._p95s = self.hourly_p95
         for stats in self._groups.values():
-            if not returns:
-                if stats.before.n:
-                    stats.others = merged((stats.others, stats.before))
-                stats.before = _EMPTY
+            if not returns and stats.before.n:
+                stats.others, stats.before = merged((stats.others, stats.before)), _EMPTY
             stats.hour, stats.before = stats.before, stats.hour
         self._hour, self._before = hour, self._hour
-
-    def _p95_of_hours(self) -> array[int]:
-        """The bucket of the p95 of each hour of the day, -1 without events; the two kept hours brought up to date."""
-        buckets = array("h", self._p95s or [-1] * 24)
-        for hour in (self._before, self._hour):
-            whole = merged(self._parts_of(None, (hour,)))
-            if whole.n:
-                buckets[hour % 24] = bucket_of(whole.quantile_us(P95))
-        return buckets
 
     @property
     def hourly_p95(self) -> list[int | None]:
         """p95 in µs of each UTC hour of the day, None without measured events."""
-        return [None if bucket < 0 else ANSWERS_US[bucket] for bucket in self._p95_of_hours()]
+        p95s = list(self._p95s or [None] * 24)
+        for hour in (self._before, self._hour):
+            whole = self._hours(None, hour, hour)
+            if whole.n:
+                # the bucket's answer: one integer object for all cameras.
+                p95s[hour % 24] = ANSWERS_US[bucket_of(whole.quantile_us(P95))]
+        return p95s
 
     @property
     def groups(self) -> list[Group]:
@@ -175,39 +150,36 @@ class CameraStatistics:
         """The day of the camera or of a group, as a copy."""
         if group is None:
             return merged([self._day.histogram])
-        return merged(part for stats in self._chosen(group) for part in stats.parts())
+        return merged(part for each in self._chosen(group) for part in (each.others, each.before, each.hour))
 
     def recent(self, group: Group | None, now_us: int) -> Histogram:
         """The clock hour of `now_us` and the one before it, of the camera or of a group, as a copy."""
-        hour = now_us // HOUR_US
-        return merged(self._parts_of(group, (hour - 1, hour)))
+        return self._hours(group, now_us // HOUR_US - 1, now_us // HOUR_US)
 
-    def _parts_of(self, group: Group | None, hours: tuple[int, ...]) -> Iterator[Histogram]:
-        for stats in self._chosen(group):
-            if self._hour in hours:
-                yield stats.hour
-            if self._before in hours:
-                yield stats.before
+    def _hours(self, group: Group | None, first: int, last: int) -> Histogram:
+        chosen, parts = self._chosen(group), list[Histogram]()
+        if first <= self._hour <= last:
+            parts += [stats.hour for stats in chosen]
+        if first <= self._before <= last:
+            parts += [stats.before for stats in chosen]
+        return merged(parts)
 
     def _chosen(self, group: Group | None) -> list[_GroupStatistics]:
-        if group is None:
-            return list(self._groups.values())
-        return [self._groups[group]] if group in self._groups else []
+        return [stats for key, stats in self._groups.items() if group is None or key == group]
 
     @property
     def early(self) -> int:
         """Events of the day that arrived before their own timestamp."""
-        return self._early.n if self._early else 0
+        return self._early.n
 
     def recent_early(self, now_us: int) -> int:
         """Early events of the clock hour of `now_us` and the one before it."""
-        hour = now_us // HOUR_US
-        return self._early_hours.get(hour, 0) + self._early_hours.get(hour - 1, 0)
+        return sum(self._early_hours.get(now_us // HOUR_US - back, 0) for back in (0, 1))
 
     @property
     def early_delays(self) -> Histogram:
         """The delays of early events without their sign, as a copy."""
-        return merged([self._early] if self._early else [])
+        return merged([self._early])
 
     @property
     def suspect(self) -> bool:
@@ -229,32 +201,21 @@ class Day:
 
     def camera(self, camera_id: str) -> CameraStatistics:
         """The statistics of a camera, empty ones when it has none yet."""
-        stats = self.cameras.get(camera_id)
-        if stats is None:
-            stats = self.cameras[camera_id] = CameraStatistics()
-        return stats
-
-    def observe(self, camera_id: str, arrived_us: int, delay_us: int, group: Group) -> tuple[bool, RunningFigures]:
-        """Take a measured event: whether it is the camera's worst of the day, and the figures including it."""
-        stats = self.cameras.get(camera_id) or self.camera(camera_id)
-        new_max = stats.observe(arrived_us, delay_us, group)
-        return new_max, stats.figures(group)
+        return self.cameras.get(camera_id) or self.cameras.setdefault(camera_id, CameraStatistics())
 
     def count(self, verdict: Verdict) -> None:
-        """Take a first sight that is not measured; other verdicts leave no trace here."""
-        if verdict.kind == EARLY and verdict.delay_us is not None:
-            self.camera(verdict.camera_id).observe_early(verdict.arrived_us, verdict.delay_us)
-        elif verdict.kind == INITIAL:
-            self.camera(verdict.camera_id).initial += 1
-        elif verdict.kind == UNDATED:
-            self.camera(verdict.camera_id).undated += 1
-
-    def note_worst(self, verdict: Verdict) -> None:
-        """Keep a measured verdict if it is its camera's worst, or worst clean one, of the day."""
-        camera_id, delay_us = verdict.camera_id, verdict.delay_us or 0
-        if verdict.new_max:
-            self.worst[camera_id] = verdict
-            self.worst_changes += 1
-        before = self.clean.get(camera_id)
-        if (before is None or delay_us > (before.delay_us or 0)) and is_clean(verdict):
-            self.clean[camera_id] = verdict._replace(data=None)
+        """Take a verdict: its place among the worst, or its count when it is a first sight that is not measured."""
+        kind, camera_id, delay_us = verdict.kind, verdict.camera_id, verdict.delay_us or 0
+        if kind == MEASURED:
+            if verdict.new_max:
+                self.worst[camera_id] = verdict
+                self.worst_changes += 1
+            before = self.clean.get(camera_id)
+            if (before is None or delay_us > (before.delay_us or 0)) and is_clean(verdict):
+                self.clean[camera_id] = verdict._replace(data=None)
+        elif kind == EARLY:
+            self.camera(camera_id).observe_early(verdict.arrived_us, delay_us)
+        elif kind == INITIAL:
+            self.camera(camera_id).initial += 1
+        elif kind == UNDATED:
+            self.camera(camera_id).undated += 1

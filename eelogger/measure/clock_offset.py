@@ -13,11 +13,8 @@ from typing import Final, NamedTuple
 from ..model import HOUR_US, DateSample, Gap
 from .seconds import seconds3
 
-DATE_RESOLUTION_US: Final = 1_000_000
 MEMORY_US: Final = 2 * HOUR_US  # how long a sample counts; by then drift has widened it by 0.36 s
 DRIFT_PPM: Final = 50  # what a cheap quartz drifts by at most; a sample's bounds widen by it as it ages
-WARN_US: Final = 1_000_000
-_MAX_SAMPLES: Final = 240
 
 
 class Offset(NamedTuple):
@@ -29,16 +26,18 @@ class Offset(NamedTuple):
     @property
     def warns(self) -> bool:
         """The clock is more than a second off, and a slow network does not explain it."""
-        return abs(self.offset_us) > max(WARN_US, self.bound_us)
+        return abs(self.offset_us) > max(1_000_000, self.bound_us)
 
     def sentence(self) -> str:
         """Say which way the delays are biased, or that the clock agrees."""
+        off_s, bound_s = abs(self.offset_us) / 1e6, self.bound_us / 1e6
         if not self.warns:
-            within = _seconds1(abs(self.offset_us) + self.bound_us)
-            return f"the local clock agrees with the cloud's to within {within} s"
-        off, bound = _seconds1(abs(self.offset_us)), _seconds1(self.bound_us)
+            return f"the local clock agrees with the cloud's to within {off_s + bound_s:.1f} s"
         where, bias = ("behind", "short") if self.offset_us > 0 else ("ahead", "long")
-        return f"the local clock is {off} s {where} (± {bound} s): every delay is shown about {off} s too {bias}"
+        return (
+            f"the local clock is {off_s:.1f} s {where} (± {bound_s:.1f} s): "
+            f"every delay is shown about {off_s:.1f} s too {bias}"
+        )
 
 
 class OffsetBounds:
@@ -50,7 +49,7 @@ class OffsetBounds:
     """
 
     def __init__(self) -> None:
-        self._samples: deque[DateSample] = deque(maxlen=_MAX_SAMPLES)
+        self._samples: deque[DateSample] = deque(maxlen=240)
 
     def add(self, sample: DateSample) -> Gap | None:
         """Take an answer; if it contradicts the others a clock was stepped, and only the newest counts on."""
@@ -61,11 +60,14 @@ class OffsetBounds:
         if believed is None or (low <= believed[1] and believed[0] <= high):
             self._samples.append(sample)
             return None
-        from_us, to_us = sorted((self._samples[-1].received_us, sample.received_us))
+        # after a clock was put back nobody knows how much time passed: the line must not span it.
+        from_us = min(self._samples[-1].received_us, sample.received_us)
         self.restart()
         self._samples.append(sample)
         stepped_us = believed[1] - low if low > believed[1] else believed[0] - high
-        return Gap("clock-step", from_us, to_us, f"by Date headers stepped by at least {seconds3(stepped_us)} s")
+        return Gap(
+            "clock-step", from_us, sample.received_us, f"by Date headers stepped by at least {seconds3(stepped_us)} s"
+        )
 
     def restart(self) -> None:
         """Forget all samples: the clock has been set since."""
@@ -73,11 +75,8 @@ class OffsetBounds:
 
     def offset(self, now_us: int) -> Offset | None:
         """What is known now; None without a sample of the last two hours."""
-        bounds = self._intersection(now_us)
-        if bounds is None:
-            return None
-        low, high = bounds
-        return Offset((low + high) // 2, (high - low + 1) // 2)
+        found = self._intersection(now_us)
+        return found and Offset(sum(found) // 2, (found[1] - found[0] + 1) // 2)
 
     def _intersection(self, now_us: int) -> tuple[int, int] | None:
         bounds = [_bounds(s, now_us) for s in self._samples if now_us - s.received_us <= MEMORY_US]
@@ -88,11 +87,4 @@ class OffsetBounds:
 def _bounds(sample: DateSample, now_us: int) -> tuple[int, int]:
     """One sample's bounds of the offset: Date + 0.5 s − midpoint, ± RTT/2 + 0.5 s, wider by the drift since then."""
     drift_us = max(0, now_us - sample.received_us) * DRIFT_PPM // 1_000_000 + 1
-    return (
-        sample.date_us - sample.received_us - drift_us,
-        sample.date_us + DATE_RESOLUTION_US - sample.sent_us + drift_us,
-    )
-
-
-def _seconds1(us: int) -> str:
-    return f"{us / 1_000_000:.1f}"
+    return sample.date_us - sample.received_us - drift_us, sample.date_us + 1_000_000 - sample.sent_us + drift_us

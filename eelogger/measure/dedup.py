@@ -23,16 +23,13 @@ class Dedup:
         self._generation = generation
         self._current: set[bytes] = set()
         self._previous: set[bytes] = set()
-        self._latest: dict[str, dict[str, bytes]] = {}
+        self._latest: dict[tuple[str, str], bytes] = {}
 
     def seen(self, identity: str, camera_id: str, four_cc: str) -> bool:
         """Tell whether the identity is known; from now on it is."""
-        mark = _fingerprint(identity)
-        latest = self._latest.get(four_cc)
-        if latest is None:
-            latest = self._latest[four_cc] = {}
-        known = mark in self._current or mark in self._previous or latest.get(camera_id) == mark
-        latest[camera_id] = mark
+        mark, kind = _fingerprint(identity), (camera_id, four_cc)
+        known = mark in self._current or mark in self._previous or self._latest.get(kind) == mark
+        self._latest[kind] = mark
         if not known:
             self._remember(mark)
         return known
@@ -58,8 +55,7 @@ class Dedup:
 
     def _remember(self, mark: bytes) -> None:
         self._current.add(mark)
-        # At once, as the writer rotates: what a restart would know never differs.
-        if len(self._current) >= self._generation:
+        if len(self._current) >= self._generation:  # as the writer rotates: what a restart would know never differs
             self.turn()
 
 

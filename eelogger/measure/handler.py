@@ -32,7 +32,7 @@ from ..model import (
 from .camera_statistics import Day
 from .dedup import Dedup
 from .histogram import Histogram
-from .protocol import event_time_us, integer, namespace, split_events
+from .protocol import event_time_us, integer, split_events
 from .protocol import identity as identity_of
 
 INITIAL_WINDOW_US: Final = 60_000_000
@@ -68,8 +68,7 @@ class Handler:
     def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
         """Set the namespaces' names; lines carry them up to the bracket."""
         self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
-        # Bounded, because what is foreign must not fill the memory.
-        self._sort = lru_cache(maxsize=1024)(self._sort_of)
+        self._sort = lru_cache(maxsize=1024)(self._sort_of)  # bounded: what is foreign must not fill the memory
 
     def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
         """Begin a subscription of these cameras; `gap_us` is how long they were not observed before it."""
@@ -117,7 +116,7 @@ class Handler:
         """Judge one event: a four-CC's object with its `type` added; `timestamp` is the arrival in microseconds."""
         four_cc: str = event_data["type"]
         first_since_us = self._first_since(camera_id, four_cc, timestamp)
-        ns = namespace(event_data)
+        ns = integer(event_data.get("ns"))
         is_measured, description = self._sort(four_cc, ns)
         identity = identity_of(camera_id, event_data)
         event_us = delay_us = figures = after_gap_us = None
@@ -136,7 +135,9 @@ class Handler:
             kind = INITIAL
         else:
             kind = MEASURED
-            new_max, figures = self.day.observe(camera_id, timestamp, delay_us, four_cc if ns is None else ns)
+            group = four_cc if ns is None else ns
+            statistics = self.day.camera(camera_id)
+            new_max, figures = statistics.observe(timestamp, delay_us, group), statistics.figures(group)
             missed = self._missed.pop(camera_id, None)
             after_gap_us = missed and missed[0] + missed[2]
         verdict = made(Verdict, (
@@ -144,11 +145,9 @@ class Handler:
             integer(event_data.get("op")), integer(event_data.get("seq")), after_gap_us, lag_us, new_max, event_data,
         ))  # fmt: skip
         self.totals[kind] += 1
+        self.day.count(verdict)
         if kind == MEASURED:
-            self.day.note_worst(verdict)
             self.last = verdict
-        else:
-            self.day.count(verdict)
         return verdict
 
     def _count_previews(self, camera_id: str, previews: object, timestamp: int) -> None:
@@ -159,10 +158,7 @@ class Handler:
             if taken_us is None or taken_us > timestamp or (first_since_us is not None and taken_us < first_since_us):
                 continue
             self.totals[PREVIEW] += 1
-            counted = self.previews.get(camera_id)
-            if counted is None:
-                counted = self.previews[camera_id] = Histogram()
-            counted.add(timestamp - taken_us)
+            self.previews.setdefault(camera_id, Histogram()).add(timestamp - taken_us)
 
     def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
         """The moment of subscription, when this value is its four-CC's first and came within the window."""
@@ -181,9 +177,9 @@ class Handler:
 
     def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
         """Whether events of this sort are measured at all, and what they are called."""
-        measured = four_cc in self._events
-        if measured and self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
-            measured = ns in self._namespaces
+        is_measured = four_cc in self._events
+        if self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
+            is_measured = is_measured and ns in self._namespaces
         if ns is None:
-            return measured, FOUR_CCS.get(four_cc, four_cc)
-        return measured, self._names.get(ns) or f"namespace {ns}"
+            return is_measured, FOUR_CCS.get(four_cc, four_cc)
+        return is_measured, self._names.get(ns) or f"namespace {ns}"

@@ -18,10 +18,9 @@ from typing import Final
 
 FIRST_US: Final = 1_000
 LAST_US: Final = 30 * 24 * 3600 * 1_000_000
-P50: Final = 500
+P50: Final = 500  # percentiles are given in thousandths
 P95: Final = 950
 P99: Final = 990
-PERCENTILES: Final = (P50, P95, P99)  # the percentiles that are followed with each event, in thousandths
 
 _BLOCK: Final = 8  # counts are kept for whole blocks of this many buckets (a factor of 1.17): few growths, little waste
 # Most buckets hold fewer than 256 events: counts start with one byte and widen when one is full.
@@ -34,8 +33,7 @@ def _lower_bounds() -> list[int]:
     numerator, denominator = FIRST_US, 1
     while numerator < LAST_US * denominator:
         bounds.append(-(-numerator // denominator))
-        numerator *= 51
-        denominator *= 50
+        numerator, denominator = numerator * 51, denominator * 50
     return [*bounds, LAST_US]
 
 
@@ -43,14 +41,9 @@ _BOUNDS: Final = _lower_bounds()
 # The first bucket of each block: one integer object for all histograms that begin there.
 _FIRSTS: Final = list(range(0, len(_BOUNDS) + 1, _BLOCK))
 
-
-def _answers() -> list[int]:
-    """What each bucket answers with: the harmonic mean of its ends, equally far from both in proportion."""
-    inner = [round(2 * low * (end - 1) / (low + end - 1)) for low, end in pairwise(_BOUNDS)]
-    return [FIRST_US // 2, *inner, LAST_US]
-
-
-ANSWERS_US: Final = _answers()  # every value a percentile can take, apart from a histogram's own minimum and maximum
+# What each bucket answers with, the harmonic mean of its ends: all that a percentile can be but minimum and maximum.
+_MEANS: Final = [round(2 * low * (end - 1) / (low + end - 1)) for low, end in pairwise(_BOUNDS)]
+ANSWERS_US: Final = [FIRST_US // 2, *_MEANS, LAST_US]
 
 # The bucket a duration falls into, by exact comparison; about as fast as one logarithm.
 bucket_of: Final[Callable[[int], int]] = partial(bisect_right, _BOUNDS)
@@ -67,34 +60,30 @@ class Histogram:
     __slots__ = ("_counts", "_first", "max_us", "min_us", "n", "total_us")
 
     def __init__(self) -> None:
-        self.n = 0
-        self.total_us = 0
-        self.min_us = 0
-        self.max_us = 0
-        self._first = 0
+        self.n = self.total_us = self.min_us = self.max_us = self._first = 0
         self._counts = array("B")
 
-    def add(self, us: int, times: int = 1) -> None:
-        """Count one duration, or several equal ones."""
-        self.count(bucket_of(us), us, times)
+    def add(self, us: int) -> None:
+        """Count one duration."""
+        self.count(bucket_of(us), us)
 
-    def count(self, bucket: int, us: int, times: int = 1) -> None:
+    def count(self, bucket: int, us: int) -> None:
         """Count a duration whose `bucket_of` is known already: one search serves several histograms."""
         index = bucket - self._first
         if not 0 <= index < len(self._counts):
             index = self._make_room(bucket)
         try:
-            self._counts[index] += times
+            self._counts[index] += 1
         except OverflowError:
             self._counts = array(_WIDER[self._counts.typecode], self._counts)
-            self.count(bucket, us, times)
+            self.count(bucket, us)
             return
         if us < self.min_us or not self.n:
             self.min_us = us
         if us > self.max_us:
             self.max_us = us
-        self.n += times
-        self.total_us += us * times
+        self.n += 1
+        self.total_us += us
 
     def _make_room(self, bucket: int) -> int:
         """Extend the range to this bucket's block; returns the bucket's index in it."""
@@ -132,18 +121,14 @@ class Histogram:
 
     def quantile_us(self, per_mille: int) -> int:
         """The nearest-rank quantile (500 is the median); ValueError when nothing was counted."""
-        return self.value_at(rank_of(per_mille, self.n))
+        return self.quantiles_us((per_mille,))[0]
 
-    def quantiles_us(self, per_milles: Iterable[int] = PERCENTILES) -> list[int]:
+    def quantiles_us(self, per_milles: Iterable[int]) -> list[int]:
         """Several quantiles for the cost of one; ValueError when nothing was counted."""
         upto = list(accumulate(self._counts))
-        return [self._find(rank_of(per_mille, self.n), upto) for per_mille in per_milles]
+        return [self._value_at(rank_of(per_mille, self.n), upto) for per_mille in per_milles]
 
-    def value_at(self, rank: int) -> int:
-        """The value at a rank (1 is the smallest); ValueError outside 1 … n."""
-        return self._find(rank, list(accumulate(self._counts)))
-
-    def _find(self, rank: int, upto: list[int]) -> int:
+    def _value_at(self, rank: int, upto: list[int]) -> int:
         if not 1 <= rank <= self.n:
             raise ValueError(f"no rank {rank} among {self.n}")
         if rank == self.n:
@@ -169,6 +154,6 @@ def merged(parts: Iterable[Histogram]) -> Histogram:
 def signed_quantile_us(early: Histogram, delays: Histogram, per_mille: int) -> int:
     """A quantile over all dated events; `early` holds the negative delays without their sign."""
     rank = rank_of(per_mille, early.n + delays.n)
-    if early.n and rank <= early.n:
-        return -early.value_at(early.n - rank + 1)
-    return delays.value_at(rank - early.n)
+    if rank <= early.n:
+        return -early._value_at(early.n - rank + 1, list(accumulate(early._counts)))
+    return delays._value_at(rank - early.n, list(accumulate(delays._counts)))

@@ -19,7 +19,6 @@ from ..model import CameraUpdate, CloudNotice, Message, Reject, made
 
 UUID_MAX_CHARS: Final = 256
 EXCERPT_CHARS: Final = 4096
-_NOTICE_CHARS: Final = 200
 _TIMESTAMP_MAX_CHARS: Final = 64
 _INTEGER = re.compile(r"-?[0-9]{1,10}").fullmatch
 _SECOND = re.compile(r"[0-9]{8}(?:[01][0-9]|2[0-3])[0-9]{4}").fullmatch
@@ -37,21 +36,21 @@ def read_message(data: bytes | str) -> Message:
     if type(top) is not dict:
         raise MessageError("not-an-object")
     notices: list[CloudNotice] = []
-    status = top.get("status_code")
-    if status != 200 and (status := integer(status)) not in (None, 200):
-        notices.append(CloudNotice("", status, _short(top.get("message"))))
+    if top.get("status_code") != 200 and integer(top.get("status_code")) not in (None, 200):
+        notices.append(_notice("", top))
     cameras = top.get("data")
     if type(cameras) is not dict:
         if not notices:
             raise MessageError("no-data")
-        return Message([], [], notices)
+        cameras = {}
     updates: list[CameraUpdate] = []
     rejects: list[Reject] = []
     for camera_id, camera in cameras.items():
         if type(camera) is dict:
             updates.append(made(CameraUpdate, (camera_id, camera)))
             if "error" in camera:
-                notices += _camera_errors(camera_id, camera["error"])
+                errors = camera["error"]
+                notices += [_notice(camera_id, error) for error in (errors if type(errors) is list else [errors])]
         else:
             rejects.append(Reject("camera-data-not-an-object", camera_id, excerpt(camera)))
     return made(Message, (updates, rejects, notices))
@@ -92,11 +91,6 @@ def identity(camera_id: str, event: dict[str, Any]) -> str | None:
     if eventid is None and not timestamp:
         return None
     return f"{four_cc}:{camera_id}:{'' if eventid is None else eventid & 0xFFFFFFFF}:{timestamp}"
-
-
-def namespace(event: dict[str, Any]) -> int | None:
-    """The annotation namespace of an event, None where there is no usable one (`"103"` counts as 103)."""
-    return integer(event.get("ns"))
 
 
 def integer(value: object) -> int | None:
@@ -156,7 +150,7 @@ def _pieces(value: object) -> Iterator[str]:
             yield ", " if at else "["
             yield from _pieces(item)
         yield "]" if value else "[]"
-    else:
+    else:  # the library would write out all of a long text
         yield json.dumps(value[:EXCERPT_CHARS] if type(value) is str else value)
 
 
@@ -173,31 +167,18 @@ def _load(data: bytes | str) -> Any:
             return value
     except (ValueError, RecursionError):
         pass
-    for parse_int in (int, _lenient_int):
-        try:
-            return json.loads(text, parse_int=parse_int)
-        except json.JSONDecodeError:
-            break
-        except RecursionError:
-            raise MessageError("nested-too-deep") from None
-        except ValueError:  # Python refuses to convert integers of more than 4,300 digits
-            continue
-    raise MessageError("not-json")
+    try:
+        return json.loads(text, parse_int=_lenient_int)
+    except RecursionError:
+        raise MessageError("nested-too-deep") from None
+    except json.JSONDecodeError:
+        raise MessageError("not-json") from None
 
 
 def _lenient_int(digits: str) -> int | float:
-    return int(digits) if len(digits) <= 4000 else float(digits)
+    return int(digits) if len(digits) <= 4000 else float(digits)  # Python refuses to convert more than 4,300 digits
 
 
-def _camera_errors(camera_id: str, error: object) -> list[CloudNotice]:
-    items = error if type(error) is list else [error]
-    return [
-        CloudNotice(camera_id, integer(item.get("status_code")) or 0, _short(item.get("message")))
-        if type(item) is dict
-        else CloudNotice(camera_id, 0, _short(item))
-        for item in items
-    ]
-
-
-def _short(value: object) -> str:
-    return (value if isinstance(value, str) else excerpt(value))[:_NOTICE_CHARS]
+def _notice(camera_id: str, error: object) -> CloudNotice:
+    code, message = (error.get("status_code"), error.get("message")) if type(error) is dict else (0, error)
+    return CloudNotice(camera_id, integer(code) or 0, (message if type(message) is str else excerpt(message))[:200])

@@ -113,8 +113,8 @@ def _rows(
             found[kind, of, cell.group].append(cell.tally)
     rows: dict[str, list[Row]] = {}
     for (kind, of, group), tallies in found.items():
-        of_all = coverage.observed_shares(*period, bridges[of] if kind == "bridge" else cameras)
-        figures = Figures(sum_up(tallies), (share(of) if kind in ("camera", "cell") else of_all) if is_known else None)
+        over = [of] if kind in ("camera", "cell") else bridges[of] if kind == "bridge" else cameras
+        figures = Figures(sum_up(tallies), sum(map(share, over)) / len(over) if is_known else None)
         name = names[kind][of] if kind in names else group_name("" if group is None else group, query.names)
         row = Row(of, name, figures, cameras[of].bridge if of in cameras else of, group)
         rows.setdefault(kind, []).append(row)

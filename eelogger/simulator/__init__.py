@@ -6,8 +6,7 @@ It shares no reading or arithmetic with the logger, so that a misread protocol c
 from __future__ import annotations
 
 from .account import TEST_KEY, Account
-from .events import Event
-from .recordings import Recorded
+from .events import Event, Recorded
 from .server import Cloud, Connection, SentEvent
 
 __all__ = ["TEST_KEY", "Account", "Cloud", "Connection", "Event", "Recorded", "SentEvent"]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 TEST_KEY: Final = "c000~" + "0" * 32
 ACCOUNT_ID: Final = "00012345"
 ATTACHED: Final = "ATTD"
-IGNORED: Final = "IGND"
-IDLE: Final = "IDLE"
 ID, NAME, TYPE, STATUS = 1, 2, 3, 5  # positions in a row of the device list
 
 CAMERAS_A_BRIDGE: Final = 8
@@ -24,27 +21,17 @@ PLACES: Final = (
     "Break Room", "Roof", "Corridor", "Forklift Lane", "Main Entrance", "Vault",
 )  # fmt: skip
 SITES: Final = ("Harbour", "Airport", "Old Town", "Mill Street", "Depot", "Campus")
-SPREAD: Final = 0.45  # the sigma of the lognormal delays
-LONG_DELAYS: Final = 0.003  # the share of delays that lie evenly in 5 to 20 s
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
+class Bridge(NamedTuple):
     """What the cameras of a site report through; half of their delays are shorter than `median_s`."""
 
     id: str
     name: str
     median_s: float
 
-    def draw_delay(self, rng: random.Random) -> float:
-        """Draw the delay of one event in seconds."""
-        if rng.random() < LONG_DELAYS:
-            return rng.uniform(5.0, 20.0)
-        return self.median_s * math.exp(SPREAD * rng.gauss(0.0, 1.0))
 
-
-@dataclass(frozen=True, slots=True)
-class SimCamera:
+class SimCamera(NamedTuple):
     """A camera: `rate` in events a second, the namespaces it annotates, the ages of its latest values by four-CC."""
 
     id: str
@@ -55,14 +42,12 @@ class SimCamera:
     ages_s: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """An account; one annotation in `swallowed` is recorded but never delivered, the 20th first; 0: none."""
 
     seed: int
     cameras: tuple[SimCamera, ...]
     bridges: tuple[Bridge, ...]
-    spare_ids: tuple[str, str]  # a camera that is ignored and one that is not attached: no event comes from them
     swallowed: int
 
     @classmethod
@@ -82,8 +67,7 @@ class Account:
         made = tuple(
             SimCamera(
                 id=next(ids),
-                # Every tenth name is empty.
-                name="" if number % 10 == 9 else PLACES[number % len(PLACES)],
+                name="" if number % 10 == 9 else PLACES[number % len(PLACES)],  # every tenth name is empty
                 bridge=bridges[number // CAMERAS_A_BRIDGE],
                 rate=rate * weight / sum(weights),
                 namespaces=tuple(rng.choices(NAMESPACES, k=rng.randint(1, 3))),
@@ -91,31 +75,22 @@ class Account:
             )
             for number, weight in enumerate(weights)
         )
-        return cls(seed, made, bridges, (next(ids), next(ids)), swallowed)
+        return cls(seed, made, bridges, swallowed)
 
     def rows(self) -> list[list[Any]]:
-        """List its devices, one ignored camera and one unattached one among them."""
+        """List its devices as the cloud does."""
         rows = []
         for bridge in self.bridges:
             own = [camera for camera in self.cameras if camera.bridge is bridge]
-            rows.append(device_row(ACCOUNT_ID, bridge.id, bridge.name, "bridge", [(c.id, ATTACHED) for c in own]))
-            rows += [device_row(ACCOUNT_ID, c.id, c.name, "camera", [(bridge.id, ATTACHED)]) for c in own]
-        (ignored, unattached), first = self.spare_ids, self.bridges[0].id
-        rows.append(device_row(ACCOUNT_ID, ignored, "Spare", "camera", [(first, IGNORED)], IGNORED))
-        rows.append(device_row(None, unattached, "New Camera", "camera", [(first, IDLE)], IDLE))
+            rows.append(device_row(bridge.id, bridge.name, "bridge", [camera.id for camera in own]))
+            rows += [device_row(camera.id, camera.name, "camera", [bridge.id]) for camera in own]
         return rows
 
 
-def device_row(
-    account_id: str | None,
-    device_id: str,
-    name: str | None,
-    kind: str,
-    links: Sequence[tuple[str, str]],
-    status: str = ATTACHED,
-) -> list[Any]:
-    """Make one row of 27 to 29 items; `links` are `(esn, status)`: of a camera its bridges, of a bridge its cameras."""
-    row = [account_id, device_id, name, kind, [list(link) for link in links], status, "swr", ["demo"]]
+def device_row(device_id: str, name: str | None, kind: str, links: Sequence[str]) -> list[Any]:
+    """Make one row of 27 to 29 items; `links` are of a camera its bridges, of a bridge its cameras."""
+    attached = [[link, ATTACHED] for link in links]
+    row = [ACCOUNT_ID, device_id, name, kind, attached, ATTACHED, "swr", ["demo"]]
     return row + [None] * (19 + int(device_id, 16) % 3)
 
 

@@ -7,29 +7,20 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ssl import SSLContext
 from typing import Any, Final, NamedTuple, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
 from .account import ACCOUNT_ID, TEST_KEY, Account
-from .events import Event, make, message_text
-from .recordings import Recorded, Recordings, listing
+from .events import KEPT, Event, Recorded, Recordings, listing, make, message_text
 from .traffic import play
 
-KEPT: Final = 20_000  # how many values sent and annotations recorded are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
 SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
 ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
-
-
-class Subscription(NamedTuple):
-    """The four-CCs that a camera is asked for (None: all), and when."""
-
-    events: list[str] | None
-    at_us: int
 
 
 class SentEvent(NamedTuple):
@@ -55,9 +46,12 @@ class SentEvent(NamedTuple):
         if not self.opening:
             return {"measured"}
         latest, earliest = self.subscribed_us, max(self.opened_us, self.subscribed_us - SUBSCRIBING_US)
-        may_be_initial = event_us < latest and arrived_us <= latest + INITIAL_WITHIN_US
-        may_be_measured = event_us >= earliest or arrived_us > earliest + INITIAL_WITHIN_US
-        return {name for name, may in (("initial", may_be_initial), ("measured", may_be_measured)) if may}
+        right = set()
+        if event_us < latest and arrived_us <= latest + INITIAL_WITHIN_US:
+            right.add("initial")
+        if event_us >= earliest or arrived_us > earliest + INITIAL_WITHIN_US:
+            right.add("measured")
+        return right
 
 
 class Connection:
@@ -65,7 +59,8 @@ class Connection:
 
     def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
         self.request, self.ws, self.opened_us = request, ws, time.time_ns() // 1000
-        self.subscriptions: dict[str, Subscription] = {}
+        # The four-CCs that each camera is asked for (None: all), and when.
+        self.subscriptions: dict[str, tuple[list[str] | None, int]] = {}
         self.ready: set[str] = set()  # cameras whose initial state has been pushed
         self._opened: set[tuple[str, str]] = set()
 
@@ -86,14 +81,14 @@ class Connection:
         sent = []
         for event in wanted:
             kind = (event.camera_id, event.four_cc)
-            subscribed_us = self.subscriptions[event.camera_id].at_us
+            _, subscribed_us = self.subscriptions[event.camera_id]
             sent.append(SentEvent(event, sent_us, kind not in self._opened, self.opened_us, subscribed_us))
             self._opened.add(kind)
         return sent
 
     def _wants(self, event: Event) -> bool:
-        asked = self.subscriptions.get(event.camera_id)
-        return asked is not None and (asked.events is None or event.four_cc in asked.events)
+        four_ccs, _ = self.subscriptions.get(event.camera_id, ([], 0))
+        return four_ccs is None or event.four_cc in four_ccs
 
     def drop(self, camera_ids: Iterable[str]) -> None:
         """Forget cameras; a later subscription begins with the initial state again."""
@@ -110,6 +105,7 @@ class Cloud:
     host = "127.0.0.1"
     ssl: SSLContext | None = None
     kept: int | None = KEPT
+    initial_state = True  # whether a subscription is followed by the latest values
 
     def __init__(self, account: Account, *, traffic: bool = False) -> None:
         self.account = account
@@ -153,21 +149,22 @@ class Cloud:
 
     def make_app(self) -> web.Application:
         """Make the application: what is served."""
+
+        def rest(path: str, answer: Callable[[web.Request], object]) -> None:
+            async def handler(request: web.Request) -> web.StreamResponse:
+                if not self.may_pass(request):
+                    return refusal(401)
+                found = answer(request)
+                return refusal(400) if found is None else web.json_response(found)
+
+            app.router.add_get(path, handler)
+
         app = web.Application()
-        app.router.add_get(LIST_PATH, self._rest(lambda request: self.rows))
-        app.router.add_get("/g/aaa/isauth", self._rest(lambda request: True))
-        app.router.add_get("/annt/annt/list", self._rest(lambda request: listing(self.readable(), request.query)))
+        rest(LIST_PATH, lambda request: self.rows)
+        rest("/g/aaa/isauth", lambda request: True)
+        rest("/annt/annt/list", lambda request: listing(self.readable(), request.query))
         app.router.add_get("/api/v2/Device/{account_id}/Events", self._accept)
         return app
-
-    def _rest(self, answer: Callable[[web.Request], object]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handler(request: web.Request) -> web.StreamResponse:
-            if not self.may_pass(request):
-                return refusal(401)
-            found = answer(request)
-            return refusal(400) if found is None else web.json_response(found)
-
-        return handler
 
     def may_pass(self, request: web.Request) -> bool:
         """Whether the request carries the session key in a cookie."""
@@ -245,21 +242,16 @@ class Cloud:
             await self.subscribe(connection, request.get("cameras", {}))
 
     async def subscribe(self, connection: Connection, wishes: dict[str, dict[str, list[str]]]) -> None:
-        """Take what a client asks for, by camera, and push the initial state."""
+        """Take what a client asks for, by camera, and push the initial state: the latest values, one a message."""
         now_us = time.time_ns() // 1000
         for camera_id, wish in wishes.items():
             events = wish.get("event") if "event" in wish["resource"] else []
-            connection.subscriptions[camera_id] = Subscription(events, now_us)
-        await self.push_latest(connection, wishes)
-        connection.ready.update(wishes)
-
-    async def push_latest(self, connection: Connection, camera_ids: Iterable[str]) -> None:
-        """Push the initial state: each camera's latest values, one a message."""
-        for camera_id in camera_ids:
+            connection.subscriptions[camera_id] = events, now_us
+        for camera_id in wishes if self.initial_state else ():
             for event in list(self.latest.get(camera_id, {}).values()):
                 await self._send(connection, [event])
-            # Sending does not suspend: without this, thousands of cameras would hold the loop for seconds.
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # sending does not suspend: thousands of cameras would hold the loop for seconds
+        connection.ready.update(wishes)
 
 
 def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
