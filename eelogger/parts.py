@@ -19,15 +19,15 @@ from .measure.coverage import Coverage
 from .measure.handler import Handler
 from .model import DAY_US, Camera, DateSample, Timing
 from .recorder import Recorder
+from .restore import Restore
 from .settings import Settings
 from .storage.batch import Batch
-from .storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, read_cameras
+from .storage.camera_files import cameras_text, read_bridges, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
 from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of
-from .storage.restore import Restored, restore
 from .storage.state import State, state_text
 from .storage.upkeep import Upkeep
 from .storage.writer import Writer
@@ -97,28 +97,23 @@ class Parts:
             timing=timing,
         )
 
-    async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restored] | None:
+    async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restore] | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
-        recorder, batch = self.recorder, Batch()
-        stems = own_stems(self.paths)
-        known = known_cameras(self.paths, stems)
-        recorder.use_files((known[camera_id] for camera_id in stems), stems)
-        recorder.lines = batch
+        self.recorder.lines = batch = Batch()
         thread = DaemonThread("restore")
-        reading = partial(restore, self.paths, recorder, progress=self._progress, is_stopped=stop.is_set)
-        done_us = self.before.done_us if self.before else None
-        restoring = asyncio.wrap_future(thread.submit(partial(reading, done_us=done_us, sink=batch, known=known)))
+        reading = Restore(self.recorder, self._progress)
+        restoring = asyncio.wrap_future(thread.submit(reading.run, self.before.done_us if self.before else None))
         thread.shutdown(wait=False)
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waited: set[asyncio.Future[Any]] = {restoring, stopping}
-        # A disk that hangs must not keep the process: then the thread is left behind.
+        # A stop does not wait for the disk: the thread is left behind, and writes nothing.
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if stop.is_set():
             return None
         found = restoring.result()
-        recorder.lines = self.writer
-        recorder.handler.totals.clear()
+        self.recorder.lines = self.writer
+        self.recorder.handler.totals.clear()
         self.read = None
         return batch, found
 

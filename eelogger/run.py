@@ -23,6 +23,7 @@ from .errors import AlreadyRunning, DiskError, EeloggerError
 from .measure.coverage import STARTED
 from .model import Reject, Timing, Verdict
 from .parts import Parts
+from .restore import Restore
 from .settings import Settings
 from .storage.batch import Batch
 from .storage.camera_files import TornTail, cut_torn_tails
@@ -31,7 +32,6 @@ from .storage.disk_errors import unusable
 from .storage.formats import time_text
 from .storage.paths import day_of, day_start_us
 from .storage.program_log import ProgramLog
-from .storage.restore import Restored
 from .storage.state import read_refused_login, read_state
 from .views.run_state import RunState
 
@@ -119,7 +119,7 @@ class Run:
         parts.credentials.remembered = before.login if before else read_refused_login(paths)
         return tails
 
-    def _begin(self, batch: Batch, found: Restored, tails: list[TornTail]) -> None:
+    def _begin(self, batch: Batch, found: Restore, tails: list[TornTail]) -> None:
         """Hand over what the restore found missing, and begin today."""
         parts = self.parts
         _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)

@@ -35,7 +35,6 @@ from eelogger.storage.camera_files import cut_torn_tails, known_cameras, own_ste
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.lock import process_state
 from eelogger.storage.paths import LogPaths
-from eelogger.storage.restore import Stopped
 from eelogger.storage.state import read_state
 
 FIRST = Reconnect(NOON_US, NOON_US)
@@ -134,7 +133,7 @@ def test_identities_known_are_those_of_the_logs_and_of_newer_delay_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str | None, current: str | None, missing: str, forgotten: str
 ) -> None:
     """A line that is older than the identity logs' last one and not in them was forgotten, and stays forgotten."""
-    monkeypatch.setattr("eelogger.storage.restore._MOST_IDENTITIES", 5)
+    monkeypatch.setattr("eelogger.restore._MOST_IDENTITIES", 5)
     ids = {n: FRONT if n in (1, 6, 8) else BACK for n in range(1, 9)}
     paths = play(tmp_path, [FIRST, *(one(NOON_US + n * SECOND, f"u{n}", i) for n, i in ids.items())]).paths
     paths.uuids.unlink()
@@ -267,19 +266,6 @@ def test_a_copy_counts_once_and_is_not_touched(tmp_path: Path, packed: bool) -> 
     assert knowledge(after) == knowledge(before)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*Front*") if path.is_file()} == whole
     assert copies.items() < whole.items()
-
-
-READ = ["identities", "delay log", "event of the worst", "place in the stream log", "stream log"]
-
-
-@pytest.mark.parametrize("what", READ)
-def test_a_stop_ends_the_reading_at_once(tmp_path: Path, what: str) -> None:
-    play(tmp_path, [FIRST, one(NOON_US + 70 * SECOND, "a")])
-    files = texts(tmp_path, "**/*.log")
-    answers = iter(part == what for part in READ)
-    with pytest.raises(Stopped):
-        Played(tmp_path).restore(NOON_US, is_stopped=lambda: next(answers))
-    assert texts(tmp_path, "**/*.log") == files
 
 
 GARBAGE = st.sampled_from([b"", b"\0", b"{}", b"[", b"[" * 9000, b'{"day": 1e999}', b'{"pid": 1e999, "since": ""}'])

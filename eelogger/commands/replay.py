@@ -19,6 +19,7 @@ from ..measure.coverage import NO_RECORD, UNKNOWN, Coverage
 from ..measure.handler import Handler
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Gap
 from ..recorder import Recorder
+from ..restore import subscribe_again
 from ..settings import Settings, load
 from ..storage.batch import Batch
 from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, stream_logs
@@ -28,7 +29,6 @@ from ..storage.disk_errors import explain
 from ..storage.formats import worst_line
 from ..storage.line_blocks import OnRead, Skipped, size_of
 from ..storage.paths import LogPaths, day_of, day_start_us, is_camera_id, is_day
-from ..storage.restore import subscribe_again
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
 from ..views.console import Console, progress

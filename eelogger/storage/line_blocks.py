@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -69,22 +68,15 @@ def whole_lines(
         yield b"".join(parts)
 
 
-def whole_lines_backwards(
-    path: Path, block_bytes: int = _BLOCK_BYTES, on_read: OnRead | None = None
-) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes.
-
-    `on_read` is called before each block with 0 bytes, for a search is no progress; it may raise to end it.
-    """
-    check = partial(on_read or int, 0)
+def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes."""
     if path.suffix == ".gz":
-        if content := b"".join(whole_lines(path, on_read=lambda size: check())):
+        if content := b"".join(whole_lines(path)):
             yield 0, content
         return
     at = size_of(path)
     parts: list[bytes] = []
     while at > 0:
-        check()
         length = min(block_bytes, at)
         at -= length
         chunk = read_at(path, at, length)
