@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,14 @@ from .measure.coverage import Coverage, is_missed
 from .measure.handler import Handler
 from .model import DAY_US, HOUR_US, LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
 from .storage.batch import Sink
-from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, stream_line
+from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, reject_line, stream_line
 from .storage.line_blocks import size_of
 from .storage.paths import LogPaths, day_of
-from .storage.rejected import Rejects
+
+# A stranger's stream must not fill the disk with lines of `rejected.log`. The counts have no bounds.
+BURST: Final = 100  # lines that may come at once
+PER_SECOND: Final = 5
+DAY_BYTES: Final = 10_000_000
 
 PUT_BACK_US: Final = HOUR_US  # a clock put back over midnight by less than this leaves its lines in the later day
 _EXCERPT_BYTES: Final = 4096
@@ -172,3 +177,30 @@ class Recorder:
 
     def _write_other(self, path: Path, line: str) -> None:
         self.lines.write_other(os.fspath(path), line)
+
+
+class Rejects:
+    """Counts and writes rejects; `write` takes a finished line, `size` is what the day's file has in bytes already."""
+
+    def __init__(self, write: Callable[[str], None], size: int = 0) -> None:
+        self.counts: Counter[str] = Counter()
+        self._write = write
+        self._size = size
+        self._tokens = float(BURST)
+        self._refilled_us = 0
+
+    def new_day(self) -> None:
+        """A new day's file begins."""
+        self._size = 0
+
+    def add(self, reject: Reject, arrived_us: int, size: int) -> None:
+        """Count one reject of a message of `size` bytes, and write its line while the bounds allow."""
+        self.counts[reject.reason] += 1
+        elapsed_us = max(0, arrived_us - self._refilled_us)
+        self._tokens = min(BURST, self._tokens + elapsed_us * PER_SECOND / 1_000_000)
+        self._refilled_us = arrived_us
+        if self._tokens >= 1 and self._size <= DAY_BYTES:
+            line = reject_line(arrived_us, reject, size)
+            self._tokens -= 1
+            self._size += len(line)
+            self._write(line)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from eelogger.model import Reject
+from eelogger.recorder import BURST, DAY_BYTES, PER_SECOND, Rejects
 from eelogger.storage.formats import parse_pairs
-from eelogger.storage.rejected import BURST, DAY_BYTES, PER_SECOND, Rejects
 
 SECOND = 1_000_000
 NOON_US = 1_795_348_800 * SECOND

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from ..model import Camera
 from .formats import parse_pairs
-from .line_blocks import Skipped, read_at, read_file, size_of, whole_lines_backwards
+from .line_blocks import Skipped, read_at, read_object, size_of, whole_lines_backwards
 from .paths import LogPaths, day_of, is_camera_id
 
 _EXCERPT_BYTES: Final = 4096  # a hole can be as large as the disk's cache
@@ -35,11 +35,7 @@ def read_bridges(paths: LogPaths) -> dict[str, str]:
 
 
 def _rows(paths: LogPaths) -> dict[str, dict[str, Any]]:
-    try:
-        rows = json.loads(read_file(paths.cameras))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    found = rows.items() if isinstance(rows, dict) else ()
+    found = read_object(paths.cameras).items()
     return {camera_id: row for camera_id, row in found if isinstance(row, dict) and is_camera_id(camera_id)}
 
 
@@ -55,10 +51,8 @@ def cameras_text(cameras: Iterable[Camera], bridges: Mapping[str, str] = Mapping
 def known_cameras(paths: LogPaths, stems: Mapping[str, str]) -> dict[str, Camera]:
     """The cameras of `cameras.json`, and those that only have files; `stems` are `own_stems`."""
     known = read_cameras(paths)
-    for camera_id, stem in stems.items():
-        if camera_id not in known:
-            unnamed = Camera(camera_id, stem.removesuffix(f"_{camera_id}"))
-            known[camera_id] = _last_logged(paths, camera_id, stem) or unnamed
+    for id_ in [id_ for id_ in stems if id_ not in known]:
+        known[id_] = _last_logged(paths, id_, stems[id_]) or Camera(id_, stems[id_].removesuffix(f"_{id_}"))
     return known
 
 

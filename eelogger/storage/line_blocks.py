@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 import stat
 import zlib
@@ -15,7 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _BLOCK_BYTES: Final = 1 << 18
 _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one million
@@ -112,9 +113,12 @@ def open_file(path: Path) -> Iterator[FileIO | gzip.GzipFile]:
         yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
 
 
-def read_file(path: Path) -> bytes:
-    """Read an ordinary small file; `OSError` passes."""
-    return read_at(path, 0, _SMALL_FILE_BYTES)
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a small file that holds a JSON object; one that is missing or damaged is empty."""
+    with suppress(OSError, ValueError, RecursionError):
+        if isinstance(content := json.loads(read_at(path, 0, _SMALL_FILE_BYTES)), dict):
+            return content
+    return {}
 
 
 def size_of(path: Path) -> int:

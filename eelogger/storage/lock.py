@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Self
 from ..errors import AlreadyRunning
 from ..settings import PROGRAM
 from .formats import time_text
-from .line_blocks import open_file, read_file
+from .line_blocks import open_file, read_object
 from .paths import LogPaths
 from .state import read_state
 
@@ -145,10 +145,9 @@ def _untouched_s(path: Path) -> float:
 
 
 def _holder(path: Path) -> tuple[int | None, str]:
-    with suppress(OSError, ValueError, RecursionError):
-        match json.loads(read_file(path)):
-            case {"pid": int(pid), "since": str(since)} if 0 < pid < 1 << 31:
-                return pid, since[:40]
+    match read_object(path):
+        case {"pid": int(pid), "since": str(since)} if 0 < pid < 1 << 31:
+            return pid, since[:40]
     return None, ""
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from .disk import replace
-from .line_blocks import read_file
+from .line_blocks import read_object
 from .paths import LogPaths
 
 DAY_S: Final = 86_400
@@ -39,10 +39,8 @@ def forget(paths: LogPaths, lasting: Collection[str] = ()) -> None:
 
 
 def _read(paths: LogPaths) -> dict[str, float]:
-    with suppress(OSError, ValueError, RecursionError, OverflowError):
-        found = json.loads(read_file(paths.said))
-        if isinstance(found, dict):
-            return {what: float(at_s) for what, at_s in found.items() if isinstance(at_s, int | float)}
+    with suppress(OverflowError):
+        return {what: float(at) for what, at in read_object(paths.said).items() if isinstance(at, int | float)}
     return {}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ..model import RefusedLogin
 from .disk import replace
 from .formats import parse_time, time_text
-from .line_blocks import read_file
+from .line_blocks import read_object
 from .paths import LogPaths, is_day
 
 _YEAR_3000_US: Final = 32_503_680_000_000_000
@@ -37,7 +37,7 @@ def state_text(state: State) -> str:
 
 def read_state(paths: LogPaths) -> State | None:
     """Read what the last run left; None when that is nothing."""
-    content = _read(paths)
+    content = read_object(paths.state)
     with suppress(ValueError, KeyError, TypeError):
         alive_us, done_us, since_us = (parse_time(content[key]) for key in ("alive", "done", "since"))
         if is_day(content["day"]) and all(0 <= us < _YEAR_3000_US for us in (alive_us, done_us, since_us)):
@@ -47,12 +47,12 @@ def read_state(paths: LogPaths) -> State | None:
 
 def read_refused_login(paths: LogPaths) -> RefusedLogin | None:
     """Read the refused login, also where `check` alone has written the file."""
-    return _login(_read(paths))
+    return _login(read_object(paths.state))
 
 
 def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
     """Put a refused login into `.state`, or take it out, and keep the rest; `OSError` is passed over."""
-    content = _read(paths)
+    content = read_object(paths.state)
     if _login(content) != login:
         with suppress(OSError):
             replace(os.fspath(paths.state), _text(content, login))
@@ -61,13 +61,6 @@ def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
 def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
     content.pop("login", None)
     return json.dumps(content | ({"login": asdict(login)} if login else {}), indent=0) + "\n"
-
-
-def _read(paths: LogPaths) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        if isinstance(content := json.loads(read_file(paths.state)), dict):
-            return content
-    return {}
 
 
 def _login(content: dict[str, Any]) -> RefusedLogin | None:
