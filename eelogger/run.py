@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import count
+from pathlib import Path
 from typing import Final
 
 from . import __version__
@@ -26,11 +27,11 @@ from .parts import Parts
 from .restore import Restore
 from .settings import Settings
 from .storage.batch import Batch
-from .storage.camera_files import TornTail, cut_torn_tails
+from .storage.camera_files import cut_torn_tails
 from .storage.days import complete_moves, guess_day
 from .storage.disk_errors import unusable
-from .storage.formats import time_text
-from .storage.paths import day_of, day_start_us
+from .storage.formats import parse_time, time_text
+from .storage.paths import day_of
 from .storage.program_log import ProgramLog
 from .storage.state import read_refused_login, read_state
 from .views.run_state import RunState
@@ -102,12 +103,12 @@ class Run:
         if self._error is not None:
             raise self._error
 
-    def _open_day(self) -> list[TornTail]:
+    def _open_day(self) -> list[tuple[Path, bytes, int]]:
         """Finish what the last run left half done, and see which day it left."""
         parts, paths = self.parts, self.parts.paths
         before = parts.before = read_state(paths)
         day = before.day if before else guess_day(paths) or day_of(parts.started_us)
-        put_back = before is not None and before.alive_us < day_start_us(day)
+        put_back = before is not None and before.alive_us < parse_time(day)
         parts.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
         tails = cut_torn_tails(paths)
         parts.recorder.begin(day)
@@ -119,7 +120,7 @@ class Run:
         parts.credentials.remembered = before.login if before else read_refused_login(paths)
         return tails
 
-    def _begin(self, batch: Batch, found: Restore, tails: list[TornTail]) -> None:
+    def _begin(self, batch: Batch, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:
         """Hand over what the restore found missing, and begin today."""
         parts = self.parts
         _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)
@@ -135,10 +136,9 @@ class Run:
         parts.writer.add(batch)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
-        for tail in tails:
-            # What the line said is in the stream log, or was never whole.
-            excerpt = f"{tail.path.name}: {tail.excerpt.decode('utf-8', 'backslashreplace')}"
-            parts.recorder.rejects.add(Reject("torn-line", "", excerpt), parts.ready_us, tail.size)
+        for path, cut, size in tails:  # what the line said is in the stream log, or was never whole
+            text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
+            parts.recorder.rejects.add(Reject("torn-line", "", text), parts.ready_us, size)
         parts.recorder.turn_day(parts.ready_us)
         parts.upkeep.prune(parts.recorder.day)
         # A kill in the first second must be restored from too.
@@ -190,9 +190,8 @@ class Run:
     def _how_it_ended(self) -> str:
         if self._is_broken:
             return "exit=1 a defect, see eelogger.log"
-        if self._error is None:
-            return "exit=0 as asked"
-        return f"exit={self._error.exit_code} {' '.join(str(self._error).split())} ({self._error.hint})"
+        error = self._error
+        return f"exit={error.exit_code} {' '.join(str(error).split())} ({error.hint})" if error else "exit=0 as asked"
 
     async def _written(self) -> None:
         """Wait until all that was handed over is on disk, or the disk has had its chance."""
@@ -200,26 +199,22 @@ class Run:
             async with asyncio.timeout(STATE_WAIT_S):
                 await self.parts.writer.idle()
 
+    # What ends the run with an error: it receives to the end like at any other stop.
     async def _keep_directory(self) -> None:
         try:
             await self.parts.upkeep.run()
         except EeloggerError as error:
             # Said here, because `cli` takes this error for a second start, which is silent.
             _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
-            self._fail(error)
+            self._error = error
+            self.stop()
 
     async def _watch_disk(self) -> None:
-        failed = self.parts.writer.failed
-        await asyncio.wait([failed])
-        error = failed.exception()
-        if not isinstance(error, EeloggerError):
-            raise RuntimeError("the writer ended") from error
-        self._fail(error)
-
-    def _fail(self, error: EeloggerError) -> None:
-        """End the run with this error, but receive to the end like any other stop."""
-        self._error = error
-        self.stop()
+        try:
+            await asyncio.shield(self.parts.writer.failed)
+        except EeloggerError as error:
+            self._error = error
+            self.stop()
 
     async def _watch(self) -> None:
         """Look once a second: did the clock jump, is it midnight, is a minute over?"""

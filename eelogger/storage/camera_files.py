@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..model import Camera
 from .formats import parse_pairs
@@ -142,21 +142,14 @@ def read_once(
             yield item
 
 
-class TornTail(NamedTuple):
-    """What was cut off a file: its first bytes, at most 4,096, and how many it was."""
+def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
+    """Cut the day's append files back to whole lines: which, the first 4,096 bytes cut off, how many were.
 
-    path: Path
-    excerpt: bytes
-    size: int
-
-
-def cut_torn_tails(paths: LogPaths) -> list[TornTail]:
-    """Cut the current day's append files back to their last whole lines at a start; copies are left alone.
-
-    The end of a process leaves half a line, a power cut a hole of NUL bytes. Where `cameras.json` does not know a
-    camera, all its files are cut: any of them may be its own.
+    The end of a process leaves half a line, a power cut a hole of NUL bytes. Copies are left alone; where
+    `cameras.json` does not know a camera, any of its files may be its own.
     """
-    listed, tails = _listed_stems(paths), []
+    listed = _listed_stems(paths)
+    tails: list[tuple[Path, bytes, int]] = []
     files = [paths.uuids, paths.gaps, paths.health, paths.program_log, paths.rejected]
     for camera_id, stems in paths.find_stems().items():
         for stem in [listed[camera_id]] if camera_id in listed else stems:
@@ -166,7 +159,7 @@ def cut_torn_tails(paths: LogPaths) -> list[TornTail]:
         with suppress(OSError):
             size, whole = size_of(path), _whole_bytes(path)
             if whole < size:
-                tails.append(TornTail(path, read_at(path, whole, _EXCERPT_BYTES), size - whole))
+                tails.append((path, read_at(path, whole, _EXCERPT_BYTES), size - whole))
                 os.truncate(path, whole)
     return tails
 

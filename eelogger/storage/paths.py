@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Final
 
-from ..model import DAY_US
-
 TEMPORARY: Final = ".ee-tmp"  # half-written, worth nothing after a crash; no other suffix is longer
 NAME_BYTES: Final = 255 - len(f"_100e1e23_stream.log{TEMPORARY}")
 PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 units
@@ -55,11 +53,6 @@ def is_day(text: str) -> bool:
 def day_of(us: int) -> str:
     """The UTC day of a moment in microseconds, as `2026-11-21`."""
     return (_EPOCH + timedelta(microseconds=us)).date().isoformat()
-
-
-def day_start_us(day: str) -> int:
-    """The first moment of a day in microseconds; raises `ValueError`."""
-    return (date.fromisoformat(day) - _EPOCH.date()).days * DAY_US
 
 
 def temporary(path: Path) -> Path:
