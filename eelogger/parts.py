@@ -43,8 +43,8 @@ HELD_US: Final = 5_000_000
 class Parts:
     """The parts of one run, and the moments of its life.
 
-    `before` is the state the last run left; `read` the share of the day's files read so far, None once all were;
-    `ready_us` when that was; `ended_us` when observing ended, 0 while it goes on.
+    `before` is the state the last run left; `read` the share of the day's files read so far, None once all were, at
+    `ready_us`; `ended_us` when observing ended, 0 while it goes on.
     """
 
     before: State | None = None
@@ -158,9 +158,7 @@ class Parts:
     def state_text(self, clean: bool) -> str:
         """The content of `.state`."""
         before = self.before
-        done_us = self.writer.done_us
-        if done_us is None:
-            done_us = before.done_us if before else self.started_us
+        done_us = self.writer.done_us or (before.done_us if before else self.started_us)
         blind_us = self.coverage.blind_since_us
         alive_us = now_us() if blind_us is None else blind_us
         # Before the first line of this run is on disk, lines wait at most since it could have any.

@@ -121,7 +121,8 @@ class Recorder:
             self._reject(reject)
         self.messages += 1
         self.lines.mark(arrived_us)
-        return [self._as_listed(notice) for notice in notices] if notices else notices
+        ids = self._by_lower_id
+        return [n._replace(camera_id=ids[n.camera_id.lower()].id) if n.camera_id.lower() in ids else n for n in notices]
 
     def record_update(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
@@ -161,16 +162,9 @@ class Recorder:
         self._earliest_us, self._midnight_us = began_us - PUT_BACK_US, began_us + DAY_US
 
     def _begun(self, camera_ids: list[str], gap: Gap | None, at_us: int) -> None:
-        gap_us = None
         if gap is not None:
             self.note_gap(gap)
-            if is_missed(gap):
-                gap_us = gap.to_us - gap.from_us
-        self.handler.subscribed(camera_ids, at_us, gap_us)
-
-    def _as_listed(self, notice: CloudNotice) -> CloudNotice:
-        camera = self._by_lower_id.get(notice.camera_id.lower())
-        return notice if camera is None else notice._replace(camera_id=camera.id)
+        self.handler.subscribed(camera_ids, at_us, gap.to_us - gap.from_us if gap and is_missed(gap) else None)
 
     def _reject(self, reject: Reject) -> None:
         self.rejects.add(reject, self._arrived_us, self._size)

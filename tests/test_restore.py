@@ -30,7 +30,7 @@ from played import (
 )
 
 from eelogger.measure.dedup import Dedup
-from eelogger.storage import notices
+from eelogger.storage import state as states
 from eelogger.storage.camera_files import cut_torn_tails, known_cameras, own_stems, read_cameras
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.lock import process_state
@@ -287,7 +287,7 @@ def test_any_content_of_any_file_is_passed_over(script: list[Step], data: st.Dat
         paths.days_dir.write_bytes(b"no folder")
         after = Played(root)
         read_state(paths), process_state(paths), known_cameras(paths, own_stems(paths)), read_cameras(paths)
-        notices.is_news(paths, "hangs", 10.0**9)
+        states.is_news(paths, "hangs", 10.0**9)
         cut_torn_tails(paths)
         after.restore(data.draw(st.sampled_from([None, NOON_US])))
 

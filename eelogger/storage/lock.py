@@ -42,10 +42,7 @@ class DirectoryLock:
         self._locked = False
 
     def acquire(self) -> None:
-        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it.
-
-        Also anew, after it was removed or replaced.
-        """
+        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it."""
         path = self._paths.lock
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -93,11 +90,10 @@ def _refusal(paths: LogPaths) -> AlreadyRunning:
     (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
     message = (f"process {pid}" if pid else "another process") + f" has {paths.root}"
     message += f" since {since}" if since else ""
+    if is_stale := stale_s > STALE_S:
+        message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
     hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status"
-    if stale_s <= STALE_S:
-        return AlreadyRunning(message, hint)
-    message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
-    return AlreadyRunning(message, hint, stale_s=stale_s)
+    return AlreadyRunning(message, hint, stale_s=stale_s if is_stale else None)
 
 
 class ProcessState(NamedTuple):
@@ -152,13 +148,9 @@ def _holder(path: Path) -> tuple[int | None, str]:
 
 
 def _lock(fd: int) -> bool | None:
-    """True: now ours; False: another's; None: no locks here.
-
-    `flock`, not `lockf`: a POSIX record lock is gone as soon as this process closes any descriptor of the file, one
-    that only read who holds it too.
-    """
+    # True: now ours; False: another's; None: no locks here.
     try:
-        if fcntl is not None:
+        if fcntl is not None:  # not `lockf`: its lock is gone once this process closes any descriptor of the file
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         elif msvcrt is not None:
             os.lseek(fd, 1 << 20, os.SEEK_SET)  # nobody may read what is locked there: far behind the signature
