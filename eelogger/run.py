@@ -2,8 +2,7 @@
 
     lock → torn tails, moves cut short → restore → writer (outermost, never cancelled) → connection, snapshots, upkeep
 
-At the end the connection stops first, what it received is recorded, then the last snapshots are handed over, then the
-writer is awaited.
+At the end, in this order: the connection, recording what it received, the last snapshots, the writer.
 """
 
 from __future__ import annotations
@@ -49,8 +48,7 @@ _log = logging.getLogger(__name__)
 class Run:
     """One run in one log directory, made inside the event loop; `load` reads the settings again for each connection.
 
-    `started_us` is when the process began. `on_begun` is called once the directory is ours, `on_event` with each
-    first-seen event and its camera's name.
+    `on_begun` is called once the directory is ours, `on_event` with each first-seen event and its camera's name.
     """
 
     def __init__(
@@ -131,8 +129,8 @@ class Run:
             _log.info("the day was read in %.1f s: %d lines, %d updates judged", took_s, found.rows, found.judged)
         lines, files = found.skipped.lines, found.skipped.files
         if lines or files:
-            named = "; ".join(map(str, files[:NAMED]))
-            _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named or "none")
+            named = "; ".join(map(str, files[:NAMED])) or "none"
+            _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named)
         parts.writer.add(batch)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
@@ -148,13 +146,10 @@ class Run:
         parts = self.parts
         await self._written()
         gc.freeze()  # what the day's files brought stays as long as the run: the collector need not look at it
+        work = {"snapshots": parts.snapshots.run(), "watch": self._watch(), "disk": self._watch_disk()}
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [
-                    group.create_task(parts.snapshots.run(), name="snapshots"),
-                    group.create_task(self._watch(), name="watch"),
-                    group.create_task(self._watch_disk(), name="disk"),
-                ]
+                beside = [group.create_task(task, name=name) for name, task in work.items()]
                 try:
                     await parts.session.run()
                 except EeloggerError as error:

@@ -31,10 +31,7 @@ def handle_event(camera_id: str, event_data: dict[str, Any], timestamp: int) -> 
 def log_event_data(
     camera_id: str, cam_data: dict[str, Any], timestamp: int, stream_logs: Mapping[str, TextIO]
 ) -> list[Verdict]:
-    """Write the camera's stream line and judge each of its events; `timestamp` is the arrival in µs since 1970.
-
-    Raises `MessageError` when the data cannot be written.
-    """
+    """Write the camera's stream line and judge each of its events; raises `MessageError` for data nested too deep."""
     stream_logs[camera_id].write(stream_line(timestamp, cam_data))
     return _handler().judge(camera_id, cam_data, timestamp)
 

@@ -72,14 +72,12 @@ def own_stems(paths: LogPaths, unreadable: list[OSError] | None = None) -> dict[
 
     `cameras.json` names it, also when only copies are there; else the last delay lines do; else it is the shortest.
     """
-    own = _listed_stems(paths)
-    found = paths.find_stems(unreadable)
-    for camera_id, stems in found.items():
-        if camera_id not in own:
-            logged = [_last_logged(paths, camera_id, stem) for stem in stems if len(stems) > 1]
-            named = [paths.stem(camera_id, camera.name) for camera in logged if camera]
-            own[camera_id] = min([stem for stem in named if stem in stems] or stems, key=len)
-    return {camera_id: own[camera_id] for camera_id in found}
+    listed, own = _listed_stems(paths), dict[str, str]()
+    for camera_id, stems in paths.find_stems(unreadable).items():
+        logged = [_last_logged(paths, camera_id, stem) for stem in stems if len(stems) > 1 and camera_id not in listed]
+        named = [paths.stem(camera_id, camera.name) for camera in logged if camera]
+        own[camera_id] = listed.get(camera_id) or min([stem for stem in named if stem in stems] or stems, key=len)
+    return own
 
 
 def _listed_stems(paths: LogPaths) -> dict[str, str]:
@@ -91,21 +89,16 @@ def delay_logs(paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[s
 
     Where only the packed form (`.gz`) of its own is there, that is its own. `stems` are `own_stems`, if known.
     """
-    return _own_first(paths, paths.delay, paths.delay_files, skipped, stems)
+    return _own_first(paths, False, skipped, stems)
 
 
 def stream_logs(paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[str, str] | None = None) -> Logs:
     """The stream logs of a folder by camera id, in the order of `delay_logs`."""
-    return _own_first(paths, paths.stream, paths.stream_files, skipped, stems)
+    return _own_first(paths, True, skipped, stems)
 
 
-def _own_first(
-    paths: LogPaths,
-    place: Callable[[str], Path],
-    files: Callable[[list[OSError] | None], list[tuple[str, str, Path]]],
-    skipped: Skipped | None,
-    stems: Mapping[str, str] | None,
-) -> Logs:
+def _own_first(paths: LogPaths, is_stream: bool, skipped: Skipped | None, stems: Mapping[str, str] | None) -> Logs:
+    place, files = (paths.stream, paths.stream_files) if is_stream else (paths.delay, paths.delay_files)
     unreadable = None if skipped is None else skipped.files
     own = own_stems(paths, unreadable) if stems is None else stems
     found: Logs = {}

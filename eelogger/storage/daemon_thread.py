@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -38,13 +39,11 @@ class DaemonThread:
 
         def call() -> None:
             try:
-                result = fn(*args)
+                answer = partial(future.set_result, fn(*args))
             except BaseException as error:
-                self._idle.set()
-                future.set_exception(error)
-            else:
-                self._idle.set()  # before the answer, which may bring the next call
-                future.set_result(result)
+                answer = partial(future.set_exception, error)
+            self._idle.set()  # before the answer, which may bring the next call
+            answer()
 
         self._calls.put(call)
         return future

@@ -43,8 +43,8 @@ def whole_lines(
 ) -> Iterator[bytes]:
     """Yield the lines of a file from an offset on, in blocks; why it cannot be read to its end goes to `skipped`.
 
-    `on_read` gets the bytes of each block and may raise to end the reading. A file that is kept open is read to its
-    end under another name too; without `keep_open` a plain file holds no descriptor between two blocks.
+    `on_read` gets the bytes of each block and may raise to end it. A file kept open is read under another name too;
+    without `keep_open` a plain file holds no descriptor between two blocks.
     """
     parts: list[bytes] = []
     try:

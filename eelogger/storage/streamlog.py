@@ -40,8 +40,7 @@ def updates(
 ) -> Iterator[Update | Gap]:
     """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
 
-    `files` and `day` are as in `storage.camera_files.read_once`. Without a record of gaps (None) each camera gets one
-    of no length, reason `added`, 30 s before its first line.
+    Without a record of gaps (None) each camera gets one of no length, reason `added`, 30 s before its first line.
     """
     unread = Skipped() if skipped is None else skipped
     block_bytes = max(4096, min(1 << 15, _MERGE_BYTES // (1 + sum(map(len, files.values())))))

@@ -56,8 +56,7 @@ class SpaceWatch:
 class Upkeep:
     """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again.
 
-    It works in threads of its own, since a file system may hang. The lock is touched only while the loop and the
-    writer live, so that another process can tell a hung one.
+    The lock is touched only while the loop and the writer live, so that another process can tell a hung one.
     """
 
     lock: DirectoryLock
@@ -72,7 +71,7 @@ class Upkeep:
 
     async def run(self) -> None:
         """Until cancelled; raises `AlreadyRunning` when another process has taken the directory."""
-        thread = DaemonThread("upkeep")
+        thread = DaemonThread("upkeep")  # a file system may hang
         try:
             for tick in count(1):
                 await asyncio.sleep(self.timing.tick_s)
