@@ -88,14 +88,8 @@ class Parts:
             metrics_file=settings.metrics_file,
             timing=timing,
         )
-        self.upkeep = Upkeep(
-            self.lock,
-            self.writer,
-            keep_days=settings.keep_days,
-            max_bytes=settings.log_max_bytes,
-            on_retaken=self._retaken,
-            timing=timing,
-        )
+        keep = settings.keep_days, settings.log_max_bytes
+        self.upkeep = Upkeep(self.lock, self.writer, timing, self._retaken, *keep)
 
     async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restore] | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
@@ -197,7 +191,6 @@ class Parts:
         self.snapshots.write_again()
 
     def _new_day(self, ended: str, coverage: Coverage) -> None:
-        """Move the files of the ended day, whose last line was just handed over."""
         until_us = min(parse_time(ended) + DAY_US, now_us())
         state, today = self.state(), self.recorder.day
         day = self.recorder.handler.new_day()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,9 +30,8 @@ _EXCERPT_BYTES: Final = 4096
 class Recorder:
     """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
 
-    `on_new_day(ended, coverage)` is called between the last line of a day and the first of the next,
-    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line and
-    the camera's name.
+    `on_new_day(ended, coverage)` is called between the lines of two days, `on_renamed(stems)` when files get other
+    stems (old → new), `on_event` with each verdict that has a delay line and the camera's name.
     """
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
@@ -47,7 +44,7 @@ class Recorder:
         self.labels: dict[str, Label] = {}
         self.stems: dict[str, str] = {}
         self.messages = 0
-        self.rejects = Rejects(partial(self._write_other, paths.rejected), size_of(paths.rejected))
+        self.rejects = Rejects(lambda line: self.lines.write_other(str(paths.rejected), line), size_of(paths.rejected))
         self.on_new_day: Callable[[str, Coverage], None] = lambda ended, coverage: None
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
         self.on_event: Callable[[Verdict, str], None] | None = None
@@ -95,7 +92,7 @@ class Recorder:
 
     def note_gap(self, gap: Gap) -> None:
         """Write one line of `gaps.log`."""
-        self._write_other(self.paths.gaps, gap_line(gap))
+        self.lines.write_other(os.fspath(self.paths.gaps), gap_line(gap))
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Take one message; returns the errors that the server reports in it."""
@@ -152,7 +149,7 @@ class Recorder:
         for gap in gaps:
             self.note_gap(gap)
         self.begin(day_of(at_us))
-        self.rejects.new_day()
+        self.rejects.size = 0
         self.on_new_day(ended, coverage)
 
     def begin(self, day: str) -> None:
@@ -169,23 +166,16 @@ class Recorder:
     def _reject(self, reject: Reject) -> None:
         self.rejects.add(reject, self._arrived_us, self._size)
 
-    def _write_other(self, path: Path, line: str) -> None:
-        self.lines.write_other(os.fspath(path), line)
-
 
 class Rejects:
     """Counts and writes rejects; `write` takes a finished line, `size` is what the day's file has in bytes already."""
 
     def __init__(self, write: Callable[[str], None], size: int = 0) -> None:
         self.counts: Counter[str] = Counter()
+        self.size = size
         self._write = write
-        self._size = size
         self._tokens = float(BURST)
         self._refilled_us = 0
-
-    def new_day(self) -> None:
-        """A new day's file begins."""
-        self._size = 0
 
     def add(self, reject: Reject, arrived_us: int, size: int) -> None:
         """Count one reject of a message of `size` bytes, and write its line while the bounds allow."""
@@ -193,8 +183,8 @@ class Rejects:
         elapsed_us = max(0, arrived_us - self._refilled_us)
         self._tokens = min(BURST, self._tokens + elapsed_us * PER_SECOND / 1_000_000)
         self._refilled_us = arrived_us
-        if self._tokens >= 1 and self._size <= DAY_BYTES:
+        if self._tokens >= 1 and self.size <= DAY_BYTES:
             line = reject_line(arrived_us, reject, size)
             self._tokens -= 1
-            self._size += len(line)
+            self.size += len(line)
             self._write(line)

@@ -119,7 +119,6 @@ class Run:
         return tails
 
     def _begin(self, batch: Batch, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:
-        """Hand over what the restore found missing, and begin today."""
         parts = self.parts
         _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)
         for warning in parts.settings.warnings:

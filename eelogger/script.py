@@ -19,7 +19,6 @@ from .storage.paths import LogPaths
 
 @cache
 def _handler() -> Handler:
-    """The handler of this process: identities and statistics since its first event."""
     return Handler(("ANNT", "ALRS"))
 
 

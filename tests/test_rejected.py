@@ -55,6 +55,6 @@ def test_the_size_of_a_day_at_both_ends() -> None:
     written = sum(len(line.encode()) for line in sink.lines)
     assert DAY_BYTES < written <= DAY_BYTES + LINE_BYTES
     assert not sink.add(at_us + 3600 * SECOND, "")
-    sink.rejects.new_day()
+    sink.rejects.size = 0
     assert sink.add(at_us + 3600 * SECOND, "")
     assert sink.rejects.counts["not-json"] == len(sink.lines) + 2

@@ -157,7 +157,7 @@ def guess_day(paths: LogPaths) -> str | None:
 
 
 def _day_files(paths: LogPaths) -> list[Path]:
-    places = [paths.root / name for name in paths.ours() if name != paths.cameras.name]
+    places = [paths.root / name for name in paths.ours if name != paths.cameras.name]
     logs = [place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream)]
     # The packed form of a log, where that alone is there; beside the plain one it is a copy.
     places += [path if path.exists() else path.with_name(f"{path.name}.gz") for path in logs]

@@ -50,9 +50,9 @@ class IdentityLog:
 class Flush:
     """One batch on its way to disk: what is written leaves the batch as it happens.
 
-    What follows from a line that could not be written waits too; other files go on. Paths in `skip` are left alone.
-    `stuck` are moves that failed, by source: lines for such a file wait. `may_write` is asked before each file; once
-    it says no, nothing more is written: `refused`. `errors` are by path, those of snapshots apart.
+    What follows from a line that could not be written waits too; other files go on. `stuck` are moves that failed, by
+    source: lines for such a file wait. Once `may_write` says no, nothing more is written: `refused`. `errors` are by
+    path, those of snapshots apart.
     """
 
     batch: Batch

@@ -61,8 +61,6 @@ def temporary(path: Path) -> Path:
 
 
 class _File:
-    """A file of ours in the log directory, as an attribute of `LogPaths`."""
-
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -94,7 +92,8 @@ class LogPaths:
     days_dir = _File("days")
     stream_dir = _File("stream")
 
-    _of_day: ClassVar = (max_delay, summary, gaps, health, rejected, program_log, cameras)
+    # The names of files that move with a day, beside its cameras' own.
+    ours: ClassVar = tuple(f.name for f in (max_delay, summary, gaps, health, rejected, program_log, cameras))
 
     def stem(self, camera_id: str, name: str) -> str:
         """`{name, made safe}_{id}`, short enough for every path made of it; raises `ValueError` for no camera's id."""
@@ -124,11 +123,6 @@ class LogPaths:
         """The days that have a folder, oldest first; here and below errors are raised, or go to `unreadable`."""
         entries = _entries(self.days_dir, unreadable)
         return sorted(entry.name for entry in entries if is_day(entry.name) and entry.is_dir(follow_symlinks=False))
-
-    @classmethod
-    def ours(cls) -> tuple[str, ...]:
-        """The files that move with a day, beside its cameras' own."""
-        return tuple(file.name for file in cls._of_day)
 
     def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:
         """The stems of the ordinary delay and stream logs on disk by camera id; several where there are copies."""

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
 from threading import Thread
 from typing import Final
@@ -61,11 +61,10 @@ class Upkeep:
 
     lock: DirectoryLock
     writer: Writer
-    _: KW_ONLY
+    timing: Timing
+    on_retaken: Callable[[], None]
     keep_days: int
     max_bytes: int | None
-    on_retaken: Callable[[], None]
-    timing: Timing
     _space: SpaceWatch = field(default_factory=SpaceWatch, init=False)
     _prune_for: str = field(default="", init=False)
 

@@ -202,7 +202,7 @@ class Writer(Sink):
                 return  # another process has the directory
 
     async def _due(self) -> bool:
-        """Wait until something is to be written now; False when all is done."""
+        """Wait until something is to be written; False when all is done."""
         while True:
             if self._held.moves is None and not self._queue[0].is_empty:
                 return True
@@ -221,7 +221,6 @@ class Writer(Sink):
             self._sleeper = None
 
     async def _turn(self) -> Flush:
-        """One batch to disk, and what follows from how it went."""
         trouble, held, started = self._trouble, self._held, time.monotonic()
         skip = trouble.paths if started < self._retry_at else set()
         waiting = self.pending_lines if trouble.errors else 0
