@@ -42,10 +42,7 @@ def log_processed_event_uuid(event_uuid: str) -> None:
 
 
 async def connect_and_log(uri: str, ns_values: Mapping[int, str]) -> None:
-    """Log the account's events from the origin of `uri` until cancelled, with the settings of `.env`.
-
-    `ns_values` maps annotation namespaces to names. Raises what a run raises.
-    """
+    """Log the events from the origin of `uri` until cancelled; `ns_values` names annotation namespaces."""
     from .run import Run  # a script that only judges events needs no network library
 
     parts = urlsplit(uri)

@@ -157,8 +157,7 @@ def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
     return tails
 
 
-def _whole_bytes(path: Path) -> int:
-    """How long the file is up to its last whole line without a NUL, of which we write none."""
+def _whole_bytes(path: Path) -> int:  # up to the last whole line without a NUL, of which we write none
     for start, block in whole_lines_backwards(path, _EXCERPT_BYTES):
         end = block.rfind(b"\n") + 1
         while end:

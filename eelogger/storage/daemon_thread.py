@@ -15,12 +15,9 @@ Ts = TypeVarTuple("Ts")
 
 
 class DaemonThread:
-    """One daemon thread, calls in order; as much of an executor as `run_in_executor` needs.
+    """One daemon thread, calls in order; as much of an executor as `run_in_executor` needs."""
 
-    Threads of `ThreadPoolExecutor` are joined at interpreter exit, where a write that hangs (a dead network share)
-    would keep the process for ever.
-    """
-
+    # Threads of `ThreadPoolExecutor` are joined at exit: a write that hangs (a network share) would keep the process.
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._idle = threading.Event()

@@ -103,8 +103,7 @@ class Trouble:
 
     def error(self, text: str, lost_lines: int) -> DiskError:
         """The error that ends a run."""
-        cause, hint = self.cause
-        return DiskError(f"{text}: {cause}", hint, lost_lines=lost_lines)
+        return DiskError(f"{text}: {self.cause[0]}", self.cause[1], lost_lines=lost_lines)
 
 
 def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:

@@ -97,7 +97,7 @@ def _refusal(paths: LogPaths) -> AlreadyRunning:
 
 
 class ProcessState(NamedTuple):
-    """Who is at work in a log directory: `kind` as above, the pid and since when, seconds without a sign of life."""
+    """Who is at work in a log directory, and the seconds without a sign of life."""
 
     kind: str
     pid: int | None

@@ -103,8 +103,7 @@ class Upkeep:
         try:
             removed, warning = prune(self.writer.paths, self.keep_days, self.max_bytes, today)
         except OSError as error:
-            _log.warning("old days cannot be removed: %s: %s (%s)", error.filename, *explain(error))
-            return
+            removed, warning = [], "old days cannot be removed: {}: {} ({})".format(error.filename, *explain(error))
         if removed:
             _log.info("removed old days: %s", ", ".join(removed))
         if warning:

@@ -101,7 +101,11 @@ class Writer(Sink):
         """The batch that takes this text; None once the buffer was full: what is on disk is complete up to a moment."""
         size = len(text)
         if self._full or (self._pending + size > self._bound and not self._works):
-            self._refuse()
+            self._refused += 1
+            if not (self._full or self.failed.done()):
+                cause = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
+                self.failed.set_exception(self._trouble.error(cause, 1))
+            self._full = True
             return None
         self._pending += size
         forming = self._queue[-1]
@@ -116,13 +120,6 @@ class Writer(Sink):
                 self._lent_size = self._held.size
                 self._thread.wait_idle(LEND_S)
         return forming
-
-    def _refuse(self) -> None:
-        self._refused += 1
-        if not self._full and not self.failed.done():
-            text = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
-            self.failed.set_exception(self._trouble.error(text, 1))
-        self._full = True
 
     def mark(self, us: int) -> None:
         """Say that all lines of everything that arrived up to `us` were handed over."""
