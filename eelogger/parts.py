@@ -91,7 +91,7 @@ class Parts:
         keep = settings.keep_days, settings.log_max_bytes
         self.upkeep = Upkeep(self.lock, self.writer, timing, self._retaken, *keep)
 
-    async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restore] | None:
+    async def restore(self, stop: asyncio.Event) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
         self.recorder.lines = batch = Batch()
         thread = DaemonThread("restore")
@@ -106,10 +106,11 @@ class Parts:
         if stop.is_set():
             return None
         found = restoring.result()
+        self.writer.add(batch)
         self.recorder.lines = self.writer
         self.recorder.handler.totals.clear()
         self.read = None
-        return batch, found
+        return found
 
     def _progress(self, done_bytes: int, total_bytes: int) -> None:
         self.read = done_bytes / total_bytes if total_bytes else 1.0

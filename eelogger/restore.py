@@ -39,7 +39,7 @@ class Restore:
         self._unlogged: list[tuple[int, str]] = []
 
     def run(self, done_us: int | None) -> Self:
-        """Bring back the day; lines that are missing go to `recorder.lines`, which the caller gives to the writer.
+        """Bring back the day; lines that are missing go to `recorder.lines`, to be written once all is well.
 
         `done_us`: all that arrived before has its lines (None: everything has).
         """
@@ -124,25 +124,23 @@ class Restore:
         keep = {"write_delay": lines.write_delay, "write_identity": lines.write_identity}
         recorder.lines = SimpleNamespace(write_stream=lambda path, text: None, **keep)  # type: ignore[assignment]
         handler.on_reject = lambda reject: None
-        try:
-            for item in order:
-                if isinstance(item, Gap):
-                    # Also cameras that have no files yet: they were not observed either.
-                    for camera_id in [item.camera_id] if item.camera_id else known:
-                        statistics = handler.day.cameras.get(camera_id)
-                        missed = statistics is None or statistics.latest_us() < item.to_us
-                        subscribe_again(handler, item, [camera_id], missed=missed)
-                elif item.arrived_us < done_us:
-                    handler.use_up_first(item.camera_id, item.data, item.arrived_us)
-                elif "event" in item.data and item.camera_id in known:
-                    self.judged += 1
-                    try:
-                        recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
-                    except MessageError:
-                        self.skipped.lines += 1
-                    lines.mark(item.arrived_us)
-        finally:
-            recorder.lines, handler.on_reject = lines, on_reject
+        for item in order:
+            if isinstance(item, Gap):
+                # Also cameras that have no files yet: they were not observed either.
+                for camera_id in [item.camera_id] if item.camera_id else known:
+                    statistics = handler.day.cameras.get(camera_id)
+                    missed = statistics is None or statistics.latest_us() < item.to_us
+                    subscribe_again(handler, item, [camera_id], missed=missed)
+            elif item.arrived_us < done_us:
+                handler.use_up_first(item.camera_id, item.data, item.arrived_us)
+            elif "event" in item.data and item.camera_id in known:
+                self.judged += 1
+                try:
+                    recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
+                except MessageError:
+                    self.skipped.lines += 1
+                lines.mark(item.arrived_us)
+        recorder.lines, handler.on_reject = lines, on_reject
 
 
 def subscribe_again(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:

@@ -25,7 +25,6 @@ from .model import Reject, Timing, Verdict
 from .parts import Parts
 from .restore import Restore
 from .settings import Settings
-from .storage.batch import Batch
 from .storage.camera_files import cut_torn_tails
 from .storage.days import complete_moves, guess_day
 from .storage.disk_errors import unusable
@@ -89,10 +88,10 @@ class Run:
             self.on_begun()
             upkeep = asyncio.create_task(self._keep_directory(), name="upkeep")
             try:
-                if restored := await parts.restore(self._stop):
+                if found := await parts.restore(self._stop):
                     async with parts.writer:
                         with ProgramLog(parts.writer):
-                            self._begin(*restored, tails)
+                            self._begin(found, tails)
                             await self._live()
             finally:
                 upkeep.cancel()
@@ -118,7 +117,7 @@ class Run:
         parts.credentials.remembered = before.login if before else read_refused_login(paths)
         return tails
 
-    def _begin(self, batch: Batch, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:
+    def _begin(self, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:
         parts = self.parts
         _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)
         for warning in parts.settings.warnings:
@@ -130,7 +129,6 @@ class Run:
         if lines or files:
             named = "; ".join(map(str, files[:NAMED])) or "none"
             _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named)
-        parts.writer.add(batch)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
         for path, cut, size in tails:  # what the line said is in the stream log, or was never whole
