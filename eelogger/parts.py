@@ -154,8 +154,7 @@ class Parts:
         """The content of `.state`."""
         before = self.before
         done_us = self.writer.done_us or (before.done_us if before else self.started_us)
-        blind_us = self.coverage.blind_since_us
-        alive_us = now_us() if blind_us is None else blind_us
+        alive_us = now_us() if self.coverage.blind_since_us is None else self.coverage.blind_since_us
         # Before the first line of this run is on disk, lines wait at most since it could have any.
         held_since_us = max(done_us, self.ready_us)
         if alive_us - held_since_us > HELD_US:

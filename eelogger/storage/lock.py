@@ -106,18 +106,14 @@ class ProcessState(NamedTuple):
 
 
 def process_state(paths: LogPaths) -> ProcessState:
-    """Tell from `.lock` and `.state` who is at work here; changes nothing.
-
-    A killed process counts as running until its lock was not touched for `FRESH_S`: to ask whether it is held means
-    to take it for a moment, and that would refuse a start.
-    """
+    """Tell from `.lock` and `.state` who is at work here; changes nothing."""
     lock, state = paths.lock, read_state(paths)
     state_s, quiet_s = _untouched_s(paths.state), _untouched_s(lock)
     if not os.path.exists(lock):  # False too in a folder that is closed to us
         kind = NEVER if state is None else STOPPED
     elif state and state.clean and state_s <= quiet_s:
         kind = STOPPED
-    elif quiet_s <= FRESH_S:
+    elif quiet_s <= FRESH_S:  # to ask whether it is held means to take it for a moment, which would refuse a start
         kind = RUNNING
     elif not _is_held(lock):
         kind = DIED
@@ -127,11 +123,9 @@ def process_state(paths: LogPaths) -> ProcessState:
 
 
 def _is_held(path: Path) -> bool:
-    try:
-        with open_file(path) as file:
-            return _lock(file.fileno()) is False
-    except OSError:
-        return True
+    with suppress(OSError), open_file(path) as file:
+        return _lock(file.fileno()) is False
+    return True
 
 
 def _untouched_s(path: Path) -> float:
