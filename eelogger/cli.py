@@ -26,7 +26,7 @@ from .commands import seconds
 from .errors import AlreadyRunning, DiskError, EeloggerError, SettingsError, UsageError
 from .model import Verdict
 from .settings import ENV_FILE, PROGRAM, ROOT, Settings, demo_settings, load, log_dir_of
-from .storage import notices
+from .storage import state
 from .storage.paths import LogPaths
 from .storage.program_log import OneLine, quiet_libraries
 from .views.console import Console, LogHandler
@@ -179,7 +179,7 @@ async def _serve(
 
     def warn() -> None:  # without -q the program's own log shows it
         for warning in settings.warnings if console.quiet else ():
-            if console.terminals or notices.is_news(paths, warning, time.time()):
+            if console.terminals or state.is_news(paths, warning, time.time()):
                 console.error(f"eelogger: {warning}")
 
     def draw(columns: int) -> str:
@@ -213,7 +213,7 @@ async def _serve(
         if shows:
             await print_table()
         if has_worked:
-            notices.forget(paths, settings.warnings)
+            state.forget(paths, settings.warnings)
 
 
 def _event_printer(console: Console) -> Callable[[Verdict, str], None]:
@@ -255,6 +255,6 @@ def _is_told(error: EeloggerError, options: argparse.Namespace, console: Console
     paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
     if isinstance(error, AlreadyRunning):
         # The other process works: nothing to tell. One that hangs is told once an hour.
-        return bool(error.stale_s) and notices.is_news(paths, "hangs", time.time(), notices.HOUR_S)
+        return bool(error.stale_s) and state.is_news(paths, "hangs", time.time(), state.HOUR_S)
     names = [problem.name for problem in error.problems] if isinstance(error, SettingsError) else []
-    return notices.is_news(paths, " ".join([str(error.exit_code), error.reason, *names]), time.time())
+    return state.is_news(paths, " ".join([str(error.exit_code), error.reason, *names]), time.time())

@@ -1,7 +1,4 @@
-"""Read the clocks of this machine, and find steps and sleep.
-
-Nothing here raises because a system lacks a clock: without `CLOCK_BOOTTIME` or `adjtimex` less is known.
-"""
+"""Read the clocks of this machine, and find steps and sleep; where a system lacks a clock, less is known."""
 
 from __future__ import annotations
 
@@ -48,8 +45,7 @@ def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
 
     A `clock-step` when the wall clock went otherwise than the others; a `suspend` (reason `sleep`) when the clock that
     counts sleep went on alone, or (reason `late`) when the second reading came much too late: the process was stopped,
-    or the system slept and has no such clock. A gap is as long as the time that passed, and ends with the second
-    reading: after a step the time before has no place on the new clock.
+    or the system slept and has no such clock. A gap ends with the second reading, on the new clock.
     """
     ran_ns = passed_ns = after.monotonic_ns - before.monotonic_ns
     if before.boot_ns is not None and after.boot_ns is not None:

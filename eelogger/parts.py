@@ -19,15 +19,15 @@ from .measure.coverage import Coverage
 from .measure.handler import Handler
 from .model import DAY_US, Camera, DateSample, Timing
 from .recorder import Recorder
+from .restore import Restore
 from .settings import Settings
 from .storage.batch import Batch
-from .storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, read_cameras
+from .storage.camera_files import cameras_text, read_bridges, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
 from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of
-from .storage.restore import Restored, restore
 from .storage.state import State, state_text
 from .storage.upkeep import Upkeep
 from .storage.writer import Writer
@@ -43,8 +43,8 @@ HELD_US: Final = 5_000_000
 class Parts:
     """The parts of one run, and the moments of its life.
 
-    `before` is the state the last run left; `read` the share of the day's files read so far, None once all were;
-    `ready_us` when that was; `ended_us` when observing ended, 0 while it goes on.
+    `before` is the state the last run left; `read` the share of the day's files read so far, None once all were, at
+    `ready_us`; `ended_us` when observing ended, 0 while it goes on.
     """
 
     before: State | None = None
@@ -88,39 +88,29 @@ class Parts:
             metrics_file=settings.metrics_file,
             timing=timing,
         )
-        self.upkeep = Upkeep(
-            self.lock,
-            self.writer,
-            keep_days=settings.keep_days,
-            max_bytes=settings.log_max_bytes,
-            on_retaken=self._retaken,
-            timing=timing,
-        )
+        keep = settings.keep_days, settings.log_max_bytes
+        self.upkeep = Upkeep(self.lock, self.writer, timing, self._retaken, *keep)
 
-    async def restore(self, stop: asyncio.Event) -> tuple[Batch, Restored] | None:
+    async def restore(self, stop: asyncio.Event) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
-        recorder, batch = self.recorder, Batch()
-        stems = own_stems(self.paths)
-        known = known_cameras(self.paths, stems)
-        recorder.use_files((known[camera_id] for camera_id in stems), stems)
-        recorder.lines = batch
+        self.recorder.lines = batch = Batch()
         thread = DaemonThread("restore")
-        reading = partial(restore, self.paths, recorder, progress=self._progress, is_stopped=stop.is_set)
-        done_us = self.before.done_us if self.before else None
-        restoring = asyncio.wrap_future(thread.submit(partial(reading, done_us=done_us, sink=batch, known=known)))
+        reading = Restore(self.recorder, self._progress)
+        restoring = asyncio.wrap_future(thread.submit(reading.run, self.before.done_us if self.before else None))
         thread.shutdown(wait=False)
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waited: set[asyncio.Future[Any]] = {restoring, stopping}
-        # A disk that hangs must not keep the process: then the thread is left behind.
+        # A stop does not wait for the disk: the thread is left behind, and writes nothing.
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if stop.is_set():
             return None
         found = restoring.result()
-        recorder.lines = self.writer
-        recorder.handler.totals.clear()
+        self.writer.add(batch)
+        self.recorder.lines = self.writer
+        self.recorder.handler.totals.clear()
         self.read = None
-        return batch, found
+        return found
 
     def _progress(self, done_bytes: int, total_bytes: int) -> None:
         self.read = done_bytes / total_bytes if total_bytes else 1.0
@@ -163,11 +153,8 @@ class Parts:
     def state_text(self, clean: bool) -> str:
         """The content of `.state`."""
         before = self.before
-        done_us = self.writer.done_us
-        if done_us is None:
-            done_us = before.done_us if before else self.started_us
-        blind_us = self.coverage.blind_since_us
-        alive_us = now_us() if blind_us is None else blind_us
+        done_us = self.writer.done_us or (before.done_us if before else self.started_us)
+        alive_us = now_us() if self.coverage.blind_since_us is None else self.coverage.blind_since_us
         # Before the first line of this run is on disk, lines wait at most since it could have any.
         held_since_us = max(done_us, self.ready_us)
         if alive_us - held_since_us > HELD_US:
@@ -204,7 +191,6 @@ class Parts:
         self.snapshots.write_again()
 
     def _new_day(self, ended: str, coverage: Coverage) -> None:
-        """Move the files of the ended day, whose last line was just handed over."""
         until_us = min(parse_time(ended) + DAY_US, now_us())
         state, today = self.state(), self.recorder.day
         day = self.recorder.handler.new_day()

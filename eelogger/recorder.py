@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -15,10 +14,14 @@ from .measure.coverage import Coverage, is_missed
 from .measure.handler import Handler
 from .model import DAY_US, HOUR_US, LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
 from .storage.batch import Sink
-from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, stream_line
+from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, reject_line, stream_line
 from .storage.line_blocks import size_of
 from .storage.paths import LogPaths, day_of
-from .storage.rejected import Rejects
+
+# A stranger's stream must not fill the disk with lines of `rejected.log`. The counts have no bounds.
+BURST: Final = 100  # lines that may come at once
+PER_SECOND: Final = 5
+DAY_BYTES: Final = 10_000_000
 
 PUT_BACK_US: Final = HOUR_US  # a clock put back over midnight by less than this leaves its lines in the later day
 _EXCERPT_BYTES: Final = 4096
@@ -27,9 +30,8 @@ _EXCERPT_BYTES: Final = 4096
 class Recorder:
     """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
 
-    `on_new_day(ended, coverage)` is called between the last line of a day and the first of the next,
-    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line and
-    the camera's name.
+    `on_new_day(ended, coverage)` is called between the lines of two days, `on_renamed(stems)` when files get other
+    stems (old → new), `on_event` with each verdict that has a delay line and the camera's name.
     """
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
@@ -42,7 +44,7 @@ class Recorder:
         self.labels: dict[str, Label] = {}
         self.stems: dict[str, str] = {}
         self.messages = 0
-        self.rejects = Rejects(partial(self._write_other, paths.rejected), size_of(paths.rejected))
+        self.rejects = Rejects(lambda line: self.lines.write_other(str(paths.rejected), line), size_of(paths.rejected))
         self.on_new_day: Callable[[str, Coverage], None] = lambda ended, coverage: None
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
         self.on_event: Callable[[Verdict, str], None] | None = None
@@ -90,7 +92,7 @@ class Recorder:
 
     def note_gap(self, gap: Gap) -> None:
         """Write one line of `gaps.log`."""
-        self._write_other(self.paths.gaps, gap_line(gap))
+        self.lines.write_other(os.fspath(self.paths.gaps), gap_line(gap))
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Take one message; returns the errors that the server reports in it."""
@@ -116,7 +118,8 @@ class Recorder:
             self._reject(reject)
         self.messages += 1
         self.lines.mark(arrived_us)
-        return [self._as_listed(notice) for notice in notices] if notices else notices
+        ids = self._by_lower_id
+        return [n._replace(camera_id=ids[n.camera_id.lower()].id) if n.camera_id.lower() in ids else n for n in notices]
 
     def record_update(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
@@ -146,7 +149,7 @@ class Recorder:
         for gap in gaps:
             self.note_gap(gap)
         self.begin(day_of(at_us))
-        self.rejects.new_day()
+        self.rejects.size = 0
         self.on_new_day(ended, coverage)
 
     def begin(self, day: str) -> None:
@@ -156,19 +159,32 @@ class Recorder:
         self._earliest_us, self._midnight_us = began_us - PUT_BACK_US, began_us + DAY_US
 
     def _begun(self, camera_ids: list[str], gap: Gap | None, at_us: int) -> None:
-        gap_us = None
         if gap is not None:
             self.note_gap(gap)
-            if is_missed(gap):
-                gap_us = gap.to_us - gap.from_us
-        self.handler.subscribed(camera_ids, at_us, gap_us)
-
-    def _as_listed(self, notice: CloudNotice) -> CloudNotice:
-        camera = self._by_lower_id.get(notice.camera_id.lower())
-        return notice if camera is None else notice._replace(camera_id=camera.id)
+        self.handler.subscribed(camera_ids, at_us, gap.to_us - gap.from_us if gap and is_missed(gap) else None)
 
     def _reject(self, reject: Reject) -> None:
         self.rejects.add(reject, self._arrived_us, self._size)
 
-    def _write_other(self, path: Path, line: str) -> None:
-        self.lines.write_other(os.fspath(path), line)
+
+class Rejects:
+    """Counts and writes rejects; `write` takes a finished line, `size` is what the day's file has in bytes already."""
+
+    def __init__(self, write: Callable[[str], None], size: int = 0) -> None:
+        self.counts: Counter[str] = Counter()
+        self.size = size
+        self._write = write
+        self._tokens = float(BURST)
+        self._refilled_us = 0
+
+    def add(self, reject: Reject, arrived_us: int, size: int) -> None:
+        """Count one reject of a message of `size` bytes, and write its line while the bounds allow."""
+        self.counts[reject.reason] += 1
+        elapsed_us = max(0, arrived_us - self._refilled_us)
+        self._tokens = min(BURST, self._tokens + elapsed_us * PER_SECOND / 1_000_000)
+        self._refilled_us = arrived_us
+        if self._tokens >= 1 and self.size <= DAY_BYTES:
+            line = reject_line(arrived_us, reject, size)
+            self._tokens -= 1
+            self.size += len(line)
+            self._write(line)

@@ -2,8 +2,7 @@
 
     lock → torn tails, moves cut short → restore → writer (outermost, never cancelled) → connection, snapshots, upkeep
 
-At the end the connection stops first, what it received is recorded, then the last snapshots are handed over, then the
-writer is awaited.
+At the end, in this order: the connection, recording what it received, the last snapshots, the writer.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from itertools import count
+from pathlib import Path
 from typing import Final
 
 from . import __version__
@@ -23,15 +23,14 @@ from .errors import AlreadyRunning, DiskError, EeloggerError
 from .measure.coverage import STARTED
 from .model import Reject, Timing, Verdict
 from .parts import Parts
+from .restore import Restore
 from .settings import Settings
-from .storage.batch import Batch
-from .storage.camera_files import TornTail, cut_torn_tails
+from .storage.camera_files import cut_torn_tails
 from .storage.days import complete_moves, guess_day
 from .storage.disk_errors import unusable
-from .storage.formats import time_text
-from .storage.paths import day_of, day_start_us
+from .storage.formats import parse_time, time_text
+from .storage.paths import day_of
 from .storage.program_log import ProgramLog
-from .storage.restore import Restored
 from .storage.state import read_refused_login, read_state
 from .views.run_state import RunState
 
@@ -48,8 +47,7 @@ _log = logging.getLogger(__name__)
 class Run:
     """One run in one log directory, made inside the event loop; `load` reads the settings again for each connection.
 
-    `started_us` is when the process began. `on_begun` is called once the directory is ours, `on_event` with each
-    first-seen event and its camera's name.
+    `on_begun` is called once the directory is ours, `on_event` with each first-seen event and its camera's name.
     """
 
     def __init__(
@@ -90,10 +88,10 @@ class Run:
             self.on_begun()
             upkeep = asyncio.create_task(self._keep_directory(), name="upkeep")
             try:
-                if restored := await parts.restore(self._stop):
+                if found := await parts.restore(self._stop):
                     async with parts.writer:
                         with ProgramLog(parts.writer):
-                            self._begin(*restored, tails)
+                            self._begin(found, tails)
                             await self._live()
             finally:
                 upkeep.cancel()
@@ -102,12 +100,12 @@ class Run:
         if self._error is not None:
             raise self._error
 
-    def _open_day(self) -> list[TornTail]:
+    def _open_day(self) -> list[tuple[Path, bytes, int]]:
         """Finish what the last run left half done, and see which day it left."""
         parts, paths = self.parts, self.parts.paths
         before = parts.before = read_state(paths)
         day = before.day if before else guess_day(paths) or day_of(parts.started_us)
-        put_back = before is not None and before.alive_us < day_start_us(day)
+        put_back = before is not None and before.alive_us < parse_time(day)
         parts.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
         tails = cut_torn_tails(paths)
         parts.recorder.begin(day)
@@ -119,8 +117,7 @@ class Run:
         parts.credentials.remembered = before.login if before else read_refused_login(paths)
         return tails
 
-    def _begin(self, batch: Batch, found: Restored, tails: list[TornTail]) -> None:
-        """Hand over what the restore found missing, and begin today."""
+    def _begin(self, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:
         parts = self.parts
         _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)
         for warning in parts.settings.warnings:
@@ -130,15 +127,13 @@ class Run:
             _log.info("the day was read in %.1f s: %d lines, %d updates judged", took_s, found.rows, found.judged)
         lines, files = found.skipped.lines, found.skipped.files
         if lines or files:
-            named = "; ".join(map(str, files[:NAMED]))
-            _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named or "none")
-        parts.writer.add(batch)
+            named = "; ".join(map(str, files[:NAMED])) or "none"
+            _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
-        for tail in tails:
-            # What the line said is in the stream log, or was never whole.
-            excerpt = f"{tail.path.name}: {tail.excerpt.decode('utf-8', 'backslashreplace')}"
-            parts.recorder.rejects.add(Reject("torn-line", "", excerpt), parts.ready_us, tail.size)
+        for path, cut, size in tails:  # what the line said is in the stream log, or was never whole
+            text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
+            parts.recorder.rejects.add(Reject("torn-line", "", text), parts.ready_us, size)
         parts.recorder.turn_day(parts.ready_us)
         parts.upkeep.prune(parts.recorder.day)
         # A kill in the first second must be restored from too.
@@ -148,13 +143,10 @@ class Run:
         parts = self.parts
         await self._written()
         gc.freeze()  # what the day's files brought stays as long as the run: the collector need not look at it
+        work = {"snapshots": parts.snapshots.run(), "watch": self._watch(), "disk": self._watch_disk()}
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [
-                    group.create_task(parts.snapshots.run(), name="snapshots"),
-                    group.create_task(self._watch(), name="watch"),
-                    group.create_task(self._watch_disk(), name="disk"),
-                ]
+                beside = [group.create_task(task, name=name) for name, task in work.items()]
                 try:
                     await parts.session.run()
                 except EeloggerError as error:
@@ -190,9 +182,8 @@ class Run:
     def _how_it_ended(self) -> str:
         if self._is_broken:
             return "exit=1 a defect, see eelogger.log"
-        if self._error is None:
-            return "exit=0 as asked"
-        return f"exit={self._error.exit_code} {' '.join(str(self._error).split())} ({self._error.hint})"
+        error = self._error
+        return f"exit={error.exit_code} {' '.join(str(error).split())} ({error.hint})" if error else "exit=0 as asked"
 
     async def _written(self) -> None:
         """Wait until all that was handed over is on disk, or the disk has had its chance."""
@@ -200,26 +191,22 @@ class Run:
             async with asyncio.timeout(STATE_WAIT_S):
                 await self.parts.writer.idle()
 
+    # What ends the run with an error: it receives to the end like at any other stop.
     async def _keep_directory(self) -> None:
         try:
             await self.parts.upkeep.run()
         except EeloggerError as error:
             # Said here, because `cli` takes this error for a second start, which is silent.
             _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
-            self._fail(error)
+            self._error = error
+            self.stop()
 
     async def _watch_disk(self) -> None:
-        failed = self.parts.writer.failed
-        await asyncio.wait([failed])
-        error = failed.exception()
-        if not isinstance(error, EeloggerError):
-            raise RuntimeError("the writer ended") from error
-        self._fail(error)
-
-    def _fail(self, error: EeloggerError) -> None:
-        """End the run with this error, but receive to the end like any other stop."""
-        self._error = error
-        self.stop()
+        try:
+            await asyncio.shield(self.parts.writer.failed)
+        except EeloggerError as error:
+            self._error = error
+            self.stop()
 
     async def _watch(self) -> None:
         """Look once a second: did the clock jump, is it midnight, is a minute over?"""

@@ -19,7 +19,6 @@ from .storage.paths import LogPaths
 
 @cache
 def _handler() -> Handler:
-    """The handler of this process: identities and statistics since its first event."""
     return Handler(("ANNT", "ALRS"))
 
 
@@ -31,10 +30,7 @@ def handle_event(camera_id: str, event_data: dict[str, Any], timestamp: int) -> 
 def log_event_data(
     camera_id: str, cam_data: dict[str, Any], timestamp: int, stream_logs: Mapping[str, TextIO]
 ) -> list[Verdict]:
-    """Write the camera's stream line and judge each of its events; `timestamp` is the arrival in µs since 1970.
-
-    Raises `MessageError` when the data cannot be written.
-    """
+    """Write the camera's stream line and judge each of its events; raises `MessageError` for data nested too deep."""
     stream_logs[camera_id].write(stream_line(timestamp, cam_data))
     return _handler().judge(camera_id, cam_data, timestamp)
 
@@ -46,10 +42,7 @@ def log_processed_event_uuid(event_uuid: str) -> None:
 
 
 async def connect_and_log(uri: str, ns_values: Mapping[int, str]) -> None:
-    """Log the account's events from the origin of `uri` until cancelled, with the settings of `.env`.
-
-    `ns_values` maps annotation namespaces to names. Raises what a run raises.
-    """
+    """Log the events from the origin of `uri` until cancelled; `ns_values` names annotation namespaces."""
     from .run import Run  # a script that only judges events needs no network library
 
     parts = urlsplit(uri)

@@ -1,7 +1,4 @@
-"""Turn a setting's text into its value, or say what is wrong; read a `.env` file.
-
-No message repeats the text of a secret.
-"""
+"""Turn a setting's text into its value, or say what is wrong without repeating it; read a `.env` file."""
 
 from __future__ import annotations
 

@@ -196,13 +196,9 @@ def demo_settings(base_url: str, account_id: str, auth_key: str, log_dir: Path |
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy for a URL, the same for REST and WebSocket: wss_proxy, socks_proxy, https_proxy, all_proxy.
-
-    Loopback never has one. The answer may hold a password: never print it.
-    """
+    """The proxy for a URL, the same for REST and WebSocket; it may hold a password: never print it."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    secure = parts.scheme in ("https", "wss")
+    host, secure = parts.hostname or "", parts.scheme in ("https", "wss")
     port = parts.port or (443 if secure else 80)
     if t.is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{port}"):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
@@ -14,11 +14,11 @@ from eelogger.measure.coverage import STARTED, Coverage
 from eelogger.measure.handler import Handler
 from eelogger.model import Camera
 from eelogger.recorder import Recorder
+from eelogger.restore import Restore
 from eelogger.storage.batch import Batch
-from eelogger.storage.camera_files import cameras_text, known_cameras, own_stems
+from eelogger.storage.camera_files import cameras_text
 from eelogger.storage.formats import parse_time, time_text, worst_line
 from eelogger.storage.paths import LogPaths
-from eelogger.storage.restore import Restored, restore
 
 SECOND = 1_000_000
 DAY = "2026-11-22"
@@ -74,13 +74,11 @@ class Played:
         self.recorder = Recorder(self.handler, self.batch, self.coverage, self.paths, day=day)
         self._cameras = cameras
 
-    def restore(self, done_us: int | None = None, **options: Any) -> Restored:
+    def restore(
+        self, done_us: int | None = None, progress: Callable[[int, int], object] = lambda done, total: None
+    ) -> Restore:
         """Read everything, as a start does."""
-        stems = own_stems(self.paths)
-        known = known_cameras(self.paths, stems)
-        self.recorder.use_files((known[camera_id] for camera_id in stems), stems)
-        hooks: dict[str, Any] = {"progress": lambda done, total: None, "is_stopped": lambda: False}
-        return restore(self.paths, self.recorder, done_us=done_us, sink=self.batch, known=known, **hooks | options)
+        return Restore(self.recorder, progress).run(done_us)
 
     def play(self, script: Iterable[Step]) -> None:
         """Let it all happen."""

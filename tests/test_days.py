@@ -45,7 +45,7 @@ def put(path: Path, text: str) -> None:
 
 def put_day(paths: LogPaths, hour: int, word: str) -> None:
     """Every file of a day, two lines each."""
-    files = [paths.root / name for name in paths.ours() if name != "cameras.json"]
+    files = [paths.root / name for name in paths.ours if name != "cameras.json"]
     files += [f(stem) for stem in CAMERAS for f in (paths.delay, paths.stream)]
     for path in files:
         put(path, "".join(f"time={DAY}T{hour + i:02d}:00:00.000000Z {word} {path.name}\n" for i in (0, 2)))

@@ -25,12 +25,13 @@ LAWS: Final[dict[str, set[str]]] = {
     "cloud": {"measure", "storage.daemon_thread", *BASE},
     "views": {"measure", "storage.formats", "storage.paths", "storage.daemon_thread", *BASE},
     "recorder": {"measure", "storage", *BASE},
-    "parts": {"recorder", "cloud", "storage", "views", "measure", *BASE},
-    "run": {"parts", "storage", "views", "measure", *BASE},
+    "restore": {"recorder", "measure", "storage", *BASE},
+    "parts": {"restore", "recorder", "cloud", "storage", "views", "measure", *BASE},
+    "run": {"parts", "restore", "storage", "views", "measure", *BASE},
     "report": {"storage", "views", "measure", *BASE},
     "simulator": {"model", "errors"},
     "script": {"run", "storage", "measure", *BASE},
-    "commands": {"report", "run", "recorder", "cloud", "storage", "views", "measure", "simulator", *BASE},
+    "commands": {"report", "run", "restore", "recorder", "cloud", "storage", "views", "measure", "simulator", *BASE},
     "cli": {"commands", "run", "cloud", "storage", "views", "simulator", *BASE},
 }
 LIBRARIES: Final[dict[str, set[str]]] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eelogger.storage.notices import DAY_S, HOUR_S, forget, is_news
 from eelogger.storage.paths import LogPaths
+from eelogger.storage.state import DAY_S, HOUR_S, forget, is_news
 
 NOW_S = 1_795_348_800.0
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from eelogger.model import DAY_US
 from eelogger.storage import paths as names
-from eelogger.storage.paths import LogPaths, day_of, day_start_us, is_day, sanitize_filename, temporary
+from eelogger.storage.formats import parse_time
+from eelogger.storage.paths import LogPaths, day_of, is_day, sanitize_filename, temporary
 
 ID = "100e1e23"
 HOSTILE = '<>:"/\\|?*. \x00\n\x1b\u202e\u2066\u2028\u00a0\u200d\u0301\ud800\udfffCOMNULPRN1¹eé𝄞'
@@ -165,4 +166,4 @@ def test_file_names_are_utf_8_whatever_the_locale(tmp_path: Path, locale: str) -
 def test_a_day_begins_and_ends_at_midnight(us: int) -> None:
     day = day_of(us)
     assert is_day(day)
-    assert day_start_us(day) <= us < day_start_us(day) + DAY_US
+    assert parse_time(day) <= us < parse_time(day) + DAY_US

@@ -62,7 +62,7 @@ def test_the_other_samples_are_real_lines() -> None:
 
 def test_every_file_is_named() -> None:
     paths = LogPaths(Path())
-    for name in (*paths.ours(), paths.uuids.name, paths.state.name, paths.lock.name, paths.said.name):
+    for name in (*paths.ours, paths.uuids.name, paths.state.name, paths.lock.name, paths.said.name):
         assert f"`{name}`" in README, name
 
 

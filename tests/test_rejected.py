@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from eelogger.model import Reject
+from eelogger.recorder import BURST, DAY_BYTES, PER_SECOND, Rejects
 from eelogger.storage.formats import parse_pairs
-from eelogger.storage.rejected import BURST, DAY_BYTES, PER_SECOND, Rejects
 
 SECOND = 1_000_000
 NOON_US = 1_795_348_800 * SECOND
@@ -55,6 +55,6 @@ def test_the_size_of_a_day_at_both_ends() -> None:
     written = sum(len(line.encode()) for line in sink.lines)
     assert DAY_BYTES < written <= DAY_BYTES + LINE_BYTES
     assert not sink.add(at_us + 3600 * SECOND, "")
-    sink.rejects.new_day()
+    sink.rejects.size = 0
     assert sink.add(at_us + 3600 * SECOND, "")
     assert sink.rejects.counts["not-json"] == len(sink.lines) + 2

@@ -30,12 +30,11 @@ from played import (
 )
 
 from eelogger.measure.dedup import Dedup
-from eelogger.storage import notices
+from eelogger.storage import state as states
 from eelogger.storage.camera_files import cut_torn_tails, known_cameras, own_stems, read_cameras
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.lock import process_state
 from eelogger.storage.paths import LogPaths
-from eelogger.storage.restore import Stopped
 from eelogger.storage.state import read_state
 
 FIRST = Reconnect(NOON_US, NOON_US)
@@ -134,7 +133,7 @@ def test_identities_known_are_those_of_the_logs_and_of_newer_delay_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str | None, current: str | None, missing: str, forgotten: str
 ) -> None:
     """A line that is older than the identity logs' last one and not in them was forgotten, and stays forgotten."""
-    monkeypatch.setattr("eelogger.storage.restore._MOST_IDENTITIES", 5)
+    monkeypatch.setattr("eelogger.restore._MOST_IDENTITIES", 5)
     ids = {n: FRONT if n in (1, 6, 8) else BACK for n in range(1, 9)}
     paths = play(tmp_path, [FIRST, *(one(NOON_US + n * SECOND, f"u{n}", i) for n, i in ids.items())]).paths
     paths.uuids.unlink()
@@ -269,19 +268,6 @@ def test_a_copy_counts_once_and_is_not_touched(tmp_path: Path, packed: bool) -> 
     assert copies.items() < whole.items()
 
 
-READ = ["identities", "delay log", "event of the worst", "place in the stream log", "stream log"]
-
-
-@pytest.mark.parametrize("what", READ)
-def test_a_stop_ends_the_reading_at_once(tmp_path: Path, what: str) -> None:
-    play(tmp_path, [FIRST, one(NOON_US + 70 * SECOND, "a")])
-    files = texts(tmp_path, "**/*.log")
-    answers = iter(part == what for part in READ)
-    with pytest.raises(Stopped):
-        Played(tmp_path).restore(NOON_US, is_stopped=lambda: next(answers))
-    assert texts(tmp_path, "**/*.log") == files
-
-
 GARBAGE = st.sampled_from([b"", b"\0", b"{}", b"[", b"[" * 9000, b'{"day": 1e999}', b'{"pid": 1e999, "since": ""}'])
 NUMBERS = st.sampled_from([b"9" * 400, b"1e999", b"NaN", b"-1", b'"x"', b"null", b"9" * 5000])
 SAID = NUMBERS.map(lambda number: b'{"hangs": %s, "pid": %s, "since": "x", "day": "2026-11-22"}' % (number, number))
@@ -301,7 +287,7 @@ def test_any_content_of_any_file_is_passed_over(script: list[Step], data: st.Dat
         paths.days_dir.write_bytes(b"no folder")
         after = Played(root)
         read_state(paths), process_state(paths), known_cameras(paths, own_stems(paths)), read_cameras(paths)
-        notices.is_news(paths, "hangs", 10.0**9)
+        states.is_news(paths, "hangs", 10.0**9)
         cut_torn_tails(paths)
         after.restore(data.draw(st.sampled_from([None, NOON_US])))
 

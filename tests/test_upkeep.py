@@ -31,7 +31,7 @@ async def running(log_dir: Path, on_retaken: Callable[[], None] = lambda: None) 
     paths = LogPaths(log_dir)
     with DirectoryLock(paths) as lock:
         async with Writer(paths, buffer_bytes=1 << 20, timing=TIMING) as writer:
-            upkeep = Upkeep(lock, writer, keep_days=1, max_bytes=None, on_retaken=on_retaken, timing=TIMING)
+            upkeep = Upkeep(lock, writer, TIMING, on_retaken, keep_days=1, max_bytes=None)
             task = asyncio.create_task(upkeep.run())
             try:
                 yield upkeep, writer

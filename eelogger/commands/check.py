@@ -154,7 +154,7 @@ def _unwritable(paths: LogPaths, folder: Path) -> tuple[str, str]:
             probe.write(bytes(_PROBE_BYTES))
         check_move(paths)
         files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
-        files += [paths.root / name for name in (*paths.ours(), paths.uuids.name, paths.state.name, paths.lock.name)]
+        files += [paths.root / name for name in (*paths.ours, paths.uuids.name, paths.state.name, paths.lock.name)]
         if closed := [path for path in files if path.exists() and not os.access(path, os.W_OK)]:
             what = f"{count(len(closed), 'file')} cannot be written, such as {printable(closed[0].name)}"
             return what, "they may be another user's: run as that user, or chown them"

@@ -19,16 +19,16 @@ from ..measure.coverage import NO_RECORD, UNKNOWN, Coverage
 from ..measure.handler import Handler
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Gap
 from ..recorder import Recorder
+from ..restore import subscribe_again
 from ..settings import Settings, load
 from ..storage.batch import Batch
 from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, stream_logs
 from ..storage.days import day_moves, move
 from ..storage.disk import Flush, IdentityLog
 from ..storage.disk_errors import explain
-from ..storage.formats import worst_line
+from ..storage.formats import parse_time, worst_line
 from ..storage.line_blocks import OnRead, Skipped, size_of
-from ..storage.paths import LogPaths, day_of, day_start_us, is_camera_id, is_day
-from ..storage.restore import subscribe_again
+from ..storage.paths import LogPaths, day_of, is_camera_id, is_day
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
 from ..views.console import Console, progress
@@ -119,7 +119,7 @@ class Replay:
         """Judge and write everything; returns what came of it, in words. `OSError` passes."""
         recorder, handler = self._recorder, self._recorder.handler
         for part in self._parts:
-            recorder.turn_day(day_start_us(part.day))
+            recorder.turn_day(parse_time(part.day))
             recorder.use_files(part.cameras.values())
             self._put(self._paths.cameras, cameras_text(part.cameras.values(), part.bridges))
             day = part.day if part.gaps is not None else None

@@ -13,7 +13,7 @@ from ..measure.seconds import micros, seconds3
 from ..model import Gap
 from ..storage.formats import parse_gap_line, parse_pairs, parse_time
 from ..storage.line_blocks import whole_lines
-from ..storage.paths import LogPaths, day_start_us
+from ..storage.paths import LogPaths
 from ..storage.state import read_state
 from ..views.figures import Figures
 from ..views.number_format import count, milliseconds, moment, share, span
@@ -29,7 +29,7 @@ _KEYS: Final[Sequence[str]] = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_
 def first_observed_us(paths: LogPaths) -> int | None:
     """Since when the log directory has anything to say: its first observation, or the oldest day that is kept."""
     state = read_state(paths)
-    return max(state.since_us, min(map(day_start_us, [*paths.days([])[:1], state.day]))) if state else None
+    return max(state.since_us, min(map(parse_time, [*paths.days([])[:1], state.day]))) if state else None
 
 
 def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int, int, int]:

@@ -246,7 +246,7 @@ def _foreign(paths: LogPaths, days: Iterable[LogPaths]) -> int:
     expected = {paths.days_dir: set(paths.days([]))}
     for day in days:
         logs = {path.name for _, _, path in (*day.delay_files([]), *day.stream_files([]))}
-        ours = {f"{name}{suffix}" for name in day.ours() for suffix in ("", ".gz")}
+        ours = {f"{name}{suffix}" for name in day.ours for suffix in ("", ".gz")}
         expected |= {day.stream_dir: logs, day.root: logs | ours | {day.stream_dir.name}}
     found = ((name, expected.get(Path(top))) for top, dirs, files in os.walk(paths.days_dir) for name in dirs + files)
     return sum(names is not None and name not in names and not name.endswith(TEMPORARY) for name, names in found)

@@ -25,7 +25,7 @@ class Sink:
         raise NotImplementedError
 
     def mark(self, us: int) -> None:
-        """Note that all lines of what arrived up to then have been handed over."""
+        """Note that all lines of what arrived up to `us` have been handed over."""
         raise NotImplementedError
 
     def write_stream(self, path: str, text: str) -> None:

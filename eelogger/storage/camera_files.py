@@ -11,11 +11,11 @@ from heapq import merge
 from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..model import Camera
 from .formats import parse_pairs
-from .line_blocks import Skipped, read_at, read_file, size_of, whole_lines_backwards
+from .line_blocks import Skipped, read_at, read_object, size_of, whole_lines_backwards
 from .paths import LogPaths, day_of, is_camera_id
 
 _EXCERPT_BYTES: Final = 4096  # a hole can be as large as the disk's cache
@@ -35,11 +35,7 @@ def read_bridges(paths: LogPaths) -> dict[str, str]:
 
 
 def _rows(paths: LogPaths) -> dict[str, dict[str, Any]]:
-    try:
-        rows = json.loads(read_file(paths.cameras))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    found = rows.items() if isinstance(rows, dict) else ()
+    found = read_object(paths.cameras).items()
     return {camera_id: row for camera_id, row in found if isinstance(row, dict) and is_camera_id(camera_id)}
 
 
@@ -55,10 +51,8 @@ def cameras_text(cameras: Iterable[Camera], bridges: Mapping[str, str] = Mapping
 def known_cameras(paths: LogPaths, stems: Mapping[str, str]) -> dict[str, Camera]:
     """The cameras of `cameras.json`, and those that only have files; `stems` are `own_stems`."""
     known = read_cameras(paths)
-    for camera_id, stem in stems.items():
-        if camera_id not in known:
-            unnamed = Camera(camera_id, stem.removesuffix(f"_{camera_id}"))
-            known[camera_id] = _last_logged(paths, camera_id, stem) or unnamed
+    for id_ in [id_ for id_ in stems if id_ not in known]:
+        known[id_] = _last_logged(paths, id_, stems[id_]) or Camera(id_, stems[id_].removesuffix(f"_{id_}"))
     return known
 
 
@@ -78,14 +72,12 @@ def own_stems(paths: LogPaths, unreadable: list[OSError] | None = None) -> dict[
 
     `cameras.json` names it, also when only copies are there; else the last delay lines do; else it is the shortest.
     """
-    own = _listed_stems(paths)
-    found = paths.find_stems(unreadable)
-    for camera_id, stems in found.items():
-        if camera_id not in own:
-            logged = [_last_logged(paths, camera_id, stem) for stem in stems if len(stems) > 1]
-            named = [paths.stem(camera_id, camera.name) for camera in logged if camera]
-            own[camera_id] = min([stem for stem in named if stem in stems] or stems, key=len)
-    return {camera_id: own[camera_id] for camera_id in found}
+    listed, own = _listed_stems(paths), dict[str, str]()
+    for camera_id, stems in paths.find_stems(unreadable).items():
+        logged = [_last_logged(paths, camera_id, stem) for stem in stems if len(stems) > 1 and camera_id not in listed]
+        named = [paths.stem(camera_id, camera.name) for camera in logged if camera]
+        own[camera_id] = listed.get(camera_id) or min([stem for stem in named if stem in stems] or stems, key=len)
+    return own
 
 
 def _listed_stems(paths: LogPaths) -> dict[str, str]:
@@ -97,21 +89,16 @@ def delay_logs(paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[s
 
     Where only the packed form (`.gz`) of its own is there, that is its own. `stems` are `own_stems`, if known.
     """
-    return _own_first(paths, paths.delay, paths.delay_files, skipped, stems)
+    return _own_first(paths, False, skipped, stems)
 
 
 def stream_logs(paths: LogPaths, skipped: Skipped | None = None, stems: Mapping[str, str] | None = None) -> Logs:
     """The stream logs of a folder by camera id, in the order of `delay_logs`."""
-    return _own_first(paths, paths.stream, paths.stream_files, skipped, stems)
+    return _own_first(paths, True, skipped, stems)
 
 
-def _own_first(
-    paths: LogPaths,
-    place: Callable[[str], Path],
-    files: Callable[[list[OSError] | None], list[tuple[str, str, Path]]],
-    skipped: Skipped | None,
-    stems: Mapping[str, str] | None,
-) -> Logs:
+def _own_first(paths: LogPaths, is_stream: bool, skipped: Skipped | None, stems: Mapping[str, str] | None) -> Logs:
+    place, files = (paths.stream, paths.stream_files) if is_stream else (paths.delay, paths.delay_files)
     unreadable = None if skipped is None else skipped.files
     own = own_stems(paths, unreadable) if stems is None else stems
     found: Logs = {}
@@ -148,21 +135,14 @@ def read_once(
             yield item
 
 
-class TornTail(NamedTuple):
-    """What was cut off a file: its first bytes, at most 4,096, and how many it was."""
+def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
+    """Cut the day's append files back to whole lines: which, the first 4,096 bytes cut off, how many were.
 
-    path: Path
-    excerpt: bytes
-    size: int
-
-
-def cut_torn_tails(paths: LogPaths) -> list[TornTail]:
-    """Cut the current day's append files back to their last whole lines at a start; copies are left alone.
-
-    The end of a process leaves half a line, a power cut a hole of NUL bytes. Where `cameras.json` does not know a
-    camera, all its files are cut: any of them may be its own.
+    The end of a process leaves half a line, a power cut a hole of NUL bytes. Copies are left alone; where
+    `cameras.json` does not know a camera, any of its files may be its own.
     """
-    listed, tails = _listed_stems(paths), []
+    listed = _listed_stems(paths)
+    tails: list[tuple[Path, bytes, int]] = []
     files = [paths.uuids, paths.gaps, paths.health, paths.program_log, paths.rejected]
     for camera_id, stems in paths.find_stems().items():
         for stem in [listed[camera_id]] if camera_id in listed else stems:
@@ -172,13 +152,12 @@ def cut_torn_tails(paths: LogPaths) -> list[TornTail]:
         with suppress(OSError):
             size, whole = size_of(path), _whole_bytes(path)
             if whole < size:
-                tails.append(TornTail(path, read_at(path, whole, _EXCERPT_BYTES), size - whole))
+                tails.append((path, read_at(path, whole, _EXCERPT_BYTES), size - whole))
                 os.truncate(path, whole)
     return tails
 
 
-def _whole_bytes(path: Path) -> int:
-    """How long the file is up to its last whole line without a NUL, of which we write none."""
+def _whole_bytes(path: Path) -> int:  # up to the last whole line without a NUL, of which we write none
     for start, block in whole_lines_backwards(path, _EXCERPT_BYTES):
         end = block.rfind(b"\n") + 1
         while end:

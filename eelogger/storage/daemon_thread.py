@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -14,12 +15,9 @@ Ts = TypeVarTuple("Ts")
 
 
 class DaemonThread:
-    """One daemon thread, calls in order; as much of an executor as `run_in_executor` needs.
+    """One daemon thread, calls in order; as much of an executor as `run_in_executor` needs."""
 
-    Threads of `ThreadPoolExecutor` are joined at interpreter exit, where a write that hangs (a dead network share)
-    would keep the process for ever.
-    """
-
+    # Threads of `ThreadPoolExecutor` are joined at exit: a write that hangs (a network share) would keep the process.
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._idle = threading.Event()
@@ -38,13 +36,11 @@ class DaemonThread:
 
         def call() -> None:
             try:
-                result = fn(*args)
+                answer = partial(future.set_result, fn(*args))
             except BaseException as error:
-                self._idle.set()
-                future.set_exception(error)
-            else:
-                self._idle.set()  # before the answer, which may bring the next call
-                future.set_result(result)
+                answer = partial(future.set_exception, error)
+            self._idle.set()  # before the answer, which may bring the next call
+            answer()
 
         self._calls.put(call)
         return future

@@ -14,7 +14,6 @@ from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from stat import S_ISDIR
 from typing import Any, BinaryIO, NamedTuple
 
 from .camera_files import own_stems
@@ -35,15 +34,13 @@ class Move(NamedTuple):
 
 
 def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> list[Move]:
-    """The files of the day that go to `days/{day}/`, those of `held` lines too, whether they exist or not.
-
-    Copies of cameras' files stay where they are. The cameras are still the same tomorrow: their list is copied.
-    """
+    """The files of the day that go to `days/{day}/`, those of `held` lines too; copies of cameras' files stay."""
     archive = paths.day(day)
     files = _day_files(paths)
     files += [p for p in map(Path, held) if p.is_relative_to(paths.root) and not p.is_relative_to(paths.days_dir)]
     names = dict.fromkeys(path.relative_to(paths.root) for path in files)
     moves = [Move(str(paths.root / name), str(archive.root / name)) for name in names]
+    # The cameras are still the same tomorrow: their list is copied.
     return [*moves, Move(str(paths.cameras), str(archive.cameras), keep=True)] if moves else []
 
 
@@ -54,7 +51,7 @@ def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> list[Move]:
 
 
 def move(move: Move) -> None:
-    """Move a file; a target that exists gets its lines in time order. A missing source is no error; `OSError` passes.
+    """Move a file that may be missing; a target that exists gets its lines in time order. `OSError` passes.
 
     Where it is cut short, the same call ends it, and no line is lost or there twice.
     """
@@ -150,10 +147,7 @@ def check_move(paths: LogPaths) -> None:
 
 
 def guess_day(paths: LogPaths) -> str | None:
-    """The day of the files found, for a start without `.state`; None where there are none.
-
-    The latest last line counts; where no file has a line with a time, the latest change of a file.
-    """
+    """The day of the latest last line, else of the latest change of a file; None where there are no files."""
     files = _day_files(paths)
     return max(
         [day for path in files if (day := _last_day(path))]
@@ -163,7 +157,7 @@ def guess_day(paths: LogPaths) -> str | None:
 
 
 def _day_files(paths: LogPaths) -> list[Path]:
-    places = [paths.root / name for name in paths.ours() if name != paths.cameras.name]
+    places = [paths.root / name for name in paths.ours if name != paths.cameras.name]
     logs = [place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream)]
     # The packed form of a log, where that alone is there; beside the plain one it is a copy.
     places += [path if path.exists() else path.with_name(f"{path.name}.gz") for path in logs]
@@ -182,8 +176,7 @@ def _last_day(path: Path) -> str | None:
 def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) -> tuple[list[str], str]:
     """Keep the newest `keep_days` day folders, then remove the oldest until everything is within `max_bytes`.
 
-    Returns the days removed, and a warning or "". Folders are counted, not compared with a clock that may be wrong.
-    Today's files and folder stay, and so do links. Not while a day is being moved.
+    Returns the days removed, and a warning or "". Folders are counted: the clock may be wrong. Not during a move.
     """
     for folder in paths.days_dir.glob(f"*{TEMPORARY}"):  # a removal was cut short
         if is_day(folder.name.removesuffix(TEMPORARY)):
@@ -191,8 +184,7 @@ def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) ->
     sizes = {day: _bytes(paths.day(day).root.rglob("*")) for day in paths.days()}
     past = [day for day in sizes if day != today]
     total = _bytes([*_day_files(paths), paths.uuids, paths.uuids_old]) + sum(sizes.values())
-    removed: list[str] = []
-    warning = ""
+    removed, warning = list[str](), ""
     for number, day in enumerate(past):
         if number >= len(past) - keep_days and (max_bytes is None or total <= max_bytes):
             break
@@ -214,6 +206,5 @@ def _bytes(files: Iterable[Path]) -> int:
     total = 0
     for path in files:
         with suppress(FileNotFoundError):  # removed by others meanwhile
-            found = path.lstat()
-            total += 0 if S_ISDIR(found.st_mode) else found.st_size
+            total += 0 if path.is_dir() and not path.is_symlink() else path.lstat().st_size
     return total

@@ -50,9 +50,9 @@ class IdentityLog:
 class Flush:
     """One batch on its way to disk: what is written leaves the batch as it happens.
 
-    What follows from a line that could not be written waits too; other files go on. Paths in `skip` are left alone.
-    `stuck` are moves that failed, by source: lines for such a file wait. `may_write` is asked before each file; once
-    it says no, nothing more is written: `refused`. `errors` are by path, those of snapshots apart.
+    What follows from a line that could not be written waits too; other files go on. `stuck` are moves that failed, by
+    source: lines for such a file wait. Once `may_write` says no, nothing more is written: `refused`. `errors` are by
+    path, those of snapshots apart.
     """
 
     batch: Batch
@@ -156,31 +156,11 @@ def _delay_log_of(stream_path: str) -> str:
     return os.path.join(os.path.dirname(folder), name.removesuffix("_stream.log") + ".log")
 
 
-def append(path: str, data: bytes) -> tuple[int, OSError | None]:
-    """Append whole lines: how many bytes are in the file for good, and what went wrong.
+def append(path: str, data: bytes, how: int = os.O_APPEND) -> tuple[int, OSError | None]:
+    """Append whole lines, all or none: how many bytes are in the file for good, and what went wrong.
 
-    That are all or none, unless the file was changed meanwhile or cannot be cut. No file is kept open, so that what
-    others renamed, removed or truncated is seen at the next call. Raises `OSError` when it cannot be opened.
+    Only some are when others changed the file meanwhile, or it cannot be cut. Raises `OSError` when it does not open.
     """
-    return _write(path, data, os.O_APPEND)
-
-
-def replace(path: str, content: str | bytes) -> None:
-    """Put `content` in the place of a file in one step; raises `OSError` and leaves the old one then."""
-    beside = path + TEMPORARY
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    try:
-        _, error = _write(beside, data, os.O_TRUNC)
-        if error is not None:
-            raise error
-        os.replace(beside, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
-
-
-def _write(path: str, data: bytes, how: int) -> tuple[int, OSError | None]:
     try:
         fd = os.open(path, _MODE | how, 0o644)
     except FileNotFoundError:
@@ -197,6 +177,21 @@ def _write(path: str, data: bytes, how: int) -> tuple[int, OSError | None]:
         with suppress(OSError):
             os.close(fd)
     return written, None
+
+
+def replace(path: str, content: str | bytes) -> None:
+    """Put `content` in the place of a file in one step; raises `OSError` and leaves the old one then."""
+    beside = path + TEMPORARY
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    try:
+        _, error = append(beside, data, os.O_TRUNC)
+        if error is not None:
+            raise error
+        os.replace(beside, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
 
 
 def _cut_back(fd: int, data: bytes, written: int) -> int:

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -52,19 +53,17 @@ def unusable(root: Path, error: OSError) -> DiskError:
 
 def free_bytes(path: Path) -> int | None:
     """Bytes free for us, None when that cannot be told."""
-    try:
+    with suppress(OSError):
         return shutil.disk_usage(path).free
-    except OSError:
-        return None
+    return None
 
 
 def free_inodes(path: Path) -> int | None:
     """Inodes free for us, None when that cannot be told or has no meaning there."""
-    try:
+    with suppress(OSError, AttributeError):  # Windows has no statvfs
         found = os.statvfs(path)
-    except (OSError, AttributeError):  # Windows has no statvfs
-        return None
-    return found.f_favail if found.f_files else None
+        return found.f_favail if found.f_files else None
+    return None
 
 
 class Trouble:
@@ -103,8 +102,7 @@ class Trouble:
 
     def error(self, text: str, lost_lines: int) -> DiskError:
         """The error that ends a run."""
-        cause, hint = self.cause
-        return DiskError(f"{text}: {cause}", hint, lost_lines=lost_lines)
+        return DiskError(f"{text}: {self.cause[0]}", self.cause[1], lost_lines=lost_lines)
 
 
 def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:

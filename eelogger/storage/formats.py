@@ -10,6 +10,7 @@ import json
 import re
 from calendar import timegm
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -110,10 +111,9 @@ def delay_line(verdict: Verdict, camera: Label) -> str:
 
 def worst_line(verdict: Verdict, camera: Label) -> str:
     """One line of `maxeventdelay.log`: a delay line without statistics, then the event as it came."""
-    try:
+    event = "null"  # how deep Python writes depends on who calls; the stream log has the event
+    with suppress(MessageError):
         event = _json_text(verdict.data)
-    except MessageError:  # how deep Python writes depends on who calls; the stream log has the event
-        event = "null"
     return f"{_delay_pairs(verdict, None, camera)} -- {event}\n"
 
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _BLOCK_BYTES: Final = 1 << 18
 _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one million
@@ -43,8 +43,8 @@ def whole_lines(
 ) -> Iterator[bytes]:
     """Yield the lines of a file from an offset on, in blocks; why it cannot be read to its end goes to `skipped`.
 
-    `on_read` gets the bytes of each block and may raise to end the reading. A file that is kept open is read to its
-    end under another name too; without `keep_open` a plain file holds no descriptor between two blocks.
+    `on_read` gets the bytes of each block and may raise to end it. A file kept open is read under another name too;
+    without `keep_open` a plain file holds no descriptor between two blocks.
     """
     parts: list[bytes] = []
     try:
@@ -69,22 +69,15 @@ def whole_lines(
         yield b"".join(parts)
 
 
-def whole_lines_backwards(
-    path: Path, block_bytes: int = _BLOCK_BYTES, on_read: OnRead | None = None
-) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes.
-
-    `on_read` is called before each block with 0 bytes, for a search is no progress; it may raise to end it.
-    """
-    check = partial(on_read or int, 0)
+def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes."""
     if path.suffix == ".gz":
-        if content := b"".join(whole_lines(path, on_read=lambda size: check())):
+        if content := b"".join(whole_lines(path)):
             yield 0, content
         return
     at = size_of(path)
     parts: list[bytes] = []
     while at > 0:
-        check()
         length = min(block_bytes, at)
         at -= length
         chunk = read_at(path, at, length)
@@ -120,9 +113,12 @@ def open_file(path: Path) -> Iterator[FileIO | gzip.GzipFile]:
         yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
 
 
-def read_file(path: Path) -> bytes:
-    """Read an ordinary small file; `OSError` passes."""
-    return read_at(path, 0, _SMALL_FILE_BYTES)
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a small file that holds a JSON object; one that is missing or damaged is empty."""
+    with suppress(OSError, ValueError, RecursionError):
+        if isinstance(content := json.loads(read_at(path, 0, _SMALL_FILE_BYTES)), dict):
+            return content
+    return {}
 
 
 def size_of(path: Path) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Self
 from ..errors import AlreadyRunning
 from ..settings import PROGRAM
 from .formats import time_text
-from .line_blocks import open_file, read_file
+from .line_blocks import open_file, read_object
 from .paths import LogPaths
 from .state import read_state
 
@@ -42,10 +42,7 @@ class DirectoryLock:
         self._locked = False
 
     def acquire(self) -> None:
-        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it.
-
-        Also anew, after it was removed or replaced.
-        """
+        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it."""
         path = self._paths.lock
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -93,15 +90,14 @@ def _refusal(paths: LogPaths) -> AlreadyRunning:
     (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
     message = (f"process {pid}" if pid else "another process") + f" has {paths.root}"
     message += f" since {since}" if since else ""
+    if is_stale := stale_s > STALE_S:
+        message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
     hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status"
-    if stale_s <= STALE_S:
-        return AlreadyRunning(message, hint)
-    message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
-    return AlreadyRunning(message, hint, stale_s=stale_s)
+    return AlreadyRunning(message, hint, stale_s=stale_s if is_stale else None)
 
 
 class ProcessState(NamedTuple):
-    """Who is at work in a log directory: `kind` as above, the pid and since when, seconds without a sign of life."""
+    """Who is at work in a log directory, and the seconds without a sign of life."""
 
     kind: str
     pid: int | None
@@ -110,18 +106,14 @@ class ProcessState(NamedTuple):
 
 
 def process_state(paths: LogPaths) -> ProcessState:
-    """Tell from `.lock` and `.state` who is at work here; changes nothing.
-
-    A killed process counts as running until its lock was not touched for `FRESH_S`: to ask whether it is held means
-    to take it for a moment, and that would refuse a start.
-    """
+    """Tell from `.lock` and `.state` who is at work here; changes nothing."""
     lock, state = paths.lock, read_state(paths)
     state_s, quiet_s = _untouched_s(paths.state), _untouched_s(lock)
     if not os.path.exists(lock):  # False too in a folder that is closed to us
         kind = NEVER if state is None else STOPPED
     elif state and state.clean and state_s <= quiet_s:
         kind = STOPPED
-    elif quiet_s <= FRESH_S:
+    elif quiet_s <= FRESH_S:  # to ask whether it is held means to take it for a moment, which would refuse a start
         kind = RUNNING
     elif not _is_held(lock):
         kind = DIED
@@ -131,11 +123,9 @@ def process_state(paths: LogPaths) -> ProcessState:
 
 
 def _is_held(path: Path) -> bool:
-    try:
-        with open_file(path) as file:
-            return _lock(file.fileno()) is False
-    except OSError:
-        return True
+    with suppress(OSError), open_file(path) as file:
+        return _lock(file.fileno()) is False
+    return True
 
 
 def _untouched_s(path: Path) -> float:
@@ -145,21 +135,16 @@ def _untouched_s(path: Path) -> float:
 
 
 def _holder(path: Path) -> tuple[int | None, str]:
-    with suppress(OSError, ValueError, RecursionError):
-        match json.loads(read_file(path)):
-            case {"pid": int(pid), "since": str(since)} if 0 < pid < 1 << 31:
-                return pid, since[:40]
+    match read_object(path):
+        case {"pid": int(pid), "since": str(since)} if 0 < pid < 1 << 31:
+            return pid, since[:40]
     return None, ""
 
 
 def _lock(fd: int) -> bool | None:
-    """True: now ours; False: another's; None: no locks here.
-
-    `flock`, not `lockf`: a POSIX record lock is gone as soon as this process closes any descriptor of the file, one
-    that only read who holds it too.
-    """
+    # True: now ours; False: another's; None: no locks here.
     try:
-        if fcntl is not None:
+        if fcntl is not None:  # not `lockf`: its lock is gone once this process closes any descriptor of the file
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         elif msvcrt is not None:
             os.lseek(fd, 1 << 20, os.SEEK_SET)  # nobody may read what is locked there: far behind the signature

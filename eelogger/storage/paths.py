@@ -11,8 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Final
 
-from ..model import DAY_US
-
 TEMPORARY: Final = ".ee-tmp"  # half-written, worth nothing after a crash; no other suffix is longer
 NAME_BYTES: Final = 255 - len(f"_100e1e23_stream.log{TEMPORARY}")
 PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 units
@@ -57,19 +55,12 @@ def day_of(us: int) -> str:
     return (_EPOCH + timedelta(microseconds=us)).date().isoformat()
 
 
-def day_start_us(day: str) -> int:
-    """The first moment of a day in microseconds; raises `ValueError`."""
-    return (date.fromisoformat(day) - _EPOCH.date()).days * DAY_US
-
-
 def temporary(path: Path) -> Path:
     """Where the next content of a file is written before `os.replace` puts it in place."""
     return path.with_name(path.name + TEMPORARY)
 
 
 class _File:
-    """A file of ours in the log directory, as an attribute of `LogPaths`."""
-
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -101,7 +92,8 @@ class LogPaths:
     days_dir = _File("days")
     stream_dir = _File("stream")
 
-    _of_day: ClassVar = (max_delay, summary, gaps, health, rejected, program_log, cameras)
+    # The names of files that move with a day, beside its cameras' own.
+    ours: ClassVar = tuple(f.name for f in (max_delay, summary, gaps, health, rejected, program_log, cameras))
 
     def stem(self, camera_id: str, name: str) -> str:
         """`{name, made safe}_{id}`, short enough for every path made of it; raises `ValueError` for no camera's id."""
@@ -131,11 +123,6 @@ class LogPaths:
         """The days that have a folder, oldest first; here and below errors are raised, or go to `unreadable`."""
         entries = _entries(self.days_dir, unreadable)
         return sorted(entry.name for entry in entries if is_day(entry.name) and entry.is_dir(follow_symlinks=False))
-
-    @classmethod
-    def ours(cls) -> tuple[str, ...]:
-        """The files that move with a day, beside its cameras' own."""
-        return tuple(file.name for file in cls._of_day)
 
     def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:
         """The stems of the ordinary delay and stream logs on disk by camera id; several where there are copies."""

@@ -30,7 +30,10 @@ class OneLine(logging.Formatter):
         lines = [f"{time_text(int(record.created * 1_000_000))} {record.levelname} {record.name}: {message}"]
         if record.exc_info:
             lines += self.formatException(record.exc_info).splitlines()
-        return "\n    ".join(map(_printable, lines))
+        return "\n    ".join(
+            "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+            for line in lines
+        )
 
 
 class ProgramLog(logging.Handler):
@@ -58,7 +61,3 @@ class ProgramLog(logging.Handler):
 
     def __exit__(self, *exc: object) -> None:
         logging.getLogger().removeHandler(self)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

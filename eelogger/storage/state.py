@@ -1,9 +1,13 @@
-"""Read and write `.state`, from which the next run goes on; a damaged one is as good as none."""
+"""Keep `.state`, from which the next run goes on, and `.said`, what cron was told; damaged ones are as good as none.
+
+A wrong setting or a refused key may leave no run that could keep `.said`. Where it fails, the program talks more.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -11,9 +15,11 @@ from typing import Any, Final
 from ..model import RefusedLogin
 from .disk import replace
 from .formats import parse_time, time_text
-from .line_blocks import read_file
+from .line_blocks import read_object
 from .paths import LogPaths, is_day
 
+DAY_S: Final = 86_400
+HOUR_S: Final = 3_600
 _YEAR_3000_US: Final = 32_503_680_000_000_000
 
 
@@ -37,7 +43,7 @@ def state_text(state: State) -> str:
 
 def read_state(paths: LogPaths) -> State | None:
     """Read what the last run left; None when that is nothing."""
-    content = _read(paths)
+    content = read_object(paths.state)
     with suppress(ValueError, KeyError, TypeError):
         alive_us, done_us, since_us = (parse_time(content[key]) for key in ("alive", "done", "since"))
         if is_day(content["day"]) and all(0 <= us < _YEAR_3000_US for us in (alive_us, done_us, since_us)):
@@ -47,12 +53,12 @@ def read_state(paths: LogPaths) -> State | None:
 
 def read_refused_login(paths: LogPaths) -> RefusedLogin | None:
     """Read the refused login, also where `check` alone has written the file."""
-    return _login(_read(paths))
+    return _login(read_object(paths.state))
 
 
 def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
     """Put a refused login into `.state`, or take it out, and keep the rest; `OSError` is passed over."""
-    content = _read(paths)
+    content = read_object(paths.state)
     if _login(content) != login:
         with suppress(OSError):
             replace(os.fspath(paths.state), _text(content, login))
@@ -63,15 +69,37 @@ def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
     return json.dumps(content | ({"login": asdict(login)} if login else {}), indent=0) + "\n"
 
 
-def _read(paths: LogPaths) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        if isinstance(content := json.loads(read_file(paths.state)), dict):
-            return content
-    return {}
-
-
 def _login(content: dict[str, Any]) -> RefusedLogin | None:
     match content.get("login"):
         case {"fingerprint": str(fingerprint), "until_us": int(until_us)} if 0 <= until_us < _YEAR_3000_US:
             return RefusedLogin(fingerprint, until_us)
     return None
+
+
+def is_news(paths: LogPaths, reason: str, now_s: float, every_s: float = DAY_S) -> bool:
+    """Whether `reason` was not told within `every_s`; it counts as told from now on."""
+    told = _told(paths)
+    if 0 <= now_s - told.get(reason, -DAY_S) < every_s:
+        return False
+    # What is older than a day tells nothing any more.
+    _tell(paths, {what: at_s for what, at_s in told.items() if abs(now_s - at_s) < DAY_S} | {reason: now_s})
+    return True
+
+
+def forget(paths: LogPaths, lasting: Collection[str] = ()) -> None:
+    """A run works again: the next trouble is news, but for reasons that do not pass by that."""
+    told = _told(paths)
+    kept = {reason: at_s for reason, at_s in told.items() if reason in lasting}
+    if kept != told:
+        _tell(paths, kept)
+
+
+def _told(paths: LogPaths) -> dict[str, float]:
+    with suppress(OverflowError):
+        return {what: float(at) for what, at in read_object(paths.said).items() if isinstance(at, int | float)}
+    return {}
+
+
+def _tell(paths: LogPaths, told: dict[str, float]) -> None:
+    with suppress(OSError):
+        replace(os.fspath(paths.said), json.dumps(told))

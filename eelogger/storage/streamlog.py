@@ -40,15 +40,14 @@ def updates(
 ) -> Iterator[Update | Gap]:
     """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
 
-    `files` and `day` are as in `storage.camera_files.read_once`. Without a record of gaps (None) each camera gets one
-    of no length, reason `added`, 30 s before its first line.
+    Without a record of gaps (None) each camera gets one of no length, reason `added`, 30 s before its first line.
     """
     unread = Skipped() if skipped is None else skipped
     block_bytes = max(4096, min(1 << 15, _MERGE_BYTES // (1 + sum(map(len, files.values())))))
 
     def camera(camera_id: str, paths: Sequence[Path]) -> Iterator[Update | Gap]:
         def lines(path: Path) -> Iterator[Update]:
-            start = 0 if since_us is None else _offset_since(path, since_us, on_read)
+            start = 0 if since_us is None else _offset_since(path, since_us)
             blocks = whole_lines(path, start, skipped=unread, on_read=on_read, keep_open=False, block_bytes=block_bytes)
             for line in (line for block in blocks for line in block.split(b"\n") if line):
                 if update := parse_update(camera_id, line):
@@ -84,12 +83,12 @@ def read_gaps(paths: LogPaths) -> list[Gap]:
     return list(dict.fromkeys(gap for line in text.split("\n") if (gap := parse_gap_line(line))))
 
 
-def find_event(files: Iterable[Path], verdict: Verdict, on_read: OnRead) -> dict[str, Any] | None:
+def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None:
     """Search the event that a verdict was made of in its camera's stream logs, from their ends."""
     begin = f"{time_text(verdict.arrived_us)[:-1]}+00:00 -- ".encode()
     for path in files:
         with suppress(OSError):
-            for _, block in whole_lines_backwards(path, on_read=on_read):
+            for _, block in whole_lines_backwards(path):
                 for line in block.split(b"\n") if begin in block else ():
                     update = parse_update(verdict.camera_id, line) if line.startswith(begin) else None
                     for event in split_events(verdict.camera_id, update.data)[0] if update else ():
@@ -98,10 +97,10 @@ def find_event(files: Iterable[Path], verdict: Verdict, on_read: OnRead) -> dict
     return None
 
 
-def _offset_since(path: Path, since_us: int, on_read: OnRead | None) -> int:
+def _offset_since(path: Path, since_us: int) -> int:
     # Where the lines begin that follow the last one older than `since_us`.
     with suppress(OSError):
-        for start, block in whole_lines_backwards(path, 1 << 15, on_read):
+        for start, block in whole_lines_backwards(path, 1 << 15):
             end = len(block)
             while end:
                 begin = block.rfind(b"\n", 0, end - 1) + 1

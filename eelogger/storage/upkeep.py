@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
 from threading import Thread
 from typing import Final
@@ -56,23 +56,21 @@ class SpaceWatch:
 class Upkeep:
     """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again.
 
-    It works in threads of its own, since a file system may hang. The lock is touched only while the loop and the
-    writer live, so that another process can tell a hung one.
+    The lock is touched only while the loop and the writer live, so that another process can tell a hung one.
     """
 
     lock: DirectoryLock
     writer: Writer
-    _: KW_ONLY
+    timing: Timing
+    on_retaken: Callable[[], None]
     keep_days: int
     max_bytes: int | None
-    on_retaken: Callable[[], None]
-    timing: Timing
     _space: SpaceWatch = field(default_factory=SpaceWatch, init=False)
     _prune_for: str = field(default="", init=False)
 
     async def run(self) -> None:
         """Until cancelled; raises `AlreadyRunning` when another process has taken the directory."""
-        thread = DaemonThread("upkeep")
+        thread = DaemonThread("upkeep")  # a file system may hang
         try:
             for tick in count(1):
                 await asyncio.sleep(self.timing.tick_s)

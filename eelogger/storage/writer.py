@@ -31,12 +31,11 @@ LEND_S: Final = 0.0005
 
 
 class Writer(Sink):
-    """Writes the log files; an async context manager, to be the outermost one, awaited and never cancelled.
+    """Writes each line once and in order, or counts it in the `DiskError` of `close`; an async context manager.
 
-    A line handed over is written once and in order, or counted in the `DiskError` that `close` raises. `buffer_bytes`
-    bounds what waits, in characters; `failed` gets the `DiskError` when that is reached, or a defect. `may_write` is
-    asked in the thread before each file. `stuck` are moves that the disk refuses now, by source: lines for such a
-    file wait. `done_us` is the newest mark all of whose lines are on disk.
+    `buffer_bytes` bounds what waits, in characters; `failed` gets the `DiskError` when that is reached, or a defect.
+    `may_write` is asked in the thread before each file. `stuck` are moves that the disk refuses now, by source.
+    `done_us` is the newest mark all of whose lines are on disk.
     """
 
     def __init__(
@@ -74,10 +73,7 @@ class Writer(Sink):
         await self.close()
 
     async def close(self, deadline_s: float | None = None) -> None:
-        """Write out what waits, for at most `timing.disk_close_s`; raises `DiskError` with the number of lost lines.
-
-        A cancellation meanwhile is raised after the end. Lines handed over afterwards are refused.
-        """
+        """Write out what waits, for at most `timing.disk_close_s`; raises `DiskError` with the number of lost lines."""
         if self._closing:
             return
         self._closing = True
@@ -105,7 +101,11 @@ class Writer(Sink):
         """The batch that takes this text; None once the buffer was full: what is on disk is complete up to a moment."""
         size = len(text)
         if self._full or (self._pending + size > self._bound and not self._works):
-            self._refuse()
+            self._refused += 1
+            if not (self._full or self.failed.done()):
+                cause = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
+                self.failed.set_exception(self._trouble.error(cause, 1))
+            self._full = True
             return None
         self._pending += size
         forming = self._queue[-1]
@@ -113,15 +113,13 @@ class Writer(Sink):
         if self._sleeper is not None:
             self._rouse()
         elif forming.size > self._lend_at:
-            self._lend(forming)
+            # Lend the interpreter to the thread while a batch is being written and lines keep coming. When no file
+            # was written since the last loan, it may be the disk that is waited for.
+            self._lend_at = forming.size + LEND_CHARS
+            if self._held.size != self._lent_size or self._thread.busy_s() < SLOW_S:
+                self._lent_size = self._held.size
+                self._thread.wait_idle(LEND_S)
         return forming
-
-    def _refuse(self) -> None:
-        self._refused += 1
-        if not self._full and not self.failed.done():
-            text = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
-            self.failed.set_exception(self._trouble.error(text, 1))
-        self._full = True
 
     def mark(self, us: int) -> None:
         """Say that all lines of everything that arrived up to `us` were handed over."""
@@ -141,10 +139,7 @@ class Writer(Sink):
         self._rouse()
 
     def barrier(self, moves: Moves) -> None:
-        """Move files between what was handed over before and what comes after.
-
-        No line before it is waited for: what is held follows its file.
-        """
+        """Move files between what came before and what comes after; lines that are held follow their file."""
         self._queue[-1].moves = moves
         self._queue.append(Batch())
         self._rouse()
@@ -204,7 +199,7 @@ class Writer(Sink):
                 return  # another process has the directory
 
     async def _due(self) -> bool:
-        """Wait until something is to be written now; False when all is done."""
+        """Wait until something is to be written; False when all is done."""
         while True:
             if self._held.moves is None and not self._queue[0].is_empty:
                 return True
@@ -223,7 +218,6 @@ class Writer(Sink):
             self._sleeper = None
 
     async def _turn(self) -> Flush:
-        """One batch to disk, and what follows from how it went."""
         trouble, held, started = self._trouble, self._held, time.monotonic()
         skip = trouble.paths if started < self._retry_at else set()
         waiting = self.pending_lines if trouble.errors else 0
@@ -246,14 +240,6 @@ class Writer(Sink):
             self._retry_at = time.monotonic() + self._timing.disk_retry_s
         self._rested.set()
         return flush
-
-    def _lend(self, forming: Batch) -> None:
-        """Lend the interpreter to the thread while a batch is being written and lines keep coming."""
-        self._lend_at = forming.size + LEND_CHARS
-        # When no file was written since the last loan, it may be the disk that is waited for.
-        if self._held.size != self._lent_size or self._thread.busy_s() < SLOW_S:
-            self._lent_size = self._held.size
-            self._thread.wait_idle(LEND_S)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not (task.cancelled() or self.failed.done()) and (error := task.exception()) is not None:

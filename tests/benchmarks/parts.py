@@ -17,7 +17,7 @@ from eelogger.model import Camera
 from eelogger.simulator.events import make
 from eelogger.storage import formats
 from eelogger.storage.camera_files import cameras_text
-from eelogger.storage.paths import LogPaths, day_of, day_start_us
+from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
 
 from .contenders import Cost
@@ -148,7 +148,7 @@ def make_day(paths: LogPaths, count: int, cameras: int) -> None:
     """Write the log directory of a run that ended a moment ago: delay logs, identities, `.state`."""
     rng, handler = random.Random(7), Handler(("ANNT", "ALRS"))
     now_us, each = time.time_ns() // 1000, count // cameras
-    day_us = day_start_us(day_of(now_us))
+    day_us = formats.parse_time(day_of(now_us))
     step_us = max(1, (now_us - day_us) // (each + 1))
     paths.root.mkdir(parents=True, exist_ok=True)
     identities: list[tuple[int, str]] = []
