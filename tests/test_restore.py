@@ -29,13 +29,11 @@ from played import (
     texts,
 )
 
-from eelogger.measure.dedup import Dedup
 from eelogger.storage import notices
 from eelogger.storage.camera_files import cut_torn_tails, known_cameras, own_stems, read_cameras
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.lock import process_state
 from eelogger.storage.paths import LogPaths
-from eelogger.storage.restore import Stopped
 from eelogger.storage.state import read_state
 
 FIRST = Reconnect(NOON_US, NOON_US)
@@ -168,17 +166,6 @@ def test_what_precedes_a_known_identity_in_a_file_is_logged(tmp_path: Path) -> N
     assert identities_of(after) == [f"u{n}" for n in range(1991, 2000)]
 
 
-def test_the_identity_logs_are_two_generations(tmp_path: Path) -> None:
-    paths = LogPaths(tmp_path)
-    paths.uuids_old.write_text("a\nb\n")
-    paths.uuids.write_text("c\n")
-    run = Played(tmp_path)
-    run.handler.dedup = Dedup(generation=3)
-    run.restore()
-    run.handler.dedup.restore(["d", "e"])
-    assert [name for name in "abcde" if name in run.handler.dedup] == ["c", "d", "e"]
-
-
 def test_what_is_judged_again_is_counted_once_and_rejected_once(tmp_path: Path) -> None:
     event = {"ANNT": [annt(NOON_US, "a"), annt(NOON_US, "a"), 5], "EMES": {"eventid": 1}}
     before = play(tmp_path, [FIRST, Message(NOON_US + SECOND, {FRONT: {"pre": "x", "event": event}})])
@@ -269,19 +256,6 @@ def test_a_copy_counts_once_and_is_not_touched(tmp_path: Path, packed: bool) -> 
     assert copies.items() < whole.items()
 
 
-READ = ["identities", "delay log", "event of the worst", "place in the stream log", "stream log"]
-
-
-@pytest.mark.parametrize("what", READ)
-def test_a_stop_ends_the_reading_at_once(tmp_path: Path, what: str) -> None:
-    play(tmp_path, [FIRST, one(NOON_US + 70 * SECOND, "a")])
-    files = texts(tmp_path, "**/*.log")
-    answers = iter(part == what for part in READ)
-    with pytest.raises(Stopped):
-        Played(tmp_path).restore(NOON_US, is_stopped=lambda: next(answers))
-    assert texts(tmp_path, "**/*.log") == files
-
-
 GARBAGE = st.sampled_from([b"", b"\0", b"{}", b"[", b"[" * 9000, b'{"day": 1e999}', b'{"pid": 1e999, "since": ""}'])
 NUMBERS = st.sampled_from([b"9" * 400, b"1e999", b"NaN", b"-1", b'"x"', b"null", b"9" * 5000])
 SAID = NUMBERS.map(lambda number: b'{"hangs": %s, "pid": %s, "since": "x", "day": "2026-11-22"}' % (number, number))
@@ -321,11 +295,6 @@ def _damage(path: Path, data: st.DataObject) -> None:
         case "folder":
             path.unlink()
             path.mkdir()
-
-
-def test_an_empty_directory_is_no_history(tmp_path: Path) -> None:
-    after = Played(tmp_path / "missing", {})
-    assert after.restore(NOON_US).rows == after.batch.size == len(own_stems(after.paths)) == 0
 
 
 def test_logs_of_0_1_0_are_restored(tmp_path: Path) -> None:
