@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from fault_cloud import FaultCloud
-from launch import APP, Ended, command, environment, launch
+from launch import Ended, command, launch
 
 NO_KEY = {"EEN_AUTH_KEY": ""}
 WRONG_KEY = {"EEN_AUTH_KEY": "c000~" + "1" * 32}
@@ -93,36 +91,6 @@ async def test_a_warning_about_settings_is_one_mail_a_day_and_does_not_pass_by_a
     assert "EEN_TYPO" in (await job.cron("--seconds", "1", EEN_TYPO="x"))[1]
 
 
-async def test_a_person_at_a_terminal_is_told_each_time(job: Job) -> None:
-    for _ in range(2):
-        here, there = pty.openpty()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(APP), "-q", "--env-file", os.devnull),
-            env=environment(job.cloud, job.log_dir, WRONG_KEY),
-            stdin=there,
-            stdout=there,
-            stderr=there,
-        )
-        os.close(there)
-        assert await asyncio.wait_for(process.wait(), 20) == 77
-        assert "eelogger: " in os.read(here, 65_536).decode()
-        os.close(here)
-    assert not (job.log_dir / ".said").exists(), "and cron is told too"
-
-
-async def test_a_second_start_is_silent_under_cron_also_when_there_is_something_to_warn_about(job: Job) -> None:
-    typo = {"EEN_TYPO": "x"}
-    async with launch(job.cloud, job.log_dir, env=typo) as logger:
-        await job.cloud.wait_subscribed(3)
-        assert await job.cron(**typo) == (75, "")
-        piped = await job.start(**typo)
-        assert (piped.code, "EEN_TYPO" in piped.err) == (75, False)
-        assert f"process {logger.process.pid} " in piped.err
-        assert await logger.stop() == 0
-    assert "EEN_TYPO" in logger.stderr
-    assert job.cloud.connects == 1
-
-
 async def test_a_logger_that_hangs_is_told_once_an_hour_with_its_pid(job: Job) -> None:
     def hangs_since(seconds: float) -> None:
         at = time.time() - seconds
@@ -143,12 +111,3 @@ async def test_a_logger_that_hangs_is_told_once_an_hour_with_its_pid(job: Job) -
         assert await job.cron() == (75, "")
         logger.process.send_signal(signal.SIGCONT)
         assert await logger.stop() == 0
-
-
-async def test_a_demo_that_fails_is_told_each_time_and_leaves_no_notice_in_the_accounts_directory(job: Job) -> None:
-    job.log_dir.mkdir()
-    (job.log_dir / "demo").write_text("")
-    for quiet in (["-q"], ["-q"], []):
-        code, _, err = await job.start("--demo", *quiet, EEN_LOG_DIR=str(job.log_dir / "demo"))
-        assert (code, "eelogger: " in err) == (74, True)
-    assert os.listdir(job.log_dir) == ["demo"]

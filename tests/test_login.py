@@ -100,14 +100,6 @@ async def test_a_refused_login_changes_nothing(cloud: FaultCloud, env_file: Path
     assert os.listdir(env_file.parent) == [".env"]
 
 
-async def test_an_environment_that_wins_is_said_so(cloud: FaultCloud, env_file: Path) -> None:
-    """And a user name that is set there needs only the password."""
-    env = {"EEN_AUTH_KEY": NEW_KEY, "EEN_USERNAME": "ops@example.com"}
-    _, out, _ = await log_in(cloud, env_file, "", PASSWORD, **env)
-    assert "the environment sets EEN_AUTH_KEY otherwise" in out
-    assert NEW_KEY not in out
-
-
 async def test_nothing_is_asked_when_the_file_cannot_be_read_or_written(cloud: FaultCloud, env_file: Path) -> None:
     env_file.parent.mkdir()
     env_file.write_text("A='open\n")
