@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,10 +81,7 @@ def test_a_good_logger_is_ok(paths: LogPaths) -> None:
     ("left", "warn", "crit", "code", "said"),
     [
         ({}, "p95=1.9", "", 1, "p95 1.9 s (warning above 1.9 s)"),
-        ({}, "p95=1904ms", "events=340", 0, ""),
         ({}, "p95=0", "p95=1.5", 2, "p95 1.9 s (critical above 1.5 s)"),
-        ({}, "p95=0", "", 1, "p95 1.9 s (warning above 0 s)"),
-        ({}, "lag=0.1ms", "", 1, "lag 0.0004 s (warning above 0.0001 s)"),
         ({}, "observed=99.9", "observed=90", 1, "observed 99.87 % (warning below 99.9 %)"),
         ({"recent": 1234567}, "events=9999999", "", 1, "events 1234567 (warning below 9999999)"),
         ({}, "p95=1", "silent=1", 2, "silent 3.0 s (critical above 1.0 s); p95 1.9 s (warning above 1.0 s)"),
@@ -111,17 +106,6 @@ def test_a_limit_makes_it_a_problem(
     found, line = ask(paths, warn, crit)
     assert (found, line[: len(said)], "(" in line) == (code, said, code > 0)
     assert all(map(PERFORMANCE.fullmatch, line.partition(" | ")[2].split(" ")))
-
-
-@pytest.mark.parametrize(("free", "said"), [(10**12, "no inodes left"), (0, "the disk is full")])
-def test_a_full_disk_and_used_up_inodes_are_told_apart(
-    paths: LogPaths, monkeypatch: pytest.MonkeyPatch, free: int, said: str
-) -> None:
-    leave(paths)
-    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_files=1000, f_favail=0))
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 0, free))
-    code, line = ask(paths)
-    assert (code, said in line, "free some space" in line) == (1, True, not free)
 
 
 def test_who_is_not_at_work_is_critical_and_not_called_blind(paths: LogPaths) -> None:
@@ -207,8 +191,6 @@ def test_the_help_names_every_measure_and_default() -> None:
     add_arguments(parser)
     text = parser.format_help()
     assert all(f"\n  {measure.name} " in text for measure in MEASURES)
-    assert "(warn 60.0 s, crit 5 min 00 s)" in text
-    assert "killed is seen as dead 15 s later at the latest" in text
 
 
 async def test_the_life_of_a_logger(cloud: FaultCloud, log_dir: Path) -> None:
