@@ -190,18 +190,6 @@ def test_namespaces_are_called_as_the_settings_say_and_broken_ones_do_no_harm(
     assert (broken.code, "EEN_KEEP_DAYS" in broken.err, "EEN_NAMESPACE_NAMES" in broken.err) == (0, True, True)
 
 
-def test_a_bridge_may_be_called_by_its_name(logs: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(logs, tmp_path / "logs"))
-    known = json.loads((copy / "cameras.json").read_text())
-    for row in known.values():
-        row["bridge_name"] = {"100bb001": "Harbour", "100bb002": "Airport"}[row["bridge"]]
-    (copy / "cameras.json").write_text(json.dumps(known))
-    for name, bridge in (("harb*", "100bb001"), ("Airport", "100bb002")):
-        shown = rows(here("--log-dir", copy, "--bridge", name, "--events-csv", "-").out)
-        assert {row["bridge_id"] for row in shown} == {bridge}
-    assert here("--log-dir", copy, "--bridge", "Station").code == 66
-
-
 @pytest.mark.slow
 def test_evidence_holds_the_self_test_of_this_machine(logs: Path, tmp_path: Path) -> None:
     assert command("report", "--log-dir", logs, "--evidence", tmp_path / "with").code == 0
@@ -270,12 +258,3 @@ def test_what_cannot_be_read_is_said_and_the_rest_shown(logs: Path, tmp_path: Pa
     missing = [line for line in delay_lines(logs) if line["uuid"] not in shown]
     assert bool(shown) == (code == 0)
     assert code or all(line["camera"] == "100e0000" or line["time"] < "2026-11-22" for line in missing)
-
-
-def test_a_day_that_is_closed_to_us_is_skipped_and_said(logs: Path, tmp_path: Path) -> None:
-    root = shutil.copytree(logs, tmp_path / "logs")
-    day = min((root / "days").iterdir())
-    day.chmod(0)
-    told = command("report", "--log-dir", root, script=CHILD, env={"CHILD_BOUND": "1"})
-    assert (told.code, "Traceback" in told.err) == (0, False), told.err
-    assert "that cannot be read" in told.err
