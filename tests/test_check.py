@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from fault_cloud import FaultCloud
-from launch import CHILD, command, credentials, launch
+from launch import command, credentials, launch
 
 from eelogger.commands.check import check, exit_code, report
 from eelogger.commands.cloud_probe import Finding
@@ -197,11 +197,6 @@ async def test_a_directory_that_cannot_be_written_ends_a_run(
     assert (finding.verdict, finding.exit_code, len(finding.hints)) == (FAILED, 74, 1), finding
 
 
-@pytest.mark.parametrize(("what", "option", "code"), [("check", "--log-dir", 78), ("login", "--env-file", 74)])
-def test_a_folder_that_is_closed_to_us_is_a_message(tmp_path: Path, what: str, option: str, code: int) -> None:
-    (tmp_path / "closed").mkdir(mode=0)
-    said = command(what, option, tmp_path / "closed/in/here", script=CHILD, env={"CHILD_BOUND": "1"})
-    assert (said.code, "closed" in said.out + said.err) == (code, True)
 
 
 async def test_a_disk_that_takes_nothing_ends_a_run(log_dir: Path, checked: Check) -> None:

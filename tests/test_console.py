@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.views.console import PENDING, PIPE_COLUMNS, Console
+from eelogger.views.console import PENDING, Console
 from eelogger.views.output_file import OutputFile
 from eelogger.views.tables import width
 
@@ -56,22 +56,6 @@ def test_each_line_covers_the_one_before(texts: list[str]) -> None:
         assert screen.getvalue().endswith("\r" if texts else "")
 
 
-@pytest.mark.parametrize("quiet", [True, False])
-def test_quiet_leaves_remarks_out_and_no_line_where_there_is_no_terminal(quiet: bool) -> None:
-    out, err = io.StringIO(), io.StringIO()
-    for console in (Console(io.StringIO("somebody\r\nsecret\n"), out, err), Console(None, None, None)):
-        console.quiet = quiet
-        console.show(lambda columns: "connected")
-        console.info("remark")
-        console.error("trouble")
-        console.write("asked for\n")
-        assert (console.columns(), console.terminals) == (PIPE_COLUMNS, [])
-        if console.out:
-            assert (console.ask("user: "), console.ask_secret("password: ")) == ("somebody", "secret")
-        with pytest.raises(EOFError):
-            console.ask("user: ")
-    assert out.getvalue() == "asked for\n"
-    assert err.getvalue() == ("trouble\n" if quiet else "remark\ntrouble\n")
 
 
 async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is_counted() -> None:

@@ -207,12 +207,6 @@ class TestStart:
         put(paths.stream(CAMERAS[0]), "2026-11-22T00:00:00.000000+00:00 -- {}\n2026-99-99T00:00:00 -- {}\n")
         assert guess_day(paths) == "2026-11-22"
 
-    @pytest.mark.parametrize("size", [0, 16_330, 300_000])
-    def test_guess_behind_a_long_last_line(self, size: int, paths: LogPaths) -> None:
-        body = '"\\n2031-01-01T00:00:00 time=2032-01-01T00:00:00"' + "x" * size
-        put(paths.stream(CAMERAS[0]), f"2026-11-20T00:00:00+00:00 -- {{}}\n{DAY}T00:00:00+00:00 -- {body}\n")
-        assert guess_day(paths) == DAY
-
     def test_whatever_stands_in_the_place_of_a_log_is_passed_over(self, paths: LogPaths) -> None:
         paths.gaps.mkdir(parents=True)
         paths.stream(CAMERAS[0]).mkdir(parents=True)

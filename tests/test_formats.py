@@ -207,14 +207,3 @@ def test_a_quoted_value_comes_back_and_is_bare_only_where_it_can_be(text: str) -
 def test_printable_text_stays_readable_in_quotes() -> None:
     texts = {"Tür": "Tür", "前門 🚪": '"前門 🚪"', 'a"b\n': r'"a\"b\n"', "\u202etxt": r'"\u202etxt"'}
     assert {text: quote(text) for text in texts} == texts
-
-
-def test_what_is_no_pair_is_skipped() -> None:
-    for line, pairs in (
-        ('a="" b= c=2\n', {"a": "", "b": "", "c": "2"}),
-        (" stray a=1   more strays b=2 b", {"a": "1", "b": "2"}),
-        ('-- {"x": "y b=2 z"}', {}),
-        ('a=1 b="torn c=2', {"a": "1"}),
-        ("a=http://x?y=z", {"a": "http://x?y=z"}),
-    ):
-        assert parse_pairs(line) == pairs

@@ -125,11 +125,9 @@ def test_a_csv_file_begins_with_a_bom_and_a_dash_is_stdout_without_one(logs: Pat
     [
         (["--since", "yesterday"], "--since 'yesterday' is no moment"),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "--since is not before --until"),
-        (["--csv", "same", "--html", "same"], "two outputs"),
         (["--evidence", "."], "not empty"),
         (["--evidence", "new", "--anonymise"], "cannot be anonymised"),
         (["--worst", "-1"], ""),
-        (["--min-delay", "0"], ""),
     ],
 )
 def test_nonsense_is_told_and_nothing_is_written(

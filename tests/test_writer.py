@@ -21,9 +21,10 @@ import pytest
 from disks import until
 
 from eelogger.errors import DiskError
-from eelogger.model import Timing
+from eelogger.model import Camera, Timing
 from eelogger.storage.batch import Batch
-from eelogger.storage.days import Move, day_moves
+from eelogger.storage.camera_files import cameras_text
+from eelogger.storage.days import Move, day_moves, rename_moves
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.writer import Writer
 
@@ -39,11 +40,13 @@ class Logs:
 
     def __init__(self, root: Path, *, buffer_bytes: int = 1 << 20, **timing: float) -> None:
         self.paths = LogPaths(root)
+        self.ours = True
         self.stems = {A: f"Cam_{A}", B: f"Cam_{B}"}
         self.writer = Writer(
             self.paths,
             buffer_bytes=buffer_bytes,
             timing=replace(Timing(disk_retry_s=0.05, write_rest_s=0.01), **timing),
+            may_write=lambda: self.ours,
         )
 
     @property
@@ -118,16 +121,6 @@ class Gate:
         self.calls += 1
         self.opened.wait(10)
         return self._open(*args)
-
-
-def slow(monkeypatch: pytest.MonkeyPatch, call: str, seconds: float) -> None:
-    real = getattr(os, call)
-
-    def slowly(*args: Any) -> Any:
-        time.sleep(seconds)
-        return real(*args)
-
-    monkeypatch.setattr(os, call, slowly)
 
 
 class TestLines:
@@ -252,6 +245,26 @@ class TestBarriers:
             assert (numbers(place(A, DAY)), numbers(place(B, DAY)), numbers(place(A))) == ([1, 2], [2], [3])
         assert sorted(numbers(logs.paths.uuids)) == [1, 2, 2, 3]
 
+    async def test_a_file_that_missed_its_rename_goes_with_its_day(
+        self, logs: Logs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old, new = logs.stems[A], f"New_{A}"
+        async with logs.writer as writer:
+            logs.event(1)
+            await writer.idle()
+            monkeypatch.setattr(os, *refusing("replace", old))
+            writer.barrier(lambda held: rename_moves(logs.paths, {old: new}))
+            await until(lambda: not writer.moving)
+            logs.stems[A] = new
+            logs.paths.cameras.write_text(cameras_text([Camera(A, "New")]))
+            logs.event(2)
+            await logs.midnight()
+            logs.event(3)
+            monkeypatch.undo()
+            await until(lambda: not writer.stuck)
+        for place in (logs.stream, logs.delay):
+            assert (sorted(numbers(place(A, DAY))), numbers(place(A))) == ([1, 2], [3])
+
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_faults_and_others_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
@@ -354,6 +367,38 @@ class TestFailures:
 
 
 class TestEnd:
+    async def test_a_directory_that_another_has_taken_gets_no_line(
+        self, logs: Logs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not even of the batch that is in the thread."""
+        async with logs.writer:
+            logs.stream().parent.mkdir(parents=True)
+            gate = Gate(monkeypatch)
+            logs.event(1)
+            await until(lambda: gate.calls == 1)
+            logs.ours = False
+            gate.opened.set()
+            with pytest.raises(DiskError) as caught:
+                await logs.writer.close(1)
+        assert (caught.value.lost_lines, logs.delay().exists(), logs.said) == (2, False, [])
+
+    async def test_cancelling_it_twice_loses_nothing(self, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "write", lambda *args, real=os.write: time.sleep(0.02) or real(*args))
+
+        async def use() -> None:
+            async with logs.writer:
+                for number in range(20):
+                    logs.event(number)
+                await asyncio.sleep(9)
+
+        user = asyncio.create_task(use())
+        for _ in range(2):  # the second time while it is being closed
+            await asyncio.sleep(0.01)
+            user.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await user
+        assert numbers(logs.stream()) == numbers(logs.delay()) == list(range(20))
+
     async def test_a_disk_that_hangs_is_left_and_the_loss_counted(
         self, logs: Logs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
