@@ -197,8 +197,6 @@ async def test_a_directory_that_cannot_be_written_ends_a_run(
     assert (finding.verdict, finding.exit_code, len(finding.hints)) == (FAILED, 74, 1), finding
 
 
-
-
 async def test_a_disk_that_takes_nothing_ends_a_run(log_dir: Path, checked: Check) -> None:
     log_dir.mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
