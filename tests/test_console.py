@@ -56,6 +56,15 @@ def test_each_line_covers_the_one_before(texts: list[str]) -> None:
         assert screen.getvalue().endswith("\r" if texts else "")
 
 
+def test_quiet_leaves_remarks_out() -> None:
+    err = io.StringIO()
+    console = Console(None, None, err)
+    console.quiet = True
+    console.info("remark")
+    console.error("trouble")
+    assert err.getvalue() == "trouble\n"
+
+
 async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is_counted() -> None:
     reading, writing = os.pipe()
     with open(writing, "w") as out:

@@ -12,7 +12,6 @@ import stat
 import sys
 import time
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from dotenv import dotenv_values
@@ -20,7 +19,6 @@ from fault_cloud import FaultCloud
 from launch import APP, Ended, command, environment
 
 from eelogger.commands.login import write_settings
-from eelogger.errors import DiskError
 
 PASSWORD = "planted-correct-horse"
 NEW_KEY = "c000~" + "0" * 30 + "17"
@@ -131,18 +129,6 @@ def test_every_other_line_stays(tmp_path: Path, before: str, after: str, end: st
     write_settings(path, VALUES)
     ends = end if "\n" in before else "\n"
     assert path.read_bytes().decode(errors="surrogateescape") == mark + expected.replace("\n", ends)
-
-
-def test_a_disk_that_refuses_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    env_file = tmp_path / ".env"
-    env_file.write_text("A=1\n")
-
-    monkeypatch.setattr(os, "replace", Mock(side_effect=OSError(28, "No space left on device")))
-    with pytest.raises(DiskError) as caught:
-        write_settings(env_file, VALUES)
-    assert caught.value.exit_code == 74
-    assert env_file.read_text() == "A=1\n"
-    assert os.listdir(tmp_path) == [".env"]
 
 
 def type_in(env_file: Path, env: dict[str, str], answers: dict[str, str]) -> tuple[int, str]:

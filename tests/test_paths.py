@@ -10,9 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eelogger.model import DAY_US
 from eelogger.storage import paths as names
-from eelogger.storage.paths import LogPaths, day_of, day_start_us, is_day, sanitize_filename, temporary
+from eelogger.storage.paths import LogPaths, is_day, sanitize_filename, temporary
 
 ID = "100e1e23"
 HOSTILE = '<>:"/\\|?*. \x00\n\x1b\u202e\u2066\u2028\u00a0\u200d\u0301\ud800\udfffCOMNULPRN1¹eé𝄞'
@@ -108,10 +107,3 @@ def test_what_is_no_day(day: str, tmp_path: Path) -> None:
     assert not is_day(day)
     with pytest.raises(ValueError, match="no day"):
         LogPaths(tmp_path).day(day)
-
-
-@given(st.integers(0, 4_000_000_000_000_000))
-def test_a_day_begins_and_ends_at_midnight(us: int) -> None:
-    day = day_of(us)
-    assert is_day(day)
-    assert day_start_us(day) <= us < day_start_us(day) + DAY_US

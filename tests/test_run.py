@@ -116,7 +116,7 @@ async def test_what_others_remove_is_made_anew(cloud: FaultCloud, log_dir: Path)
 
 async def test_at_midnight_every_line_is_in_its_day(log_dir: Path, shift: Shift) -> None:
     """Both clocks, the cloud's and the logger's, come to midnight within seconds."""
-    shift_s = to_midnight_s() - 4
+    shift_s = to_midnight_s() - 5
     shift(shift_s)
     yesterday = day_of(time.time_ns() // 1000)
     async with FaultCloud(Account.of(cameras=5, rate=200, seed=9), traffic=True) as cloud:

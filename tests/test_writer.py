@@ -383,7 +383,7 @@ class TestEnd:
         assert (caught.value.lost_lines, logs.delay().exists(), logs.said) == (2, False, [])
 
     async def test_cancelling_it_twice_loses_nothing(self, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "write", lambda *args, real=os.write: time.sleep(0.02) or real(*args))
+        monkeypatch.setattr(os, "write", lambda *args, real=os.write: time.sleep(0.02) or real(*args))  # type: ignore[func-returns-value]
 
         async def use() -> None:
             async with logs.writer:
