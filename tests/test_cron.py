@@ -68,6 +68,8 @@ async def test_the_same_trouble_is_one_mail_a_day_and_told_to_everybody_else(job
     assert await job.cron(**env) == (code, "")
     told_earlier(job.log_dir, 1200)
     assert (await job.cron(**env))[1] != ""
+    if reason != "settings":
+        assert f" exit={code} " in (job.log_dir / "summary.log").read_text().splitlines()[0]
     if "EEN_USERNAME" in env:
         assert len(job.cloud.called("/g/aaa/authenticate")) == 1, "and the account is not locked"
 

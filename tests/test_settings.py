@@ -163,8 +163,6 @@ GOOD = [
     ("EEN_NAMESPACES", "101, 103", (101, 103)),
     ("EEN_NAMESPACE_NAMES", " 300 = GPS data ;301=a=b;", ((300, "GPS data"), (301, "a=b"))),
     ("EEN_CAMERAS", "100e1e23, Front *", ("100e1e23", "Front *")),
-    ("EEN_KEEP_DAYS", "1", 1),
-    ("EEN_LOG_MAX_BYTES", "off", None),
     ("EEN_LOG_MAX_BYTES", "1048576", 1 << 20),
     ("EEN_LOG_MAX_BYTES", "2g", 2 << 30),
     ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
