@@ -1,4 +1,4 @@
-"""Real disks in real trouble: file systems that fill up, mounts that turn read-only, files nobody may change."""
+"""Real disks: whether this process may mount file systems, and waiting for what only a disk can tell."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 
 def _mount(*args: str) -> None:
@@ -37,33 +34,6 @@ def can_mount() -> bool:
     finally:
         probe.rmdir()
     return True
-
-
-needs_mounts = pytest.mark.skipif(not can_mount(), reason="needs the right to mount file systems")
-
-
-@contextmanager
-def small_disk(path: Path, kib: int) -> Iterator[Path]:
-    """A file system of its own at `path`, `kib` KiB in all."""
-    path.mkdir(parents=True, exist_ok=True)
-    _mount("-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(path))
-    try:
-        yield path
-    finally:
-        _umount(path)
-
-
-def fill(disk: Path) -> Path:
-    """Take all the room there is; removing the file gives it back."""
-    ballast = disk / "ballast"
-    with open(ballast, "ab", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return ballast
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:

@@ -6,14 +6,12 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from eelogger.storage.batch import Batch
 from eelogger.storage.disk import Flush, IdentityLog, append, replace
-from eelogger.storage.disk_errors import explain, unusable
 from eelogger.storage.paths import LogPaths
 
 
@@ -78,13 +76,6 @@ def append_theirs(path: Path) -> None:
 
 
 class TestAppend:
-    def test_makes_directories_and_goes_on_at_the_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path, write = tmp_path / "new" / "c.log", os.write
-        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
-        assert append(str(path), b"one\n") == (4, None)
-        assert append(str(path), b"two\nthree\n") == (10, None)
-        assert path.read_bytes() == b"one\ntwo\nthree\n"
-
     @pytest.mark.parametrize("room", [0, 1, 4, 6])
     def test_all_or_nothing(self, room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "c.log"
@@ -127,13 +118,6 @@ class TestAppend:
 
 
 class TestReplace:
-    def test_in_one_step_and_leaves_nothing_beside(self, tmp_path: Path) -> None:
-        path = tmp_path / "new" / "summary.log"
-        for content in ("one\n", "two é\n", b"three\n"):
-            replace(str(path), content)
-        assert path.read_bytes() == b"three\n"
-        assert os.listdir(path.parent) == ["summary.log"]
-
     @pytest.mark.parametrize(("call", "fault"), [("write", no_space), ("replace", denied)])
     def test_keeps_the_old_one_when_the_disk_refuses(
         self, call: str, fault: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -167,28 +151,6 @@ class TestFlush:
             ".state.ee-tmp",
         ]
         assert lines(logs.uuids) == ["a 0", "b 1", "b 2", "a 3"]
-        assert logs.batch.is_empty
-
-    @pytest.mark.parametrize(("which", "held"), [("stream", 3), ("delay", 2)])
-    def test_what_follows_from_an_unwritten_line_waits_and_others_go_on(
-        self, which: str, held: int, logs: Directory
-    ) -> None:
-        blocked = getattr(logs, which)("a")
-        blocked.mkdir(parents=True)  # a directory in the file's place
-        logs.event("a", 1)
-        logs.event("b", 1)
-        errors = logs.write()
-        assert errors.keys() == {str(blocked)}
-        assert isinstance(errors[str(blocked)], IsADirectoryError)
-        assert (lines(logs.delay("b")), lines(logs.uuids)) == (["delay 1"], ["b 1"])
-        assert logs.batch.lines == held
-        blocked.rmdir()
-        for camera in "ba":
-            logs.event(camera, 2)
-        assert not logs.write()
-        assert lines(logs.stream("a")) == ["stream 1", "stream 2"]
-        assert lines(logs.delay("a")) == ["delay 1", "delay 2"]
-        assert lines(logs.uuids) == ["b 1", "a 1", "b 2", "a 2"]
         assert logs.batch.is_empty
 
     def test_what_cannot_be_cut_back_is_continued(self, logs: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,22 +206,3 @@ class TestIdentityLog:
         others(logs.uuids)
         assert self.write(logs, *range(10)) == [[], [*range(10)]]
         assert self.write(logs, 10) == [[*range(10)], [10]]
-
-
-class TestErrors:
-    def test_each_has_words_and_a_hint(self, tmp_path: Path) -> None:
-        assert "EEN_KEEP_DAYS" in explain(OSError(errno.ENOSPC, "No space left on device"), tmp_path / "x")[1]
-        assert explain(ValueError("embedded null byte"))[0] == "ValueError: embedded null byte"
-        assert all(all(explain(OSError(number, "x"))) for number in errno.errorcode)
-        error = unusable(tmp_path, PermissionError(errno.EACCES, "Permission denied", "days"))
-        assert (error.reason, error.exit_code, bool(error.hint), "days" in str(error)) == ("disk", 74, True, True)
-
-    def test_used_up_inodes_are_told_from_used_up_space(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
-        free = SimpleNamespace(f_frsize=4096, f_blocks=10, f_bfree=9, f_bavail=9, f_files=10, f_favail=0)
-        monkeypatch.setattr(os, "statvfs", lambda path: free)
-        assert "inodes" in explain(full)[0]
-        free.f_favail = 1
-        assert "inodes" not in explain(full)[0]
-        monkeypatch.delattr(os, "statvfs")
-        assert explain(full)[0] == "No space left on device"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import re
-import signal
 import tempfile
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
@@ -125,8 +123,6 @@ async def test_a_run_over_midnight_is_made_again_with_its_days(log_dir: Path, tm
     assert (said.code, said.err) == (0, "")
     assert contents(tmp_path / "again") == contents(log_dir)
     assert texts(tmp_path / "again", "**/cameras.json") == texts(log_dir, "**/cameras.json")
-    assert replay(tmp_path / "again", tmp_path / "third").code == 0
-    assert contents(tmp_path / "third") == contents(tmp_path / "again")
 
 
 def test_days_gaps_and_names_are_told_apart_and_a_single_day_can_be_replayed(tmp_path: Path) -> None:
@@ -199,23 +195,6 @@ def test_files_of_the_older_script_are_read(tmp_path: Path, form: str) -> None:
     assert gaps.splitlines(keepends=True)[-1] == gap_line(
         Gap("unknown", NOON_US + SECOND // 2, NOON_US + 3_250_001, "no-record")
     )
-
-
-def test_a_day_without_gaps_is_known_by_its_health(tmp_path: Path) -> None:
-    """Where a run would have said so, a first value that is late is late, and no state before."""
-    play(tmp_path / "run", [one(NOON_US, "late", delay_us=HOUR)])
-    assert counts(replay(tmp_path / "run", tmp_path / "unknown").out)["initial"] == 1
-    (tmp_path / "run/health.log").write_text("time=2026-11-22T12:00:00.000000Z state=connected\n")
-    assert counts(replay(tmp_path / "run", tmp_path / "known").out)["measured"] == 1
-
-
-def test_what_is_unknown_stays_unknown_when_it_is_replayed_again(tmp_path: Path) -> None:
-    stream(tmp_path / "old" / FILE, 25)
-    for root, source in (("again", "old"), ("third", "again")):
-        assert replay(tmp_path / source, tmp_path / root).code == 0
-    assert contents(tmp_path / "third") == contents(tmp_path / "again")
-    states = [read_state(LogPaths(tmp_path / root)) for root in ("again", "third")]
-    assert [state and state.since_us for state in states] == [NOON_US + 2_400_001] * 2, "what is known begins then"
 
 
 def test_logs_of_the_first_release_are_read(tmp_path: Path) -> None:
@@ -293,12 +272,3 @@ def test_a_disk_that_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "",
         True,
     )
-
-
-async def test_ctrl_c_is_not_success(tmp_path: Path, log_dir: Path) -> None:
-    source = stream(tmp_path / "old" / FILE, 60_000)
-    async with launch(None, log_dir, "replay", source, "--log-dir", log_dir) as process:
-        while not log_dir.exists():
-            await asyncio.sleep(0.01)
-        assert await process.stop(signal.SIGINT) == 130
-    assert (process.stdout, "is not complete, remove it" in process.stderr) == ("", True)

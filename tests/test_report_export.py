@@ -9,7 +9,6 @@ import io
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,10 @@ from hypothesis import strategies as st
 from report_logs import KNOWN, all_events, report, write_logs, write_site
 from run_states import NOON_US, SECOND, cameras, verdict
 
-from eelogger.model import Camera
 from eelogger.report.build import Report
 from eelogger.report.evidence import write_evidence
 from eelogger.report.export import SHOWN, csv_line, csv_row, defused, figures_csv, json_report, text
 from eelogger.report.page import html
-from eelogger.report.read import Event
 from eelogger.storage.formats import stream_line
 from eelogger.views.tables import width
 
@@ -106,20 +103,6 @@ def test_everything_is_printable_and_aligned(made: Report) -> None:
     assert len({width(line) for line in lines[start + 1 : start + 5]}) == 1
     assert "? 正门, 摄像机: 5 of 25 dated events (20.0 %)" in "\n".join(lines)
     assert any("95 % within" in line and "observed" in line for line in lines)
-
-
-@pytest.mark.parametrize(("columns", "widest"), [(400, 120), (100, 100), (1, 88)])
-def test_worst_events_fit_the_terminal_and_keep_their_figures(made: Report, columns: int, widest: int) -> None:
-    row, cell = made.worst[0]
-    line = row.line.replace(b" op=1", b" op=1 after_gap_s=7.000000 lag_s=0.012345")
-    long = Event(row._replace(line=line, identity="x" * 99), replace(cell, camera=Camera("100e0009", "正" * 99, "b")))
-    lines = "".join(text(replace(made, worst=[long, *made.worst]), columns)).splitlines()
-    begin = next(i for i, line in enumerate(lines) if line.startswith("Worst events")) + 1
-    table = lines[begin : lines.index("", begin)]
-    assert len(table) == len(made.worst) + 2
-    assert max(map(width, table)) <= widest
-    assert all(line.startswith("  6.000  2026-11-22 11:59:00  ") for line in table[1:3])
-    assert re.search(" 1 +7.000  0.012  x", table[1])
 
 
 def test_what_is_cut_is_counted(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,6 @@ from played import (
     texts,
 )
 
-from eelogger.measure.dedup import Dedup
 from eelogger.storage import state as states
 from eelogger.storage.camera_files import cut_torn_tails, known_cameras, own_stems, read_cameras
 from eelogger.storage.formats import parse_delay_line
@@ -167,17 +166,6 @@ def test_what_precedes_a_known_identity_in_a_file_is_logged(tmp_path: Path) -> N
     assert identities_of(after) == [f"u{n}" for n in range(1991, 2000)]
 
 
-def test_the_identity_logs_are_two_generations(tmp_path: Path) -> None:
-    paths = LogPaths(tmp_path)
-    paths.uuids_old.write_text("a\nb\n")
-    paths.uuids.write_text("c\n")
-    run = Played(tmp_path)
-    run.handler.dedup = Dedup(generation=3)
-    run.restore()
-    run.handler.dedup.restore(["d", "e"])
-    assert [name for name in "abcde" if name in run.handler.dedup] == ["c", "d", "e"]
-
-
 def test_what_is_judged_again_is_counted_once_and_rejected_once(tmp_path: Path) -> None:
     event = {"ANNT": [annt(NOON_US, "a"), annt(NOON_US, "a"), 5], "EMES": {"eventid": 1}}
     before = play(tmp_path, [FIRST, Message(NOON_US + SECOND, {FRONT: {"pre": "x", "event": event}})])
@@ -307,11 +295,6 @@ def _damage(path: Path, data: st.DataObject) -> None:
         case "folder":
             path.unlink()
             path.mkdir()
-
-
-def test_an_empty_directory_is_no_history(tmp_path: Path) -> None:
-    after = Played(tmp_path / "missing", {})
-    assert after.restore(NOON_US).rows == after.batch.size == len(own_stems(after.paths)) == 0
 
 
 def test_logs_of_0_1_0_are_restored(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import base64
 import gc
 import logging
-import re
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -234,19 +233,3 @@ async def test_no_secret_in_any_exception_or_repr(
 def test_the_planted_secrets_would_be_found() -> None:
     texts = [text for secret in SECRETS for text in spellings(secret)]
     assert [text for text in texts if not found(f"GET / HTTP/1.1 {text}\r\n")] == []
-
-
-@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
-async def test_a_settings_file_open_to_others_is_warned_about(
-    cloud: FaultCloud, tmp_path: Path, mode: int, warned: bool
-) -> None:
-    cloud.auth_key = KEY
-    env_file = tmp_path / "my.env"
-    env_file.write_text(f"EEN_AUTH_KEY={KEY}\n")
-    env_file.chmod(mode)
-    env = {"EEN_AUTH_KEY": ""}
-    async with launch(cloud, tmp_path / "logs", "--seconds", "1", env=env, env_file=env_file) as logger:
-        assert await logger.ended() == 0
-    told = (logger.stderr, (tmp_path / "logs" / "eelogger.log").read_text())
-    assert [re.search(r"chmod 600 \S*my\.env", text) is not None for text in told] == [warned, warned], logger.stderr
-    assert found("".join((logger.stdout, *told))) == set()

@@ -7,14 +7,10 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from yarl import URL
 
 from eelogger import settings as room
 from eelogger.errors import SettingsError
 from eelogger.model import Camera
-from eelogger.setting_types import Invalid, origin
 from eelogger.settings import CREDENTIALS, ENV_FILE, ROOT, SETTINGS, demo_settings, load, log_dir_of, proxy_for
 
 KEY = f"c000~{0:032d}"
@@ -100,6 +96,12 @@ def test_names_that_are_mistakes_are_warned_about(tmp_path: Path) -> None:
     assert [text.split("'")[1] for text in warnings] == ["$env:EEN_KEEP_DAYS", "EEN_EVENT", "een_cameras"]
 
 
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_file_open_to_others_is_warned_about(tmp_path: Path, mode: int, warned: bool) -> None:
+    warnings = load(ACCESS, env_file(tmp_path, f"EEN_AUTH_KEY={KEY}\n", mode)).warnings
+    assert any("chmod 600" in text for text in warnings) is warned
+
+
 @pytest.mark.parametrize(
     ("environ", "missing"),
     [
@@ -118,13 +120,6 @@ def test_what_a_run_needs(environ: dict[str, str], missing: set[str]) -> None:
         assert set(problems(environ)) == missing
     else:
         load(environ, None)
-
-
-def test_login_and_report_need_no_credentials_not_even_well_formed_ones() -> None:
-    settings = load({"EEN_AUTH_KEY": "a;b"}, None, need_credentials=False)
-    assert settings.auth_key == ""
-    assert any("EEN_AUTH_KEY" in text for text in settings.warnings)
-    assert set(problems({"EEN_KEEP_DAYS": "x"}, need_credentials=False)) == {"EEN_KEEP_DAYS"}
 
 
 BAD = [
@@ -155,15 +150,10 @@ def test_malformed(name: str, text: str) -> None:
     assert list(problems(ACCESS | {name: text})) == [name]
 
 
-def test_all_problems_are_told_at_once_with_the_warnings_that_may_explain_them() -> None:
+def test_all_problems_are_told_at_once() -> None:
     malformed = {name: f"{SECRET}; \x07" for name, _ in BAD} | {"EEN_NAMESPACES": "x", "EEN_LOG_DIR": "\x07"}
     malformed["EEN_BASE_URL"] = f"https://u:{SECRET}@x"
     assert set(problems(malformed)) >= {name for name, _ in BAD}
-    with pytest.raises(SettingsError) as failed:
-        load(ACCESS | {"EEN_BRANDING": "", "EEN_BRANDNG": "c1"}, None)
-    (warning,) = failed.value.warnings
-    assert "EEN_BRANDNG" in warning
-    assert f"\n  besides, {warning}" in str(failed.value)
 
 
 GOOD = [
@@ -173,8 +163,6 @@ GOOD = [
     ("EEN_NAMESPACES", "101, 103", (101, 103)),
     ("EEN_NAMESPACE_NAMES", " 300 = GPS data ;301=a=b;", ((300, "GPS data"), (301, "a=b"))),
     ("EEN_CAMERAS", "100e1e23, Front *", ("100e1e23", "Front *")),
-    ("EEN_KEEP_DAYS", "1", 1),
-    ("EEN_LOG_MAX_BYTES", "off", None),
     ("EEN_LOG_MAX_BYTES", "1048576", 1 << 20),
     ("EEN_LOG_MAX_BYTES", "2g", 2 << 30),
     ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
@@ -188,16 +176,6 @@ GOOD = [
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
 def test_well_formed(name: str, text: str, value: object) -> None:
     assert getattr(load(ACCESS | {name: text}, None), name.removeprefix("EEN_").lower()) == value
-
-
-@given(st.from_regex(r"https?://[\[\]:a-z0-9_.%@-]{1,12}(:[0-9]{1,6})?/?", fullmatch=True) | st.text(max_size=30))
-def test_any_text_is_an_address_the_library_takes_or_invalid(text: str) -> None:
-    try:
-        accepted = origin(text)
-    except Invalid:
-        return
-    assert URL(accepted).host
-    assert origin(accepted) == accepted
 
 
 def test_relative_paths_start_where_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,12 +231,6 @@ def test_the_log_directory_is_known_whatever_else_is_wrong(tmp_path: Path) -> No
     assert log_dir_of({"EEN_LOG_DIR": "\x07"}, None, None) == ROOT / "logs"
 
 
-def test_secrets_are_hidden() -> None:
-    names = ("EEN_AUTH_KEY", "EEN_USERNAME", "EEN_PASSWORD", "EEN_API_KEY")
-    settings = load(ACCESS | dict.fromkeys(names, SECRET), None)
-    assert SECRET not in f"{settings!r}{settings}{settings.warnings}{settings.fingerprint()}"
-
-
 def test_fingerprint_follows_the_login_only() -> None:
     def mark(**more: str) -> str:
         return load(ACCESS | {"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"} | more, None).fingerprint()
@@ -266,12 +238,6 @@ def test_fingerprint_follows_the_login_only() -> None:
     assert mark() == mark(EEN_AUTH_KEY="other", EEN_KEEP_DAYS="5")
     assert len({mark(), mark(EEN_PASSWORD="y"), mark(EEN_USERNAME="opx"), mark(EEN_BASE_URL="https://x")}) == 4
     assert len(mark(EEN_PASSWORD="\udcff")) == 4
-
-
-def test_signing_in_keeps_what_was_set() -> None:
-    open_ = load({"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"}, None).signed_in("c1", "7", KEY)
-    assert (open_.branding, open_.account_id, open_.auth_key) == ("c1", "7", KEY)
-    assert load(ACCESS, None).signed_in("c1", "7", "new").branding == "c000"
 
 
 def test_demo_takes_nothing_but_the_log_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,17 +256,13 @@ def test_demo_takes_nothing_but_the_log_directory(tmp_path: Path, monkeypatch: p
     ("environ", "url", "proxy"),
     [
         ({}, "https://a.example", None),
-        ({"https_proxy": "http://p:3128"}, "https://a.example", "http://p:3128"),
         ({"https_proxy": "p:3128"}, "wss://a.example/x", "http://p:3128"),
         ({"https_proxy": "http://p:1", "wss_proxy": "http://w:2"}, "https://a.example", "http://w:2"),
         ({"https_proxy": "http://p:1", "socks_proxy": "http://s:3"}, "wss://a.example", "socks5h://s:3"),
-        ({"https_proxy": "http://p:1", "no_proxy": "a.example"}, "https://a.example", None),
         ({"https_proxy": "http://p:1", "no_proxy": "a.example:443"}, "wss://a.example", None),
         ({"https_proxy": "http://p:1", "no_proxy": "a.example:8443"}, "https://a.example", "http://p:1"),
         ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "http://127.0.0.1:80", None),
         ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "wss://[::1]:80", None),
-        ({"http_proxy": "http://p:1"}, "https://a.example", None),
-        ({"all_proxy": "http://p:1"}, "https://a.example", "http://p:1"),
         ({"ALL_PROXY": "p:1"}, "wss://a.example", "http://p:1"),
         ({"all_proxy": "http://p:1", "https_proxy": "http://q:1"}, "https://a.example", "http://q:1"),
         ({"all_proxy": "http://p:1", "no_proxy": "*"}, "https://a.example", None),

@@ -97,21 +97,6 @@ async def test_nothing_is_written_again_while_nothing_changes(tmp_path: Path) ->
         await run.written("summary.log", "7.000")
         await run.written("maxeventdelay.log", "7.000000")
         assert run.writes.count("summary.log") == 2
-    async with Run(tmp_path, cameras("a"), Timing(tick_s=0.01, health_s=0.05)) as run:
-        await run.written("summary.log")
-        run.fields["rtt_us"] = 5_000
-        await run.written("summary.log", "5.0 ms")  # a silent run refreshes it now and then
-
-
-async def test_long_renderings_are_followed_by_a_long_rest(tmp_path: Path) -> None:
-    run = Run(tmp_path, many(1_000), QUICK)
-    add(run.day, events(run.known))
-    async with run:
-        await run.written("summary.log")
-        for _ in range(50):
-            run.messages += 1
-            await asyncio.sleep(0.01)
-    assert run.writes.count("summary.log") == 1, "a rendering takes 50 ms here, so the next may come after a second"
 
 
 @pytest.mark.parametrize("n", [1, 3_000])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
-from run_states import NOON_US, SECOND, add, cameras, day_of, run_state, verdict
+from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
 from eelogger.clock import KernelClock
 from eelogger.measure.camera_statistics import Day
@@ -154,19 +151,6 @@ def test_a_day_that_ended_is_shown_as_at_its_end() -> None:
     late = [verdict("100e0000", SECOND, NOON_US + 11 * HOUR_US + i) for i in range(20)]
     lines = render(run_state(day_of(late), cameras("a"), written_us=NOON_US + 12 * HOUR_US + SECOND))
     assert next(line for line in lines if line.startswith("  Intrusion"))[21:28].strip() == "20"
-
-
-@pytest.mark.parametrize("make", [summary.render, closing_table])
-def test_what_changes_while_the_text_is_made_does_no_harm(make: Callable[[RunState], Iterator[str]]) -> None:
-    day, known, left = day_of([verdict("100e0000", SECOND)]), cameras("a", "b"), dict[str, CloudNotice]()
-    text = ""
-    for i, piece in enumerate(make(run_state(day, known, left=left))):
-        text += piece
-        camera_id = f"100f{i:04x}"
-        known[camera_id] = Camera(camera_id, "new", f"bridge {i}")
-        left[camera_id] = CloudNotice(camera_id, 404, "gone")
-        add(day, [verdict(camera_id, SECOND)])
-    assert "CAMERAS (2)" in text or "1 camera without an event" in text
 
 
 def test_the_closing_table_to_the_letter() -> None:

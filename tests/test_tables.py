@@ -8,18 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_states import DATE, NOON_US, SECOND, cameras, day_of, run_state, verdict
+from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
 from eelogger.measure.camera_statistics import CameraStatistics, Day
 from eelogger.measure.clock_offset import Offset
-from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, Gap
+from eelogger.model import INITIAL, UNDATED, Gap
 from eelogger.storage.formats import parse_time
-from eelogger.views import sentences
-from eelogger.views.figures import FEW, Figures, Row, Tally, headlines, shown, sum_up, tally_of, texts
-from eelogger.views.number_format import share, short, span, sparkline
+from eelogger.views.figures import Figures, Tally, shown, sum_up, tally_of, texts
+from eelogger.views.number_format import share
 from eelogger.views.run_state import OwnError, RunState
-from eelogger.views.status_line import MANY, event_heading, event_line, status_line
-from eelogger.views.tables import cell, cut, printable, width
+from eelogger.views.status_line import event_heading, event_line, status_line
+from eelogger.views.tables import cell, width
 
 ANY = st.text(st.characters(codec=None), max_size=40)
 
@@ -33,50 +32,10 @@ def test_a_cell_takes_exactly_its_columns_and_nothing_in_it_is_unprintable(
     assert filled.isprintable()
 
 
-def test_foreign_text_is_made_harmless_and_no_more() -> None:
-    harmless = {
-        "Front Door": "Front Door", "a\x1b[31mb\nc": "a\\x1b[31mb\\nc", "\u202eevil": "\\u202eevil",
-        "\ud800": "\\ud800", "正门": "正门",
-    }  # fmt: skip
-    assert {text: printable(text) for text in harmless} == harmless
-    assert [cut("正门摄像机", columns) for columns in (10, 8)] == ["正门摄像机", "正门摄…"]
-    assert width("Bu\u0308ro") == 4
-
-
-def test_numbers_as_a_person_reads_them() -> None:
-    seconds = [0.0, 0.25, 0.26, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.1, 1e6]
-    assert sparkline([round(s * 1e6) for s in seconds]) == "▁▁▂▂▃▄▅▆▇██", "one scale for all"
-    assert sparkline([None, 100_000, None]) == " ▁ "
-    in_columns = {1_904_400: "1.904", 9_999_500: "10.00", 99_995_000: "100.0", 999_950_000: "1000", 10**11: "27.8h"}
-    assert {us: short(us) for us in in_columns} == in_columns
-    in_words = {
-        350_000: "0.35 s", 1_900_000: "1.9 s", 4_200: "0.004 s", 14_200_000: "14.2 s", -350_000: "−0.35 s",
-        260_000_000: "4 min 20 s", 3 * HOUR_US + 300_000_000: "3 h 05 min", 100 * HOUR_US: "4 d 4 h",
-    }  # fmt: skip
-    assert {us: span(us) for us in in_words} == in_words
-
-
-@given(st.integers(0, 30 * 86_400_000_000))
-def test_short_seconds_fit_their_column_and_are_right_within_their_last_digit(us: int) -> None:
-    text = short(us)
-    assert len(text) <= 5
-    seconds = float(text.rstrip("hd")) * {"h": 3600, "d": 86400}.get(text[-1], 1)
-    assert seconds == pytest.approx(us / 1e6, rel=0.0125, abs=0.00051)  # days have one decimal from 4.2 d on
-
-
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_share_is_never_rounded_up_to_all(part: float) -> None:
     assert float(share(part)[:-2]) <= 99.9
     assert share(1.0) == "100 %"
-
-
-def test_groups_and_cameras_have_the_names_a_person_knows() -> None:
-    assert sentences.group_name(101) == "Line Events"
-    assert sentences.group_name("ALRS") == "ROI alert start"
-    assert sentences.group_name(300) == "namespace 300"
-    assert sentences.group_name(300, {300: "GPS (position)"}) == "GPS"
-    known = [Camera("1", "Cash Desk"), Camera("2", "Cash Desk"), Camera("3", ""), Camera("4", "")]
-    assert list(sentences.camera_labels(known).values()) == ["Cash Desk (1)", "Cash Desk (2)", "3", "4"]
 
 
 def test_an_event_is_one_line_as_in_the_readme() -> None:
@@ -115,16 +74,6 @@ def test_a_wide_terminal_shows_everything_that_is_known() -> None:
     nothing = run_state(Day(), {}, state="connecting", written_us=NOON_US + 1_400_000)
     assert status_line(nothing, 80) == "connecting · 1 s · 0 cameras · 0 events · no gap"
     assert status_line(full(reading=0.42, state="reading"), 80) == "reading the day's files, 42.0 % · 2 h 05 min"
-    many = run_state(day_of(verdict(f"{i:08x}", SECOND) for i in range(MANY + 1)), {})
-    assert "p95" not in status_line(many, 200), "adding up the hours of many cameras would delay stamps"
-
-
-def test_what_stands_last_gives_way_first() -> None:
-    assert [status_line(full(), columns) for columns in (70, 24, 8)] == [
-        "connected · 2 h 05 min · 12 cameras · 4,120 events · last 0.41 s",
-        "connected · 2 h 05 min",
-        "connec…",
-    ]
 
 
 @given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(40, 200))
@@ -152,10 +101,6 @@ def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Tally:
     return tally_of(statistics, worst)
 
 
-def row(name: str, delays: Sequence[int], observed: float | None = 1.0) -> Row:
-    return Row(name, name, Figures(tally(delays, name), observed))
-
-
 def nearest_rank(values: list[int], per_mille: int) -> int:
     return sorted(values)[-(-per_mille * len(values) // 1000) - 1]
 
@@ -177,20 +122,6 @@ def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> Non
         assert found.signed_p95_us == pytest.approx(nearest_rank(dated, 950), rel=0.0101, abs=500)
     else:
         assert found.signed_p50_us is found.signed_p95_us is None
-
-
-def test_the_sentences_to_send() -> None:
-    front = row("Front Door", [1_900_000] * 99 + [14_200_000], 0.9987)
-    sentence = "Front Door: 95 % within 1.9 s, worst 14.2 s at 12:00 UTC; observed 99.8 %"
-    assert headlines([front, row("silent", [])], row("All cameras", [])) == [sentence]
-    whole = row("All cameras", [SECOND] * 99 + [-1, -1], None)
-    assert headlines([front, row("other", [SECOND] * FEW)], whole, "x\n", dated=True) == [
-        f"Front Door: 95 % within 1.9 s, worst 14.2 s at {DATE} 12:00 UTC; observed 99.8 %",
-        f"All cameras: 95 % within 1.0 s, worst 1.0 s at {DATE} 12:00 UTC (x\\n); what was observed is unknown"
-        " (? a clock is wrong)",
-    ]
-    nothing = headlines([row("a", [], 0.5)], row("All cameras", [], 0.5))
-    assert nothing == ["All cameras: no measured event; observed 50.0 %"]
 
 
 def test_numbers_become_text_in_one_place() -> None:

@@ -20,12 +20,12 @@ from typing import IO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from launch import APP, command, environment
+from launch import APP, environment
 
 from eelogger.commands.watch import Follower
 from eelogger.model import MEASURED, Camera, Verdict
 from eelogger.storage.camera_files import cameras_text
-from eelogger.storage.days import Move, day_moves, move, rename_moves
+from eelogger.storage.days import day_moves, move, rename_moves
 from eelogger.storage.delaylog import DelayRow
 from eelogger.storage.formats import delay_line, label, parse_time
 from eelogger.storage.paths import LogPaths
@@ -171,19 +171,6 @@ def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> N
     assert follower.unreadable == 0
 
 
-def test_what_is_half_packed_is_no_trouble(paths: LogPaths, front: Path) -> None:
-    append(front, line(1))
-    follower = Follower(paths)
-    follower.poll(0)
-    append(front, line(2))
-    packed, beside = gzip.compress(front.read_bytes() + line(3)), front.with_suffix(".log.gz")
-    append(beside, packed[:40])
-    assert numbers(follower.poll()) == [2]
-    append(beside, packed[40:])
-    front.unlink()
-    assert (numbers(follower.poll()), follower.problems) == ([3], {})
-
-
 def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) -> None:
     append(front, line(100))
     follower = Follower(paths)
@@ -196,17 +183,6 @@ def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) ->
     assert numbers(follower.poll()) == [7]
 
 
-def test_an_old_day_that_somebody_touches_is_not_shown(paths: LogPaths, front: Path) -> None:
-    folder = paths.day("2026-11-20")
-    folder.root.mkdir(parents=True)
-    append(folder.root / front.name, line(1))
-    follower = Follower(paths)
-    assert follower.poll(5) == []
-    move(Move(os.fspath(folder.root / front.name), os.fspath(folder.root / f"x_{front.name}")))
-    append(folder.root / f"x_{YARD.id}.log", line(2, YARD))
-    assert follower.poll() == []
-
-
 @pytest.mark.parametrize("last", [0, 1, 3, 10])
 def test_it_begins_with_the_last_wanted_lines_of_all_cameras(paths: LogPaths, front: Path, last: int) -> None:
     append(front, line(1), line(4), *(line(number) for number in range(5, 4000)))
@@ -214,23 +190,6 @@ def test_it_begins_with_the_last_wanted_lines_of_all_cameras(paths: LogPaths, fr
     follower = Follower(paths, lambda row: int(row.identity[5:]) < 5)
     assert numbers(follower.poll(last)) == [1, 2, 3, 4][max(0, 4 - last) :]
     assert follower.poll() == []
-
-
-def test_what_is_no_ordinary_file_is_told_and_not_waited_for(paths: LogPaths, front: Path) -> None:
-    os.mkfifo(front)
-    follower = Follower(paths)
-    follower.poll(0)
-    assert follower.poll() == []
-    assert set(follower.problems) == {str(front)}
-    front.unlink()
-    append(front, line(1))
-    assert numbers(follower.poll()) == [1]
-    assert not follower.problems
-
-
-def test_without_a_log_directory_there_is_nothing_to_show(tmp_path: Path) -> None:
-    code, out, err = command("watch", "--log-dir", tmp_path / "logs")
-    assert (code, out, "\n  hint: " in err) == (66, "", True)
 
 
 def shown(stream: IO[str] | None) -> str:
