@@ -24,3 +24,5 @@ if __name__ == "__main__":
             "eelogger needs the package %s, which is not installed here.\n"
             "Run: %s -m pip install -r requirements.txt" % (missing.name, sys.executable)
         )
+    except KeyboardInterrupt:  # Ctrl-C before the command line was read
+        sys.exit(130)

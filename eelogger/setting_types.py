@@ -21,6 +21,7 @@ _ORIGIN = re.compile(
     r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?", re.IGNORECASE | re.ASCII
 )
 _SECRET = re.compile(rb"^\s*(?:export\s+)?EEN_(?:AUTH_KEY|PASSWORD|API_KEY)\s*=\s*[^\s#]", re.MULTILINE).search
+_is_name = re.compile(r"(?:\$env:)?\w+", re.IGNORECASE).fullmatch
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -159,7 +160,15 @@ def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> d
         warnings.append(f"{open_to}; run: chmod 600 {name}")
     hint = "write NAME=value; close every quotation mark"
     problems += [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
-    return {binding.key: binding.value or "" for binding in bindings if binding.key is not None}
+    values: dict[str, str] = {}
+    for binding in bindings:
+        if binding.key is None:
+            continue
+        if binding.value is not None and _is_name(binding.key):
+            values[binding.key] = binding.value
+        elif "EEN_" in binding.key.upper():  # it is not repeated: `EEN_PASSWORD:secret` has no other name
+            warnings.append(f"line {binding.original.line} of {name} does not count: write NAME=value")
+    return values
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

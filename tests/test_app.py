@@ -37,6 +37,13 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, package: str) -> Non
     assert "Traceback" not in done.stderr
 
 
+def test_ctrl_c_while_it_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "dotenv").mkdir()
+    (tmp_path / "dotenv" / "__init__.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    done = app(APP, "status", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(("options", "env"), [(["-I"], {}), ([], {"PYTHONSAFEPATH": "1"}), ([], {})])
 def test_it_starts_from_anywhere_in_any_mode(tmp_path: Path, options: list[str], env: dict[str, str]) -> None:
     done = app(*options, APP, "--version", cwd=tmp_path, **env)

@@ -90,6 +90,14 @@ def test_unreadable_files_are_problems_and_a_missing_one_unless_it_is_the_defaul
     load(ACCESS, missing)
 
 
+@pytest.mark.parametrize("mistake", ["EEN_PASSWORD:{}", "EEN_PASSWORD{}", "$env:EEN_API_KEY:{}", "EEN_PASSWORD:{}=x"])
+def test_a_line_that_names_no_setting_is_told_by_its_number(tmp_path: Path, mistake: str) -> None:
+    file = env_file(tmp_path, f"EEN_EVENTS=ANNT\n{mistake.format('hunter2')}\n")
+    settings = load(ACCESS, file)
+    assert settings.warnings == (f"line 2 of {file} does not count: write NAME=value",)
+    assert settings.events == ("ANNT",)
+
+
 def test_names_that_are_mistakes_are_warned_about(tmp_path: Path) -> None:
     file = env_file(tmp_path, "EEN_EVENT=ANNT\nPATH=/bin\n$env:EEN_KEEP_DAYS=7\n")
     warnings = load(ACCESS | {"EENY": "1", "SCREEN_1": "1", "een_cameras": "x"}, file).warnings
