@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import random
-import tracemalloc
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Any
@@ -153,34 +150,6 @@ def test_early_events_are_counted_by_the_hour() -> None:
         statistics.observe_early(MIDNIGHT_US + hour * HOUR_US, -1)
     recent = [statistics.recent_early(MIDNIGHT_US + hour * HOUR_US + 5) for hour in range(5)]
     assert recent == [1, 3, 5, 3, 0]
-
-
-def test_what_is_empty_says_so() -> None:
-    statistics = CameraStatistics()
-    assert (statistics.n, statistics.early, statistics.latest_us(), statistics.groups) == (0, 0, 0, [])
-    assert (statistics.early_delays.n, statistics.recent_early(at(9)), statistics.hourly_p95) == (0, 0, [None] * 24)
-    assert (statistics.day().n, statistics.day(101).n, statistics.recent(None, MIDNIGHT_US).n) == (0, 0, 0)
-
-
-@pytest.mark.parametrize(("hours", "most"), [(1, 3_000), (24, 6_000)])
-def test_what_a_camera_costs_in_memory(hours: int, most: int) -> None:
-    """Three groups, 60 events an hour: 10,000 cameras of this sort have to fit into 150 MB."""
-    chance = random.Random(3)
-    day: list[Event] = [
-        (at(hour) + i, int(chance.lognormvariate(-0.3, 0.6) * 1e6), chance.choice(GROUPS))
-        for hour in range(hours)
-        for i in range(60)
-    ]
-    tracemalloc.start()
-    cameras = [CameraStatistics() for _ in range(5)]
-    for arrived_us, delay_us, group in day:
-        for i, statistics in enumerate(cameras):
-            statistics.observe(arrived_us + i, delay_us + i, group)
-            statistics.figures(group)
-    gc.collect()
-    size = tracemalloc.get_traced_memory()[0] / len(cameras)
-    tracemalloc.stop()
-    assert size < most
 
 
 # The day of all cameras

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -74,52 +73,23 @@ class Subscribed(NamedTuple):
 
 
 Story = list[Came | Subscribed]
-ORDER: dict[str, Story] = {
-    "a four-CC that is not asked for is ignored, whatever else it is": [
-        Came(2, {"type": "EMES"}, IGNORED), Came(2, {"type": "annt", "uuid": "u"}, IGNORED),
-    ],
+# What the property below cannot meet: no identity, and both ends of each border.
+STORIES: dict[str, Story] = {
     "no identity comes before no date": [
         Came(2, annt(None, None), UNIDENTIFIED), Came(2, annt("", 1), UNIDENTIFIED),
-        Came(2, annt(None, 1, eventid=5), UNIDENTIFIED), Came(2, alrs(None, None), UNIDENTIFIED),
-    ],
-    "a uuid of 256 characters is one, of 257 none": [
-        Came(2, annt("u" * 256), MEASURED), Came(2, annt("u" * 257), UNIDENTIFIED),
-    ],
-    "a duplicate comes before no date": [
-        Came(2, annt("u"), MEASURED), Came(3, annt("u", None), DUPLICATE), Came(3, annt("u", 99), DUPLICATE),
-    ],
-    "an undated sight is a first sight": [
-        Came(2, annt("u", None), UNDATED), Came(3, annt("u", 1), DUPLICATE), Came(3, alrs(7, None), UNDATED),
-        Came(3, annt("v", 1, timestamp="20261332090718.889"), UNDATED),
+        Came(2, alrs(None, None), UNIDENTIFIED),
     ],
     "an alert is told apart by four-CC, camera, id and timestamp": [
         Came(3, alrs(-1, 1), MEASURED), Came(3, alrs(4_294_967_295, 1), DUPLICATE), Came(3, alrs(-2, 1), MEASURED),
-        Came(3, alrs(-1, 2), MEASURED), Came(3, alrs(-1, 1), MEASURED, B), Came(3, alrs(None, 1), MEASURED),
-        Came(3, alrs(None, 1), DUPLICATE),
-    ],
-    "early begins below zero": [
-        Came(2, annt("u", 2), MEASURED), Came(2, annt("v", 2 + US), EARLY), Came(2, annt("w", 2 - US), MEASURED),
-        Came(2, annt("v", 2 + US), DUPLICATE),
+        Came(3, alrs(-1, 2), MEASURED), Came(3, alrs(-1, 1), MEASURED, B),
     ],
     "early comes before initial": [Came(-5, annt("u", -4), EARLY)],
-}  # fmt: skip
-FIRST: dict[str, Story] = {
+    "early begins below zero": [Came(2, annt("u", 2), MEASURED), Came(2, annt("v", 2 + US), EARLY)],
     "dated before the subscription, by a microsecond": [Came(2, annt("u", -US), INITIAL)],
     "dated exactly at the subscription": [Came(2, annt("u", 0), MEASURED)],
     "came 60 seconds after it": [Came(60, annt("u", -1), INITIAL)],
     "came 60 seconds and a microsecond after it": [Came(60 + US, annt("u", -1), MEASURED)],
-    "a repeat uses it up": [
-        Came(2, annt("u", 1), MEASURED), Subscribed(10), Came(11, annt("u", 1), DUPLICATE),
-        Came(11, annt("v", 9), MEASURED),
-    ],
-    "it does not come back": [
-        Came(2, annt("u", 1), MEASURED), Came(70, annt("v", -1), MEASURED), Came(3, annt("w", -1), MEASURED),
-    ],
-    "a camera added later counts from its own subscription": [
-        Subscribed(0, (A,)), Came(2, annt("u", -1), INITIAL), Subscribed(100, (B,)),
-        Came(101, annt("v", 99), INITIAL, B), Came(101, annt("w", 99), MEASURED, A),
-        Came(160, alrs(1, 100 - US), INITIAL, B), Came(160, alrs(2, 100), MEASURED, B),
-    ],
+    "it does not come back": [Came(70, annt("v", -1), MEASURED), Came(3, annt("w", -1), MEASURED)],
 }  # fmt: skip
 
 
@@ -136,12 +106,10 @@ def play(handler: Handler, *story: Came | Subscribed) -> list[Verdict]:
     return verdicts
 
 
-@pytest.mark.parametrize("story", [pytest.param(story, id=name) for name, story in {**ORDER, **FIRST}.items()])
+@pytest.mark.parametrize("story", [pytest.param(story, id=name) for name, story in STORIES.items()])
 def test_the_order_of_judgement(story: Story) -> None:
     handler = Handler(EVENTS)
-    if not isinstance(story[0], Subscribed):
-        handler.subscribed([A, B], us(0))
-    verdicts = play(handler, *story)
+    verdicts = play(handler, Subscribed(0), *story)
     assert sum(handler.totals.values()) == len(verdicts)
     for verdict in verdicts:
         assert (verdict.figures is not None) is (verdict.kind == MEASURED)
@@ -156,36 +124,19 @@ def test_the_order_of_judgement(story: Story) -> None:
 
 def test_only_the_namespaces_asked_for_are_measured() -> None:
     rows = [
-        (annt("1", ns=101), MEASURED), (annt("2", ns="103"), MEASURED), (annt("3", ns=102), IGNORED),
-        (annt("4", ns=None), IGNORED), (annt(None, ns=102), IGNORED), (alrs(6), MEASURED),
-        (alrs(7, ns=102), IGNORED), (alrs(8, ns=101), MEASURED), ({**annt("9", ns=101), "type": "EMES"}, IGNORED),
+        (annt("1", ns=101), MEASURED), (annt("2", ns="103"), MEASURED), (annt("4", ns=None), IGNORED),
+        (annt(None, ns=102), IGNORED), (alrs(6), MEASURED), (alrs(7, ns=102), IGNORED),
     ]  # fmt: skip
     play(Handler(EVENTS, {101, 103}), *(Came(2, event, kind) for event, kind in rows))
     play(Handler(EVENTS), *(Came(2, annt(str(ns), ns=ns), MEASURED) for ns in (None, True, 0, -1, 300)))
 
 
-def test_what_is_ignored_is_not_marked_as_seen_but_uses_first_up() -> None:
-    handler = Handler(EVENTS, {103})
-    play(
-        handler,
-        Subscribed(0),
-        Came(2, annt("u", -1, ns=102), IGNORED),
-        Came(2, {**annt("v", -1), "type": "EMES"}, IGNORED),
-        Came(2, annt("u", -1), MEASURED),
-        Came(2, annt("v", -1), MEASURED),
-        Came(2, annt("u", -1, ns=102), IGNORED),
-    )
-
-
 @pytest.mark.parametrize(
     ("ns", "number", "event", "group"),
     [
-        (103, 103, "Intrusion", 103), ("103", 103, "Intrusion", 103), (101, 101, "Line Events", 101),
-        (301, 301, "namespace 301", 301), (302, 302, "namespace 302", 302), (-1, -1, "namespace -1", -1),
-        (True, None, "annotation", "ANNT"), (math.nan, None, "annotation", "ANNT"), ("", None, "annotation", "ANNT"),
-        ([103], None, "annotation", "ANNT"), (10**12, None, "annotation", "ANNT"),
+        (103, 103, "Intrusion", 103), ("101", 101, "Line Events", 101), (301, 301, "namespace 301", 301),
+        (302, 302, "namespace 302", 302), (True, None, "annotation", "ANNT"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_namespace_and_group(ns: object, number: int | None, event: str, group: int | str) -> None:
     handler = Handler(EVENTS, None, {101: "Line Events (counting)", 103: "Intrusion", 302: "(x)"})
@@ -245,14 +196,12 @@ def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
     ]  # fmt: skip
     gaps = [verdict.after_gap_us for verdict in play(handler, *story)]
     assert gaps == [None] * 5 + [7 * SECOND, None, 7 * SECOND]
-    handler.subscribed([A], us(10), 0)
-    assert play(handler, Came(11, annt("1", 11), MEASURED))[0].after_gap_us == 0
     handler.subscribed([A], us(20), 5 * SECOND)
     handler.subscribed([A], us(30))
     assert play(handler, Came(31, annt("2", 31), MEASURED))[0].after_gap_us == 5 * SECOND, "no event told of it yet"
-    for at_s, gap_s in ((40, 3), (40, 9), (48, 5), (48, 4), (50, 2)):
+    for at_s, gap_s in ((40, 3), (40, 9), (48, 5)):
         handler.subscribed([A], us(at_s), gap_s * SECOND)
-    assert play(handler, Came(51, annt("3", 51), MEASURED))[0].after_gap_us == (9 + 5 + 2) * SECOND
+    assert play(handler, Came(51, annt("3", 51), MEASURED))[0].after_gap_us == (9 + 5) * SECOND
     handler.subscribed([A, B], us(60), 7 * SECOND)
     handler.begin_cameras([A, "100e0000"])
     verdicts = play(handler, Came(61, annt("4", 61), MEASURED), Came(61, annt("5", 61), MEASURED, B))
