@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from eelogger.measure.dedup import GENERATION, Dedup
 
 A, B = "100e1e23", "100e1e24"
-SIGHTS = st.tuples(st.text(max_size=2), st.sampled_from([A, B]), st.sampled_from(["ANNT", "ALRS"]))
+ALIKE = ["\ud800", "\ud801", "?", "\ufffd"]
+SIGHTS = st.tuples(
+    st.text(max_size=2) | st.sampled_from(ALIKE), st.sampled_from([A, B]), st.sampled_from(["ANNT", "ALRS"])
+)
 
 
 class IdentityLogs:

@@ -10,8 +10,6 @@ import contextlib
 import re
 import socket
 import ssl
-import subprocess
-import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -20,7 +18,6 @@ from typing import NamedTuple
 
 import pytest
 import trustme
-from launch import ROOT
 from sessions import NotingSink, stream_to
 from websockets import exceptions as ws
 
@@ -52,9 +49,8 @@ def environ(**proxies: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def listener(talk: Talk, context: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[int]:
+async def listener(talk: Talk, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A server that talks so; its port."""
-
     talking: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,8 +66,7 @@ async def listener(talk: Talk, context: ssl.SSLContext | None = None, port: int 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talking.add(asyncio.create_task(serve(reader, writer)))
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=context)
-    async with server:
+    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as server:
         yield server.sockets[0].getsockname()[1]
         for task in talking:
             task.cancel()
@@ -234,58 +229,6 @@ async def test_nobody_listens_there_is_no_such_name_and_no_tls(side: str) -> Non
     assert (await fails("https://does-not-exist.invalid", side)).reason == "dns"
     async with listener(babble) as port:
         assert (await fails(f"https://127.0.0.1:{port}", side)).reason == "tls"
-
-
-async def test_headers_of_64_kib_are_accepted() -> None:
-    """By both sides, however early the program is at importing its libraries; so in a process of its own."""
-    script = """
-import asyncio, sys
-sys.path[:0] = sys.argv[1:]
-from eelogger.cloud.rest import Rest
-from test_failures import answer, fails, listener
-
-async def main():
-    big = answer("HTTP/1.1 503 x", "Content-Length: 0", *(f"X-{n}: " + "x" * 60_000 for n in range(3)))
-    async with listener(big) as port:
-        for side in ("REST", "stream"):
-            print((await fails(f"http://127.0.0.1:{port}", side)).reason)
-
-asyncio.run(main())
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", script, str(ROOT), str(ROOT / "tests")], capture_output=True, text=True, check=False
-    )
-    assert ran.stdout.split() == ["http-503", "http-503"], ran.stderr
-
-
-# Addresses that race
-
-
-async def test_a_dead_first_address_does_not_keep_the_stream_from_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One address answers nothing, the other works: they race, also those of a proxy."""
-    silent = socket.create_server(("127.0.0.2", 0), backlog=0)
-    port = silent.getsockname()[1]
-    filling = [socket.socket() for _ in range(8)]  # a full backlog: whoever comes now gets no answer
-    for sock in filling:
-        sock.setblocking(False)
-        sock.connect_ex(("127.0.0.2", port))
-
-    async def both(host: str, port: int, **hints: object) -> list[object]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
-
-    try:
-        with socket.socket() as probe:
-            probe.settimeout(0.3)
-            with pytest.raises(TimeoutError):
-                probe.connect(("127.0.0.2", port))
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
-        async with listener(status(404), port=port):
-            assert (await fails(f"http://localhost:{port}", "stream")).reason == "http-404"
-            with environ(https_proxy=f"http://proxy.example:{port}"):
-                assert "404" in str(await fails("https://cloud.example", "stream"))
-    finally:
-        for sock in [*filling, silent]:
-            sock.close()
 
 
 # TLS

@@ -137,16 +137,6 @@ def test_a_process_that_was_stopped_in_its_sleep_says_so(timeout: float | None) 
     assert BLOCK_US - 30_000 - 5_000 <= waited_us < BLOCK_US + SLACK_US
 
 
-def test_the_selector_is_one_and_takes_naps() -> None:
-    near, far = socket.socketpair()
-    with near, far, LoopDelaySelector() as selector:
-        selector.register(near, 1, "near")
-        assert selector.select(0) == selector.select(-1) == selector.select(0.001) == selector.select(None) == []
-        far.send(b"x")
-        for timeout in (None, 0, -1, 5):
-            assert [key.data for key, _ in selector.select(timeout)] == ["near"]
-
-
 async def test_another_loop_knows_no_lag_and_is_taken_for_idle() -> None:
     assert lag_us(asyncio.get_running_loop(), 10) == 0
     assert idle_share(asyncio.get_running_loop())() == 1
