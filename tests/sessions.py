@@ -53,7 +53,6 @@ class NotingSink:
         self.lost_us = 0
         self.camera_gaps: list[tuple[str, str]] = []
         self.gone: list[str] = []
-        self.noted: list[Gap] = []
         self.updates: Counter[str] = Counter()
         self.unknown: list[str] = []
         self._open = "started"
@@ -89,7 +88,7 @@ class NotingSink:
         self.gone.append(camera_id)
 
     def note_gap(self, gap: Gap) -> None:
-        self.noted.append(gap)
+        pass
 
 
 def stream_to(sink: NotingSink, timing: Timing | None = None) -> EventStream:

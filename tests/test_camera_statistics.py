@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
-from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 
 from eelogger.measure.camera_statistics import CameraStatistics, Day, is_clean, is_suspect
 from eelogger.measure.histogram import P50, P95, P99, Histogram, rank_of
-from eelogger.measure.seconds import seconds3
+from eelogger.measure.seconds import mean3, seconds3
 from eelogger.model import INITIAL, MEASURED, Group, Verdict
 
 HOUR_US = 3_600_000_000
@@ -35,11 +33,6 @@ wandering = st.lists(
 def at(hour: float) -> int:
     """A moment of the day."""
     return MIDNIGHT_US + round(hour * HOUR_US)
-
-
-def three(us: int | Fraction) -> str:
-    exact = Decimal(Fraction(us).numerator) / Decimal(Fraction(us).denominator) / 1_000_000
-    return str(exact.quantize(Decimal("0.001"), ROUND_HALF_EVEN))
 
 
 def observed(events: list[Event]) -> CameraStatistics:
@@ -76,9 +69,9 @@ def test_figures_are_those_of_all_events_so_far(events: list[Event]) -> None:
         assert statistics.observe(arrived_us, delay_us, group) == is_worst
         figures = statistics.figures(group)
         assert (figures.n, figures.group_n) == (len(seen), len(by_group[group]))
-        assert (figures.min_s, figures.max_s) == (three(min(seen)), three(max(seen)))
-        assert figures.avg_s == three(Fraction(sum(seen), len(seen)))
-        assert figures.group_avg_s == three(Fraction(sum(by_group[group]), len(by_group[group])))
+        assert (figures.min_s, figures.max_s) == (seconds3(min(seen)), seconds3(max(seen)))
+        assert figures.avg_s == mean3(sum(seen), len(seen))
+        assert figures.group_avg_s == mean3(sum(by_group[group]), len(by_group[group]))
         scanned = statistics.day().quantiles_us((P50, P95, P99))
         assert [figures.p50_s, figures.p95_s, figures.p99_s] == [seconds3(us) for us in scanned]
     assert_counts(statistics.day(), seen)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sites import KEY, serve, settings_for
 
-from eelogger.cloud.cameras import fetch_cameras, get_cameraids, no_camera, parse_device_list
+from eelogger.cloud.cameras import fetch_cameras, get_cameraids, parse_device_list
 from eelogger.cloud.rest import Rest
 from eelogger.errors import CloudError, KeyRefused, NoCamera, SettingsError
 from eelogger.model import Camera
@@ -86,12 +86,6 @@ FLEET = [
 @pytest.mark.parametrize("more", [{"cameras": "back*"}, {"bridges": "100bb002"}, {"bridges": "site b"}])
 def test_the_settings_filter(more: dict[str, str]) -> None:
     assert list(parse_device_list(json.dumps(FLEET)).kept(settings_for("https://x", **more))) == ["100e1e24"]
-
-
-def test_no_camera_is_left() -> None:
-    rows = [*FLEET, row("100e1e25", status="IDLE")]
-    hint = no_camera(parse_device_list(json.dumps(rows))).hint
-    assert "2 bridge, 1 not-attached, 2 cameras that EEN_CAMERAS and EEN_BRIDGES leave out" in hint
 
 
 async def test_the_promised_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import signal
@@ -11,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
@@ -253,17 +251,6 @@ async def test_a_turn_is_short_and_the_loop_runs_in_between() -> None:
     assert passes >= 10
 
 
-async def test_what_fails_on_a_message_ends_the_intake_with_its_error_despite_a_cancellation() -> None:
-    def fail(received: Received) -> None:
-        running.cancel()
-        raise ValueError(received.data)
-
-    async with intake_of(2, fail) as (intake, _, _):
-        running = asyncio.create_task(intake.run())
-        with pytest.raises(ValueError, match="0"):
-            await asyncio.wait_for(running, 5)
-
-
 def live(session: SessionRun) -> StampedConnection:
     """The open connection of a session."""
     assert session.session._connection is not None
@@ -368,24 +355,6 @@ async def test_a_quiet_account_keeps_its_connection(pongs: bool) -> None:
             assert abs(beats - 3600 / LIVENESS_S) < 17
             assert live.pings == (beats if pongs else 1), "heartbeats nobody answers leave no state"
             assert session.sink.reasons == ["started"]
-
-
-@in_virtual_time
-async def test_closed_connections_leave_nothing_behind() -> None:
-    async with FaultCloud(Account.of(cameras=1)) as cloud, session_on(cloud) as session:
-        opened: list[weakref.ref[StampedConnection]] = []
-        tasks = []
-        for connects in range(1, 12):
-            await subscribed(cloud, 1, connects)
-            opened.append(weakref.ref(live(session)))
-            await asyncio.sleep(61)
-            tasks.append(len(asyncio.all_tasks()))
-            await (cloud.close(1001) if connects % 2 else asyncio.sleep(0))
-            cloud.abort()
-        await subscribed(cloud, 1, 12)
-        gc.collect()
-        assert [connection() for connection in opened] == [None] * 11
-        assert len(set(tasks[2:])) == 1
 
 
 @in_virtual_time

@@ -154,8 +154,10 @@ def test_what_is_blind_at_a_start_was_not_before_the_end_of_the_last_gap_on_reco
     """`.state` may be older than `gaps.log`: a time in which something was observed would count as missed, twice."""
     coverage = Coverage(0)
     coverage.open_gap(10, "died")
-    for gap in (Gap("gap", 5, 20, "closed-1001"), Gap("suspend", 20, 29, "sleep"), Gap("gap", 20, 28, "error-404", A)):
-        coverage.restore(gap)
+    coverage.restore(Gap("gap", 5, 20, "closed-1001"))
+    coverage.restore(Gap("suspend", 20, 29, "sleep"))
+    coverage.restore(Gap("gap", 20, 28, "error-404", A))
+    coverage.restore(Gap("gap", 12, 15, "stopped"))
     assert coverage.close_gap(30) == Gap("gap", 20, 30, "died")
 
 

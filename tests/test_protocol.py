@@ -103,8 +103,8 @@ def test_what_is_no_message(data: str | bytes, reason: str) -> None:
 @pytest.mark.parametrize("depth", [10, 900, 980, 5_000])
 def test_no_depth_is_fatal(depth: int, core: str) -> None:
     """Between what Python reads and what it writes there must be no depth that raises anything else."""
-    for data in (f'{{"event":{{"ANNT":{{"a":{nested(depth, core)}}}}}}}', nested(depth, core)):
-        assert digest(one_camera(data)) is not None or depth > 10
+    message = digest(one_camera(f'{{"event":{{"ANNT":{{"a":{nested(depth, core)}}}}}}}'))
+    assert message is not None or depth > 10
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", LONG, f"-{LONG}", "9" * 4_301], ids=lambda text: text[:6])
@@ -252,3 +252,10 @@ def test_no_event_time(timestamp: object) -> None:
 @example(list(range(3_000)))
 def test_an_excerpt_is_the_start_of_the_json(value: Any) -> None:
     assert protocol.excerpt(value) == json.dumps(value)[:4096]
+
+
+def test_no_depth_ends_an_excerpt_in_an_error() -> None:
+    deep: Any = []
+    for _ in range(2_000):
+        deep = [deep]
+    assert protocol.excerpt(deep).startswith("[" * 100)
