@@ -27,7 +27,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from eelogger.cloud import connection as room
 from eelogger.cloud import stream as stream_room
 from eelogger.cloud.connection import Received, StampedConnection
-from eelogger.cloud.stream import GATHER_BYTES, GATHER_S, WORK_S, EventStream, Intake
+from eelogger.cloud.stream import GATHER_BYTES, GATHER_S, WORK_S, Intake
 from eelogger.model import Timing
 from eelogger.settings import Settings, load
 from eelogger.simulator import Account
@@ -376,24 +376,6 @@ async def test_neither_pings_nor_a_stop_wait_for_a_peer_that_reads_nothing(monke
             began_s = loop_s()
             await session.stop()
             assert loop_s() - began_s < 2
-
-
-@in_virtual_time
-@pytest.mark.parametrize("what", ["_keep_alive", "_subscribe"])
-async def test_a_connection_without_its_tasks_is_left(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    async def broken(*args: object) -> None:
-        await asyncio.sleep(1)
-        raise RuntimeError(what)
-
-    async with FaultCloud(Account.of(cameras=1)) as cloud:
-        with monkeypatch.context() as patched:
-            patched.setattr(EventStream, what, broken)
-            async with session_on(cloud) as session:
-                await cloud.wait_connected(1)
-                await asyncio.sleep(0.5)
-                patched.undo()
-                await subscribed(cloud, 1, 2)
-                assert session.sink.reasons == ["started", "broken-off"]
 
 
 async def test_subscriptions_go_out_in_batches() -> None:

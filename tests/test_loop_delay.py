@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from eelogger.cloud.loop_delay import LagMeter, LoopDelaySelector, idle_share, lag_us, loop_factory, threshold_us
+from eelogger.cloud.loop_delay import LagMeter, idle_share, lag_us, loop_factory, threshold_us
 
 BLOCK_S = 0.1
 SLACK_US = 50_000
@@ -110,28 +109,6 @@ def test_the_rest_of_a_backlog_has_waited_as_long_as_its_beginning() -> None:
     lags_us = run(scenario)
     assert len(lags_us) == 2  # asyncio took what it takes at a time, and then the rest
     assert min(lags_us) >= BLOCK_US
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
-@pytest.mark.parametrize("timeout", [0.05, None, 5.0], ids=["a timer is due", "no timer", "a timer later"])
-def test_a_process_that_was_stopped_in_its_sleep_says_so(timeout: float | None) -> None:
-    near, far = socket.socketpair()
-
-    def stopped(signum: int, frame: object) -> None:
-        far.send(b"x")
-        block()
-
-    handler = signal.signal(signal.SIGALRM, stopped)
-    try:
-        with near, far, LoopDelaySelector() as selector:
-            selector.register(near, 1)
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
-            ready = selector.select(timeout) or selector.select(0)
-            waited_us = (time.perf_counter_ns() - selector.since_ns) // 1_000
-            assert ready
-    finally:
-        signal.signal(signal.SIGALRM, handler)
-    assert BLOCK_US - 30_000 - 5_000 <= waited_us < BLOCK_US + SLACK_US
 
 
 async def test_another_loop_knows_no_lag_and_is_taken_for_idle() -> None:

@@ -13,13 +13,11 @@ from typing import Any
 
 import pytest
 from fault_cloud import FaultCloud
-from hypothesis import given
-from hypothesis import strategies as st
 from launch import launch
 from oracle import compare
 
 from eelogger.simulator import Account, SentEvent
-from eelogger.simulator.events import Recordings, listing, make, timestamp_text, timestamp_us
+from eelogger.simulator.events import make
 from eelogger.simulator.traffic import beats
 
 NOON_US = 1_795_348_800_000_000
@@ -29,43 +27,12 @@ FIRST, SECOND = "100e0001", "100e0002"
 # The account and its script
 
 
-@given(st.integers(0, 2**40))
-def test_timestamps_are_cut_never_rounded(ms_and_rest: int) -> None:
-    us = 946_684_800_000_000 + ms_and_rest
-    text = timestamp_text(us)
-    assert re.fullmatch(r"\d{14}\.\d{3}", text)
-    assert timestamp_us(text) == us - us % 1000
-    assert timestamp_us(None) is timestamp_us("20261332000000.000") is None
-
-
 def test_the_demo_shows_every_camera_a_long_delay_and_a_swallowed_annotation_within_20_s() -> None:
     account = Account.demo()
     shown = list(itertools.takewhile(lambda beat: beat.due_s < 20, beats(account)))
     assert {beat.camera_id for beat in shown} == {camera.id for camera in account.cameras}
     assert max(beat.delay_s for beat in shown) > 5
     assert any(beat.swallowed for beat in shown)
-
-
-def test_recorded_annotations_are_listed_by_when_they_began() -> None:
-    long = make(FIRST, "ANNT", NOON_US, {"ns": 101})
-    end = make(FIRST, "ANNT", NOON_US + 50_000_000, {"ns": 101, "uuid": long.identity, "op": 5})
-    short = make(FIRST, "ANNT", NOON_US + 40_000_000, {"ns": 103})
-    undated = make(FIRST, "ANNT", NOON_US, {"timestamp": None})
-    recorded = Recordings(None)
-    for event in (end, long, short, make(SECOND, "ANNT", NOON_US, {}), undated, make(FIRST, "ALRS", NOON_US, {})):
-        recorded.record(event)
-
-    def listed(first_s: int, last_s: int, **more: str) -> list[Any] | None:
-        times = {"start_timestamp": timestamp_text(NOON_US + first_s * 10**6)}
-        times["end_timestamp"] = timestamp_text(NOON_US + last_s * 10**6)
-        return listing(recorded.values(), {"id": FIRST, "exclusive": "1"} | times | more)
-
-    rows = [[item.identity, item.body["timestamp"], item.body["ns"], item.body["mpack"]] for item in (long, short)]
-    assert listed(0, 40) == rows
-    assert listed(1, 40) == rows[1:]
-    assert listed(0, 40, namespace="101,300") == rows[:1]
-    assert listed(41, 60) == []
-    assert listed(0, 40, exclusive="0") is None
 
 
 # The oracle
