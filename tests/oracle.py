@@ -65,7 +65,6 @@ class Findings(defaultdict[str, list[str]]):
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
         return not any(self.values())
 
     def __str__(self) -> str:

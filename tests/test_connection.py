@@ -27,7 +27,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from eelogger.cloud import connection as room
 from eelogger.cloud import stream as stream_room
 from eelogger.cloud.connection import Received, StampedConnection
-from eelogger.cloud.stream import GATHER_BYTES, GATHER_S, WORK_S, Intake
+from eelogger.cloud.stream import GATHER_BYTES, GATHER_S, WORK_S, EventStream, Intake
 from eelogger.model import Timing
 from eelogger.settings import Settings, load
 from eelogger.simulator import Account
@@ -251,6 +251,15 @@ async def test_a_turn_is_short_and_the_loop_runs_in_between() -> None:
     assert passes >= 10
 
 
+async def test_what_fails_on_a_message_ends_the_intake_with_its_error() -> None:
+    def fail(received: Received) -> None:
+        raise ValueError(received.data)
+
+    async with intake_of(2, fail) as (intake, _, _):
+        with pytest.raises(ValueError, match="0"):
+            await asyncio.wait_for(intake.run(), 5)
+
+
 def live(session: SessionRun) -> StampedConnection:
     """The open connection of a session."""
     assert session.session._connection is not None
@@ -376,6 +385,22 @@ async def test_neither_pings_nor_a_stop_wait_for_a_peer_that_reads_nothing(monke
             began_s = loop_s()
             await session.stop()
             assert loop_s() - began_s < 2
+
+
+@in_virtual_time
+async def test_a_connection_without_its_tasks_is_left() -> None:
+    """It would live on deaf."""
+
+    async def broken(*args: object) -> None:
+        await asyncio.sleep(1)
+        raise RuntimeError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(EventStream, "_keep_alive", broken)
+        async with under_way(1) as (cloud, session):
+            patched.undo()
+            await subscribed(cloud, 1, 2)
+            assert session.sink.reasons == ["started", "broken-off"]
 
 
 async def test_subscriptions_go_out_in_batches() -> None:

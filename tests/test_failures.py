@@ -143,8 +143,6 @@ async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 class Row(NamedTuple):
-    """How the other side talks, and the reason token."""
-
     name: str
     talk: Talk
     reason: str

@@ -10,18 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eelogger.measure.handler import Handler
-from eelogger.model import (
-    DUPLICATE,
-    EARLY,
-    IGNORED,
-    INITIAL,
-    LOGGED_KINDS,
-    MEASURED,
-    UNDATED,
-    UNIDENTIFIED,
-    Reject,
-    Verdict,
-)
+from eelogger.model import DUPLICATE, EARLY, IGNORED, INITIAL, MEASURED, UNDATED, UNIDENTIFIED, Reject, Verdict
 
 A, B = "100e1e23", "100e1e24"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,19 +30,14 @@ def stamp(moment_us: int) -> str:
     return (EPOCH + timedelta(microseconds=moment_us)).strftime("%Y%m%d%H%M%S.%f")
 
 
-def timestamp(dated: float | None) -> dict[str, str]:
-    """The key `timestamp`, or none."""
-    return {} if dated is None else {"timestamp": stamp(us(dated))}
-
-
 def annt(uuid: object, dated: float | None = 1, **more: object) -> dict[str, Any]:
     """An annotation; `dated` in seconds after the subscription, None when it has no timestamp."""
-    return {"type": "ANNT", "uuid": uuid, "ns": 103, **timestamp(dated), **more}
+    return {"type": "ANNT", "uuid": uuid, "ns": 103, "timestamp": None if dated is None else stamp(us(dated)), **more}
 
 
 def alrs(eventid: object, dated: float | None = 1, **more: object) -> dict[str, Any]:
     """An alert, which has an event id and no uuid."""
-    return {"type": "ALRS", "eventid": eventid, **timestamp(dated), **more}
+    return {"type": "ALRS", "eventid": eventid, "timestamp": None if dated is None else stamp(us(dated)), **more}
 
 
 class Came(NamedTuple):
@@ -131,6 +115,13 @@ def test_only_the_namespaces_asked_for_are_measured() -> None:
     play(Handler(EVENTS), *(Came(2, annt(str(ns), ns=ns), MEASURED) for ns in (None, True, 0, -1, 300)))
 
 
+def test_other_four_ccs_and_namespaces_named_later() -> None:
+    handler = Handler(("XYZW",))
+    assert handler.handle_event(A, {**alrs(1), "type": "XYZW"}, us(2)).event == "XYZW"
+    handler.name_namespaces({7: "Seven"})
+    assert handler.handle_event(A, alrs(2, ns=7), us(2)).event == "Seven"
+
+
 @pytest.mark.parametrize(
     ("ns", "number", "event", "group"),
     [
@@ -146,15 +137,6 @@ def test_namespace_and_group(ns: object, number: int | None, event: str, group: 
     assert verdict.figures is not None
     assert (verdict.figures.n, verdict.figures.group_n) == (2, 1)
     assert handler.day.cameras[A].groups == [104, group]
-
-
-def test_a_four_cc_without_namespace_is_its_own_group_and_description() -> None:
-    handler = Handler(("ALRS", "XYZW"))
-    assert handler.handle_event(A, alrs(1), us(2)).event == "ROI alert start"
-    assert handler.handle_event(A, {**alrs(1), "type": "XYZW"}, us(2)).event == "XYZW"
-    assert handler.day.cameras[A].groups == ["ALRS", "XYZW"]
-    handler.name_namespaces({7: "Seven"})
-    assert handler.handle_event(A, alrs(2, ns=7), us(2)).event == "Seven"
 
 
 # What a verdict carries
@@ -208,15 +190,6 @@ def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
     assert [verdict.after_gap_us for verdict in verdicts] == [None, 7 * SECOND], "the first is a new camera"
 
 
-def test_lag_is_passed_through_whatever_the_verdict() -> None:
-    handler = Handler(EVENTS)
-    handler.subscribed([A], us(0))
-    update = {"event": {"ANNT": [annt("u", -1), annt("u"), annt("v", None), annt("w", 9), annt("x"), {}], "EMES": {}}}
-    verdicts = handler.judge(A, update, us(2), 0)
-    assert {verdict.kind for verdict in verdicts} == LOGGED_KINDS | {DUPLICATE, UNIDENTIFIED, IGNORED}
-    assert {verdict.lag_us for verdict in verdicts} == {0}
-
-
 def test_a_new_day_begins_figures_anew_and_forgets_nothing_else() -> None:
     handler = Handler(EVENTS)
     handler.subscribed([A], us(0), 7 * SECOND)
@@ -240,7 +213,8 @@ def test_an_update_is_a_verdict_for_each_value_in_their_order() -> None:
     handler.on_reject = rejects.append
     handler.subscribed([A], us(0))
     data = {"event": {"ANNT": [annt("u", -1), None, annt("v", -1)], "EMES": 5, "ALRS": [7, alrs(1, -1)]}, "pre": "x"}
-    verdicts = handler.judge(A, data, us(2))
+    verdicts = handler.judge(A, data, us(2), 0)
+    assert {verdict.lag_us for verdict in verdicts} == {0}
     assert [(v.type, v.kind) for v in verdicts] == [("ANNT", INITIAL), ("ANNT", MEASURED), ("ALRS", INITIAL)]
     assert [v.identity for v in verdicts[:2]] == ["u", "v"]
     assert [(reject.reason, reject.camera_id) for reject in rejects] == [("value-not-an-object", A)] * 3

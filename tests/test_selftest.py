@@ -79,7 +79,6 @@ def test_any_difference_is_not_sound(damage: Callable[[Rows], object]) -> None:
     outcome = selftest.judge(items, rows)
     assert not outcome.is_sound()
     assert outcome.wrong
-    assert "NOT sound" in next(selftest.conclusion(outcome))
 
 
 def test_late_stamps_and_nothing_sent_are_not_sound() -> None:
