@@ -255,9 +255,12 @@ async def test_what_fails_on_a_message_ends_the_intake_with_its_error() -> None:
     def fail(received: Received) -> None:
         raise ValueError(received.data)
 
-    async with intake_of(2, fail) as (intake, _, _):
+    async with intake_of(0, fail) as (intake, _, peer):
+        running = asyncio.create_task(intake.run())
+        await asyncio.sleep(0.01)
+        await peer.send("0")
         with pytest.raises(ValueError, match="0"):
-            await asyncio.wait_for(intake.run(), 5)
+            await asyncio.wait_for(running, 5)
 
 
 def live(session: SessionRun) -> StampedConnection:
