@@ -94,23 +94,14 @@ async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
 # How the other side talks
 
 
-def answer(*lines: str) -> Talk:
-    """Read a request and answer with these lines."""
+def answer(*lines: str, open_s: float = 0.0) -> Talk:
+    """Read a request, answer with these lines, and close after a while."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write("".join(f"{line}\r\n" for line in (*lines, "")).encode())
-
-    return talk
-
-
-def held_open(*lines: str) -> Talk:
-    """The same, and then neither speak nor close."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answer(*lines)(reader, writer)
         await writer.drain()
-        await asyncio.sleep(20)
+        await asyncio.sleep(open_s)
 
     return talk
 
@@ -155,7 +146,7 @@ BOTH = [
     Row("503, retry-after", status(503, "retry-after: 40"), "http-503", 40.0),
     Row("503, Retry-After nonsense", status(503, "Retry-After: soon"), "http-503"),
     Row("503, Retry-After endless", status(503, "Retry-After: " + "1" * 5000), "http-503"),
-    Row("a header of a megabyte", held_open("HTTP/1.1 101 x", "X: " + "x" * 1_000_000), "too-large"),
+    Row("a header of a megabyte", answer("HTTP/1.1 101 x", "X: " + "x" * 1_000_000, open_s=20), "too-large"),
 ]
 GZIP = ("Content-Encoding: gzip", "Content-Length: 4", "", "nope")
 REST = [
@@ -172,7 +163,7 @@ STREAM = [
     Row("hangs up", hang_up, "handshake"),
     Row("RST", reset, "handshake"),
     Row("no HTTP", babble, "handshake"),
-    Row("no HTTP, held open", held_open("220 mail.example"), "handshake"),
+    Row("no HTTP, held open", answer("220 mail.example", open_s=20), "handshake"),
     Row("101 alone", answer("HTTP/1.1 101 Switching Protocols"), "handshake"),
     Row("101 with a wrong Accept", answer("HTTP/1.1 101 x", *UPGRADE), "handshake"),
     Row("accepts, says nothing", mute, "timeout"),

@@ -375,30 +375,22 @@ def test_a_refused_login_waits_6_hours_across_restarts(monkeypatch: pytest.Monke
     ahead_ns, time_ns = 0, time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: time_ns() + ahead_ns)
 
-    async def refused(cloud: FaultCloud, before: SessionRun | None, *, asks: bool, **more: str) -> SessionRun:
-        """A run whose login is refused, or not even tried."""
-        calls = len(cloud.called(AUTHENTICATE))
-        remembered = before.credentials.remembered if before else None
-        run = SessionRun(with_login(cloud, EEN_PASSWORD="wrong") | more, remembered=remembered)
-        with pytest.raises(LoginRefused, match="the login is refused"):  # for cron it is one trouble
-            await run.task
-        assert len(cloud.called(AUTHENTICATE)) - calls == asks
-        assert len(run.remembered) == asks, "remembered at once"
-        return run
-
     async def run() -> None:
         nonlocal ahead_ns
+        remembered = None
         async with fleet(1) as cloud:
-            first = await refused(cloud, None, asks=True)
-            await refused(cloud, first, asks=False)
-            ahead_ns += round(5.9 * HOUR_S * 1e9)
-            await refused(cloud, first, asks=False)
-            other = await refused(cloud, first, asks=True, EEN_PASSWORD="wrong in another way")
-            ahead_ns += round(0.2 * HOUR_S * 1e9)
-            await refused(cloud, first, asks=True)
-            ahead_ns -= round(30 * HOUR_S * 1e9)
-            await refused(cloud, first, asks=True)
-            good = SessionRun(with_login(cloud), remembered=other.credentials.remembered)
+            for hours, password, asks in (
+                *((0, "wrong", True), (0, "wrong", False), (5.9, "wrong", False), (5.9, "also wrong", True)),
+                *((6.1, "wrong", True), (-24, "wrong", True)),
+            ):
+                ahead_ns, calls = round(hours * HOUR_S * 1e9), len(cloud.called(AUTHENTICATE))
+                refused = SessionRun(with_login(cloud, EEN_PASSWORD=password), remembered=remembered)
+                with pytest.raises(LoginRefused, match="the login is refused"):  # for cron it is one trouble
+                    await refused.task
+                assert len(cloud.called(AUTHENTICATE)) - calls == asks
+                assert len(refused.remembered) == asks, "remembered at once"
+                remembered = remembered or refused.credentials.remembered
+            good = SessionRun(with_login(cloud), remembered=remembered)
             await subscribed(cloud, 1)
             assert good.remembered == [None], "forgotten once it worked"
             await good.stop()
