@@ -167,7 +167,7 @@ def test_decimal_seconds_are_read_exactly() -> None:
     assert [micros(text) for text in ("1.5", "-0.000001", "7", "0.1234569")] == [1_500_000, -1, 7_000_000, 123_456]
 
 
-@pytest.mark.parametrize("text", ["", ".5", "+1", "1e3", "nan", " 1", "1.2.3", "--1", "1\n", "１"])
-def test_other_text_is_no_number_of_seconds(text: str) -> None:
-    with pytest.raises(ValueError, match="not a decimal number"):
-        micros(text)
+def test_other_text_is_no_number_of_seconds() -> None:
+    for text in ("", ".5", "+1", "1e3", "nan", " 1", "1.2.3", "--1", "1\n", "１"):
+        with pytest.raises(ValueError, match="not a decimal number"):
+            micros(text)

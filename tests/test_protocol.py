@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from datetime import UTC, datetime, timedelta
@@ -47,14 +46,6 @@ def test_what_is_no_message(data: str | bytes, reason: str) -> None:
     with pytest.raises(MessageError) as caught:
         protocol.read_message(data)
     assert caught.value.reason == reason
-
-
-@pytest.mark.parametrize("core", ["1", LONG])
-@pytest.mark.parametrize("depth", [900, 980, 5_000])
-def test_no_depth_is_fatal(depth: int, core: str) -> None:
-    """Between what Python reads and what it writes there must be no depth that raises anything else."""
-    with contextlib.suppress(MessageError):
-        protocol.read_message(one_camera(f'{{"event":{{"ANNT":{{"a":{nested(depth, core)}}}}}}}'))
 
 
 # One bad part harms no other

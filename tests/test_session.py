@@ -556,10 +556,7 @@ async def test_refreshes_are_spread_over_the_second() -> None:
     async with fleet(1) as cloud, session_on(cloud):
         await asyncio.sleep(12 * 300)
         pauses = [after.at_s - before.at_s for before, after in itertools.pairwise(cloud.called(LIST))]
-    assert len(pauses) >= 11
-    assert min(pauses) >= 300
-    assert max(pauses) < 301.1
-    assert max(pauses) - min(pauses) > 0.3
+    assert 300 <= min(pauses) < max(pauses) - 0.3 < 300.8
 
 
 # Suspend, stop, cancellation
