@@ -1,9 +1,4 @@
-"""A session without files, under way in this process, and a sink that notes what it is told.
-
-async with session_on(cloud) as session:
-    await subscribed(cloud, 3)
-    assert session.sink.reasons == ["started"]
-"""
+"""A session without files, under way in this process, and a sink that notes what it is told."""
 
 from __future__ import annotations
 

@@ -119,9 +119,7 @@ def test_copies_do_not_grow_with_the_day() -> None:
     assert (statistics.n, statistics.early) == (2, 2)
 
 
-@pytest.mark.parametrize(
-    ("early", "measured", "suspect"), [(0, 0, False), (1, 99, False), (1, 98, True), (2, 198, False), (2, 197, True)]
-)
+@pytest.mark.parametrize(("early", "measured", "suspect"), [(0, 0, False), (2, 198, False), (2, 197, True)])
 def test_figures_are_suspect_above_1_percent(early: int, measured: int, suspect: bool) -> None:
     statistics = observed([(MIDNIGHT_US, 500_000, 101)] * measured)
     for _ in range(early):

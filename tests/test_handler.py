@@ -49,16 +49,8 @@ class Came(NamedTuple):
     camera_id: str = A
 
 
-class Subscribed(NamedTuple):
-    """A subscription of these cameras."""
-
-    at: float
-    camera_ids: tuple[str, ...] = (A, B)
-
-
-Story = list[Came | Subscribed]
 # What the property below cannot meet: no identity, and both ends of each border.
-STORIES: dict[str, Story] = {
+STORIES: dict[str, list[Came]] = {
     "no identity comes before no date": [
         Came(2, annt(None, None), UNIDENTIFIED), Came(2, annt("", 1), UNIDENTIFIED),
         Came(2, alrs(None, None), UNIDENTIFIED),
@@ -77,13 +69,10 @@ STORIES: dict[str, Story] = {
 }  # fmt: skip
 
 
-def play(handler: Handler, *story: Came | Subscribed) -> list[Verdict]:
+def play(handler: Handler, *story: Came) -> list[Verdict]:
     """Give the handler a story; the verdicts, all as expected."""
     verdicts: list[Verdict] = []
     for step in story:
-        if isinstance(step, Subscribed):
-            handler.subscribed(step.camera_ids, us(step.at))
-            continue
         verdict = handler.handle_event(step.camera_id, step.event, us(step.at))
         assert verdict.kind == step.kind, (len(verdicts), step)
         verdicts.append(verdict)
@@ -91,9 +80,10 @@ def play(handler: Handler, *story: Came | Subscribed) -> list[Verdict]:
 
 
 @pytest.mark.parametrize("story", [pytest.param(story, id=name) for name, story in STORIES.items()])
-def test_the_order_of_judgement(story: Story) -> None:
+def test_the_order_of_judgement(story: list[Came]) -> None:
     handler = Handler(EVENTS)
-    verdicts = play(handler, Subscribed(0), *story)
+    handler.subscribed([A, B], us(0))
+    verdicts = play(handler, *story)
     assert sum(handler.totals.values()) == len(verdicts)
     for verdict in verdicts:
         assert (verdict.figures is not None) is (verdict.kind == MEASURED)
@@ -153,8 +143,9 @@ def test_a_verdict_carries_what_the_event_said() -> None:
 
 def test_the_day_counts_what_is_not_measured_and_leaves_duplicates_no_trace() -> None:
     handler = Handler(EVENTS)
+    handler.subscribed([A, B], us(0))
     play(
-        handler, Subscribed(0), Came(2, annt("u", -1), INITIAL), Came(2, annt("v", None), UNDATED),
+        handler, Came(2, annt("u", -1), INITIAL), Came(2, annt("v", None), UNDATED),
         Came(2, annt("w", None), UNDATED), Came(2, annt("w", None), DUPLICATE), Came(2, annt("x", 12.5), EARLY),
         Came(2, annt(None), UNIDENTIFIED, B), Came(2, {"type": "EMES"}, IGNORED, B),
     )  # fmt: skip

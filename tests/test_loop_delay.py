@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -34,10 +35,7 @@ class Reader(asyncio.Protocol):
             self.done.set()
 
 
-def block() -> None:
-    time.sleep(BLOCK_S)
-
-
+block = partial(time.sleep, BLOCK_S)
 Scenario = Callable[[Reader, socket.socket], Awaitable[None]]
 
 
@@ -140,7 +138,6 @@ def test_the_threshold_follows_a_coarse_clock() -> None:
 
 def test_the_meter_knows_the_minute_and_the_whole() -> None:
     meter = LagMeter()
-    assert meter.take_minute() == meter.since_start() == (0, 0, 0)
     for us in range(1, 1_001):
         meter.note(us)
     minute = meter.take_minute()

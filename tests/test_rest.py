@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import ssl
@@ -109,9 +108,8 @@ class Proxy:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.port)
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while chunk := await source.read(1 << 16):
-                    target.write(chunk)
+            while chunk := await source.read(1 << 16):
+                target.write(chunk)
             target.close()
 
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
