@@ -1,8 +1,5 @@
 """A cloud with every fault a test can script.
 
-    async with FaultCloud(Account.of(cameras=3)) as cloud: ...  # no events but those of `emit`
-    async with FaultCloud(Account.of(cameras=8, rate=100, seed=3), traffic=True) as cloud: ...
-
 Every attribute may be set while it runs and counts from the next request, message or frame on.
 """
 

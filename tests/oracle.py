@@ -44,10 +44,8 @@ class DelayLine(NamedTuple):
 
 @dataclass(slots=True)
 class Logs:
-    """A log directory and its days, oldest first; `unreadable` says what is no line."""
-
     arrivals: list[tuple[str, int, Key]] = field(default_factory=list)
-    delay_files: list[list[DelayLine]] = field(default_factory=list)
+    delay_files: list[list[DelayLine]] = field(default_factory=list)  # oldest first
     identities: list[str] = field(default_factory=list)
     gaps: list[dict[str, str]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)

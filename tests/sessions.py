@@ -112,7 +112,7 @@ class SessionRun:
         self.credentials = Credentials(remembered, self.remembered.append)
         self.session = Session(
             self._load,
-            self._read(),
+            load(self.environ, env_file),
             self.sink,
             self.credentials,
             known=known,
@@ -122,13 +122,10 @@ class SessionRun:
         )
         self.task = asyncio.create_task(self.session.run(), name="session")
 
-    def _read(self) -> Settings:
-        return load(self.environ, self.env_file)
-
     def _load(self) -> Settings:
         if self.session.state == "connecting":
             self.attempts_s.append(loop_s())
-        return self._read()
+        return load(self.environ, self.env_file)
 
     async def stop(self) -> None:
         """Stop and wait; raises what ended the session."""

@@ -108,17 +108,6 @@ def test_hourly_figures_follow_a_clock_that_goes_both_ways(events: list[Event]) 
         assert_close(statistics.hourly_p95[hour], [us for _, us, _ in came], P95)
 
 
-def test_copies_do_not_grow_with_the_day() -> None:
-    statistics = observed([(MIDNIGHT_US, 1_000_000, 101)])
-    statistics.observe_early(0, -5)
-    assert (statistics.day().min_us, statistics.early_delays.max_us) == (1_000_000, 5)
-    copies = [statistics.day(), statistics.day(101), statistics.recent(None, MIDNIGHT_US), statistics.early_delays]
-    statistics.observe(MIDNIGHT_US, 2_000_000, 101)
-    statistics.observe_early(0, -6)
-    assert [copy.n for copy in copies] == [1] * 4
-    assert (statistics.n, statistics.early) == (2, 2)
-
-
 @pytest.mark.parametrize(("early", "measured", "suspect"), [(0, 0, False), (2, 198, False), (2, 197, True)])
 def test_figures_are_suspect_above_1_percent(early: int, measured: int, suspect: bool) -> None:
     statistics = observed([(MIDNIGHT_US, 500_000, 101)] * measured)

@@ -37,7 +37,6 @@ LIVENESS_S = Timing().liveness_s
 
 
 async def take(connection: StampedConnection, messages: int) -> list[Received]:
-    """So many messages, or all until the connection ends."""
     taken: list[Received] = []
     intake = asyncio.create_task(Intake(connection, NotingSink(), taken.append).run())
     async with asyncio.timeout(30):
@@ -49,7 +48,6 @@ async def take(connection: StampedConnection, messages: int) -> list[Received]:
 
 
 def uri_of(server: Server, scheme: str = "ws") -> str:
-    """Where it listens."""
     return f"{scheme}://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
 
 
@@ -264,7 +262,6 @@ async def test_what_fails_on_a_message_ends_the_intake_with_its_error() -> None:
 
 
 def live(session: SessionRun) -> StampedConnection:
-    """The open connection of a session."""
     assert session.session._connection is not None
     return session.session._connection
 

@@ -68,7 +68,6 @@ async def listener(talk: Talk, context: ssl.SSLContext | None = None) -> AsyncIt
 
 
 async def call(settings: Settings, side: str) -> None:
-    """A REST call, or an attempt to connect."""
     if side == "stream":
         await stream_to(NotingSink(), Timing(open_s=2.0)).connect_and_log(settings, [])
     async with Rest(settings) as rest:
@@ -107,12 +106,10 @@ def answer(*lines: str, open_s: float = 0.0) -> Talk:
 
 
 def status(code: int, *headers: str) -> Talk:
-    """A bare HTTP answer."""
     return answer(f"HTTP/1.1 {code} x", "Content-Length: 0", *headers)
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read a request and close."""
     await reader.readuntil(b"\r\n\r\n")
 
 
@@ -124,12 +121,10 @@ async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Something that is no HTTP."""
     writer.write(b"220 mail.example ESMTP ready\r\n\r\n")
 
 
 async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Accept and say nothing."""
     await asyncio.sleep(20)
 
 

@@ -16,17 +16,15 @@ A, B = "100e1e23", "100e1e24"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SUB = 1_795_338_440_000_000  # when the cameras were subscribed
 SECOND = 1_000_000
-EVENTS = ("ANNT", "ALRS")
+EVENTS = ("ANNT", "ALRS")  # below, times are seconds after the subscription
 US = 1 / SECOND
 
 
 def us(seconds: float) -> int:
-    """The moment so many seconds after the subscription."""
     return SUB + round(seconds * SECOND)
 
 
 def stamp(moment_us: int) -> str:
-    """A timestamp as the vendor writes it, to the microsecond."""
     return (EPOCH + timedelta(microseconds=moment_us)).strftime("%Y%m%d%H%M%S.%f")
 
 

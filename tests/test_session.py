@@ -42,12 +42,10 @@ def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def told(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
-    """What was logged at one level."""
     return [record.getMessage() for record in caplog.records if record.levelno == level]
 
 
 def fleet(cameras: int) -> FaultCloud:
-    """A cloud of so many cameras on one bridge."""
     return FaultCloud(Account.of(cameras=cameras))
 
 
@@ -60,7 +58,6 @@ async def refreshed(cloud: FaultCloud, times: int = 1) -> None:
 
 
 async def done(fault: object) -> None:
-    """Await what a fault returned, if that can be."""
     if isinstance(fault, Awaitable):
         await fault
 
@@ -115,7 +112,6 @@ def setting(**faults: object) -> Callable[[FaultCloud], None]:
 
 
 def refusing(status: int, **headers: str) -> Callable[[FaultCloud], None]:
-    """From now on handshakes are refused."""
     return setting(handshake_status=status, handshake_headers=headers)
 
 
@@ -231,24 +227,20 @@ def test_a_connection_that_worked_starts_the_pauses_over_and_retry_after_counts_
 
 
 def write_env(path: Path, text: str) -> Path:
-    """A settings file."""
     path.touch(0o600)
     path.write_text(text)
     return path
 
 
 def without_key(cloud: FaultCloud) -> dict[str, str]:
-    """The settings but for the key."""
     return {name: value for name, value in credentials(cloud).items() if name != "EEN_AUTH_KEY"}
 
 
 def with_login(cloud: FaultCloud, **more: str) -> dict[str, str]:
-    """The settings with user name and password and without a key."""
     return without_key(cloud) | {"EEN_USERNAME": cloud.username, "EEN_PASSWORD": cloud.password} | more
 
 
 def last_key(cloud: FaultCloud) -> str:
-    """The key with which the youngest connection came."""
     return SimpleCookie(cloud.connections[-1].headers["Cookie"])["auth_key"].value
 
 
