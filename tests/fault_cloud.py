@@ -1,8 +1,5 @@
 """A cloud with every fault a test can script.
 
-    async with FaultCloud(Account.of(cameras=3)) as cloud: ...  # no events but those of `emit`
-    async with FaultCloud(Account.of(cameras=8, rate=100, seed=3), traffic=True) as cloud: ...
-
 Every attribute may be set while it runs and counts from the next request, message or frame on.
 """
 
@@ -19,8 +16,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import count
-from ssl import SSLContext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import WSMessage, WSMsgType, web
 
@@ -64,25 +60,13 @@ class FaultConnection(Connection):
         await self.send(json.dumps(outer if camera_id else error | {"data": {}}).encode())
 
     async def close(self, code: int) -> None:
-        """Close with a code and wait, bounded, for the answer; a muted socket stays as it is."""
         if not self.muted:
             await self.ws.close(code=code)
-
-    def write(self, data: bytes) -> None:
-        """Raw bytes into the TCP stream: half frames, garbage."""
-        self.transport.write(data)
 
     def mute(self) -> None:
         """Neither read nor send while TCP stays up: a dead peer behind a live proxy."""
         self.muted = True
         self.transport.pause_reading()
-
-    def abort(self) -> None:
-        """Reset the TCP connection: RST, no Close frame."""
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
-        self.transport.abort()
 
 
 class FaultCloud(Cloud):
@@ -92,16 +76,9 @@ class FaultCloud(Cloud):
     connection_type = FaultConnection
     kept: int | None = None
 
-    def __init__(
-        self,
-        account: Account | None = None,
-        *,
-        traffic: bool = False,
-        host: str = "127.0.0.1",
-        ssl: SSLContext | None = None,
-    ) -> None:
+    def __init__(self, account: Account | None = None, *, traffic: bool = False, **place: Any) -> None:
         super().__init__(account or Account.of(), traffic=traffic)
-        self.host, self.ssl = host, ssl
+        vars(self).update(place)  # host, ssl
         self.calls: deque[Call] = deque(maxlen=10_000)
 
         self.username, self.password = "ops@example.com", "correct horse"
@@ -135,16 +112,13 @@ class FaultCloud(Cloud):
 
     @property
     def base_url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.ssl else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
 
     @property
     def events_url(self) -> str:
-        """The address of the event socket."""
         return f"ws{self.base_url.removeprefix('http')}/api/v2/Device/{self.account_id}/Events"
 
     def camera_ids(self) -> list[str]:
-        """The account's cameras, in order."""
         return [camera.id for camera in self.account.cameras]
 
     @property
@@ -153,7 +127,6 @@ class FaultCloud(Cloud):
         return {name: asked for live in self.connections for name, asked in live.subscriptions.items()}
 
     def called(self, path: str) -> list[Call]:
-        """The calls so far whose path is `path`."""
         return [call for call in self.calls if call.path_qs.partition("?")[0] == path]
 
     def add_camera(self, camera_id: str, name: str | None, bridge_id: str | None = None) -> None:
@@ -165,7 +138,6 @@ class FaultCloud(Cloud):
         self.rows[:] = [row for row in self.rows if row[ID] != camera_id]
 
     def rename_camera(self, camera_id: str, name: str | None) -> None:
-        """Give a device another name."""
         for row in self.rows:
             if row[ID] == camera_id:
                 row[NAME] = name
@@ -179,7 +151,6 @@ class FaultCloud(Cloud):
             live.drop([camera_id])
 
     async def request_error(self, status_code: int, message: str = "") -> None:
-        """Send an error that concerns the request."""
         for live in list(self.connections):
             await live.send_error(status_code, message)
 
@@ -187,26 +158,26 @@ class FaultCloud(Cloud):
         await asyncio.gather(*(live.close(code) for live in list(self.connections)))
 
     def abort(self) -> None:
-        """Reset every socket."""
+        """Reset every TCP connection: RST, no Close frame."""
         for live in list(self.connections):
-            live.abort()
+            sock = live.transport.get_extra_info("socket")
+            if sock is not None and sock.fileno() >= 0:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
+            live.transport.abort()
 
     def mute(self) -> None:
-        """Stop reading and sending on the sockets that are open now."""
         for live in self.connections:
             live.mute()
 
     def garbage(self, data: bytes) -> None:
         """Write raw bytes into all TCP streams."""
         for live in self.connections:
-            live.write(data)
+            live.transport.write(data)
 
     async def wait_connected(self, connects: int = 1, timeout_s: float = 10.0) -> None:
-        """Wait until there have been so many handshakes."""
         await self.wait_until(lambda: self.connects >= connects, timeout_s)
 
     async def wait_disconnected(self, timeout_s: float = 10.0) -> None:
-        """Wait until no socket is open."""
         await self.wait_until(lambda: not self.connections, timeout_s)
 
     async def go_down(self) -> None:
@@ -242,8 +213,8 @@ class FaultCloud(Cloud):
         if self.redirect_to is not None:
             return web.Response(status=302, headers={"Location": self.redirect_to + request.path_qs})
         status, headers = self.rest_status.get(request.path), self.rest_headers
-        if request.path == LIST_PATH and self.list_status is not None:
-            status = self.list_status
+        if request.path == LIST_PATH:
+            status = status or self.list_status
         if upgrade:
             status, headers = self.handshake_status, self.handshake_headers
         if status is not None:
@@ -254,9 +225,6 @@ class FaultCloud(Cloud):
 
     async def _date(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers["Date"] = email.utils.formatdate(int(time.time() + self.date_offset_s), usegmt=True)
-
-    def may_pass(self, request: web.Request) -> bool:
-        return bool(self.auth_key) and super().may_pass(request)
 
     async def converse(self, connection: Connection) -> None:
         assert isinstance(connection, FaultConnection)
@@ -288,13 +256,11 @@ class FaultCloud(Cloud):
         await super().subscribe(connection, {name: wish for name, wish in wishes.items() if name in known})
 
     async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
-        delivered = list(events)
-        for event in events:
-            if self.swallow > 0 and event.four_cc == "ANNT":
-                self.swallow -= 1
-                self.recorded.record(event)
-                delivered.remove(event)
-        return await super().deliver(delivered)
+        while self.swallow > 0 and events and events[0].four_cc == "ANNT":
+            self.swallow -= 1
+            self.recorded.record(events[0])
+            events = events[1:]
+        return await super().deliver(events)
 
     def readable(self) -> Iterable[Recorded]:
         until_us = time.time_ns() // 1000 - round(self.record_late_s * 1e6)
@@ -334,6 +300,6 @@ class FaultCloud(Cloud):
         user = {"user_id": "ca0e1cf2", "email": self.username}
         user |= {"active_account_id": self.account_id, "active_brand_subdomain": "c000"}
         answer = web.json_response(user)
-        answer.set_cookie("auth_key", self.auth_key, path="/", httponly=True)
-        answer.set_cookie("videobank_sessionid", self.auth_key, path="/", httponly=True)
+        for name in ("auth_key", "videobank_sessionid"):
+            answer.set_cookie(name, self.auth_key, path="/", httponly=True)
         return answer

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eelogger.simulator import Event, SentEvent
 
@@ -36,20 +36,16 @@ ROTATED_AT = 100_000  # from so many identities on, the oldest are in no file an
 
 
 class DelayLine(NamedTuple):
-    """One line of a delay log: where it stands, the file's camera, `time=`, and all pairs."""
-
     where: str
-    camera_id: str
+    camera_id: str  # the file's
     arrived_us: int
     pairs: dict[str, str]
 
 
 @dataclass(slots=True)
 class Logs:
-    """A log directory and its days, oldest first; `unreadable` says what is no line."""
-
     arrivals: list[tuple[str, int, Key]] = field(default_factory=list)
-    delay_files: list[list[DelayLine]] = field(default_factory=list)
+    delay_files: list[list[DelayLine]] = field(default_factory=list)  # oldest first
     identities: list[str] = field(default_factory=list)
     gaps: list[dict[str, str]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
@@ -65,7 +61,6 @@ class Findings(defaultdict[str, list[str]]):
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
         return not any(self.values())
 
     def __str__(self) -> str:
@@ -131,7 +126,6 @@ def _arrivals(path: Path, camera_id: str, unreadable: list[str]) -> Iterator[tup
 
 
 def key_of(event: Event) -> Key:
-    """What a value is matched by."""
     return event.camera_id, event.four_cc, event.identity, event.event_us
 
 
@@ -271,8 +265,9 @@ class _Judge:
         right = set[str]().union(*(item.verdicts(line.arrived_us) for item in possible))
         if (verdict := line.pairs.get("verdict", "")) not in right:
             self.found["wrong verdict"].append(f"{line.where}: {verdict}, expected {' or '.join(sorted(right))}")
+        namespace = str(event.body["ns"]) if "ns" in event.body else None
         shown = [line.camera_id, *(line.pairs.get(name) for name in ("camera", "type", "ns"))]
-        right_ones = [event.camera_id, event.camera_id, event.four_cc, _namespace(event.body)]
+        right_ones = [event.camera_id, event.camera_id, event.four_cc, namespace]
         if shown != right_ones:
             self.found["wrong fields"].append(f"{line.where}: {shown}, true {right_ones}")
 
@@ -300,10 +295,6 @@ class _Judge:
             seen.add(identity)
         if len(seen) < ROTATED_AT:
             self.found["missing identity"] += sorted((logged & self.by_identity.keys()) - seen)
-
-
-def _namespace(body: dict[str, Any]) -> str | None:
-    return str(body["ns"]) if "ns" in body else None
 
 
 # Figures

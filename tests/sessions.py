@@ -1,9 +1,4 @@
-"""A session without files, under way in this process, and a sink that notes what it is told.
-
-async with session_on(cloud) as session:
-    await subscribed(cloud, 3)
-    assert session.sink.reasons == ["started"]
-"""
+"""A session without files, under way in this process, and a sink that notes what it is told."""
 
 from __future__ import annotations
 
@@ -53,7 +48,6 @@ class NotingSink:
         self.lost_us = 0
         self.camera_gaps: list[tuple[str, str]] = []
         self.gone: list[str] = []
-        self.noted: list[Gap] = []
         self.updates: Counter[str] = Counter()
         self.unknown: list[str] = []
         self._open = "started"
@@ -89,7 +83,7 @@ class NotingSink:
         self.gone.append(camera_id)
 
     def note_gap(self, gap: Gap) -> None:
-        self.noted.append(gap)
+        pass
 
 
 def stream_to(sink: NotingSink, timing: Timing | None = None) -> EventStream:
@@ -118,7 +112,7 @@ class SessionRun:
         self.credentials = Credentials(remembered, self.remembered.append)
         self.session = Session(
             self._load,
-            self._read(),
+            load(self.environ, env_file),
             self.sink,
             self.credentials,
             known=known,
@@ -128,13 +122,10 @@ class SessionRun:
         )
         self.task = asyncio.create_task(self.session.run(), name="session")
 
-    def _read(self) -> Settings:
-        return load(self.environ, self.env_file)
-
     def _load(self) -> Settings:
         if self.session.state == "connecting":
             self.attempts_s.append(loop_s())
-        return self._read()
+        return load(self.environ, self.env_file)
 
     async def stop(self) -> None:
         """Stop and wait; raises what ended the session."""

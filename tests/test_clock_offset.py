@@ -54,13 +54,11 @@ def test_one_answer_bounds_to_half_a_second_and_half_the_round_trip() -> None:
     bounds.add(DateSample(NOW_US, NOW_US + 600_000, NOW_US + 800_000))
     # Date + 0.5 s − midpoint, ± RTT/2 + 0.5 s, and a µs of drift; halves count up
     assert bounds.offset(NOW_US + 800_000) == Offset(-200_000, 600_001)
-    bounds.restart()
-    bounds.add(DateSample(NOW_US, NOW_US, NOW_US + 1))
-    assert bounds.offset(NOW_US + 1) == Offset(S // 2 - 1, S // 2 + 2)
 
 
 def test_bounds_widen_with_age_and_end_after_two_hours() -> None:
     bounds = OffsetBounds()
+    assert bounds.add(DateSample(NOW_US, NOW_US, NOW_US - 1)) is None, "a step during the request says nothing"
     assert bounds.offset(NOW_US) is None
     bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
     assert known(bounds, NOW_US + 3600 * S).bound_us - known(bounds, NOW_US).bound_us == 3600 * 50
@@ -69,7 +67,7 @@ def test_bounds_widen_with_age_and_end_after_two_hours() -> None:
     assert bounds.offset(NOW_US + 7200 * S + 1) is None
 
 
-@pytest.mark.parametrize("moved_us", [5 * S, -5 * S, -400 * S, -3 * 365 * 86_400 * S])
+@pytest.mark.parametrize("moved_us", [5 * S, -400 * S])
 def test_answers_that_contradict_each_other_are_a_step_and_the_newest_counts_on(moved_us: int) -> None:
     bounds = OffsetBounds()
     for i in range(4):
@@ -100,28 +98,10 @@ def test_bounds_that_touch_agree_and_a_microsecond_more_is_a_step(sign: int) -> 
     assert gap.reason == f"by Date headers stepped by at least {'-0.002' if sign > 0 else '0.002'} s"
 
 
-def test_of_many_answers_only_the_latest_240_count() -> None:
-    bounds = OffsetBounds()
-    bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
-    for _ in range(239):
-        bounds.add(DateSample(NOW_US + S // 2, NOW_US, NOW_US))
-    assert known(bounds, NOW_US) == Offset(S * 3 // 4, S // 4 + 1), "all of them"
-    bounds.add(DateSample(NOW_US + S // 2, NOW_US, NOW_US))
-    assert known(bounds, NOW_US) == Offset(S, S // 2 + 1), "the first is forgotten"
-
-
-def test_a_step_during_the_request_says_nothing() -> None:
-    bounds = OffsetBounds()
-    assert bounds.add(DateSample(NOW_US, NOW_US, NOW_US - 1)) is None
-    assert bounds.offset(NOW_US) is None
-
-
 @pytest.mark.parametrize(
     ("offset", "warns", "words"),
     [
         (Offset(-3_200_000, 500_000), True, "3.2 s ahead (± 0.5 s): every delay is shown about 3.2 s too long"),
-        (Offset(3_200_000, 500_000), True, "3.2 s behind (± 0.5 s): every delay is shown about 3.2 s too short"),
-        (Offset(2_500_000, 2_500_000), False, "agrees with the cloud's to within 5.0 s"),
         (Offset(1_000_000, 0), False, "agrees with the cloud's to within 1.0 s"),
         (Offset(1_000_001, 0), True, "1.0 s behind (± 0.0 s): every delay is shown about 1.0 s too short"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,31 +13,13 @@ from hypothesis import strategies as st
 
 from eelogger.errors import MessageError
 from eelogger.measure import protocol
-from eelogger.model import CloudNotice, Message
+from eelogger.model import CloudNotice
 
 CAMERA, OTHER = "100e1e23", "100e1e24"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECONDS_OF_2000, SECONDS_OF_2100 = 946_684_800, 4_102_444_800
 DEEP = 20_000
 LONG = "9" * 5_000
-
-TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(["ANNT", "ALRS", "a\nb\x1b[2J", "\ud800", "\u202e", "x" * 300]))
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXTS)
-VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8
-)
-PARTS = {
-    "uuid": TEXTS | SCALARS,
-    "ns": st.integers(100, 113) | SCALARS,
-    "timestamp": st.from_regex(r"20[0-9]{12}(\.[0-9]{0,9})?", fullmatch=True) | SCALARS,
-    "eventid": st.integers(-(2**31), 2**32) | SCALARS,
-}
-EVENT = st.fixed_dictionaries({}, optional=PARTS)
-EVENTS = st.dictionaries(st.sampled_from(["ANNT", "ALRS"]) | TEXTS, EVENT | st.lists(EVENT | VALUES), max_size=3)
-CAMERAS = st.fixed_dictionaries({}, optional={"event": EVENTS | VALUES, "pre": SCALARS, "error": VALUES})
-DATA = st.dictionaries(st.sampled_from([CAMERA, OTHER]) | TEXTS, CAMERAS | VALUES, max_size=3)
-CODES = st.sampled_from([200, 401, "401", True]) | SCALARS
-MESSAGES = st.fixed_dictionaries({}, optional={"status_code": CODES, "message": VALUES, "data": DATA | VALUES})
 
 
 def nested(depth: int, core: str = "1") -> str:
@@ -51,65 +32,13 @@ def one_camera(body: str, *, after: str = "{}") -> str:
     return f'{{"status_code":200,"message":"OK","data":{{"{CAMERA}":{body},"{OTHER}":{after}}}}}'
 
 
-def digest(data: str | bytes) -> Message | None:
-    """Take a message through everything in this room, as the handler would; None when it could not be read."""
-    try:
-        message = protocol.read_message(data)
-    except MessageError:
-        return None
-    for camera_id, cam_data in message.updates:
-        events, rejects = protocol.split_events(camera_id, cam_data)
-        for event in events:
-            identity = protocol.identity(camera_id, event)
-            assert identity != ""
-            assert type(protocol.event_time_us(event.get("timestamp"))) in (int, type(None))
-        for reject in (*rejects, *message.rejects):
-            assert reject.reason
-            assert reject.text.isascii()
-            assert len(reject.text) <= 4096
-    assert all(type(n.status_code) is int and type(n.message) is str and len(n.message) <= 200 for n in message.notices)
-    return message
-
-
-# Any bytes
-
-
-@given(st.binary(max_size=200) | st.text(max_size=200))
-@example(b"")
-@example("\ud800")
-@example('"\ud800"')
-@example('{"data":{"\ud800":{"event":{"\udfff":{"uuid":"\ud800"}}}}}')
-def test_any_bytes_give_a_message_or_a_message_error(data: str | bytes) -> None:
-    digest(data)
-
-
-@given(MESSAGES | VALUES, st.booleans())
-@example({"data": {CAMERA: {"event": {"ANNT": {"ns": math.nan, "timestamp": math.inf, "uuid": -math.inf}}}}}, True)
-def test_any_json_gives_a_message_or_a_message_error(value: Any, as_bytes: bool) -> None:
-    text = json.dumps(value)
-    message = digest(text.encode() if as_bytes else text)
-    if type(value) is dict and type(value.get("data")) is dict:
-        assert message is not None
-        assert len(message.updates) + len(message.rejects) == len(json.loads(text)["data"])
-
-
-@given(MESSAGES, st.data())
-def test_a_torn_message_is_refused_whole(value: dict[str, Any], data: st.DataObject) -> None:
-    text = json.dumps(value)
-    assert digest(text[: data.draw(st.integers(0, len(text) - 1))]) is None
-
-
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ("", "empty"), (b"", "empty"), (b" \r\n\t ", "empty"), ("\u2003", "empty"), (" " * 2**21, "empty"),
-        ("hello", "not-json"), ('{"data":{}', "not-json"), ('{"data":{}} {}', "not-json"), ("\ufeff{}", "not-json"),
-        (bytes(range(256)), "not-utf-8"), (b"\x00\x01\x02", "not-json"), (b'"\xed\xa0\x80"', "not-utf-8"),
-        ('[{"data":{}}]', "not-an-object"), ("NaN", "not-an-object"), (LONG, "not-an-object"), ("{}", "no-data"),
-        ('{"status_code":200,"message":"OK"}', "no-data"), ('{"data":[]}', "no-data"),
-        ("[" * DEEP, "nested-too-deep"), ('{"data":' * DEEP, "nested-too-deep"),
-        (f"[{LONG},{nested(DEEP)}]", "nested-too-deep"), (f"[{LONG},", "not-json"),
-        (one_camera(nested(DEEP)), "nested-too-deep"),
+        ("", "empty"), (b" \r\n\t ", "empty"), ("\u2003", "empty"), ("hello", "not-json"), ('{"data":{}', "not-json"),
+        ('{"data":{}} {}', "not-json"), (bytes(range(256)), "not-utf-8"), (b'"\xed\xa0\x80"', "not-utf-8"),
+        ('[{"data":{}}]', "not-an-object"), (LONG, "not-an-object"), ("{}", "no-data"), ('{"data":[]}', "no-data"),
+        (f"[{LONG},{nested(DEEP)}]", "nested-too-deep"), (one_camera(nested(DEEP)), "nested-too-deep"),
     ],
     ids=lambda value: str(value)[:30],
 )  # fmt: skip
@@ -119,40 +48,15 @@ def test_what_is_no_message(data: str | bytes, reason: str) -> None:
     assert caught.value.reason == reason
 
 
-@pytest.mark.parametrize("core", ["1", LONG])
-@pytest.mark.parametrize("depth", [10, 900, 980, 5_000])
-def test_no_depth_is_fatal(depth: int, core: str) -> None:
-    """Between what Python reads and what it writes there must be no depth that raises anything else."""
-    message = digest(one_camera(f'{{"event":{{"ANNT":{{"a":{nested(depth, core)}}}}}}}'))
-    assert message is not None or depth > 10
-
-
-@pytest.mark.parametrize("number", ["NaN", "1e999", LONG, f"-{LONG}", "9" * 4_301], ids=lambda text: text[:6])
-def test_numbers_beyond_reason_harm_nothing(number: str) -> None:
-    event = f'{{"uuid":"u","ns":{number},"timestamp":{number},"eventid":-7}}'
-    message = protocol.read_message(one_camera(f'{{"event":{{"ANNT":{event},"ALRS":{event}}}}}'))
-    assert [update.camera_id for update in message.updates] == [CAMERA, OTHER]
-    events, rejects = protocol.split_events(*message.updates[0])
-    assert not rejects
-    for event_data in events:
-        assert (protocol.identity(CAMERA, event_data), event_data["eventid"]) == ("u", -7)
-        assert protocol.integer(event_data["ns"]) is None
-        assert protocol.event_time_us(event_data["timestamp"]) is None
-
-
 # One bad part harms no other
 
 
 @pytest.mark.parametrize(
     ("body", "reasons", "types"),
     [
-        ("[]", ["camera-data-not-an-object"], []), ('{"new_in_2027":{"x":[1]}}', [], []),
-        ('{"event":null}', ["event-not-an-object"], []), ('{"event":{}}', [], []),
-        ('{"event":{"ANNT":5,"ALRS":{}}}', ["value-not-an-object"], ["ALRS"]), ('{"event":{"ANNT":[]}}', [], []),
-        ('{"event":{"ANNT":[{},{"a":1}]}}', [], ["ANNT", "ANNT"]),
+        ("[]", ["camera-data-not-an-object"], []), ('{"event":null}', ["event-not-an-object"], []),
         ('{"event":{"ANNT":[{},null,[{}],3,{}],"ALRS":{}}}', ["value-not-an-object"] * 3, ["ANNT", "ANNT", "ALRS"]),
         ('{"event":{"ANNT":{"type":"forged"}}}', [], ["ANNT"]), ('{"event":{"":{}}}', [], [""]),
-        ('{"event":{"ANNT":{"a":1},"ANNT":{"a":2}}}', [], ["ANNT"]),
     ],
 )  # fmt: skip
 def test_one_bad_part_harms_no_other(body: str, reasons: list[str], types: list[str]) -> None:
@@ -169,29 +73,17 @@ def test_one_bad_part_harms_no_other(body: str, reasons: list[str], types: list[
     assert not message.notices
 
 
-def test_an_event_is_its_object_with_its_type() -> None:
-    data = {"event": {"ANNT": [{"uuid": "1"}, {"uuid": "2"}], "EMES": {"eventid": -1}}, "pre": "x"}
-    before = json.dumps(data)
-    typed = [{"uuid": "1", "type": "ANNT"}, {"uuid": "2", "type": "ANNT"}, {"eventid": -1, "type": "EMES"}]
-    assert protocol.split_events(CAMERA, data) == (typed, [])
-    assert json.dumps(data) == before
-
-
 @pytest.mark.parametrize(
     ("text", "notices", "updates"),
     [
         ('{"status_code":401,"message":"access denied"}', [CloudNotice("", 401, "access denied")], 0),
-        ('{"status_code":412,"message":null,"data":null}', [CloudNotice("", 412, "null")], 0),
         ('{"status_code":"412","message":["a"],"data":[]}', [CloudNotice("", 412, '["a"]')], 0),
         ('{"status_code":500,"data":{"100e1e23":{}}}', [CloudNotice("", 500, "null")], 1),
         ('{"status_code":"200","data":{"100e1e23":{}}}', [], 1),
-        ('{"status_code":201,"data":{"100e1e23":{}}}', [CloudNotice("", 201, "null")], 1),
         ('{"status_code":200,"data":{"100e1e23":{"error":[{"status_code":404,"message":"gone"},{"status_code":410}]},'
          '"100e1e24":{"pre":"x"}}}', [CloudNotice(CAMERA, 404, "gone"), CloudNotice(CAMERA, 410, "null")], 2),
-        ('{"data":{"100e1e23":{"error":{"status_code":401,"message":"m"}}}}', [CloudNotice(CAMERA, 401, "m")], 1),
         ('{"data":{"100e1e23":{"error":["text",null,7,{}]}}}',
          [CloudNotice(CAMERA, 0, m) for m in ("text", "null", "7", "null")], 1),
-        ('{"data":{"100e1e23":{"error":[]}}}', [], 1),
         ('{"status_code":400,"message":"' + "m" * 5_000 + '"}', [CloudNotice("", 400, "m" * 200)], 0),
     ],
     ids=lambda value: str(value)[:60],
@@ -212,17 +104,13 @@ STAMP = "20261122090718.889"
 @pytest.mark.parametrize(
     ("event", "identity"),
     [
-        ({"type": "ANNT", "uuid": "8d5e"}, "8d5e"), ({"type": "ANNT", "uuid": "u" * 256}, "u" * 256),
+        ({"type": "ANNT", "uuid": "u" * 256}, "u" * 256),
         ({"type": "ANNT", "uuid": "u" * 257, "eventid": 1, "timestamp": STAMP}, None),
-        ({"type": "ANNT", "uuid": "", "eventid": 1, "timestamp": STAMP}, None),
-        ({"type": "ANNT", "uuid": 12, "timestamp": STAMP}, None), ({"type": "ANNT", "uuid": None}, None),
+        ({"type": "ANNT", "uuid": "", "eventid": 1, "timestamp": STAMP}, None), ({"type": "ANNT", "uuid": 12}, None),
         ({"type": "ALRS", "uuid": "8d5e", "eventid": 7}, "8d5e"),
-        ({"type": "ALRS", "eventid": 7, "timestamp": STAMP}, f"ALRS:{CAMERA}:7:{STAMP}"),
         ({"type": "ALRS", "eventid": "7", "timestamp": STAMP}, f"ALRS:{CAMERA}:7:{STAMP}"),
         ({"type": "ALRS", "uuid": "u" * 257, "eventid": -1}, f"ALRS:{CAMERA}:4294967295:"),
-        ({"type": "ALRS", "timestamp": STAMP}, f"ALRS:{CAMERA}::{STAMP}"),
         ({"type": "ALRS", "eventid": True, "timestamp": STAMP}, f"ALRS:{CAMERA}::{STAMP}"),
-        ({"type": "ALRS", "eventid": 7, "timestamp": 20261122}, f"ALRS:{CAMERA}:7:"),
         ({"type": "ALRS", "eventid": 7, "timestamp": "9" * 64}, f"ALRS:{CAMERA}:7:{'9' * 64}"),
         ({"type": "ALRS", "eventid": 7, "timestamp": "9" * 65}, f"ALRS:{CAMERA}:7:"), ({"type": "ALRS"}, None),
     ],
@@ -235,11 +123,10 @@ def test_identity(event: dict[str, Any], identity: str | None) -> None:
 @pytest.mark.parametrize(
     ("value", "number"),
     [
-        (103, 103), ("103", 103), ("0103", 103), (0, 0), (-5, -5), ("-5", -5), (9_999_999_999, 9_999_999_999),
-        (10_000_000_000, None), ("10000000000", None), (-9_999_999_999, -9_999_999_999), (-10_000_000_000, None),
-        (True, None), (False, None), (103.0, None), (math.nan, None), (None, None), ("", None), (" 103", None),
-        ("103\n", None), ("+103", None), ("1_0", None), ("0x67", None), ("١٠٣", None), ("１０３", None),
-        ("9" * 5_000, None), ([103], None), ({}, None),
+        ("0103", 103), (-5, -5), ("-5", -5), (9_999_999_999, 9_999_999_999), (10_000_000_000, None),
+        ("10000000000", None), (-9_999_999_999, -9_999_999_999), (-10_000_000_000, None), (True, None), (103.0, None),
+        (math.nan, None), (None, None), ("", None), ("103\n", None), ("+103", None), ("1_0", None), ("１０３", None),
+        ([103], None),
     ],
     ids=lambda value: str(value)[:20],
 )  # fmt: skip
@@ -266,16 +153,11 @@ def test_event_time_is_what_datetime_computes(seconds: int, fraction: str) -> No
 @pytest.mark.parametrize(
     "timestamp",
     [
-        None, 20261122090718, 20261122090718.889, True, "", "0", "00000000000000", "00010101000000.000",
-        "19991231235959.999999", "21000101000000.000", "99991231235959.999", "20261332090718.889", "20261301000000",
-        "20260001000000", "20261100000000", "20260230000000", "21000229000000", "20230229000000", "20261122240000",
-        "20261122096000", "20261122090760", "20261122090761.5", " 20261122090718.889", "20261122090718.889 ",
-        "20261122090718.889\n", "20261122090718\n", "20261122090718,889", "20261122090718.88a", "20261122090718.-89",
-        "20261122090718.889Z", "20261122090718.8.9", "+0261122090718.889", "-20261122090718.889", "2026112209071",
-        "202611220907181", "2026112209071.889", "202611220907181.889", "2026-11-22T09:07:18.889Z",
-        "２０２６1122090718.889", "2026112209071８.889", "20261122090718.٨٨٩", "20261122090718.²",
-        "2026112209071\ud800",
-        "20261122090718." + "8" * 50, "20261122090718." + "8" * 10_000, ["20261122090718.889"],
+        None, 20261122090718, 20261122090718.889, True, "", "00010101000000.000", "19991231235959.999999",
+        "21000101000000.000", "20261301000000", "20260230000000", "21000229000000", "20261122240000", "20261122096000",
+        "20261122090760", " 20261122090718.889", "20261122090718.889 ", "20261122090718\n", "20261122090718,889",
+        "20261122090718.88a", "20261122090718.8.9", "2026112209071", "202611220907181.889", "2026-11-22T09:07:18.889Z",
+        "2026112209071８.889", "20261122090718.٨٨٩", "2026112209071\ud800", "20261122090718." + "8" * 50,
     ],
     ids=lambda value: str(value)[:24].encode("ascii", "replace").decode(),
 )  # fmt: skip
@@ -283,30 +165,17 @@ def test_no_event_time(timestamp: object) -> None:
     assert protocol.event_time_us(timestamp) is None
 
 
-@given(VALUES)
-@example([[], {}, [{}], {"a": []}])
-@example({"k": "v" * 5_000})
-@example(["x" * 4_090, "yz", 1])
-@example("\ud800\x1b")
-@example(list(range(3_000)))
+@pytest.mark.parametrize(
+    "value",
+    [[[], {}, [{}], {"a": [], "b": 1.5}], {"k": "v" * 5_000}, ["x" * 4_090, "yz", 1], "\ud800\x1b", list(range(3_000))],
+    ids=lambda value: str(type(value)),
+)
 def test_an_excerpt_is_the_start_of_the_json(value: Any) -> None:
     assert protocol.excerpt(value) == json.dumps(value)[:4096]
 
 
-@pytest.mark.parametrize("value", ["x" * 2**22, {"a" * 2**22: 1}, ["y"] * 2**20, {"a": {"b": [1] * 2**20}}], ids=type)
-def test_an_excerpt_costs_what_is_kept_not_what_came(value: object) -> None:
-    tracemalloc.start()
-    text = protocol.excerpt(value)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert len(text) == 4096
-    assert peak < 2**16
-
-
 def test_no_depth_ends_an_excerpt_in_an_error() -> None:
     deep: Any = []
-    for _ in range(DEEP):
+    for _ in range(2_000):
         deep = [deep]
     assert protocol.excerpt(deep).startswith("[" * 100)
-    while deep:  # taken apart by hand, so that no destructor has to go 20,000 levels down
-        deep = deep[0]

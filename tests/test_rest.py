@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import trustme
@@ -19,8 +17,8 @@ from sessions import session_on, subscribed
 from sites import API_KEY, KEY, PASSWORD, serve, settings_for
 
 from eelogger.cloud import rest as room
-from eelogger.cloud.rest import Rest, tls_context
-from eelogger.errors import CloudError, SettingsError
+from eelogger.cloud.rest import Rest
+from eelogger.errors import CloudError
 from eelogger.model import DateSample
 from eelogger.settings import load
 from eelogger.simulator import Account
@@ -61,12 +59,8 @@ async def test_credentials_and_agent_are_sent() -> None:
 @pytest.mark.parametrize(
     ("headers", "status", "date_us"),
     [
-        ({"Date": DATE}, 200, DATE_US),
-        ({"Date": DATE}, 503, DATE_US),
-        ({"Date": DATE, "Age": "30"}, 200, None),
-        ({"Date": "yesterday"}, 200, None),
-        ({"Date": "Sun, 99 Nov 2026 09:07:20 GMT"}, 200, None),
-        ({"Date": "Sun, 22 Nov 2026 09:07:20 -0000"}, 200, DATE_US),
+        *(({"Date": DATE}, 200, DATE_US), ({"Date": DATE}, 503, DATE_US), ({"Date": DATE, "Age": "30"}, 200, None)),
+        *(({"Date": "yesterday"}, 200, None), ({"Date": "Sun, 99 Nov 2026 09:07:20 GMT"}, 200, None)),
     ],
 )
 async def test_dates_of_answers_are_handed_on(headers: dict[str, str], status: int, date_us: int | None) -> None:
@@ -100,20 +94,6 @@ async def test_a_body_has_a_bound_and_may_be_compressed(monkeypatch: pytest.Monk
 # TLS and proxies; what goes wrong with them stands in test_failures
 
 
-def test_the_context_is_built_once_and_anew_for_a_new_file(tmp_path: Path) -> None:
-    file = tmp_path / "ca.pem"
-    trustme.CA().cert_pem.write_to_path(file)
-    settings = settings_for("https://x", ca_file=str(file))
-    first = tls_context(settings)
-    assert tls_context(settings) is first
-    assert (first.verify_mode, first.check_hostname) == (ssl.CERT_REQUIRED, True)
-    trustme.CA().cert_pem.write_to_path(file)
-    assert tls_context(settings) is not first
-    file.unlink()
-    with pytest.raises(SettingsError, match="EEN_CA_FILE"):
-        tls_context(settings)
-
-
 class Proxy:
     """A CONNECT proxy that leads every name to one port of this machine, slowly."""
 
@@ -128,9 +108,8 @@ class Proxy:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.port)
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while chunk := await source.read(1 << 16):
-                    target.write(chunk)
+            while chunk := await source.read(1 << 16):
+                target.write(chunk)
             target.close()
 
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))

@@ -11,18 +11,14 @@ import json
 import logging
 import struct
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
 from operator import methodcaller
 from pathlib import Path
-from types import MappingProxyType
 from unittest.mock import patch
 
 import pytest
 from fault_cloud import FaultCloud
-from hypothesis import given
-from hypothesis import strategies as st
 from launch import credentials
 from sessions import SessionRun, in_virtual_time, session_on, subscribed, under_way
 from virtual import loop_s, virtually
@@ -30,7 +26,7 @@ from virtual import loop_s, virtually
 from eelogger.cloud.cameras import CameraList, ListedCameras
 from eelogger.cloud.connection import StampedConnection
 from eelogger.cloud.failures import Backoff
-from eelogger.errors import KeyRefused, LoginRefused, NoCamera
+from eelogger.errors import KeyRefused, LoginRefused
 from eelogger.model import Camera, Timing
 from eelogger.simulator import Account
 
@@ -46,12 +42,10 @@ def _everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def told(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
-    """What was logged at one level."""
     return [record.getMessage() for record in caplog.records if record.levelno == level]
 
 
 def fleet(cameras: int) -> FaultCloud:
-    """A cloud of so many cameras on one bridge."""
     return FaultCloud(Account.of(cameras=cameras))
 
 
@@ -64,7 +58,6 @@ async def refreshed(cloud: FaultCloud, times: int = 1) -> None:
 
 
 async def done(fault: object) -> None:
-    """Await what a fault returned, if that can be."""
     if isinstance(fault, Awaitable):
         await fault
 
@@ -72,19 +65,11 @@ async def done(fault: object) -> None:
 # Ends of an open connection
 
 
-def half_frame_then_eof(cloud: FaultCloud) -> None:
-    """Three bytes of a frame of ten, then FIN."""
-    for live in cloud.connections:
-        live.write(b"\x81\x0aabc")
-        live.transport.write_eof()
-
-
 # A way in which an open connection ends, and the reason of the gap.
 CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4000)
 ENDS: dict[str, tuple[Callable[[FaultCloud], object], str]] = {
     **{f"close {code}": (methodcaller("close", code), f"closed-{code}") for code in CODES},
     "RST": (FaultCloud.abort, "closed-1006"),
-    "half a frame, then EOF": (half_frame_then_eof, "closed-1006"),
     "reserved bits and opcodes": (methodcaller("garbage", b"\xff" * 50), "failed-1002"),
     "a masked frame": (methodcaller("garbage", b"\x81\x82abcdxy"), "failed-1002"),
     "100 MiB announced": (methodcaller("garbage", b"\x81\x7f" + struct.pack("!Q", 100 << 20)), "failed-1009"),
@@ -117,15 +102,17 @@ async def test_an_end_is_a_gap_and_nothing_is_lost(caplog: pytest.LogCaptureFixt
 # Attempts that fail
 
 
-def refusing(
-    status: int | None = None, headers: Mapping[str, str] = MappingProxyType({}), delay_s: float = 0.0
-) -> Callable[[FaultCloud], None]:
-    """From now on handshakes are refused, or not answered."""
+def setting(**faults: object) -> Callable[[FaultCloud], None]:
+    """From now on the cloud has these faults."""
 
     def begin(cloud: FaultCloud) -> None:
-        cloud.handshake_status, cloud.handshake_headers, cloud.handshake_delay_s = status, dict(headers), delay_s
+        vars(cloud).update(faults)
 
     return begin
+
+
+def refusing(status: int, **headers: str) -> Callable[[FaultCloud], None]:
+    return setting(handshake_status=status, handshake_headers=headers)
 
 
 @in_virtual_time
@@ -134,9 +121,9 @@ def refusing(
     [
         *((refusing(code), f"status {code}", 0.0) for code in (404, 408, 429, 500, 503, 200, 302)),
         (refusing(403), "the key is good", 0.0),
-        (refusing(429, {"Retry-After": "90"}), "status 429", 90.0),
-        (refusing(503, {"retry-after": "70"}), "status 503", 70.0),
-        (refusing(delay_s=1000.0), "in time", 15.0),
+        (refusing(429, **{"Retry-After": "90"}), "status 429", 90.0),
+        (refusing(503, **{"retry-after": "70"}), "status 503", 70.0),
+        (setting(handshake_delay_s=1000.0), "in time", 15.0),
     ],
 )
 async def test_a_refused_attempt_is_tried_again(
@@ -147,7 +134,7 @@ async def test_a_refused_attempt_is_tried_again(
         async with session_on(cloud) as session:
             await session.attempted(4)
             assert session.attempts_s[3] - session.attempts_s[2] >= at_least_s - 0.001
-            refusing()(cloud)
+            setting(handshake_status=None, handshake_delay_s=0)(cloud)
             await subscribed(cloud, 2, cloud.connects + 1)
             assert session.sink.reasons == ["started"]
     warnings = told(caplog)
@@ -160,10 +147,8 @@ async def test_a_refused_attempt_is_tried_again(
 async def test_a_defect_does_not_end_the_run_and_is_told_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret = "auth_key=" + "c000~".rjust(9, "x")
-
     def broken(connection: StampedConnection) -> str:
-        raise RuntimeError(secret)
+        raise RuntimeError("auth_key=" + NEW)
 
     async with fleet(1) as cloud:
         with monkeypatch.context() as patched:
@@ -174,17 +159,17 @@ async def test_a_defect_does_not_end_the_run_and_is_told_once(
                 await subscribed(cloud, 1, cloud.connects + 1)
     assert told(caplog, logging.ERROR) == ["unexpected failure"]
     assert "in broken" in caplog.text, "the traceback is there"
-    assert secret not in caplog.text, "what the exception says is not"
+    assert NEW not in caplog.text, "what the exception says is not"
 
 
 # Pauses
 
 
 LOOPS: dict[str, Callable[[FaultCloud], object]] = {
-    "accept, then 1000": lambda cloud: setattr(cloud, "close_after_accept", 1000),
-    "handshake 503, Retry-After 0": refusing(503, {"Retry-After": "0"}),
-    "camera list 503": lambda cloud: setattr(cloud, "list_status", 503),
-    "refused TCP": lambda cloud: cloud.go_down(),
+    "accept, then 1000": setting(close_after_accept=1000),
+    "handshake 503, Retry-After 0": refusing(503, **{"Retry-After": "0"}),
+    "camera list 503": setting(list_status=503),
+    "refused TCP": FaultCloud.go_down,
 }
 
 
@@ -195,6 +180,8 @@ async def test_a_hopeless_server_is_asked_ever_more_rarely(caplog: pytest.LogCap
         await done(LOOPS[loop](cloud))
         async with session_on(cloud) as session:
             await session.attempted(13)
+            await asyncio.sleep(5)
+            assert session.session.state == "waiting to connect"
         first = session.attempts_s[0]
         assert sum(at - first < 60 for at in session.attempts_s) <= 8
         later = [at for at in session.attempts_s if at - first >= 60]
@@ -205,7 +192,7 @@ async def test_a_hopeless_server_is_asked_ever_more_rarely(caplog: pytest.LogCap
 
 @in_virtual_time
 async def test_what_brought_data_for_a_while_is_reconnected_at_once() -> None:
-    async with fleet(1) as cloud, session_on(cloud):
+    async with fleet(1) as cloud, session_on(cloud) as session:
         for connects in range(1, 8):
             await subscribed(cloud, 1, connects)
             for _ in range(16):
@@ -215,13 +202,14 @@ async def test_what_brought_data_for_a_while_is_reconnected_at_once() -> None:
         ended_s = loop_s()
         await subscribed(cloud, 1, 8)
         assert loop_s() - ended_s < 2
+        assert 16 <= session.session.longest_s < 20
 
 
 @pytest.mark.parametrize(
     ("up_for_s", "data_for_s", "retry_after_s", "pause_s"),
     [
-        *((59.9, 14.9, None, 4.0), (60.0, 0.0, None, 1.0), (15.0, 15.0, None, 1.0), (86_400.0, 0.0, None, 1.0)),
-        *((0.0, 0.0, 0.0, 4.0), (0.0, 0.0, 30.0, 30.0), (0.0, 0.0, 600.0, 600.0), (0.0, 0.0, 86_400.0, 600.0)),
+        *((59.9, 14.9, None, 4.0), (60.0, 0.0, None, 1.0), (15.0, 15.0, None, 1.0)),
+        *((0.0, 0.0, 0.0, 4.0), (0.0, 0.0, 30.0, 30.0), (0.0, 0.0, 86_400.0, 600.0)),
     ],
 )
 def test_a_connection_that_worked_starts_the_pauses_over_and_retry_after_counts_up_to_ten_minutes(
@@ -239,24 +227,20 @@ def test_a_connection_that_worked_starts_the_pauses_over_and_retry_after_counts_
 
 
 def write_env(path: Path, text: str) -> Path:
-    """A settings file."""
     path.touch(0o600)
     path.write_text(text)
     return path
 
 
 def without_key(cloud: FaultCloud) -> dict[str, str]:
-    """The settings but for the key."""
     return {name: value for name, value in credentials(cloud).items() if name != "EEN_AUTH_KEY"}
 
 
 def with_login(cloud: FaultCloud, **more: str) -> dict[str, str]:
-    """The settings with user name and password and without a key."""
     return without_key(cloud) | {"EEN_USERNAME": cloud.username, "EEN_PASSWORD": cloud.password} | more
 
 
 def last_key(cloud: FaultCloud) -> str:
-    """The key with which the youngest connection came."""
     return SimpleCookie(cloud.connections[-1].headers["Cookie"])["auth_key"].value
 
 
@@ -276,16 +260,6 @@ async def test_a_pasted_key_needs_no_restart(tmp_path: Path, noticed_at: str) ->
             reason = "closed-1001" if noticed_at == "the next attempt" else "key-refused"
             assert session.sink.reasons == ["started", reason]
             assert all("A=" not in call.path_qs for call in cloud.calls), "a key in an address ends up in logs"
-
-
-@in_virtual_time
-async def test_without_another_key_a_refused_one_ends_the_run() -> None:
-    async with under_way(1) as (cloud, session):
-        cloud.auth_key = NEW
-        with pytest.raises(KeyRefused) as caught:
-            await session.task
-        assert loop_s() > 300, "nobody noticed before the refresh"
-    assert "EEN_AUTH_KEY" in caught.value.hint
 
 
 @in_virtual_time
@@ -352,8 +326,12 @@ async def test_what_the_stream_says_of_the_key_is_confirmed_by_the_list(status: 
 
 
 @in_virtual_time
-async def test_for_cameras_the_key_is_asked_about_once_a_connection() -> None:
+async def test_for_cameras_the_key_is_asked_about_once_a_connection_and_for_other_errors_never(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with under_way(3) as (cloud, session):
+        for _ in range(20):
+            await cloud.request_error(400)
         for camera_id in cloud.camera_ids():
             await cloud.camera_error(camera_id, 401)
             await asyncio.sleep(1)
@@ -363,15 +341,6 @@ async def test_for_cameras_the_key_is_asked_about_once_a_connection() -> None:
         await subscribed(cloud, 3, 2)
         assert len(cloud.called(LIST)) == 4, "a camera's error does not hide the account's"
         assert not session.session.refresher.left
-
-
-@in_virtual_time
-async def test_other_errors_leave_the_key_alone_and_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    async with under_way(1) as (cloud, _):
-        for _ in range(20):
-            await cloud.request_error(400)
-        await asyncio.sleep(1)
-        assert (cloud.connects, len(cloud.called(LIST))) == (1, 1)
     assert len([line for line in told(caplog) if "reports 400" in line]) == 1
 
 
@@ -396,30 +365,22 @@ def test_a_refused_login_waits_6_hours_across_restarts(monkeypatch: pytest.Monke
     ahead_ns, time_ns = 0, time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: time_ns() + ahead_ns)
 
-    async def refused(cloud: FaultCloud, before: SessionRun | None, *, asks: bool, **more: str) -> SessionRun:
-        """A run whose login is refused, or not even tried."""
-        calls = len(cloud.called(AUTHENTICATE))
-        remembered = before.credentials.remembered if before else None
-        run = SessionRun(with_login(cloud, EEN_PASSWORD="wrong") | more, remembered=remembered)
-        with pytest.raises(LoginRefused, match="the login is refused"):  # for cron it is one trouble
-            await run.task
-        assert len(cloud.called(AUTHENTICATE)) - calls == asks
-        assert len(run.remembered) == asks, "remembered at once"
-        return run
-
     async def run() -> None:
         nonlocal ahead_ns
+        remembered = None
         async with fleet(1) as cloud:
-            first = await refused(cloud, None, asks=True)
-            await refused(cloud, first, asks=False)
-            ahead_ns += round(5.9 * HOUR_S * 1e9)
-            await refused(cloud, first, asks=False)
-            other = await refused(cloud, first, asks=True, EEN_PASSWORD="wrong in another way")
-            ahead_ns += round(0.2 * HOUR_S * 1e9)
-            await refused(cloud, first, asks=True)
-            ahead_ns -= round(30 * HOUR_S * 1e9)
-            await refused(cloud, first, asks=True)
-            good = SessionRun(with_login(cloud), remembered=other.credentials.remembered)
+            for hours, password, asks in (
+                *((0, "wrong", True), (0, "wrong", False), (5.9, "wrong", False), (5.9, "also wrong", True)),
+                *((6.1, "wrong", True), (-24, "wrong", True)),
+            ):
+                ahead_ns, calls = round(hours * HOUR_S * 1e9), len(cloud.called(AUTHENTICATE))
+                refused = SessionRun(with_login(cloud, EEN_PASSWORD=password), remembered=remembered)
+                with pytest.raises(LoginRefused, match="the login is refused"):  # for cron it is one trouble
+                    await refused.task
+                assert len(cloud.called(AUTHENTICATE)) - calls == asks
+                assert len(refused.remembered) == asks, "remembered at once"
+                remembered = remembered or refused.credentials.remembered
+            good = SessionRun(with_login(cloud), remembered=remembered)
             await subscribed(cloud, 1)
             assert good.remembered == [None], "forgotten once it worked"
             await good.stop()
@@ -428,32 +389,6 @@ def test_a_refused_login_waits_6_hours_across_restarts(monkeypatch: pytest.Monke
 
 
 # The camera list
-
-
-def cameras_of(*numbers: int) -> CameraList:
-    """A list of these cameras."""
-    return CameraList({f"{n:08x}": Camera(f"{n:08x}", "") for n in numbers})
-
-
-@given(st.lists(st.tuples(st.sets(st.integers(0, 5)), st.booleans()), max_size=12), st.sets(st.integers(0, 5)))
-def test_a_camera_leaves_exactly_after_two_refreshes_without_it(
-    lists: list[tuple[set[int], bool]], known: set[int]
-) -> None:
-    listed, missed = ListedCameras(cameras_of(*known)), dict.fromkeys(known, 0)
-    for found, is_refresh in lists:
-        listed.take(cameras_of(*found), is_refresh=is_refresh)
-        missed |= dict.fromkeys(found, 0)
-        for camera in missed.keys() - found:
-            missed[camera] += is_refresh
-        missed = {camera: times for camera, times in missed.items() if times < 2}
-        assert listed.now.cameras.keys() == cameras_of(*missed).cameras.keys()
-
-
-def test_an_id_in_other_letters_is_the_same_camera_and_names_of_bridges_stay() -> None:
-    listed = ListedCameras(CameraList({"100E1E23": Camera("100E1E23", "")}, {"100bb001": "Site A"}))
-    listed.take(CameraList({"100e1e23": Camera("100e1e23", "")}), is_refresh=True)
-    assert list(listed.now.cameras) == ["100e1e23"]
-    assert listed.now.bridges == {"100bb001": "Site A"}
 
 
 @in_virtual_time
@@ -475,6 +410,18 @@ async def test_cameras_come_go_and_are_renamed_on_the_open_connection() -> None:
 
 
 @in_virtual_time
+async def test_a_camera_that_returns_is_missed_twice_again_before_it_leaves() -> None:
+    async with under_way(3, timing=SOON) as (cloud, session):
+        rows, camera_id = list(cloud.rows), cloud.camera_ids()[0]
+        for _ in range(3):
+            cloud.remove_camera(camera_id)
+            await refreshed(cloud)
+            cloud.rows[:] = rows
+            await refreshed(cloud)
+        assert session.sink.gone == []
+
+
+@in_virtual_time
 async def test_an_empty_list_is_believed_after_two_refreshes_and_by_no_reconnect() -> None:
     """A cloud that starts answers with an empty list for a while, and closes connections within seconds."""
     async with under_way(5) as (cloud, session):
@@ -490,16 +437,6 @@ async def test_an_empty_list_is_believed_after_two_refreshes_and_by_no_reconnect
         cloud.list_body = None
         await refreshed(cloud)
         assert len(cloud.subscriptions) == 5
-
-
-@in_virtual_time
-@pytest.mark.parametrize("filters", [{}, {"EEN_CAMERAS": "nobody"}], ids=["an empty list", "filters"])
-async def test_no_camera_ends_a_start(filters: dict[str, str]) -> None:
-    async with fleet(2) as cloud:
-        cloud.list_body = None if filters else "[]"
-        async with session_on(cloud, credentials(cloud) | filters, known=cameras_of(1, 2)) as session:
-            with pytest.raises(NoCamera):
-                await session.task
 
 
 @in_virtual_time
@@ -599,41 +536,19 @@ async def test_refreshes_are_spread_over_the_second() -> None:
     async with fleet(1) as cloud, session_on(cloud):
         await asyncio.sleep(12 * 300)
         pauses = [after.at_s - before.at_s for before, after in itertools.pairwise(cloud.called(LIST))]
-    assert len(pauses) >= 11
-    assert min(pauses) >= 300
-    assert max(pauses) < 301.1
-    assert max(pauses) - min(pauses) > 0.3
+    assert 300 <= min(pauses) < max(pauses) - 0.3 < 300.8
 
 
 # Suspend, stop, cancellation
 
 
-async def connected(cloud: FaultCloud, session: SessionRun) -> None:
-    """A good connection."""
-
-
-async def dead(cloud: FaultCloud, session: SessionRun) -> None:
-    """Nobody answers at the other end."""
-    cloud.mute()
-
-
-async def retrying(what: str, value: float, cloud: FaultCloud, session: SessionRun) -> None:
-    """An attempt that fails, or waits for an answer that will never come."""
-    before = getattr(cloud, what)
-    setattr(cloud, what, value)
-    cloud.abort()
-    await session.attempted(8 if what == "handshake_status" else 2)
-    await asyncio.sleep(5)
-    setattr(cloud, what, before)
-
-
-Moment = Callable[[FaultCloud, SessionRun], Awaitable[None]]
-MOMENTS: dict[str, Moment] = {
-    "connected": connected,
-    "connected to the dead": dead,
-    "pausing": partial(retrying, "handshake_status", 503),
-    "listing": partial(retrying, "delay_rest_s", 1000),
-    "shaking hands": partial(retrying, "handshake_delay_s", 1000),
+# What is wrong with the cloud at that moment, and how many attempts that takes.
+MOMENTS: dict[str, tuple[dict[str, float], int]] = {
+    "connected": ({}, 1),
+    "connected to the dead": ({}, 1),
+    "pausing": ({"handshake_status": 503}, 8),
+    "listing": ({"delay_rest_s": 1000}, 2),
+    "shaking hands": ({"handshake_delay_s": 1000}, 2),
 }
 
 
@@ -641,9 +556,18 @@ MOMENTS: dict[str, Moment] = {
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("end", ["stop", "cancel", "wake up"])
 async def test_a_stop_or_a_new_connection_is_quick_at_any_moment(moment: str, end: str) -> None:
+    faults, attempts = MOMENTS[moment]
     async with under_way(1) as (cloud, session):
         await asyncio.sleep(3)
-        await MOMENTS[moment](cloud, session)
+        before = {name: getattr(cloud, name) for name in faults}
+        if moment == "connected to the dead":
+            cloud.mute()
+        elif faults:
+            setting(**faults)(cloud)
+            cloud.abort()
+            await session.attempted(attempts)
+            await asyncio.sleep(5)
+            setting(**before)(cloud)
         connects, began_s = cloud.connects, loop_s()
         if end == "wake up":
             session.session.woke_up()
@@ -667,28 +591,6 @@ async def test_waking_up_hurries_one_attempt_and_not_those_after_it() -> None:
         session.session.woke_up()
         await session.attempted(5)
         assert min(after - before for before, after in itertools.pairwise(session.attempts_s[1:])) >= 1
-
-
-@in_virtual_time
-async def test_a_cancellation_is_not_swallowed_with_an_attempt_that_was_cut_short() -> None:
-    async with fleet(1) as cloud:
-        cloud.handshake_delay_s = 1000
-        async with session_on(cloud) as session:
-            await asyncio.sleep(3)
-            session.session.woke_up()
-            session.task.cancel()
-            await asyncio.wait([session.task], timeout=5)
-            assert session.task.cancelled()
-
-
-@in_virtual_time
-async def test_state_words_and_the_longest_connection() -> None:
-    async with under_way(1) as (cloud, session):
-        assert session.session.state == "connected"
-        await asyncio.sleep(100)
-        await cloud.go_down()
-        await asyncio.sleep(3)
-        assert (session.session.state, round(session.session.longest_s, -1)) == ("waiting to connect", 100)
 
 
 @in_virtual_time
