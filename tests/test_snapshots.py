@@ -118,6 +118,13 @@ async def test_after_midnight_both_days_have_their_files_whatever_comes(tmp_path
     assert (run.files["maxeventdelay.log"], f"({DATE} UTC" in run.files["summary.log"]) == ("", False)
 
 
+async def test_the_files_of_a_new_day_wait_for_no_tick(tmp_path: Path) -> None:
+    async with Run(tmp_path, many(1), Timing(tick_s=60.0)) as run:
+        await run.written("summary.log")
+        run.turn_day()
+        await run.written("summary.log", "(2026-11-23 UTC")
+
+
 async def test_the_end_of_a_run_is_shown_with_its_reason(tmp_path: Path) -> None:
     run = Run(tmp_path, many(300), SLOW, tmp_path / "node.prom")
     add(run.day, events(run.known))

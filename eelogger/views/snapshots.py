@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from operator import attrgetter
@@ -43,10 +44,12 @@ class Snapshots:
     def __post_init__(self) -> None:
         self._days = 0  # how many ended
         self._ended: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
         self.write_again()
 
     def write_again(self) -> None:
-        """Replace all files at the next turn, changed or not."""
+        """Replace all files at once, changed or not."""
+        self._wake.set()
         self._shown: dict[Path | None, tuple[float, object]] = {}  # when, and of which revision
         self._state_shown: object = None
         self._rest_until_s = 0.0
@@ -54,6 +57,7 @@ class Snapshots:
     async def run(self) -> None:
         """Until cancelled."""
         for tick in count():
+            self._wake.clear()
             self.write_state(force=tick % STATE_IDLE_TICKS == 0)
             days, began_s = self._days, time.monotonic()
             if began_s >= self._rest_until_s:
@@ -61,7 +65,9 @@ class Snapshots:
                 ended_s = time.monotonic()
                 if days == self._days:
                     self._rest_until_s = ended_s + REST * (ended_s - began_s)
-            await asyncio.sleep(self.timing.tick_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.timing.tick_s):
+                    await self._wake.wait()
 
     async def _render_due(self, now_s: float) -> None:
         timing, paths = self.timing, self.paths
