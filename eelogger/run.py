@@ -162,7 +162,7 @@ class Run:
 
     async def _finish(self) -> None:
         """Hand over the last snapshots, and then `.state`, which says that everything before it is on disk."""
-        parts, now = self.parts, now_us()
+        parts, now, began_s = self.parts, now_us(), asyncio.get_running_loop().time()
         if isinstance(self._error, AlreadyRunning):
             # What stands in the directory is another's: not one more line into it.
             with suppress(DiskError):
@@ -178,6 +178,8 @@ class Run:
         await parts.snapshots.finish(f"STOPPED {time_text(now_us())} {self._how_it_ended()}")
         await self._written()
         parts.snapshots.write_state(force=True, clean=not self._is_broken)
+        waited_s = asyncio.get_running_loop().time() - began_s
+        await parts.writer.close(max(0.0, parts.timing.disk_close_s - waited_s))
 
     def _how_it_ended(self) -> str:
         if self._is_broken:
