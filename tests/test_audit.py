@@ -272,7 +272,7 @@ async def test_a_delay_log_that_cannot_be_read_is_unknown_not_lost(cloud: FaultC
     first, second, _ = cloud.camera_ids()
     listening(cloud, log_dir, record(cloud, first, now_us() - HOUR))
     record(cloud, second, now_us() - HOUR)
-    next(log_dir.glob(f"*_{first}.log")).chmod(0)
+    next(log_dir.rglob(f"*_{first}.log")).chmod(0)
     told = await ask(credentials(cloud) | {"CHILD_BOUND": "1"}, log_dir)
     assert (told.code, told.found["complete"]) == (1, False)
     found = [(row["recorded"], row["missing"], row["unknown"] >= 8) for row in map(told.camera, (first, second))]

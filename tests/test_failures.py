@@ -10,6 +10,8 @@ import contextlib
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 import trustme
+from launch import ROOT
 from sessions import NotingSink, stream_to
 from websockets import exceptions as ws
 
@@ -42,7 +45,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def listener(talk: Talk, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listener(talk: Talk, context: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[int]:
     """A server that talks so; its port."""
     talking: set[asyncio.Task[None]] = set()
 
@@ -59,7 +62,7 @@ async def listener(talk: Talk, context: ssl.SSLContext | None = None) -> AsyncIt
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talking.add(asyncio.create_task(serve(reader, writer)))
 
-    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as server:
+    async with await asyncio.start_server(connected, "127.0.0.1", port, ssl=context) as server:
         yield server.sockets[0].getsockname()[1]
         for task in talking:
             task.cancel()
@@ -195,6 +198,55 @@ async def test_a_redirect_is_not_followed(side: str, place: str) -> None:
     async with listener(listen) as there, listener(listen) as here:
         error = await fails(f"http://127.0.0.1:{here}", side)
     assert (error.reason, len(seen)) == ("http-302", 1)
+
+
+async def test_headers_of_64_kib_are_accepted() -> None:
+    """By both sides, however early the program is at importing its libraries; so in a process of its own."""
+    script = """
+import asyncio, sys
+sys.path[:0] = sys.argv[1:]
+from eelogger.cloud.rest import Rest
+from test_failures import answer, fails, listener
+
+async def main():
+    big = answer("HTTP/1.1 503 x", "Content-Length: 0", *(f"X-{n}: " + "x" * 60_000 for n in range(3)))
+    async with listener(big) as port:
+        for side in ("REST", "stream"):
+            print((await fails(f"http://127.0.0.1:{port}", side)).reason)
+
+asyncio.run(main())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT), str(ROOT / "tests")], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.split() == ["http-503", "http-503"], ran.stderr
+
+
+async def test_a_dead_first_address_does_not_keep_the_stream_from_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address answers nothing, the other works: they race, also those of a proxy."""
+    silent = socket.create_server(("127.0.0.2", 0), backlog=0)
+    port = silent.getsockname()[1]
+    filling = [socket.socket() for _ in range(8)]  # a full backlog: whoever comes now gets no answer
+    for sock in filling:
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.2", port))
+
+    async def both(host: str, port: int, **hints: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    try:
+        with socket.socket() as probe:
+            probe.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                probe.connect(("127.0.0.2", port))
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+        async with listener(status(404), port=port):
+            assert (await fails(f"http://localhost:{port}", "stream")).reason == "http-404"
+            monkeypatch.setenv("https_proxy", f"http://proxy.example:{port}")
+            assert "404" in str(await fails("https://cloud.example", "stream"))
+    finally:
+        for sock in [*filling, silent]:
+            sock.close()
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])

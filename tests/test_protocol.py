@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -179,3 +180,13 @@ def test_no_depth_ends_an_excerpt_in_an_error() -> None:
     for _ in range(2_000):
         deep = [deep]
     assert protocol.excerpt(deep).startswith("[" * 100)
+
+
+@pytest.mark.parametrize("value", ["x" * 2**22, {"a" * 2**22: 1}, ["y"] * 2**20, {"a": {"b": [1] * 2**20}}], ids=type)
+def test_an_excerpt_costs_what_is_kept_not_what_came(value: object) -> None:
+    tracemalloc.start()
+    text = protocol.excerpt(value)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(text) == 4096
+    assert peak < 2**16

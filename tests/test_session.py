@@ -605,3 +605,15 @@ async def test_a_defect_of_a_refresh_does_not_end_the_refreshes(
         assert cloud.connects == 1
         await refreshed(cloud)
     assert told(caplog, logging.ERROR) == ["unexpected failure of a refresh"] * 2
+
+
+@in_virtual_time
+async def test_a_cancellation_is_not_swallowed_with_an_attempt_that_was_cut_short() -> None:
+    async with fleet(1) as cloud:
+        cloud.handshake_delay_s = 1000
+        async with session_on(cloud) as session:
+            await asyncio.sleep(3)
+            session.session.woke_up()
+            session.task.cancel()
+            await asyncio.wait([session.task], timeout=5)
+            assert session.task.cancelled()
