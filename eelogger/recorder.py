@@ -118,6 +118,8 @@ class Recorder:
             self._reject(reject)
         self.messages += 1
         self.lines.mark(arrived_us)
+        if not notices:
+            return notices
         ids = self._by_lower_id
         return [n._replace(camera_id=ids[n.camera_id.lower()].id) if n.camera_id.lower() in ids else n for n in notices]
 
