@@ -156,7 +156,10 @@ def load(
         env_file = None
     filed = t.read_env_file(env_file, problems, warnings) if env_file else {}
     strange = sorted({*environ, *filed} - {row.name for row in SETTINGS})
-    warnings += [f"{n[:60]!a} is no setting" for n in strange if n.upper().startswith(("EEN_", "$ENV:EEN_"))]
+    for name in strange:
+        if name.upper().startswith(("EEN_", "$ENV:EEN_")):
+            hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""
+            warnings.append(f"{name[:60]!a} is no setting{hint}")
     values: dict[str, Any] = {}
     for row in SETTINGS:
         try:

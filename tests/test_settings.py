@@ -102,6 +102,7 @@ def test_names_that_are_mistakes_are_warned_about(tmp_path: Path) -> None:
     file = env_file(tmp_path, "EEN_EVENT=ANNT\nPATH=/bin\n$env:EEN_KEEP_DAYS=7\n")
     warnings = load(ACCESS | {"EENY": "1", "SCREEN_1": "1", "een_cameras": "x"}, file).warnings
     assert [text.split("'")[1] for text in warnings] == ["$env:EEN_KEEP_DAYS", "EEN_EVENT", "een_cameras"]
+    assert ["EEN_NAME=value" in text for text in warnings] == [True, False, False]
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
