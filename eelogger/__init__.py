@@ -3,8 +3,6 @@
 The names a script may build on are imported when first used: `--help` need not wait for the network libraries.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any, Final
 

@@ -3,8 +3,6 @@
 stdout carries what was asked for, stderr everything else. An expected failure is a message and a hint, no traceback.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import errno

@@ -1,7 +1,5 @@
 """Read the clocks of this machine, and find steps and sleep; where a system lacks a clock, less is known."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time

@@ -4,8 +4,6 @@ Rooms raise these; `cli` prints message and hint once and ends with `exit_code`.
 program and keeps its traceback.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Times are integers of µs since 1970 UTC (`*_us`), durations integers of µs; seconds stand only in text.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 

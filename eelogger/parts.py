@@ -1,7 +1,5 @@
 """Build the parts of a run, connect them, and tell where it stands; `run` starts, keeps and ends them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

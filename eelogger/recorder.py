@@ -1,7 +1,5 @@
 """Turn messages into verdicts and lines, and begin the days."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping

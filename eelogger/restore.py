@@ -1,7 +1,5 @@
 """Take up the day's files at a start, before anything connects."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@
 At the end, in this order: the connection, recording what it received, the last snapshots, the writer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

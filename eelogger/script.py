@@ -1,7 +1,5 @@
 """Offer the parts of the program to a script, with state of its own."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import replace

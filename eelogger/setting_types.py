@@ -1,7 +1,5 @@
 """Turn a setting's text into its value, or say what is wrong without repeating it; read a `.env` file."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import re

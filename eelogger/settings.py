@@ -3,8 +3,6 @@
 The only room that reads the environment, proxies included. No secret is in a `repr`, a problem or a warning.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import urllib.request
@@ -118,7 +116,7 @@ class Settings:
         wanted = t.matches(self.cameras, camera.id, camera.name)
         return wanted and t.matches(self.bridges, camera.bridge, bridge_name)
 
-    def signed_in(self, branding: str, account_id: str, auth_key: str) -> Settings:
+    def signed_in(self, branding: str, account_id: str, auth_key: str) -> "Settings":
         """These settings with a new key; a branding and account that were set stay."""
         branding, account_id = self.branding or branding, self.account_id or account_id
         return replace(self, branding=branding, account_id=account_id, auth_key=auth_key)

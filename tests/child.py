@@ -7,8 +7,6 @@ CHILD_TIMING="refresh_s=1"   other defaults of `model.Timing`
 CHILD_BOUND=1                root heeds the rights of files
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Fixtures for all tests; property tests are judged by what they find, not by how busy the machine is."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Real disks: whether this process may mount file systems, and waiting for what only a disk can tell."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

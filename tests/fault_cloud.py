@@ -3,8 +3,6 @@
 Every attribute may be set while it runs and counts from the next request, message or frame on.
 """
 
-from __future__ import annotations
-
 import asyncio
 import email.utils
 import json

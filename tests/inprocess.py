@@ -5,8 +5,6 @@ async with run_here(cloud, log_dir, timing=Timing(refresh_s=0.1)) as here:
     await here.stop()
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

@@ -7,8 +7,6 @@
 `script=CHILD` puts tests/child.py between: another clock, a slow disk, a crash point (see there).
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """Strategies for what can stand in a line: hostile texts, verdicts and their cameras."""
 
-from __future__ import annotations
-
 from hypothesis import strategies as st
 
 from eelogger.measure.seconds import seconds3

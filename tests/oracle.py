@@ -4,8 +4,6 @@ Its parsers, identities and arithmetic are its own: an oracle must not share wha
 know (its own subscription time, what it was about to write when it was killed), both answers are right.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import math

@@ -1,7 +1,5 @@
 """Runs without sockets and threads: a script goes through the recorder, and its batch is written at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from json import dumps

@@ -1,7 +1,5 @@
 """Log directories with known content, as a run would have written them, for the tests of the report."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

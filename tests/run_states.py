@@ -1,7 +1,5 @@
 """Run states with known figures, for the tests of what people look at."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

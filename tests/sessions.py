@@ -1,7 +1,5 @@
 """A session without files, under way in this process, and a sink that notes what it is told."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping

@@ -1,7 +1,5 @@
 """Small HTTP servers on loopback, settings that lead to them, and secrets to plant."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ssl

@@ -1,7 +1,5 @@
 """`app.py`: which Python and packages it needs, from wherever it is started."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

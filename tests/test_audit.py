@@ -1,7 +1,5 @@
 """`audit`: what the cloud's own ledger says was recorded, delivered and lost is what the command says, to the event."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import io

@@ -1,7 +1,5 @@
 """Which files are a camera's own; each append file of the day ends with a whole line after a start."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

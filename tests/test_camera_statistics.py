@@ -1,7 +1,5 @@
 """Running figures equal a recomputation from the list, in any order of groups and hours, whatever the clock does."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

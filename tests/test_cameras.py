@@ -1,7 +1,5 @@
 """The camera list: any body gives a list or an error, and the settings filter it."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`check`: each fault its row and the exit code of a run; nothing is changed, nobody is disturbed."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

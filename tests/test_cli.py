@@ -1,7 +1,5 @@
 """The command line as its user meets it: help, exit codes, one message and one hint, what goes where."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """The clocks: what two readings say of the time between them, and what is known where a clock is missing."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 import time

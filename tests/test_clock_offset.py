@@ -1,7 +1,5 @@
 """The offset's bounds always hold the truth, and contradictions are clock steps."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """One connection: stamps, the bounded queue, turns, liveness, and until when it surely observed."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """One line at the bottom that mixes with nothing, output that never holds up a run, files that are whole."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import os

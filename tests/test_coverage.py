@@ -1,7 +1,5 @@
 """The gaps are exactly when nothing was watched, cut at midnight; the share is what is left of the day."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

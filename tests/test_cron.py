@@ -1,7 +1,5 @@
 """Cron nights: `app.py -q` every minute, without a terminal, tells each trouble once a day; everybody else always."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """A day is a folder: each line ends in exactly one, wherever the move is killed; old ones go, today's never."""
 
-from __future__ import annotations
-
 import errno
 import gzip
 import os

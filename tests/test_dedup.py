@@ -1,7 +1,5 @@
 """Dedup knows what the two identity logs hold, and the latest of each camera and four-CC."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

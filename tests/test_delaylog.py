@@ -1,7 +1,5 @@
 """Delay lines read back: the fast way and the plain way agree, copies count once, logs of every version are read."""
 
-from __future__ import annotations
-
 import gzip
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """One batch to disk: whatever the disk and others do, files are whole, in order, and nothing is twice."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Everything has a reason token and a hint, and no text of a library gets through: it may hold headers or a password.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

@@ -1,7 +1,5 @@
 """The main job end to end: `app.py` as a process, a cloud over real sockets, the oracle as the only judge."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import signal

@@ -1,7 +1,5 @@
 """Lines: a line parsed back is the value it came from; times are exact; no foreign text forges a line or a pair."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

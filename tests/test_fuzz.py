@@ -4,8 +4,6 @@ Messages as the cloud sends them are bent at random, in their bytes and in their
 reading, judgement and text.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator

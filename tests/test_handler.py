@@ -1,7 +1,5 @@
 """Every value gets the verdict that the order of judgement demands, each rule at both its ends."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 

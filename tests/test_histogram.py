@@ -1,7 +1,5 @@
 """Percentiles within 1 % whatever was counted, and running ones that never differ from a scan."""
 
-from __future__ import annotations
-
 import math
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction

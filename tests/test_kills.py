@@ -4,8 +4,6 @@ Each row kills a logger (the exit code proves it), starts another in the same di
 Excused is what arrived in the last 250 ms before the kill, and what the test needs to notice it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import signal

@@ -1,7 +1,5 @@
 """The layers of the package: who may import whom, and which library is known where."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Blocks hold whole lines and together the file, packed or not; what is no ordinary file is passed over."""
 
-from __future__ import annotations
-
 import gzip
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """One process for each log directory, by the system's lock and where there is none."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """`login` over real sockets: the questions, the file afterwards, and the password nowhere."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """The lag brackets the truth: real loops, real sockets, callbacks that block for a known time."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import threading

@@ -1,7 +1,5 @@
 """What monitoring reads: the Prometheus textfile and `health.log`; a round trip is forgotten after two minutes."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Cron is told each trouble once a day, by directory and by reason; damage makes the program talk more, never less."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Names: any text becomes a safe path, and no camera's file is another's or one of ours."""
 
-from __future__ import annotations
-
 import os
 import unicodedata
 from pathlib import Path

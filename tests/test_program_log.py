@@ -1,7 +1,5 @@
 """The program's own log: one line a record, and no logger that fails whoever logs."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

@@ -1,7 +1,5 @@
 """Whatever comes is a Message or a MessageError; one bad part harms no other; times and identities are exact."""
 
-from __future__ import annotations
-
 import json
 import math
 import tracemalloc

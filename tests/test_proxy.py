@@ -1,7 +1,5 @@
 """A real proxy in front of the cloud, with and without a password: REST and WebSocket both go through it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

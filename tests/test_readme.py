@@ -1,7 +1,5 @@
 """README, `.env.example`, workflow and package say what the code does: held against it word for word where possible."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

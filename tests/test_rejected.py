@@ -1,7 +1,5 @@
 """Rejects: all are counted, and whatever a stranger sends, `rejected.log` stays within its rate and its size a day."""
 
-from __future__ import annotations
-
 from eelogger.model import Reject
 from eelogger.recorder import BURST, DAY_BYTES, PER_SECOND, Rejects
 from eelogger.storage.formats import parse_pairs

@@ -1,7 +1,5 @@
 """`replay`: the same input gives the same bytes, a run's replay what the run had written."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

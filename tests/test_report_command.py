@@ -1,7 +1,5 @@
 """`report` as it is given on the command line: its figures are the logs', its files are whole or as they were."""
 
-from __future__ import annotations
-
 import argparse
 import csv
 import io

@@ -1,7 +1,5 @@
 """What leaves a report: CSV, JSON, anonymous labels, tables for the terminal, evidence."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import hashlib

@@ -1,7 +1,5 @@
 """The page as a person gets it: one file, safe, complete, and shown by a real browser without a complaint."""
 
-from __future__ import annotations
-
 import base64
 import math
 import re

@@ -1,7 +1,5 @@
 """Moments and patterns: what a report is asked for."""
 
-from __future__ import annotations
-
 import sys
 import zoneinfo
 from collections.abc import Iterator

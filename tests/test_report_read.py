@@ -1,7 +1,5 @@
 """A report's figures are those of the delay logs of its period, whatever else lies in the directory."""
 
-from __future__ import annotations
-
 import gzip
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """REST calls over real sockets: what is sent, what comes back, and which way it goes."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -1,7 +1,5 @@
 """The invariant of a start: memory and files afterwards are those of a run that never ended."""
 
-from __future__ import annotations
-
 import gzip
 import shutil
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """One run: its start, its days, its end, and what others do to its directory meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

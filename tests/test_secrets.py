@@ -3,8 +3,6 @@
 Everything is told as loudly as it can be: `-vv`, all loggers at DEBUG, asyncio's debug mode.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import gc

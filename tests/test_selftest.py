@@ -1,7 +1,5 @@
 """The self-test: right logs are sound, each kind of damage is not."""
 
-from __future__ import annotations
-
 import io
 from argparse import Namespace
 from collections import Counter

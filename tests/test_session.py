@@ -3,8 +3,6 @@
 Each fault is a row and is proven to have happened, by the reason of its gap. Sockets are real, time is virtual.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Settings: where a value comes from, what each accepts, that every problem is told at once and no secret ever."""
 
-from __future__ import annotations
-
 import os
 import traceback
 from pathlib import Path

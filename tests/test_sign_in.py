@@ -1,7 +1,5 @@
 """Signing in; the second factor stands in test_login, when a login is made at all in test_session."""
 
-from __future__ import annotations
-
 import asyncio
 import traceback
 from collections.abc import Awaitable

@@ -1,7 +1,5 @@
 """The cloud where other tests would lie if it were wrong; the oracle, proven on each kind of damage."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

@@ -1,7 +1,5 @@
 """The files that are replaced as a whole: written when something changed, and whole for each day."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import time
@@ -55,7 +53,7 @@ class Run:
         self.day, self.fields = Day(), {"date": "2026-11-23", "written_us": NOON_US + DAY_US}
         self.snapshots.end_day(ended)
 
-    async def __aenter__(self) -> Run:
+    async def __aenter__(self) -> "Run":
         self.task = asyncio.create_task(self.snapshots.run())
         return self
 

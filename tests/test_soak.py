@@ -4,8 +4,6 @@ A whole run inside the test, on a wall clock that is set on by days. Memory is c
 included.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

@@ -1,7 +1,5 @@
 """`.state` and who is at work: what is written is read back, and whatever else stands there is as good as none."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """`status`: the line and the exit code that monitoring systems read."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

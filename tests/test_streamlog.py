@@ -1,7 +1,5 @@
 """Updates and gaps by arrival, camera, line; a line of several files once; only what is asked for is read."""
 
-from __future__ import annotations
-
 import gzip
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,7 +1,5 @@
 """`summary.log` and the closing table: the worst first, and why to doubt it."""
 
-from __future__ import annotations
-
 from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
 from eelogger.clock import KernelClock

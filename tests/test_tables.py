@@ -1,7 +1,5 @@
 """Columns hold whatever the cloud calls a camera, lines fit every terminal, figures are those of all their events."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

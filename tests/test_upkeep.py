@@ -1,7 +1,5 @@
 """The directory during a run: lock, free space, old days."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """`watch`: each new line once, whatever happens to the files, and a clean end."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import re

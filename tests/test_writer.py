@@ -1,7 +1,5 @@
 """The writer as its callers see it: what is on disk when, whatever the disk, others and cancellations do."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import logging

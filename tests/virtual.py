@@ -4,8 +4,6 @@ Sockets, files and threads are real; only waiting costs nothing. While a thread 
 still, and before each jump the kernel gets a moment to deliver what is under way on loopback.
 """
 
-from __future__ import annotations
-
 import asyncio
 import selectors
 from collections.abc import Coroutine

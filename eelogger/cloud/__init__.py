@@ -1,7 +1,5 @@
 """Talk to Eagle Eye; no library exception leaves this room."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol

@@ -3,8 +3,6 @@
 Any answer gives rows, or the reason why an hour could not be read; only a refused key or certificate is raised.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable

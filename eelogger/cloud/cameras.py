@@ -1,7 +1,5 @@
 """Read the camera list; a bad row harms no other row."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -4,8 +4,6 @@ So our own slowness is never billed to the cloud. Relies on two methods of the l
 too: `data_received` and `process_event`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

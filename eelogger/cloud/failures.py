@@ -4,8 +4,6 @@ A `CloudError` is tried again for ever, every other error ends a run. No message
 headers or a proxy's password may stand.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

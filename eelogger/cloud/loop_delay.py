@@ -4,8 +4,6 @@ What a selector delivers arrived while it slept (then it was read at once) or si
 long ago as that was). No event has waited longer in the event loop than its lag says.
 """
 
-from __future__ import annotations
-
 import asyncio
 import selectors
 import socket

@@ -1,7 +1,5 @@
 """Keep the camera list fresh, the key alive and the clock sampled."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

@@ -3,8 +3,6 @@
 No key, password or cookie leaves this room in an exception, its context or a `repr`.
 """
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Connect again and again: fresh settings, key and camera list each time."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import traceback

@@ -4,8 +4,6 @@ A login that was refused is not repeated for 6 hours, also across restarts: a cr
 account. Password, code, token and key are in no `repr` and no exception.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -3,8 +3,6 @@
 Every message that left the socket reaches the sink, once and in order, whatever ended the connection.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

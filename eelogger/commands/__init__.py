@@ -1,7 +1,5 @@
 """The commands beside a run: a module each, with `add_arguments` and `run`."""
 
-from __future__ import annotations
-
 import argparse
 
 

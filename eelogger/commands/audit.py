@@ -3,8 +3,6 @@
 It reads beside a running logger, needs no lock, and writes nothing into the log directory.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 from collections.abc import Callable, Iterator

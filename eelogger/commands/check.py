@@ -4,8 +4,6 @@ The order is that in which a run would come upon it. Nothing is changed but a pr
 `.state` a login that was refused.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

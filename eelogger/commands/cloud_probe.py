@@ -1,7 +1,5 @@
 """Ask the cloud what only it can tell: its clock, its event stream, its recorded annotations."""
 
-from __future__ import annotations
-
 import asyncio
 import statistics
 from collections import Counter

@@ -3,8 +3,6 @@
 The password is written nowhere; lines that are not one of the three settings stay as they are.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

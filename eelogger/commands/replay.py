@@ -3,8 +3,6 @@
 A run's replay equals its delay logs but for `lag_s`, which stream logs do not tell. The sources are only read.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

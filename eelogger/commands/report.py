@@ -3,8 +3,6 @@
 Nonsense and places that cannot be written are found before the logs are read, which may take minutes.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 from collections.abc import Iterator

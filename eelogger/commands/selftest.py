@@ -4,8 +4,6 @@ A cloud in this process sends events of known age, a run logs them into a tempor
 held against the cloud's list of what it sent.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import tempfile

@@ -4,8 +4,6 @@ It reads `.state`, `.lock` and the last line of `health.log`, so its figures are
 was killed is seen as dead 15 s later at the latest. After the `|` stand the same figures for machines.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

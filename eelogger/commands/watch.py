@@ -3,8 +3,6 @@
 It needs neither lock nor key: it reads the delay logs as they grow, through renames, midnight and `gzip`.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import time
@@ -70,7 +68,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.info(f"skipped {counted(follower.unreadable, 'line')} that could not be read")
 
 
-def _show(paths: LogPaths, follower: Follower, found: list[DelayRow], console: Console) -> NoReturn:
+def _show(paths: LogPaths, follower: "Follower", found: list[DelayRow], console: Console) -> NoReturn:
     """Show what was found, then what comes, for ever; say when the logger or a file is in trouble."""
     day, kind, pause_s = "", RUNNING, POLL_S
     told: set[tuple[str, str]] = set()

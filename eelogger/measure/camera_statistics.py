@@ -4,8 +4,6 @@ Only measured delays are figures; early ones are kept apart. Whatever the order 
 recomputed from the list of all delays: exact for n, min, avg and max, within 1 % for percentiles.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from typing import Final
 

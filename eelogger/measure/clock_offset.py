@@ -5,8 +5,6 @@ that the local clock is behind and that delays are shown too short. As long as t
 50 ppm and is not stepped, the true offset lies within `bound_us` of `offset_us`. No figure is corrected by it.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from typing import Final, NamedTuple
 

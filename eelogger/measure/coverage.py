@@ -4,8 +4,6 @@ Every closed gap is returned, for `gaps.log`. A gap across midnight is two, so t
 `gap` ends with a subscription, unless another one starts at its end: a replay takes its subscription times from there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -55,7 +53,7 @@ class Coverage:
         """The camera left the account: it is no longer meant to be observed."""
         self._open.pop(camera_id, None)
 
-    def midnight(self, at_us: int) -> tuple[Coverage, list[Gap]]:
+    def midnight(self, at_us: int) -> tuple["Coverage", list[Gap]]:
         """Begin a day: the coverage of the ended one, which changes no more, and the halves of gaps that end here."""
         day, ended = replace(self, _open=dict(self._open)), []
         for camera_id, (from_us, reason) in sorted(day._open.items()):

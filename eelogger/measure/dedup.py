@@ -1,7 +1,5 @@
 """Remember which identities have been seen."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final

@@ -8,8 +8,6 @@ subscription and arrived within 60 s of it. A repeat or undated value uses "firs
 clock is far behind has one fresh event of each four-CC and connection taken for `initial`.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from functools import lru_cache

@@ -6,8 +6,6 @@ to a µs. Below 1 ms the one bucket is right within 0.5 ms; above 30 days the an
 `n`, `total_us`, `min_us` and `max_us` are exact, and the first and last rank answer with them.
 """
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -97,7 +95,7 @@ class Histogram:
         self._first, self._counts = first, grown
         return bucket - first
 
-    def merge(self, *others: Histogram) -> None:
+    def merge(self, *others: "Histogram") -> None:
         """Count everything the others have counted."""
         parts = [part for part in (self, *others) if part.n]
         if not parts:

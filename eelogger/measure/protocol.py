@@ -4,8 +4,6 @@ A part that cannot be read is rejected with a reason and harms no other part. An
 `MessageError`, nothing else.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

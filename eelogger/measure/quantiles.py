@@ -1,7 +1,5 @@
 """Keep p50, p95 and p99 current at a constant cost per event."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from .histogram import ANSWERS_US, P50, P95, P99, Histogram

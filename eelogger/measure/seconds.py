@@ -3,8 +3,6 @@
 Each duration is rounded once, half to even; a value that rounds to zero has no sign.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

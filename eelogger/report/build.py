@@ -1,7 +1,5 @@
 """Put a report together: everything that is shown of a period, as one value."""
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
 from dataclasses import dataclass, replace

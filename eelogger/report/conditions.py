@@ -1,7 +1,5 @@
 """Say what bears on the figures of a period: gaps, clock, network, own error."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Raw lines are copied as they stand.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform

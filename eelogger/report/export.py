@@ -4,8 +4,6 @@ Column names carry units, times are UTC. No foreign text is taken for a formula 
 `bridge` for a number, as an id such as 100e0045 would be.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

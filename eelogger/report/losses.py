@@ -1,7 +1,5 @@
 """Show what an audit found: sentences, tables, JSON, and a row for each missing event."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

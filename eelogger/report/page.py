@@ -3,8 +3,6 @@
 Foreign text enters only through `_e`; a content security policy forbids all but style and embedded images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any, Final

@@ -3,8 +3,6 @@
 Each is an SVG image with colours for light and dark pages. Lines break where nothing was observed.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from base64 import b64encode
@@ -69,7 +67,7 @@ def available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def image(draw: Callable[[int], Figure], width_px: int) -> str:
+def image(draw: Callable[[int], "Figure"], width_px: int) -> str:
     """A drawing as a `data:` URI; it has a style of its own, for an image cannot use the page's."""
     import matplotlib as mpl
 
@@ -84,7 +82,7 @@ def image(draw: Callable[[int], Figure], width_px: int) -> str:
     return "data:image/svg+xml;base64," + b64encode(text.replace("<defs>", f"{style}<defs>", 1).encode()).decode()
 
 
-def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> Figure:
+def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> "Figure":
     """Median and p95 over time, grey where nothing was observed."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
@@ -109,7 +107,7 @@ def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int,
     return figure
 
 
-def distribution(timeline: Timeline, width_px: int) -> Figure:
+def distribution(timeline: Timeline, width_px: int) -> "Figure":
     """How many events took how long, on a log axis."""
     figure, ax = _figure(width_px)
     delays = merged(timeline.slots.values())
@@ -148,7 +146,7 @@ def _log_s(us: int) -> float:
     return max(us, 500) / 1e6
 
 
-def _figure(width_px: int) -> tuple[Figure, Axes]:
+def _figure(width_px: int) -> tuple["Figure", "Axes"]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_px / _DPI, _HEIGHT_PX / _DPI), dpi=_DPI, layout="constrained")

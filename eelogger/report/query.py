@@ -1,7 +1,5 @@
 """What a report is about: its period and its patterns, which follow `settings.matches`."""
 
-from __future__ import annotations
-
 import re
 import zoneinfo
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 Memory grows with cameras × groups × bridges and with the single events that are kept, not with the lines.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Compare what the cloud recorded with what was delivered and when somebody listened."""
 
-from __future__ import annotations
-
 import os
 from bisect import bisect_right
 from collections import Counter

@@ -3,8 +3,6 @@
 It shares no reading or arithmetic with the logger, so that a misread protocol cannot hide.
 """
 
-from __future__ import annotations
-
 from .account import TEST_KEY, Account
 from .events import Event, Recorded
 from .server import Cloud, Connection, SentEvent

@@ -1,7 +1,5 @@
 """Make up an account: cameras, bridges, rates and delays, fixed by a seed."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Sequence
@@ -51,12 +49,12 @@ class Account(NamedTuple):
     swallowed: int
 
     @classmethod
-    def demo(cls) -> Account:
+    def demo(cls) -> "Account":
         """Twelve cameras on two bridges, eight events a second: each camera and a long delay within 20 s."""
         return cls.of(cameras=12, rate=8.0, seed=320, swallowed=200)
 
     @classmethod
-    def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1, *, swallowed: int = 0) -> Account:
+    def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1, *, swallowed: int = 0) -> "Account":
         """Make `cameras` attached cameras that send `rate` ANNT and ALRS a second together, repeats included."""
         rng = random.Random(f"eelogger account {seed}")
         groups = max(1, math.ceil(cameras / CAMERAS_A_BRIDGE))

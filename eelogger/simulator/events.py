@@ -3,8 +3,6 @@
 A timestamp is cut to milliseconds, never rounded, so no event lies in the future of the instant it was made for.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import time
@@ -32,7 +30,7 @@ class Event:
     identity: str
 
     @classmethod
-    def read(cls, camera_id: str, four_cc: str, body: Mapping[str, Any]) -> Event:
+    def read(cls, camera_id: str, four_cc: str, body: Mapping[str, Any]) -> "Event":
         """Take time and identity from the body."""
         identity = body.get("uuid", "")
         if not identity and "eventid" in body:

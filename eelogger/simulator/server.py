@@ -1,7 +1,5 @@
 """Serve an account: camera list, recorded annotations and event socket on one port."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -3,8 +3,6 @@
 An event's timestamp is the instant of sending minus its delay, so that a late timer makes no delay wrong.
 """
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import random

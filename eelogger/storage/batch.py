@@ -1,7 +1,5 @@
 """Hold lines, snapshots and a barrier until they are on disk."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,7 +18,7 @@ class Sink:
         """Whether what comes should wait where it came from."""
         return False
 
-    def room(self, text: str) -> Batch | None:
+    def room(self, text: str) -> "Batch | None":
         """The batch that takes this text; None when it is refused."""
         raise NotImplementedError
 
@@ -67,7 +65,7 @@ class Batch(Sink):
     size: int = 0
     moves: Moves | None = None
 
-    def room(self, text: str) -> Batch:
+    def room(self, text: str) -> "Batch":
         """Itself, whatever its size."""
         self.size += len(text)
         return self
@@ -91,7 +89,7 @@ class Batch(Sink):
         """Whether nothing is to be done."""
         return not (self.size or self.snapshots or self.moves) and self.mark_us is None
 
-    def extend(self, later: Batch) -> None:
+    def extend(self, later: "Batch") -> None:
         """Take up a later batch: what is still here goes before it."""
         for mine, theirs in zip(self.files, later.files, strict=True):
             for path, texts in theirs.items():

@@ -1,7 +1,5 @@
 """Which cameras a log directory knows, which files are theirs, and where these are torn."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

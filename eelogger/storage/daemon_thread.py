@@ -1,7 +1,5 @@
 """Run blocking calls in a thread that never keeps the process alive."""
 
-from __future__ import annotations
-
 import queue
 import threading
 import time

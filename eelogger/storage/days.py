@@ -1,7 +1,5 @@
 """Move finished days to their folders and remove the oldest."""
 
-from __future__ import annotations
-
 import errno
 import gzip
 import os

@@ -1,7 +1,5 @@
 """Read delay lines: fast those in the present form, by `parse_delay_line` all others, with the same result."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Write one batch to the log files: appends all or nothing, snapshots, moves."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Collection

@@ -1,7 +1,5 @@
 """Word what a disk refuses, and say it once."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

@@ -4,8 +4,6 @@ Readers go by key: unknown keys are passed over, missing ones are absent, so log
 No foreign text can forge a pair or a line, reach a terminal unescaped, or fail to encode.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from calendar import timegm

@@ -3,8 +3,6 @@
 All blocks together are the file; only its last line may lack the newline.
 """
 
-from __future__ import annotations
-
 import errno
 import gzip
 import json

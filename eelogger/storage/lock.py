@@ -4,8 +4,6 @@ The hold is the system's lock on `.lock`. Where there are no locks (neither `fcn
 without them) the holder's signature in that file refuses another start while it was touched lately. `OSError` passes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

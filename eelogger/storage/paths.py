@@ -1,7 +1,5 @@
 """Name every file in a log directory; turn foreign text into paths."""
 
-from __future__ import annotations
-
 import os
 import re
 import unicodedata
@@ -64,7 +62,7 @@ class _File:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, paths: LogPaths, owner: object = None) -> Path:
+    def __get__(self, paths: "LogPaths", owner: object = None) -> Path:
         return paths.root / self.name
 
 
@@ -113,7 +111,7 @@ class LogPaths:
         """The stream log of a camera."""
         return self.stream_dir / os.fsdecode(f"{stem}_stream.log".encode("utf-8", "surrogateescape"))
 
-    def day(self, day: str) -> LogPaths:
+    def day(self, day: str) -> "LogPaths":
         """The folder of a past day; raises `ValueError` when it is none."""
         if not is_day(day):
             raise ValueError(f"no day: {day!r}")

@@ -1,7 +1,5 @@
 """Write the program's own log, one line a record."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

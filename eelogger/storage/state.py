@@ -3,8 +3,6 @@
 A wrong setting or a refused key may leave no run that could keep `.said`. Where it fails, the program talks more.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Collection

@@ -1,7 +1,5 @@
 """Read stream logs and gaps in the order of arrival, for restore and replay."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import merge

@@ -1,7 +1,5 @@
 """Keep the lock fresh, watch free space, remove old days."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import deque

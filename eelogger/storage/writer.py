@@ -1,7 +1,5 @@
 """Bring lines and snapshots to disk soon, in order, whatever happens."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

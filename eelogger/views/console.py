@@ -1,7 +1,5 @@
 """The terminal as the program sees it: keyboard, output, remarks, status line; nothing holds up an event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import getpass

@@ -1,7 +1,5 @@
 """Figures, rows and tables that every view and report shows; `texts` turns their µs into seconds."""
 
-from __future__ import annotations
-
 from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -34,7 +32,7 @@ class Tally:
     max_event: Verdict | None = None
     clean_max: Verdict | None = None
 
-    def add(self, tallies: Iterable[Tally]) -> Iterator[str]:
+    def add(self, tallies: Iterable["Tally"]) -> Iterator[str]:
         """Count what others have counted, in short steps that yield empty pieces."""
         rest = iter(tallies)
         while some := list(islice(rest, _AT_ONCE)):

@@ -1,7 +1,5 @@
 """The metrics of a run as a textfile for Prometheus' node_exporter; those of the day start anew at midnight."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final

@@ -1,7 +1,5 @@
 """Write numbers, durations and moments for people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 

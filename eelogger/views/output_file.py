@@ -1,7 +1,5 @@
 """A file asked for by name: an ordinary one has either its old content or all of the new one, and keeps its rights."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The present of a run as one value; its clock and network."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple

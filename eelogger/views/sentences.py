@@ -1,7 +1,5 @@
 """Sentences and names that summary, closing table and report share."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final

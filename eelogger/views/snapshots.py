@@ -1,7 +1,5 @@
 """Write summary, maxima, metrics and state, each as a whole, and the line of `health.log`."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import math

@@ -1,7 +1,5 @@
 """The short lines on a terminal: a run's status, its events; never in the last column, so that nothing wraps."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Final
 

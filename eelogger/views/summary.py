@@ -1,7 +1,5 @@
 """The text of `summary.log` and the closing table of a run, in pieces of at most a camera's work, empty ones too."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Lay out foreign text, made harmless, in the columns it really takes: wide characters two, combining marks none."""
 
-from __future__ import annotations
-
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence

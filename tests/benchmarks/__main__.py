@@ -1,7 +1,5 @@
 """`python -m tests.benchmarks [parts] [--quick]`: measure, print one table, exit 1 when a limit is exceeded."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

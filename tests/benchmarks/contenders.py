@@ -5,8 +5,6 @@ or whatever comes for some seconds, and tells what that cost until the last line
 of this process alone.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import resource

@@ -1,7 +1,5 @@
 """Pour a stream made beforehand into a contender's socket, as the cloud does; it takes no time of the contender's."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

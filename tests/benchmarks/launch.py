@@ -1,7 +1,5 @@
 """Start contenders, each a process of its own; see how soon lines are visible."""
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import json

@@ -1,7 +1,5 @@
 """The parts of the benchmark: what is measured, what it may be at most, and the table that shows both."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

@@ -1,7 +1,5 @@
 """The benchmarks themselves: that each part runs; and, slowly, that the limits are kept."""
 
-from __future__ import annotations
-
 import pytest
 
 from .parts import FULL, PARTS, QUICK, measure, table
