@@ -7,19 +7,20 @@ import hashlib
 import json
 import platform
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from .. import __version__
-from ..errors import UsageError
+from ..errors import DiskError, UsageError
 from ..model import HOUR_US, Gap
 from ..storage.camera_files import stream_logs
 from ..storage.formats import gap_line, time_text
 from ..storage.paths import LogPaths, day_of
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
+from ..views.tables import printable
 from .build import Report
 from .conditions import gaps_in, lines_of
 from .export import event_fields, head, json_report, text
@@ -42,36 +43,38 @@ SHA256SUMS has the checksums of all files. All times are UTC. Without self-test.
 """
 
 
-def check_place(directory: Path, *, anonymised: bool) -> None:
-    """Raise `UsageError` unless evidence may be written there; it may take minutes until there is some."""
+def make_place(directory: Path, *, anonymised: bool) -> None:
+    """Make the directory before the logs are read, which takes minutes; raises `UsageError`, `DiskError`."""
     if anonymised:
         raise UsageError("evidence cannot be anonymised: it is made of raw lines", "leave out --anonymise")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} is not empty", "give a new directory, or an empty one")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        is_taken = any(directory.iterdir())
+    except FileExistsError:
+        is_taken = True
+    except OSError as error:
+        message = f"{printable(str(directory))} cannot be written: {error.strerror}"
+        raise DiskError(message, "give a directory in a place that may be written and has room") from None
+    if is_taken:
+        raise UsageError(f"{printable(str(directory))} is not empty", "give a new directory, or an empty one")
 
 
-def write_evidence(report: Report, directory: Path, *, self_test: str = "") -> list[Path]:
-    """Write the evidence of a report's worst events; the files written. `self_test` is its outcome on this machine."""
-    directory.mkdir(parents=True, exist_ok=True)
+def evidence(report: Report, self_test: str) -> dict[str, str]:
+    """The evidence of a report's worst events, by file name; `self_test` is its outcome on this machine, if any."""
     where = folders(report.query, [])
     gaps, health = gaps_in(where, report.from_us, report.to_us), [*lines_of(paths.health for paths in where)]
-    contents: dict[str, Iterable[str]] = {
-        "README.txt": _readme(report),
-        "events.txt": _events(report, where, gaps, health),
-        "report.json": json_report(report),
-        "report.html": html(report),
+    contents = {
+        "README.txt": "".join(_readme(report)),
+        "events.txt": "".join(_events(report, where, gaps, health)),
+        "report.json": "".join(json_report(report)),
+        "report.html": "".join(html(report)),
         "report.txt": text(report),
-        "gaps.log": map(gap_line, gaps),
-        "health.log": _between(health, report.from_us, report.to_us),
+        "gaps.log": "".join(map(gap_line, gaps)),
+        "health.log": "".join(_between(health, report.from_us, report.to_us)),
     }
-    contents |= {"self-test.txt": [self_test]} if self_test else {}
-    paths = [directory / name for name in contents]
-    for path in paths:
-        with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-            file.writelines(contents[path.name])
-    sums = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
-    (directory / "SHA256SUMS").write_text("".join(sums))
-    return [*paths, directory / "SHA256SUMS"]
+    contents |= {"self-test.txt": self_test} if self_test else {}
+    sums = {name: hashlib.sha256(content.encode("utf-8", "backslashreplace")) for name, content in contents.items()}
+    return contents | {"SHA256SUMS": "".join(f"{each.hexdigest()}  {name}\n" for name, each in sums.items())}
 
 
 def _readme(report: Report) -> Iterator[str]:
@@ -102,21 +105,22 @@ def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list
 def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
     """The stream lines of each worst event, those of copies once; each file is read once."""
     found: list[dict[str, None]] = [{} for _ in report.worst]
-    wanted: dict[tuple[str, str], list[tuple[str, str, dict[str, None]]]] = defaultdict(list)
+    wanted: dict[tuple[str, str], list[int]] = defaultdict(list)  # by camera and minute
     days = {where[-1].root.name}
-    for event, lines in zip(report.worst, found, strict=True):
-        at_us, identity = event.row.arrived_us, json.dumps(event.row.identity)
+    for number, event in enumerate(report.worst):
+        at_us = event.row.arrived_us
         for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):
-            wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append((time_text(at_us)[:-1], identity, lines))
+            wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append(number)
         # When the clock was put back over a midnight, lines stay in the later day.
         days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
     camera_ids = {camera_id for camera_id, _ in wanted}
     for files in (stream_logs(folder) for folder in where if folder.root.name in days):
         for camera_id in camera_ids & files.keys():
             for line in lines_of(files[camera_id]):
-                for stamp, identity, lines in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
-                    if line.startswith(stamp) or identity in line:
-                        lines[line] = None
+                for number in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
+                    row = report.worst[number].row
+                    if line.startswith(time_text(row.arrived_us)[:-1]) or json.dumps(row.identity) in line:
+                        found[number][line] = None
     return found
 
 
