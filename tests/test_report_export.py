@@ -17,7 +17,7 @@ from report_logs import KNOWN, all_events, report, write_logs, write_site
 from run_states import NOON_US, SECOND, cameras, verdict
 
 from eelogger.report.build import Report
-from eelogger.report.evidence import evidence
+from eelogger.report.evidence import contents
 from eelogger.report.export import EVENT, SHOWN, csv_row, figures_csv, json_report, text
 from eelogger.report.page import html
 from eelogger.storage.formats import stream_line
@@ -125,7 +125,7 @@ def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_pat
     with stream.open("a") as file:
         file.write(stream_line(NOON_US + 9 * SECOND, {"event": {"ANNT": {"uuid": ODD, "op": 4}}}))
         file.write(stream_line(NOON_US + 9 * SECOND, {"event": {"ANNT": {"uuid": "other", "op": 4}}}))
-    files = evidence(report(root, worst=2), "all good\n")
+    files = contents(report(root, worst=2), "all good\n")
     assert sorted(files) == [
         "README.txt", "SHA256SUMS", "events.txt", "gaps.log", "health.log", "report.html", "report.json", "report.txt",
         "self-test.txt",
@@ -144,5 +144,5 @@ def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_pat
     for path in [*root.glob("*.log"), *root.glob("stream/*.log")]:
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    packed = evidence(report(root, worst=2), "")
+    packed = contents(report(root, worst=2), "")
     assert [files[name] == packed[name] for name in ("events.txt", "gaps.log", "health.log")] == [True] * 3

@@ -12,11 +12,8 @@ from typing import Final
 from ..clock import now_us
 from ..errors import SettingsError, UsageError
 from ..model import NAMESPACES
-from ..report import export
+from ..report import evidence, export, page, plots
 from ..report.build import Report
-from ..report.evidence import evidence, make_place
-from ..report.page import html
-from ..report.plots import MISSING, available
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.read import Event, sentences
 from ..settings import PROGRAM, load, log_dir_of
@@ -62,7 +59,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if len(set(paths.values())) < len(paths):
         raise UsageError("two outputs cannot go to the same place", "give each a file of its own; - is stdout, for one")
     if options.evidence:
-        make_place(options.evidence, anonymised=options.anonymise)
+        evidence.make_place(options.evidence, anonymised=options.anonymise)
     with ExitStack() as stack:
         files = {name: stack.enter_context(OutputFile(path, console.write)) for name, path in paths.items()}
         for name in files.keys() & {"csv", "events_csv"}:
@@ -77,15 +74,15 @@ def run(options: argparse.Namespace, console: Console) -> int:
             report = Report(query, now_us(), advance, write_event if "events_csv" in files else None)
         for sentence in sentences(report.skipped):
             console.info(sentence)
-        for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", html)):
+        for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", page.html)):
             if name in files:
                 files[name].write(pieces(report))
-    if "html" in files and not available():
-        console.info(MISSING)
+    if "html" in files and not plots.available():
+        console.info(plots.MISSING)
     written = [path for path in paths.values() if path != STDOUT]
     if options.evidence:
         self_test = "" if options.no_self_test else _self_test(options, console)
-        for name, content in evidence(report, self_test).items():
+        for name, content in evidence.contents(report, self_test).items():
             with OutputFile(options.evidence / name, console.write) as file:
                 file.write([content])
         written.append(options.evidence)

@@ -59,12 +59,12 @@ def make_place(directory: Path, *, anonymised: bool) -> None:
         raise UsageError(f"{printable(str(directory))} is not empty", "give a new directory, or an empty one")
 
 
-def evidence(report: Report, self_test: str) -> dict[str, str]:
+def contents(report: Report, self_test: str) -> dict[str, str]:
     """The evidence of a report's worst events, by file name; `self_test` is its outcome on this machine, if any."""
     where = folders(report.query, [])
     gaps, health = gaps_in(where, report.from_us, report.to_us), [*lines_of(paths.health for paths in where)]
-    contents = {
-        "README.txt": "".join(_readme(report)),
+    files = {
+        "README.txt": _readme(report),
         "events.txt": "".join(_events(report, where, gaps, health)),
         "report.json": "".join(json_report(report)),
         "report.html": "".join(html(report)),
@@ -72,18 +72,17 @@ def evidence(report: Report, self_test: str) -> dict[str, str]:
         "gaps.log": "".join(map(gap_line, gaps)),
         "health.log": "".join(_between(health, report.from_us, report.to_us)),
     }
-    contents |= {"self-test.txt": self_test} if self_test else {}
-    sums = {name: hashlib.sha256(content.encode("utf-8", "backslashreplace")) for name, content in contents.items()}
-    return contents | {"SHA256SUMS": "".join(f"{each.hexdigest()}  {name}\n" for name, each in sums.items())}
+    files |= {"self-test.txt": self_test} if self_test else {}
+    sums = {name: hashlib.sha256(content.encode("utf-8", "backslashreplace")) for name, content in files.items()}
+    return files | {"SHA256SUMS": "".join(f"{each.hexdigest()}  {name}\n" for name, each in sums.items())}
 
 
-def _readme(report: Report) -> Iterator[str]:
-    yield "Evidence of late camera events\n\n"
-    yield from (f"{label}{sentence}\n" for label, sentence in head(report))
-    yield from (f"{sentence}\n" for sentence in sentences(report.skipped))
+def _readme(report: Report) -> str:
+    said = [*(f"{label}{sentence}" for label, sentence in head(report)), *sentences(report.skipped)]
     versions = [f"eelogger {__version__}", *(f"{name} {metadata.version(name)}" for name in _LIBRARIES)]
     versions += [f"Python {platform.python_version()}", platform.platform()]
-    yield f"Made {moment(report.made_us)} with {', '.join(versions)}.\n{_METHOD}"
+    made = f"Made {moment(report.made_us)} with {', '.join(versions)}."
+    return "\n".join(["Evidence of late camera events", "", *said, made, _METHOD])
 
 
 def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list[str]) -> Iterator[str]:

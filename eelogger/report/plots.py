@@ -32,8 +32,6 @@ _STYLE: Final[Any] = {
     "legend.frameon": False, "legend.fontsize": 9, "legend.borderaxespad": 0, "svg.fonttype": "none",
 }  # fmt: skip
 
-Point = tuple[float, float, float]  # day, median, p95
-
 
 class Timeline:
     """Delays by slots of equal length, which doubles when there are more than a plot can show apart."""
@@ -66,6 +64,7 @@ def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, wid
     """The delay over time, above its distribution, as the `data:` URI of an SVG image."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     out = io.BytesIO()
     with mpl.rc_context(_STYLE):
@@ -74,7 +73,15 @@ def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, wid
         _draw_over_time(above, timeline, gaps, width_px)
         margin_us = max((to_us - from_us) // 100, 1_000_000)
         above.set_xlim((from_us - margin_us) / DAY_US, (to_us + margin_us) / DAY_US)
-        _draw_distribution(below, timeline)
+        counted = merged(timeline.slots.values()).counts()
+        values, counts = zip(*((_log_s(us), n) for us, n in counted), strict=True)
+        first, last = (math.floor(16 * math.log10(end)) for end in (values[0], values[-1]))
+        below.hist(values, bins=[10 ** (i / 16) for i in range(first, last + 2)], weights=counts, color=_BAND)
+        below.set(xlabel="delay in seconds (log)", ylabel="events", xscale="log")
+        for axis in (above.yaxis, below.xaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
         figure.savefig(out, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + b64encode(out.getvalue()).decode()
 
@@ -94,21 +101,11 @@ def _draw_over_time(ax: "Axes", timeline: Timeline, gaps: Sequence[Gap], width_p
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     ax.set(xlabel="time (UTC)", ylabel="delay in seconds (log)", yscale="log")
-    _plain_numbers(ax.yaxis)
 
 
-def _draw_distribution(ax: "Axes", timeline: Timeline) -> None:
-    counted = merged(timeline.slots.values()).counts()
-    values, counts = zip(*((_log_s(us), n) for us, n in counted), strict=True)
-    first, last = (math.floor(16 * math.log10(end)) for end in (values[0], values[-1]))
-    ax.hist(values, bins=[10 ** (i / 16) for i in range(first, last + 2)], weights=counts, color=_BAND)
-    ax.set(xlabel="delay in seconds (log)", ylabel="events", xscale="log")
-    _plain_numbers(ax.xaxis)
-
-
-def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[Point]:
-    """Points of the delay over time, with a hole in each gap of the account that is longer than a slot."""
-    slot_us, points = timeline.slot_us, list[Point]()
+def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[tuple[float, float, float]]:
+    """Day, median and p95 of each slot, with a hole in each gap of the account that is longer than a slot."""
+    slot_us, points = timeline.slot_us, list[tuple[float, float, float]]()
     for number, slot in timeline.slots.items():
         p50, p95 = map(_log_s, slot.quantiles_us((P50, P95)))
         points.append(((number + 0.5) * slot_us / DAY_US, p50, p95))
@@ -116,15 +113,6 @@ def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[Point]:
         if gap.kind == "gap" and not gap.camera_id and gap.to_us - gap.from_us >= slot_us:
             points.append(((gap.from_us + gap.to_us) / 2 / DAY_US, math.nan, math.nan))
     return sorted(points)
-
-
-def _plain_numbers(axis: Any) -> None:
-    """Label a log axis with plain numbers, 1, 2 and 5 of each decade where there is room."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _log_s(us: int) -> float:
