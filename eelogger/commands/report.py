@@ -1,7 +1,4 @@
-"""`report`: from options to tables on the terminal, files, and evidence.
-
-Nonsense and places that cannot be written are found before the logs are read, which may take minutes.
-"""
+"""Turn the options of `report` into tables, files and evidence; nonsense is found before the logs are read."""
 
 import argparse
 import io

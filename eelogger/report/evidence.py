@@ -1,7 +1,4 @@
-"""Write evidence that can be sent: the worst events with every raw line that speaks for or against them.
-
-Raw lines are copied as they stand.
-"""
+"""Put evidence together that can be sent: the worst events with the raw lines about them, as they stand."""
 
 import hashlib
 import json
@@ -14,7 +11,7 @@ from typing import Final
 
 from .. import __version__
 from ..errors import DiskError, UsageError
-from ..model import HOUR_US, Gap
+from ..model import HOUR_US
 from ..storage.camera_files import stream_logs
 from ..storage.formats import gap_line, time_text
 from ..storage.paths import LogPaths, day_of
@@ -22,7 +19,7 @@ from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from ..views.tables import printable
 from .build import Report
-from .conditions import gaps_in, lines_of
+from .conditions import lines_of
 from .export import event_fields, head, json_report, text
 from .page import html
 from .read import folders, sentences
@@ -62,14 +59,14 @@ def make_place(directory: Path, *, anonymised: bool) -> None:
 def contents(report: Report, self_test: str) -> dict[str, str]:
     """The evidence of a report's worst events, by file name; `self_test` is its outcome on this machine, if any."""
     where = folders(report.query, [])
-    gaps, health = gaps_in(where, report.from_us, report.to_us), [*lines_of(paths.health for paths in where)]
+    health = [*lines_of(paths.health for paths in where)]
     files = {
         "README.txt": _readme(report),
-        "events.txt": "".join(_events(report, where, gaps, health)),
+        "events.txt": "".join(_events(report, where, health)),
         "report.json": "".join(json_report(report)),
         "report.html": "".join(html(report)),
         "report.txt": text(report),
-        "gaps.log": "".join(map(gap_line, gaps)),
+        "gaps.log": "".join(map(gap_line, report.gaps)),
         "health.log": "".join(_between(health, report.from_us, report.to_us)),
     }
     files |= {"self-test.txt": self_test} if self_test else {}
@@ -85,7 +82,7 @@ def _readme(report: Report) -> str:
     return "\n".join(["Evidence of late camera events", "", *said, made, _METHOD])
 
 
-def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list[str]) -> Iterator[str]:
+def _events(report: Report, where: list[LogPaths], health: list[str]) -> Iterator[str]:
     updates = _updates(report, where)
     for number, event in enumerate(report.worst):
         at_us, fields = event.row.arrived_us, event_fields(event)
@@ -96,7 +93,8 @@ def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list
         yield from (f"{line}\n" for line in updates[number])
         yield "--- health of the minutes around it\n"
         yield from _between(health, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US)
-        around = [gap for gap in gaps if gap.to_us > at_us - 10 * MINUTE_US and gap.from_us < at_us + 10 * MINUTE_US]
+        from_us, to_us = at_us - 10 * MINUTE_US, at_us + 10 * MINUTE_US
+        around = [gap for gap in report.gaps if gap.to_us > from_us and gap.from_us < to_us]
         yield f"--- {'gaps' if around else 'no gap on record'} within ten minutes of it\n"
         yield from (*map(gap_line, around), "\n")
 

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 from .. import __version__
-from ..measure.seconds import micros, seconds3
 from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, shown, texts
 from ..views.sentences import CONTAINS, group_name, suspect
@@ -161,7 +160,7 @@ def text(report: Report, columns: int = WIDEST) -> str:
     lines = [line for label, sentence in head(report) for line in wrapped(label, sentence, within)]
     for title, caption, names, rows in tables(report):
         titles = [Column(heading(name), is_number(name) or name == "arrived_utc", 64) for name in names]
-        cells = ([_short(name, row[name]) for name in names] for row in rows[:SHOWN])
+        cells = ([row[name] or "-" for name in names] for row in rows[:SHOWN])
         lines += ["", f"{title}, {caption}", *table(titles, cells, within=within)]
         if len(rows) > SHOWN:
             lines.append(f"… and {len(rows) - SHOWN:,} more; --json has all")
@@ -170,10 +169,3 @@ def text(report: Report, columns: int = WIDEST) -> str:
     lines += ["", *sentences(report.skipped)]
     lines += wrapped("", f"{CONTAINS} All times are UTC, all durations seconds.", within)
     return "\n".join(lines) + "\n"
-
-
-def _short(name: str, value: str) -> str:
-    """A value as wide as in all tables; the exact ones are in CSV and JSON."""
-    if name == "arrived_utc":
-        return value[:19].replace("T", " ")
-    return seconds3(micros(value)) if name.endswith("_s") and value not in ("", "-") else value or "-"

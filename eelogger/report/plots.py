@@ -1,7 +1,4 @@
-"""Draw the plots of the page with matplotlib, an optional extra.
-
-Lines break where nothing was observed.
-"""
+"""Draw the plots of the page with matplotlib, an optional extra; lines break where nothing was observed."""
 
 import io
 import math
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
 
 MISSING: Final = "no plots: matplotlib is not installed (python -m pip install 'matplotlib>=3.9' adds them)"
 
-_DPI: Final = 72
-_HEIGHT_PX: Final = 500
-_MOST_SHADES: Final = 200
 # On a light page; a dark one inverts the whole image.
 _MUTED, _GRID, _LINE, _BAND, _GAP = "#5a6773", "#d0d7dd", "#0b5cad", "#9cc3ea", "#d8ccb0"
 _STYLE: Final[Any] = {
@@ -68,7 +62,7 @@ def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, wid
 
     out = io.BytesIO()
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width_px / _DPI, _HEIGHT_PX / _DPI), dpi=_DPI, layout="constrained")
+        figure = Figure(figsize=(width_px / 72, 500 / 72), layout="constrained")  # an inch of SVG has 72 px
         above, below = figure.subplots(2)
         _draw_over_time(above, timeline, gaps, width_px)
         margin_us = max((to_us - from_us) // 100, 1_000_000)
@@ -95,7 +89,7 @@ def _draw_over_time(ax: "Axes", timeline: Timeline, gaps: Sequence[Gap], width_p
     # Above the axes: inside it would cover something in most reports.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     blind = [gap for gap in gaps if gap.kind in ("gap", "suspend") and not gap.camera_id and is_missed(gap)]
-    for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
+    for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:200]:
         ax.axvspan(gap.from_us / DAY_US, gap.to_us / DAY_US, color=_GAP, linewidth=0.6)
     locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
