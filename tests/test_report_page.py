@@ -81,6 +81,7 @@ def test_foreign_text_stays_text_and_nothing_is_fetched_or_run(page: str) -> Non
     assert "<small>with early: p50 " in page
     assert "closed-1006" in page
     assert not re.search(r"@import|https?://", page)
+    assert re.search(r"prefers-color-scheme: dark\) {[^@]* img { filter: invert", page)
 
 
 def test_the_figures_on_the_page_are_those_of_the_tables(made: Report, page: str) -> None:
