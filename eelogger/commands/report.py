@@ -74,8 +74,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", page.html)):
             if name in files:
                 files[name].write(pieces(report))
-    if "html" in files and not plots.available():
-        console.info(plots.MISSING)
+    if "html" in files and (why := plots.missing()):
+        console.info(why)
     written = [path for path in paths.values() if path != STDOUT]
     if options.evidence:
         self_test = "" if options.no_self_test else _self_test(options, console)

@@ -110,9 +110,8 @@ def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
             wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append(number)
         # When the clock was put back over a midnight, lines stay in the later day.
         days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
-    camera_ids = {camera_id for camera_id, _ in wanted}
     for files in (stream_logs(folder) for folder in where if folder.root.name in days):
-        for camera_id in camera_ids & files.keys():
+        for camera_id in files.keys() & {camera_id for camera_id, _ in wanted}:
             for line in lines_of(files[camera_id]):
                 for number in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
                     row = report.worst[number].row

@@ -34,7 +34,6 @@ FIGURES: Final = (
     "observed_percent",
 )  # fmt: skip
 _WORST: Final = ("name", "delay_s", "arrived_utc", "event", "op", "seq", "after_gap_s", "lag_s", "uuid")
-_KEYS: Final = ("camera", "camera_id", "name", "bridge", "bridge_id", "ns", "type", "namespace")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _WHOLE: Final = {"events", "early", "initial", "undated", "ns", "op", "seq"}
 
@@ -62,10 +61,11 @@ def csv_row(values: Mapping[str, str]) -> str:
 def event_fields(event: Event) -> dict[str, str]:
     """An event's values by the names of `EVENT`; "" where there is none, foreign text printable."""
     row, camera = event.row, event.cell.camera
+    place = _place(camera.id, camera.name, camera.bridge)
     pairs = defaultdict(str, parse_pairs(row.line.decode("utf-8", "replace")))
     values = (
         time_text(row.arrived_us), pairs["event_time"], pairs["delay_s"], row.kind, printable(pairs["event"]),
-        "" if row.ns is None else str(row.ns), printable(row.type), *_place(camera.id, camera.name, camera.bridge),
+        "" if row.ns is None else str(row.ns), printable(row.type), *place.values(),
         printable(event.identity), pairs["op"], pairs["seq"], pairs["after_gap_s"], pairs["lag_s"],
     )  # fmt: skip
     return dict(zip(EVENT, values, strict=True))
@@ -75,18 +75,19 @@ def _keys(report: Report, row: Row) -> dict[str, str]:
     ns, four_cc = (str(row.group), "") if isinstance(row.group, int) else ("", printable(row.group or ""))
     namespace = "" if row.group is None else printable(group_name(row.group, report.query.names))
     name = report.cameras[row.id].name if row.id in report.cameras else ""
-    return dict(zip(_KEYS, (*_place(row.id, name, row.bridge), ns, four_cc, namespace), strict=True))
+    return _place(row.id, name, row.bridge) | {"ns": ns, "type": four_cc, "namespace": namespace}
 
 
 @lru_cache(maxsize=1024)  # there may be millions of events
-def _place(camera_id: str, name: str, bridge: str) -> tuple[str, str, str, str, str]:
+def _place(camera_id: str, name: str, bridge: str) -> dict[str, str]:
     """Camera and bridge for spreadsheets, and their raw ids."""
     name, camera_id, bridge = map(printable, (name, camera_id, bridge))
     # The labels of `--anonymise` have a hyphen, ids have none.
     camera, through = (
         f"{kind} {i}" if i and "-" not in i else i for kind, i in (("camera", camera_id), ("bridge", bridge))
     )
-    return f"{name} ({camera_id})" if name not in ("", camera_id) else camera, camera_id, name, through, bridge
+    camera = f"{name} ({camera_id})" if name not in ("", camera_id) else camera
+    return {"camera": camera, "camera_id": camera_id, "name": name, "bridge": through, "bridge_id": bridge}
 
 
 def head_of_json(query: Query, made_us: int, from_us: int, to_us: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..views.sentences import CONTAINS
 from ..views.tables import printable
 from .build import Report
 from .export import FIGURES, heading, tables
-from .plots import MISSING, available, image
+from .plots import image, missing
 from .read import sentences
 
 SHOWN: Final = 1_000
@@ -77,8 +77,8 @@ def html(report: Report) -> Iterator[str]:
     yield f"<div class=cards>{''.join(divs)}</div>\n"
     lines = (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in report.conditions.items())
     yield f"<dl>{''.join(lines)}</dl>\n"
-    if not available():
-        yield f"<p class=warn>{_e(MISSING)}</p>\n"
+    if why := missing():
+        yield f"<p class=warn>{_e(why)}</p>\n"
     elif report.total.figures.events:
         period = report.from_us, report.to_us
         narrow, wide = (image(report.timeline, report.gaps, *period, width_px) for width_px in (380, 1040))

@@ -14,8 +14,6 @@ from ..model import DAY_US, Gap
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MISSING: Final = "no plots: matplotlib is not installed (python -m pip install 'matplotlib>=3.9' adds them)"
-
 # On a light page; a dark one inverts the whole image.
 _MUTED, _GRID, _LINE, _BAND, _GAP = "#5a6773", "#d0d7dd", "#0b5cad", "#9cc3ea", "#d8ccb0"
 _STYLE: Final[Any] = {
@@ -49,9 +47,10 @@ class Timeline:
                 self.slots.setdefault(number // 2, Histogram()).merge(half)
 
 
-def available() -> bool:
-    """Whether plots can be drawn."""
-    return find_spec("matplotlib") is not None
+def missing() -> str:
+    """What a reader is told where plots cannot be drawn, else ""."""
+    text = "no plots: matplotlib is not installed (python -m pip install 'matplotlib>=3.9' adds them)"
+    return "" if find_spec("matplotlib") else text
 
 
 def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> str:

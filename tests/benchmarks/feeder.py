@@ -68,13 +68,9 @@ class Feeder:
         It ends when it has taken all, or after so many seconds, or with the block.
         """
         cloud, log_dir, pipe = self._cloud, log_dir or log_directory(), asyncio.subprocess.PIPE
+        environ = {"EEN_BASE_URL": cloud.base_url, "EEN_ACCOUNT_ID": cloud.account_id, "EEN_AUTH_KEY": cloud.auth_key}
         task = {
-            "environ": {
-                "EEN_BASE_URL": cloud.base_url,
-                "EEN_ACCOUNT_ID": cloud.account_id,
-                "EEN_AUTH_KEY": cloud.auth_key,
-                "EEN_RESOURCES": "event,pre" if self._previews else "event",
-            },
+            "environ": environ | {"EEN_RESOURCES": "event,pre" if self._previews else "event"},
             "camera_ids": [row.id for row in cloud.account.cameras],
             "messages": events * (1 + self._previews),
             "seconds": seconds,
