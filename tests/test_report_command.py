@@ -1,6 +1,8 @@
 """`report` as it is given on the command line: its figures are the logs', its files are whole or as they were."""
 
 import csv
+import gzip
+import hashlib
 import io
 import json
 import os
@@ -17,13 +19,13 @@ from pathlib import Path
 
 import pytest
 from launch import APP, CHILD, Ended, command
-from report_logs import DAY, KNOWN, write_logs
+from report_logs import DAY, KNOWN, write_logs, write_site
 from run_states import NOON_US, SECOND, verdict
 
 from eelogger.cli import main
 from eelogger.measure.histogram import rank_of
 from eelogger.model import INITIAL, UNDATED
-from eelogger.storage.formats import parse_pairs
+from eelogger.storage.formats import parse_pairs, stream_line
 
 Here = Callable[..., Ended]
 
@@ -117,7 +119,9 @@ def test_a_csv_file_begins_with_a_bom_and_a_dash_is_stdout_without_one(logs: Pat
     [
         (["--since", "yesterday"], "--since 'yesterday' is no moment"),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "--since is not before --until"),
+        (["--csv", "x", "--json", "x"], "to the same place"),
         (["--evidence", "."], "not empty"),
+        (["--evidence", "mine"], "not empty"),
         (["--evidence", "new", "--anonymise"], "cannot be anonymised"),
         (["--worst", "-1"], ""),
     ],
@@ -178,6 +182,39 @@ def test_namespaces_are_called_as_the_settings_say_and_broken_ones_do_no_harm(
     monkeypatch.setenv("EEN_KEEP_DAYS", "x")
     broken = here("--log-dir", logs)
     assert (broken.code, "EEN_KEEP_DAYS" in broken.err, "EEN_NAMESPACE_NAMES" in broken.err) == (0, True, True)
+
+
+def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_path: Path, here: Here) -> None:
+    root, identity = write_site(log_dir), 'two words "quoted"'
+    logged, stream = root / "Odd_100e0000.log", root / "stream/Odd_100e0000_stream.log"
+    other = write_logs(tmp_path / "other", [verdict("100e0000", 7 * SECOND, NOON_US, identity=identity)])
+    logged.write_text((other / FRONT).read_text())
+    later = [{"event": {"ANNT": {"uuid": uuid, "op": 4}}} for uuid in (identity, "other")]
+    first = (other / "stream/Front Door_100e0000_stream.log").read_text()
+    stream.write_text("".join([first, *(stream_line(NOON_US + 9 * SECOND, data) for data in later)]))
+
+    def evidence(name: str) -> dict[str, str]:
+        assert here("--log-dir", root, "--evidence", tmp_path / name, "--worst", "2", "--no-self-test").code == 0
+        return {path.name: path.read_text("utf-8") for path in (tmp_path / name).iterdir()}
+
+    files = evidence("plain")
+    names = "README.txt SHA256SUMS events.txt gaps.log health.log report.html report.json report.txt"
+    assert sorted(files) == names.split()
+    odd, second = files["events.txt"].split("=== ")[1:]
+    assert 'uuid="two words \\"quoted\\""' in odd
+    assert (odd.count('"two words'), odd.count('"op": 4'), '"other"' in odd) == (3, 1, False)
+    assert (second.count(" uuid=uuid-59 "), second.count('"uuid": "uuid-59"')) == (1, 1)
+    assert second.count("state=connected") == 4
+    assert ("reason=404" in second, "reason=closed-1006" in second) == (True, False)  # within ten minutes of it
+    assert json.loads(files["report.json"])["worst"][1]["uuid"] == "uuid-59"
+    assert files["health.log"].count("\n") == 60
+    sums = dict(line.split("  ")[::-1] for line in files.pop("SHA256SUMS").splitlines())
+    assert sums == {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    for path in [*root.glob("*.log"), *root.glob("stream/*.log")]:
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = evidence("packed")
+    assert [files[name] == packed[name] for name in ("events.txt", "gaps.log", "health.log")] == [True] * 3
 
 
 @pytest.mark.slow

@@ -1,8 +1,6 @@
-"""What leaves a report: CSV, JSON, anonymous labels, tables for the terminal, evidence."""
+"""What leaves a report: CSV, JSON, anonymous labels, tables for the terminal."""
 
 import csv
-import gzip
-import hashlib
 import io
 import json
 import re
@@ -13,17 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_logs import KNOWN, all_events, report, write_logs, write_site
-from run_states import NOON_US, SECOND, cameras, verdict
+from report_logs import all_events, report, write_logs, write_site
+from run_states import SECOND, cameras, verdict
 
 from eelogger.report.build import Report
-from eelogger.report.evidence import contents
 from eelogger.report.export import EVENT, SHOWN, csv_row, figures_csv, json_report, text
 from eelogger.report.page import html
-from eelogger.storage.formats import stream_line
 from eelogger.views.tables import width
-
-ODD = 'two words "quoted"'
 
 
 @pytest.fixture(scope="module")
@@ -111,38 +105,3 @@ def test_what_is_cut_is_counted(log_dir: Path, monkeypatch: pytest.MonkeyPatch) 
     assert f"… and {120 - SHOWN} more; --json has all" in told
     monkeypatch.setattr("eelogger.report.page.SHOWN", 2)
     assert "".join(html(made)).count("… and 118 more") == 1
-
-
-# Evidence
-
-
-def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_path: Path) -> None:
-    root = write_site(log_dir)
-    logged, stream = root / "Odd_100e0000.log", root / "stream/Odd_100e0000_stream.log"
-    other = write_logs(tmp_path / "other", [verdict("100e0000", 7 * SECOND, NOON_US, identity=ODD)], KNOWN)
-    logged.write_text((other / "Front Door_100e0000.log").read_text())
-    stream.write_text((other / "stream/Front Door_100e0000_stream.log").read_text())
-    with stream.open("a") as file:
-        file.write(stream_line(NOON_US + 9 * SECOND, {"event": {"ANNT": {"uuid": ODD, "op": 4}}}))
-        file.write(stream_line(NOON_US + 9 * SECOND, {"event": {"ANNT": {"uuid": "other", "op": 4}}}))
-    files = contents(report(root, worst=2), "all good\n")
-    assert sorted(files) == [
-        "README.txt", "SHA256SUMS", "events.txt", "gaps.log", "health.log", "report.html", "report.json", "report.txt",
-        "self-test.txt",
-    ]  # fmt: skip
-    odd, second = files["events.txt"].split("=== ")[1:]
-    assert 'uuid="two words \\"quoted\\""' in odd
-    assert (odd.count('"two words'), odd.count('"op": 4'), '"other"' in odd) == (3, 1, False)
-    assert (second.count(" uuid=uuid-59 "), second.count('"uuid": "uuid-59"')) == (1, 1)
-    assert second.count("state=connected") == 4
-    assert ("reason=404" in second, "reason=closed-1006" in second) == (True, False)  # within ten minutes of it
-    assert json.loads(files["report.json"])["worst"][1]["uuid"] == "uuid-59"
-    assert "eelogger" in files["README.txt"]
-    assert files["health.log"].count("\n") == 60
-    sums = dict(line.split("  ")[::-1] for line in files["SHA256SUMS"].splitlines())
-    assert sums == {n: hashlib.sha256(t.encode()).hexdigest() for n, t in files.items() if n != "SHA256SUMS"}
-    for path in [*root.glob("*.log"), *root.glob("stream/*.log")]:
-        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-        path.unlink()
-    packed = contents(report(root, worst=2), "")
-    assert [files[name] == packed[name] for name in ("events.txt", "gaps.log", "health.log")] == [True] * 3

@@ -103,6 +103,15 @@ def test_lines_break_at_long_gaps_of_the_account_alone(made: Report) -> None:
     assert [day for day, median, _ in found if math.isnan(median)] == [(NOON_US - 4500 * SECOND) / DAY_US]
 
 
+def test_a_timeline_of_any_length_holds_every_event_in_few_slots() -> None:
+    timeline = plots.Timeline()
+    for number in range(2000):
+        timeline.count(NOON_US + number * 5 * SECOND, 3, number)
+    assert 200 <= len(timeline.slots) <= timeline.LIMIT
+    assert sum(slot.n for slot in timeline.slots.values()) == 2000
+    assert timeline.slots[NOON_US // timeline.slot_us].min_us == 0
+
+
 @pytest.mark.parametrize("seconds", [1, 86_400, 400 * 86_400])
 def test_a_period_of_any_length_has_a_time_axis(made: Report, seconds: int) -> None:
     with warnings.catch_warnings():
