@@ -145,9 +145,11 @@ def tables(report: Report) -> Iterator[tuple[str, str, tuple[str, ...], list[dic
         if kind != "bridge" or len(rows) > 1:  # a single bridge tells nothing that the total does not
             yield f"By {kind}", ranked, (kind, *FIGURES), rows
     if report.worst:
-        events = [*map(event_fields, report.worst)]
-        named = [fields | {"name": fields["name"] or fields["camera_id"], "note": ""} for fields in events]
-        yield "Worst events", "the longest delay first", _WORST, named
+        events = [event_fields(event) | {"note": ""} for event in report.worst]
+        for fields in events:
+            fields["name"] = fields["name"] or fields["camera_id"]
+            fields["arrived_utc"] = fields["arrived_utc"][:19].replace("T", " ")
+        yield "Worst events", "the longest delay first", _WORST, events
 
 
 def heading(name: str) -> str:

@@ -13,7 +13,7 @@ from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from ..views.tables import printable
 from .build import Report
-from .export import FIGURES, heading, tables
+from .export import FIGURES, heading, is_number, tables
 from .plots import image, missing
 from .read import sentences
 
@@ -113,7 +113,7 @@ def _cells(columns: tuple[str, ...], row: dict[str, str]) -> Iterator[str]:
     )
     yield _e(row[columns[0]]) + early
     for name in columns[1:]:
-        cell, of = _figure(name, row[name]), name.removesuffix("_s")
+        cell, of = _figure(name, row[name]) if is_number(name) else _e(row[name]), name.removesuffix("_s")
         if at := row.get(f"{of}_at_utc"):
             event = f"<small>{at}</small><small>{_e(row[f'{of}_uuid'])}</small>"
             cell = f"<details><summary>{cell}</summary>{event}</details>"
