@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from .. import __version__
 from ..storage.formats import parse_pairs, time_text
-from ..views.figures import FEW, Row, shown, texts
-from ..views.sentences import CONTAINS, group_name, suspect
+from ..views.figures import FEW, Row, texts
+from ..views.sentences import CONTAINS, group_name
 from ..views.tables import Column, printable, table, wrapped
 from .build import Report
 from .query import Query
@@ -134,22 +134,20 @@ def head(report: Report) -> Iterator[tuple[str, str]]:
 
 def tables(report: Report) -> Iterator[tuple[str, str, tuple[str, ...], list[dict[str, str]]]]:
     """The tables for people: title, caption, columns (the first says of what) and rows of named texts."""
-    ranked = f"worst p95 first, those with fewer than {FEW} events last"
     for kind in ("bridge", "camera", "namespace"):
-        rows = [
-            {kind: printable(row.title), "note": suspect(row.figures) if row.figures.suspect else ""}
-            | texts(row.figures)
-            | dict(zip(FIGURES, shown(row.figures, FIGURES), strict=True))
-            for row in report.rows[kind]
-        ]
+        rows = []
+        for row in report.rows[kind]:
+            values = texts(row.figures)
+            note = f"with early events p50 {values['all_dated_p50_s']} s, p95 {values['all_dated_p95_s']} s"
+            rows.append(values | {kind: printable(row.title), "note": note if row.figures.suspect else ""})
         if kind != "bridge" or len(rows) > 1:  # a single bridge tells nothing that the total does not
-            yield f"By {kind}", ranked, (kind, *FIGURES), rows
-    if report.worst:
-        events = [event_fields(event) | {"note": ""} for event in report.worst]
-        for fields in events:
+            caption = f"worst p95 first, those with fewer than {FEW} events last"
+            yield f"By {kind}", caption, (kind, *FIGURES), rows
+    if rows := [*map(event_fields, report.worst)]:
+        for fields in rows:
             fields["name"] = fields["name"] or fields["camera_id"]
             fields["arrived_utc"] = fields["arrived_utc"][:19].replace("T", " ")
-        yield "Worst events", "the longest delay first", _WORST, events
+        yield "Worst events", "the longest delay first", _WORST, rows
 
 
 def heading(name: str) -> str:
@@ -167,8 +165,8 @@ def text(report: Report, columns: int = WIDEST) -> str:
         lines += ["", f"{title}, {caption}", *table(titles, cells, within=within)]
         if len(rows) > SHOWN:
             lines.append(f"… and {len(rows) - SHOWN:,} more; --json has all")
-        for row in rows[:SHOWN]:
-            lines += wrapped("", f"{row[names[0]]}: {row['note']}", within) if row["note"] else ()
+        for row in filter(lambda row: row.get("note"), rows[:SHOWN]):
+            lines += wrapped("", f"{row[names[0]]}: {row['note']}", within)
     lines += ["", *sentences(report.skipped)]
     lines += wrapped("", f"{CONTAINS} All times are UTC, all durations seconds.", within)
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from .. import __version__
-from ..views.figures import shown
+from ..views.figures import texts
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from ..views.tables import printable
@@ -72,9 +72,9 @@ def html(report: Report) -> Iterator[str]:
     yield f"{_HEAD}<p class=muted>{_e(report.query.period(report.from_us, report.to_us))}</p>\n"
     yield from (f"<p>{_e(sentence)}</p>\n" for sentence in report.headlines)
     yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
-    cards = zip(FIGURES, shown(report.total.figures, FIGURES), strict=True)
-    divs = (f"<div><small>{heading(name)}</small><b>{_figure(name, value)}</b></div>" for name, value in cards)
-    yield f"<div class=cards>{''.join(divs)}</div>\n"
+    total = texts(report.total.figures)
+    cards = (f"<div><small>{heading(name)}</small><b>{_figure(name, total[name])}</b></div>" for name in FIGURES)
+    yield f"<div class=cards>{''.join(cards)}</div>\n"
     lines = (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in report.conditions.items())
     yield f"<dl>{''.join(lines)}</dl>\n"
     if why := missing():
@@ -89,7 +89,8 @@ def html(report: Report) -> Iterator[str]:
         name = title.lower().replace(" ", "-")
         yield f"<h2>{title}</h2>\n<p class=muted>{caption}</p>\n<div class=scroll><table id={name}>\n"
         yield f"<thead><tr><th>{'<th>'.join(map(heading, columns))}</tr></thead>\n<tbody>\n"
-        yield from (f"<tr><td>{'<td>'.join(_cells(columns, row))}</tr>\n" for row in rows[:SHOWN])
+        for row in rows[:SHOWN]:
+            yield from _row(columns, row)
         yield "</tbody></table></div>\n"
         if len(rows) > SHOWN:
             yield f"<p class=muted>… and {len(rows) - SHOWN:,} more; --json has all.</p>\n"
@@ -107,14 +108,12 @@ def _figure(name: str, value: str) -> str:
     return f'<span data-figure="{name}">{_e(value or "-")}</span>'
 
 
-def _cells(columns: tuple[str, ...], row: dict[str, str]) -> Iterator[str]:
-    early = (
-        f"<small>with early: p50 {row['all_dated_p50_s']} p95 {row['all_dated_p95_s']}</small>" if row["note"] else ""
-    )
-    yield _e(row[columns[0]]) + early
+def _row(columns: tuple[str, ...], row: dict[str, str]) -> Iterator[str]:
+    yield f"<tr><td>{_e(row[columns[0]])}<small>{row.get('note', '')}</small>"
     for name in columns[1:]:
         cell, of = _figure(name, row[name]) if is_number(name) else _e(row[name]), name.removesuffix("_s")
         if at := row.get(f"{of}_at_utc"):
             event = f"<small>{at}</small><small>{_e(row[f'{of}_uuid'])}</small>"
             cell = f"<details><summary>{cell}</summary>{event}</details>"
-        yield cell
+        yield f"<td>{cell}"
+    yield "</tr>\n"
