@@ -83,12 +83,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
             with OutputFile(options.evidence / name, console.write) as file:
                 file.write([content])
         written.append(options.evidence)
-    try:
-        if STDOUT not in paths.values():
-            console.write(export.text(report, console.columns()))
-    finally:  # `| head` may have seen enough
-        for path in written:
-            console.info(f"written: {printable(str(path))}")
+    for path in written:
+        console.info(f"written: {printable(str(path))}")
+    if STDOUT not in paths.values():
+        console.write(export.text(report, console.columns()))
     return 0
 
 

@@ -46,8 +46,7 @@ class Report:
         is_dated = day_of(self.from_us) != day_of(self.to_us)
         self.headlines = headlines(self.rows["camera"], self.total, whose, dated=is_dated)
         suspects = sum(row.figures.suspect for row in self.rows["camera"])
-        is_suspect = suspects or self.total.figures.suspect
-        self.suspects = [f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if is_suspect else []
+        self.suspects = [f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects else []
         self.conditions = dict(conditions.sentences(self.total.figures, health, self.gaps, self.cameras))
 
     def _ranked(self, cells: list[Cell]) -> dict[str, list[Row]]:

@@ -11,7 +11,6 @@ from typing import Final
 
 from .. import __version__
 from ..errors import DiskError, UsageError
-from ..model import HOUR_US
 from ..storage.camera_files import stream_logs
 from ..storage.formats import gap_line, time_text
 from ..storage.paths import LogPaths, day_of
@@ -109,7 +108,7 @@ def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
         for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):
             wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append(number)
         # When the clock was put back over a midnight, lines stay in the later day.
-        days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
+        days |= {day_of(at_us - MINUTE_US), day_of(at_us + 60 * MINUTE_US)}
     for files in (stream_logs(folder) for folder in where if folder.root.name in days):
         for camera_id in files.keys() & {camera_id for camera_id, _ in wanted}:
             for line in lines_of(files[camera_id]):

@@ -33,10 +33,7 @@ def account(cameras: int) -> Account:
 
 
 def messages(cameras: int, events: int, *, previews: bool) -> Iterator[str]:
-    """The texts of event messages, each followed by a preview message if those are wanted.
-
-    Each event is a first sight, since that is what costs the most.
-    """
+    """Event messages, each a first sight, which costs the most, and followed by a preview message if wanted."""
     rng = random.Random(1)
     rows = account(cameras).cameras
     now_us = time.time_ns() // 1_000
@@ -63,10 +60,7 @@ class Feeder:
     async def feed(
         self, name: str, events: int, rate: float = AT_ONCE, *, seconds: float = 0.0, log_dir: Path | None = None
     ) -> AsyncIterator[tuple[Path, Callable[[], Awaitable[Any]]]]:
-        """Run a contender and let so many events a second flow: its log directory, and what hears its cost.
-
-        It ends when it has taken all, or after so many seconds, or with the block.
-        """
+        """Run a contender until all events came, or for some seconds; its log directory, and what hears its cost."""
         cloud, log_dir, pipe = self._cloud, log_dir or log_directory(), asyncio.subprocess.PIPE
         environ = {"EEN_BASE_URL": cloud.base_url, "EEN_ACCOUNT_ID": cloud.account_id, "EEN_AUTH_KEY": cloud.auth_key}
         task = {
@@ -123,19 +117,12 @@ async def serve(cameras: int, events: int, *, previews: bool = True, initial: bo
 
 
 def log_directory() -> Path:
-    """A log directory for one run; removed at the end of all, not of the run.
-
-    A file system asks before each new file which ones were freed a moment ago: right after a run of 500 cameras was
-    removed, the next one paid 13 µs an event for it.
-    """
+    """A log directory for one run; removed at the end of all, since files that were just freed slow down new ones."""
     return Path(mkdtemp(dir=_ALL_LOGS.name))
 
 
 def follow(log_dir: Path, lines: int, deadline_s: float) -> list[int]:
-    """Poll all delay logs as `tail -f` would: how late, in µs, each line was seen after its stamp.
-
-    Until so many lines were seen, or time is up. What it says is late by at most a poll, which is measured too.
-    """
+    """Poll all delay logs as `tail -f` would: how late, in µs and sorted, each line was seen after its stamp."""
     late_us: list[int] = []
     read: dict[str, int] = {}
     end = time.monotonic() + deadline_s
