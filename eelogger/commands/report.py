@@ -76,15 +76,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 files[name].write(pieces(report))
     if "html" in files and (why := plots.missing()):
         console.info(why)
-    written = [path for path in paths.values() if path != STDOUT]
     if options.evidence:
         self_test = "" if options.no_self_test else _self_test(options, console)
         for name, content in evidence.contents(report, self_test).items():
             with OutputFile(options.evidence / name, console.write) as file:
                 file.write([content])
-        written.append(options.evidence)
-    for path in written:
-        console.info(f"written: {printable(str(path))}")
+    for path in (*paths.values(), options.evidence):
+        if path not in (None, STDOUT):
+            console.info(f"written: {printable(str(path))}")
     if STDOUT not in paths.values():
         console.write(export.text(report, console.columns()))
     return 0

@@ -1,8 +1,4 @@
-"""Run one contender, the floor or the logger itself, fed over a socket.
-
-What it is told comes as a JSON line. It connects, subscribes and says that it is ready; then it takes a number of
-messages, or whatever comes for some seconds, and tells what that cost until the last line was in its file.
-"""
+"""Run one contender, the floor or the logger itself; its task is a JSON line on stdin, its cost one on stdout."""
 
 import asyncio
 import json
