@@ -59,8 +59,12 @@ def contents(report: Report, self_test: str) -> dict[str, str]:
     """The evidence of a report's worst events, by file name; `self_test` is its outcome on this machine, if any."""
     where = folders(report.query, [])
     health = [*lines_of(paths.health for paths in where)]
+    said = [*(f"{label}{sentence}" for label, sentence in head(report)), *sentences(report.skipped)]
+    versions = [f"eelogger {__version__}", *(f"{name} {metadata.version(name)}" for name in _LIBRARIES)]
+    versions += [f"Python {platform.python_version()}", platform.platform()]
+    made = f"Made {moment(report.made_us)} with {', '.join(versions)}."
     files = {
-        "README.txt": _readme(report),
+        "README.txt": "\n".join(["Evidence of late camera events", "", *said, made, _METHOD]),
         "events.txt": "".join(_events(report, where, health)),
         "report.json": "".join(json_report(report)),
         "report.html": "".join(html(report)),
@@ -71,14 +75,6 @@ def contents(report: Report, self_test: str) -> dict[str, str]:
     files |= {"self-test.txt": self_test} if self_test else {}
     sums = {name: hashlib.sha256(content.encode("utf-8", "backslashreplace")) for name, content in files.items()}
     return files | {"SHA256SUMS": "".join(f"{each.hexdigest()}  {name}\n" for name, each in sums.items())}
-
-
-def _readme(report: Report) -> str:
-    said = [*(f"{label}{sentence}" for label, sentence in head(report)), *sentences(report.skipped)]
-    versions = [f"eelogger {__version__}", *(f"{name} {metadata.version(name)}" for name in _LIBRARIES)]
-    versions += [f"Python {platform.python_version()}", platform.platform()]
-    made = f"Made {moment(report.made_us)} with {', '.join(versions)}."
-    return "\n".join(["Evidence of late camera events", "", *said, made, _METHOD])
 
 
 def _events(report: Report, where: list[LogPaths], health: list[str]) -> Iterator[str]:
