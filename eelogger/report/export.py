@@ -152,7 +152,7 @@ def tables(report: Report) -> Iterator[tuple[str, str, tuple[str, ...], list[dic
 
 def heading(name: str) -> str:
     """A column's title for people."""
-    return name.replace("_percent", " %").replace("_s", " s").replace("_", " ")
+    return name.replace("_percent", " %").replace("_utc", " UTC").replace("_s", " s").replace("_", " ")
 
 
 def text(report: Report, columns: int = WIDEST) -> str:
