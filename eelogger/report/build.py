@@ -17,7 +17,7 @@ from .read import Cell, OnEvent, Progress, Reading, folders, sentences
 
 
 class Report:
-    """The report of a log directory, which is read at once; `on_event` gets all events. Raises `NothingToShow`.
+    """A report, read when it is made; `on_event` gets all its events. Raises `NothingToShow`.
 
     `rows` are ranked, by kind: account, bridge, camera, namespace, and cell, one camera's events of one group.
     """

@@ -1,4 +1,4 @@
-"""Put evidence together that can be sent: the worst events with the raw lines about them, as they stand."""
+"""Put together evidence to send: the worst events with their raw lines, as they stand."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ SHA256SUMS has the checksums of all files. All times are UTC. Without self-test.
 
 
 def make_place(directory: Path, *, anonymised: bool) -> None:
-    """Make the directory before the logs are read, which takes minutes; raises `UsageError`, `DiskError`."""
+    """Make the directory, unless it holds something; raises `UsageError`, `DiskError`."""
     if anonymised:
         raise UsageError("evidence cannot be anonymised: it is made of raw lines", "leave out --anonymise")
     try:
@@ -56,7 +56,7 @@ def make_place(directory: Path, *, anonymised: bool) -> None:
 
 
 def contents(report: Report, self_test: str) -> dict[str, str]:
-    """The evidence of a report's worst events, by file name; `self_test` is its outcome on this machine, if any."""
+    """The evidence by file name; `self_test` is what a self-test said, if there was one."""
     where = folders(report.query, [])
     health = [*lines_of(paths.health for paths in where)]
     said = [*(f"{label}{sentence}" for label, sentence in head(report)), *sentences(report.skipped)]

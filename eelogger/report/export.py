@@ -133,7 +133,7 @@ def head(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def tables(report: Report) -> Iterator[tuple[str, str, tuple[str, ...], list[dict[str, str]]]]:
-    """The tables for people: title, caption, columns (the first says of what) and rows of named texts."""
+    """The tables for people: title, caption, columns (the first says what a row is), rows of named texts."""
     for kind in ("bridge", "camera", "namespace"):
         rows = []
         for row in report.rows[kind]:
