@@ -189,9 +189,9 @@ def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_pat
     logged, stream = root / "Odd_100e0000.log", root / "stream/Odd_100e0000_stream.log"
     other = write_logs(tmp_path / "other", [verdict("100e0000", 7 * SECOND, NOON_US, identity=identity)])
     logged.write_text((other / FRONT).read_text())
-    later = [{"event": {"ANNT": {"uuid": uuid, "op": 4}}} for uuid in (identity, "other")]
+    earlier = [{"event": {"ANNT": {"uuid": uuid, "op": 4}}} for uuid in (identity, "other")]
     first = (other / "stream/Front Door_100e0000_stream.log").read_text()
-    stream.write_text("".join([first, *(stream_line(NOON_US + 9 * SECOND, data) for data in later)]))
+    stream.write_text("".join([first, *(stream_line(NOON_US - SECOND, data) for data in earlier)]))
 
     def evidence(name: str) -> dict[str, str]:
         assert here("--log-dir", root, "--evidence", tmp_path / name, "--worst", "2", "--no-self-test").code == 0

@@ -64,6 +64,7 @@ def test_json_has_the_figures_of_the_csv_and_numbers_are_numbers(made: Report) -
     assert [(each["ns"], each["op"], each["delay_s"], each["lag_s"]) for each in content["worst"][:2]] == [
         (103, 1, 6.0, None), (None, 1, 5.9, None),
     ]  # fmt: skip
+    assert [each["observed_percent"] for each in content["bridges"]] == [98.3, 98.2]  # a gap of one camera counts there
     assert (content["total"]["events"], content["total"]["suspect"]) == (60, True)
     assert content["gaps"][0]["reason"] == "closed-1006"
     assert content["skipped"] == {"files": 0, "errors": 0, "lines": 0, "foreign": 0, "events": 0}
@@ -103,5 +104,6 @@ def test_what_is_cut_is_counted(log_dir: Path, monkeypatch: pytest.MonkeyPatch) 
     told = text(made)
     assert len(re.findall("^c[0-9]+  +1 ", told, re.MULTILINE)) == SHOWN
     assert f"… and {120 - SHOWN} more; --json has all" in told
+    assert "By bridge" not in told
     monkeypatch.setattr("eelogger.report.page.SHOWN", 2)
     assert "".join(html(made)).count("… and 118 more") == 1

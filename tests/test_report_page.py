@@ -77,7 +77,7 @@ def test_foreign_text_stays_text_and_nothing_is_fetched_or_run(page: str) -> Non
     assert len(parsed.refers) == 2
     assert all(reference.startswith(IMAGE) for reference in parsed.refers)
     assert "default-src 'none'" in page
-    assert "&lt;script&gt;alert(1)" in page
+    assert "Vault\\x1b[2J\\u202e&lt;/td&gt;&lt;script&gt;alert(1)" in page
     assert "Marked so: 1 camera." in page
     assert "<small>with early events p50 " in page
     assert "closed-1006" in page

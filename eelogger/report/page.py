@@ -1,6 +1,6 @@
 """Show a report as one HTML page that needs nothing else, for any screen, light and dark.
 
-Foreign text enters only through `_e`; a content security policy forbids all but style and embedded images.
+Text is printable when it comes here, and escaped here; a content security policy forbids all but style and images.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ from .. import __version__
 from ..views.figures import texts
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
-from ..views.tables import printable
 from .build import Report
 from .export import FIGURES, heading, is_number, tables
 from .plots import image, missing
@@ -69,16 +68,16 @@ Early events (before their own timestamp) and initial state enter no figure. Ope
 
 def html(report: Report) -> Iterator[str]:
     """The page in pieces."""
-    yield f"{_HEAD}<p class=muted>{_e(report.query.period(report.from_us, report.to_us))}</p>\n"
-    yield from (f"<p>{_e(sentence)}</p>\n" for sentence in report.headlines)
-    yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
+    yield f"{_HEAD}<p class=muted>{escape(report.query.period(report.from_us, report.to_us))}</p>\n"
+    yield from (f"<p>{escape(sentence)}</p>\n" for sentence in report.headlines)
+    yield from (f"<p class=warn>{escape(sentence)}</p>\n" for sentence in report.suspects)
     total = texts(report.total.figures)
     cards = (f"<div><small>{heading(name)}</small><b>{_figure(name, total[name])}</b></div>" for name in FIGURES)
     yield f"<div class=cards>{''.join(cards)}</div>\n"
-    lines = (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in report.conditions.items())
+    lines = (f"<dt>{escape(name)}</dt><dd>{escape(sentence)}</dd>" for name, sentence in report.conditions.items())
     yield f"<dl>{''.join(lines)}</dl>\n"
     if why := missing():
-        yield f"<p class=warn>{_e(why)}</p>\n"
+        yield f"<p class=warn>{escape(why)}</p>\n"
     elif report.total.figures.events:
         period = report.from_us, report.to_us
         narrow, wide = (image(report.timeline, report.gaps, *period, width_px) for width_px in (380, 1040))
@@ -95,25 +94,21 @@ def html(report: Report) -> Iterator[str]:
         if len(rows) > SHOWN:
             yield f"<p class=muted>… and {len(rows) - SHOWN:,} more; --json has all.</p>\n"
     yield _FOOT
-    yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
+    yield from (f"<p class=muted>{escape(sentence)}</p>\n" for sentence in sentences(report.skipped))
     yield f"<p class=muted>Made {moment(report.made_us)} by eelogger {__version__}. All times are UTC.</p>\n"
     yield "</body>\n</html>\n"
 
 
-def _e(text: str) -> str:
-    return escape(printable(text), quote=True)
-
-
 def _figure(name: str, value: str) -> str:
-    return f'<span data-figure="{name}">{_e(value or "-")}</span>'
+    return f'<span data-figure="{name}">{escape(value or "-")}</span>'
 
 
 def _row(columns: tuple[str, ...], row: dict[str, str]) -> Iterator[str]:
-    yield f"<tr><td>{_e(row[columns[0]])}<small>{row.get('note', '')}</small>"
+    yield f"<tr><td>{escape(row[columns[0]])}<small>{row.get('note', '')}</small>"
     for name in columns[1:]:
-        cell, of = _figure(name, row[name]) if is_number(name) else _e(row[name]), name.removesuffix("_s")
+        cell, of = _figure(name, row[name]) if is_number(name) else escape(row[name]), name.removesuffix("_s")
         if at := row.get(f"{of}_at_utc"):
-            event = f"<small>{at}</small><small>{_e(row[f'{of}_uuid'])}</small>"
+            event = f"<small>{at}</small><small>{escape(row[f'{of}_uuid'])}</small>"
             cell = f"<details><summary>{cell}</summary>{event}</details>"
         yield f"<td>{cell}"
     yield "</tr>\n"
