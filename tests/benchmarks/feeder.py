@@ -72,7 +72,7 @@ class Feeder:
             "started_us": time.time_ns() // 1000,
         }
         line = (sys.executable, "-m", "tests.benchmarks.contenders", name)
-        process = await asyncio.create_subprocess_exec(*line, stdin=pipe, stdout=pipe)
+        process = await asyncio.create_subprocess_exec(*line, cwd=Path(__file__).parents[2], stdin=pipe, stdout=pipe)
         assert process.stdin is not None
         process.stdin.write(json.dumps(task).encode() + b"\n")
 
