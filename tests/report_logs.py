@@ -9,7 +9,7 @@ from run_states import NOON_US, SECOND, verdict
 
 from eelogger.measure.seconds import seconds6
 from eelogger.model import Camera, Gap, Verdict
-from eelogger.report.build import Report, build
+from eelogger.report.build import Report
 from eelogger.report.export import event_fields
 from eelogger.report.query import Query
 from eelogger.report.read import Event, OnEvent
@@ -112,7 +112,7 @@ def health_line(at_us: int, number: int) -> str:
 
 def report(root: Path, now_us: int = END_US, *, on_event: OnEvent | None = None, **query: Any) -> Report:
     """The report of a directory for a query of these fields."""
-    return build(Query(root, **query), now_us, lambda done, total: None, on_event)
+    return Report(Query(root, **query), now_us, lambda done, total: None, on_event)
 
 
 def all_events(root: Path, **query: Any) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
 """`report` as it is given on the command line: its figures are the logs', its files are whole or as they were."""
 
-import argparse
 import csv
+import gzip
+import hashlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,15 +19,15 @@ from pathlib import Path
 
 import pytest
 from launch import APP, CHILD, Ended, command
-from report_logs import DAY, KNOWN, write_logs
+from report_logs import DAY, KNOWN, write_logs, write_site
 from run_states import NOON_US, SECOND, verdict
 
-from eelogger.commands import report
-from eelogger.errors import EeloggerError
+from eelogger.cli import main
 from eelogger.measure.histogram import rank_of
 from eelogger.model import INITIAL, UNDATED
-from eelogger.storage.formats import parse_pairs
-from eelogger.views.console import Console
+from eelogger.storage.formats import parse_pairs, stream_line
+
+Here = Callable[..., Ended]
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +49,15 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_logs(tmp_path_factory.mktemp("report") / "logs", events, alive_us=NOON_US)
 
 
-def here(*args: str | Path) -> Ended:
-    """Give the command in this process; errors end it as `cli` does, without a `.env`."""
-    out, err = io.StringIO(), io.StringIO()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--log-dir", type=Path)
-    report.add_arguments(parser)
-    console = Console(None, out, err)
-    try:
-        options = parser.parse_args(list(map(str, args)), argparse.Namespace(env_file=None))
-        code = report.run(options, console)
-    except EeloggerError as error:
-        return Ended(error.exit_code, out.getvalue(), f"{err.getvalue()}{error}\n{error.hint}\n")
-    except SystemExit as end:
-        return Ended(int(end.code or 0), out.getvalue(), err.getvalue())
-    return Ended(code, out.getvalue(), err.getvalue())
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str]) -> Here:
+    """Gives the command in this process, without a `.env`."""
+
+    def give(*args: str | Path) -> Ended:
+        code = main(["report", "--env-file", os.devnull, *map(str, args)], time.time())
+        return Ended(code, *capsys.readouterr())
+
+    return give
 
 
 def delay_lines(root: Path) -> list[dict[str, str]]:
@@ -73,7 +69,7 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_the_figures_are_a_recomputation_from_the_delay_logs(logs: Path, tmp_path: Path) -> None:
+def test_the_figures_are_a_recomputation_from_the_delay_logs(logs: Path, tmp_path: Path, here: Here) -> None:
     files = {kind: tmp_path / f"x.{kind}" for kind in ("csv", "json", "html", "events-csv")}
     told = here("--log-dir", logs, *(part for kind, path in files.items() for part in (f"--{kind}", path)))
     assert told.code == 0
@@ -106,7 +102,7 @@ def test_the_figures_are_a_recomputation_from_the_delay_logs(logs: Path, tmp_pat
     assert f"measured {measured}," in told.out
 
 
-def test_a_csv_file_begins_with_a_bom_and_a_dash_is_stdout_without_one(logs: Path, tmp_path: Path) -> None:
+def test_a_csv_file_begins_with_a_bom_and_a_dash_is_stdout_without_one(logs: Path, tmp_path: Path, here: Here) -> None:
     for option in ("--csv", "--events-csv"):
         here("--log-dir", logs, option, tmp_path / "file")
         assert (tmp_path / "file").read_bytes().startswith(b"\xef\xbb\xbfcamera,"[: 3 if "events" in option else 10])
@@ -123,13 +119,15 @@ def test_a_csv_file_begins_with_a_bom_and_a_dash_is_stdout_without_one(logs: Pat
     [
         (["--since", "yesterday"], "--since 'yesterday' is no moment"),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "--since is not before --until"),
+        (["--csv", "x", "--json", "x"], "to the same place"),
         (["--evidence", "."], "not empty"),
+        (["--evidence", "mine"], "not empty"),
         (["--evidence", "new", "--anonymise"], "cannot be anonymised"),
         (["--worst", "-1"], ""),
     ],
 )
 def test_nonsense_is_told_and_nothing_is_written(
-    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], told: str
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Here, args: list[str], told: str
 ) -> None:
     (tmp_path / "mine").write_text("keep")
     monkeypatch.chdir(tmp_path)
@@ -139,7 +137,7 @@ def test_nonsense_is_told_and_nothing_is_written(
     assert os.listdir(tmp_path) == ["mine"]
 
 
-def test_a_report_of_nothing_leaves_the_file_that_was_there(logs: Path, tmp_path: Path) -> None:
+def test_a_report_of_nothing_leaves_the_file_that_was_there(logs: Path, tmp_path: Path, here: Here) -> None:
     (tmp_path / "x.csv").write_text("old")
     for nothing in (["--since", "2200-01-01"], ["--camera", "nobody"], ["--until", "1999-01-01"]):
         ended = here("--log-dir", logs, "--csv", tmp_path / "x.csv", *nothing)
@@ -158,13 +156,13 @@ def test_a_report_of_nothing_leaves_the_file_that_was_there(logs: Path, tmp_path
     ],
 )
 def test_what_cannot_be_written_is_a_disk_error(
-    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, target: str, why: str
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Here, option: str, target: str, why: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     ended = here("--log-dir", logs, "--no-self-test", option, target)
     assert (ended.code, ended.out) == (74, "")
-    assert f"cannot be written: {why}\ngive a " in ended.err
+    assert f"cannot be written: {why}\n  hint: give a " in ended.err
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -176,7 +174,7 @@ def test_a_reader_that_has_seen_enough_gets_no_complaint_and_the_files_are_there
 
 
 def test_namespaces_are_called_as_the_settings_say_and_broken_ones_do_no_harm(
-    logs: Path, monkeypatch: pytest.MonkeyPatch
+    logs: Path, monkeypatch: pytest.MonkeyPatch, here: Here
 ) -> None:
     monkeypatch.setenv("EEN_NAMESPACE_NAMES", "103=Break-in")
     assert "Break-in" in here("--log-dir", logs, "--namespace", "break-in").out
@@ -184,6 +182,39 @@ def test_namespaces_are_called_as_the_settings_say_and_broken_ones_do_no_harm(
     monkeypatch.setenv("EEN_KEEP_DAYS", "x")
     broken = here("--log-dir", logs)
     assert (broken.code, "EEN_KEEP_DAYS" in broken.err, "EEN_NAMESPACE_NAMES" in broken.err) == (0, True, True)
+
+
+def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_path: Path, here: Here) -> None:
+    root, identity = write_site(log_dir), 'two words "quoted"'
+    logged, stream = root / "Odd_100e0000.log", root / "stream/Odd_100e0000_stream.log"
+    other = write_logs(tmp_path / "other", [verdict("100e0000", 7 * SECOND, NOON_US, identity=identity)])
+    logged.write_text((other / FRONT).read_text())
+    earlier = [{"event": {"ANNT": {"uuid": uuid, "op": 4}}} for uuid in (identity, "other")]
+    first = (other / "stream/Front Door_100e0000_stream.log").read_text()
+    stream.write_text("".join([first, *(stream_line(NOON_US - SECOND, data) for data in earlier)]))
+
+    def evidence(name: str) -> dict[str, str]:
+        assert here("--log-dir", root, "--evidence", tmp_path / name, "--worst", "2", "--no-self-test").code == 0
+        return {path.name: path.read_text("utf-8") for path in (tmp_path / name).iterdir()}
+
+    files = evidence("plain")
+    names = "README.txt SHA256SUMS events.txt gaps.log health.log report.html report.json report.txt"
+    assert sorted(files) == names.split()
+    odd, second = files["events.txt"].split("=== ")[1:]
+    assert 'uuid="two words \\"quoted\\""' in odd
+    assert (odd.count('"two words'), odd.count('"op": 4'), '"other"' in odd) == (3, 1, False)
+    assert (second.count(" uuid=uuid-59 "), second.count('"uuid": "uuid-59"')) == (1, 1)
+    assert second.count("state=connected") == 4
+    assert ("reason=404" in second, "reason=closed-1006" in second) == (True, False)  # within ten minutes of it
+    assert json.loads(files["report.json"])["worst"][1]["uuid"] == "uuid-59"
+    assert files["health.log"].count("\n") == 60
+    sums = dict(line.split("  ")[::-1] for line in files.pop("SHA256SUMS").splitlines())
+    assert sums == {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    for path in [*root.glob("*.log"), *root.glob("stream/*.log")]:
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    packed = evidence("packed")
+    assert [files[name] == packed[name] for name in ("events.txt", "gaps.log", "health.log")] == [True] * 3
 
 
 @pytest.mark.slow
@@ -238,7 +269,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], int, str]] = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_what_cannot_be_read_is_said_and_the_rest_shown(logs: Path, tmp_path: Path, case: str) -> None:
+def test_what_cannot_be_read_is_said_and_the_rest_shown(logs: Path, tmp_path: Path, here: Here, case: str) -> None:
     copy = Path(shutil.copytree(logs, tmp_path / "logs"))
     damage, code, said = DAMAGE[case]
     damage(copy)

@@ -1,23 +1,16 @@
-"""`report`: from options to tables on the terminal, files, and evidence.
-
-Nonsense and places that cannot be written are found before the logs are read, which may take minutes.
-"""
+"""Turn the options of `report` into tables, files and evidence; nonsense is found before the logs are read."""
 
 import argparse
 import io
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from ..clock import now_us
-from ..errors import DiskError, SettingsError, UsageError
+from ..errors import SettingsError, UsageError
 from ..model import NAMESPACES
-from ..report import export
-from ..report.build import Report, build
-from ..report.evidence import check_place, write_evidence
-from ..report.page import html
-from ..report.plots import MISSING, available
+from ..report import evidence, export, page, plots
+from ..report.build import Report
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.read import Event, sentences
 from ..settings import PROGRAM, load, log_dir_of
@@ -63,28 +56,47 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if len(set(paths.values())) < len(paths):
         raise UsageError("two outputs cannot go to the same place", "give each a file of its own; - is stdout, for one")
     if options.evidence:
-        with _disk_errors(options.evidence):
-            check_place(options.evidence, anonymised=options.anonymise)
+        evidence.make_place(options.evidence, anonymised=options.anonymise)
     with ExitStack() as stack:
         files = {name: stack.enter_context(OutputFile(path, console.write)) for name, path in paths.items()}
         for name in files.keys() & {"csv", "events_csv"}:
             files[name].write(export.BOM * (paths[name] != STDOUT))
-        report = _build(query, files.get("events_csv"), console)
-        for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", html)):
+
+        def write_event(event: Event) -> None:
+            files["events_csv"].write([export.csv_row(export.event_fields(event))])
+
+        if "events_csv" in files:
+            files["events_csv"].write([",".join(export.EVENT) + "\n"])
+        with progress("reading", console) as advance:
+            report = Report(query, now_us(), advance, write_event if "events_csv" in files else None)
+        for sentence in sentences(report.skipped):
+            console.info(sentence)
+        for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", page.html)):
             if name in files:
                 files[name].write(pieces(report))
-    if "html" in files and not available():
-        console.info(MISSING)
-    written = [printable(str(path)) for path in paths.values() if path != STDOUT]
+    if "html" in files and (why := plots.missing()):
+        console.info(why)
     if options.evidence:
-        written.append(_write_evidence(report, options, console))
-    try:
-        if STDOUT not in paths.values():
-            console.write("".join(export.text(report, console.columns())))
-    finally:  # `| head` may have seen enough
-        for place in written:
-            console.info(f"written: {place}")
+        self_test = "" if options.no_self_test else _self_test(options, console)
+        for name, content in evidence.contents(report, self_test).items():
+            with OutputFile(options.evidence / name, console.write) as file:
+                file.write([content])
+    for path in (*paths.values(), options.evidence):
+        if path not in (None, STDOUT):
+            console.info(f"written: {printable(str(path))}")
+    if STDOUT not in paths.values():
+        console.write(export.text(report, console.columns()))
     return 0
+
+
+def _self_test(options: argparse.Namespace, console: Console) -> str:
+    from . import selftest  # with the simulator, which no other report needs
+
+    outcome = io.StringIO()
+    console.info("measuring known delays for the evidence; this takes some ten seconds")
+    if selftest.run(options, Console(None, outcome, None)):
+        console.info(f"the self-test failed, which the evidence says; see {PROGRAM} check --self-test")
+    return outcome.getvalue()
 
 
 def _query(options: argparse.Namespace, console: Console) -> Query:
@@ -102,39 +114,3 @@ def _query(options: argparse.Namespace, console: Console) -> Query:
     late_us = FOREVER_US if options.min_delay is None else round(options.min_delay * 1_000_000)
     bridges = read_bridges(LogPaths(log_dir))
     return Query(log_dir, since_us, until_us, *patterns, options.anonymise, options.worst, late_us, names, bridges)
-
-
-def _build(query: Query, events_csv: OutputFile | None, console: Console) -> Report:
-    def write_event(event: Event) -> None:
-        if events_csv:
-            events_csv.write([export.csv_row(export.event_fields(event))])
-
-    if events_csv:
-        events_csv.write([export.csv_line(export.EVENT)])
-    with progress("reading", console) as advance:
-        report = build(query, now_us(), advance, write_event if events_csv else None)
-    for sentence in sentences(report.skipped):
-        console.info(sentence)
-    return report
-
-
-def _write_evidence(report: Report, options: argparse.Namespace, console: Console) -> str:
-    outcome = io.StringIO()
-    if not options.no_self_test:
-        from . import selftest  # with the simulator, which no other report needs
-
-        console.info("measuring known delays for the evidence; this takes some ten seconds")
-        if selftest.run(options, Console(None, outcome, None)):
-            console.info(f"the self-test failed, which the evidence says; see {PROGRAM} check --self-test")
-    with _disk_errors(options.evidence):
-        files = write_evidence(report, options.evidence, self_test=outcome.getvalue())
-    return f"{printable(str(options.evidence))} ({len(files)} files)"
-
-
-@contextmanager
-def _disk_errors(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        message = f"{printable(str(error.filename or directory))} cannot be written: {error.strerror}"
-        raise DiskError(message, "give a directory in a place that may be written and has room") from None

@@ -2,121 +2,79 @@
 
 import os
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
-from ..model import Camera, Gap, Group
+from ..model import Gap, Group
 from ..storage.paths import day_of
 from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, sum_up
 from ..views.number_format import count
 from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
-from .plots import Timeline
 from .query import Query
-from .read import Event, OnEvent, Progress, Reading, folders, sentences
+from .read import Cell, OnEvent, Progress, Reading, folders, sentences
 
 
-@dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is shown: ranked rows by kind (account, bridge, camera, namespace, cell) and what goes with them.
+    """A report, read when it is made; `on_event` gets all its events. Raises `NothingToShow`.
 
-    A cell is one camera's events of one group. `suspects` says why rows carry `?`, `conditions` how far the figures
-    can be trusted.
+    `rows` are ranked, by kind: account, bridge, camera, namespace, and cell, one camera's events of one group.
     """
 
-    query: Query
-    made_us: int
-    from_us: int
-    to_us: int
-    rows: dict[str, list[Row]]
-    cameras: dict[str, Camera]
-    worst: list[Event]
-    timeline: Timeline
-    gaps: list[Gap]
-    skipped: dict[str, int]
-    headlines: list[str]
-    suspects: list[str]
-    conditions: dict[str, str]
+    def __init__(self, query: Query, now_us: int, progress: Progress, on_event: OnEvent | None = None) -> None:
+        reading = Reading(query, progress, on_event)
+        reading.read()
+        if not any(reading.cells.values()):
+            raise _nothing(query, reading)
+        self.query, self.made_us, self.timeline = query, now_us, reading.timeline
+        self.worst, self.skipped = reading.worst(), reading.skipped()
+        where = folders(query, [])
+        self.from_us, self.to_us, last_us = conditions.period(query, reading.first_us, reading.last_us, now_us)
+        gaps = conditions.gaps_in(where, self.from_us, self.to_us)
+        health = conditions.read_health(where, self.from_us, self.to_us)
+        if self.to_us > last_us:
+            gaps.append(Gap("gap", last_us, self.to_us, conditions.NOT_RUNNING))
+        self.gaps = [replace(gap, camera_id=reading.label(gap.camera_id)) for gap in gaps]
+        cells = [*filter(None, reading.cells.values())]
+        wanted = map(reading.called, filter(query.wants_camera, reading.cameras.values()))
+        self.cameras = {camera.id: camera for camera in (*(cell.camera for cell in cells), *wanted)}
+        self.rows = self._ranked(cells)
+        self.total = self.rows["account"][0]
+        top = self.total.figures.max_event
+        whose = self.cameras[top.camera_id].name or top.camera_id if top else ""
+        is_dated = day_of(self.from_us) != day_of(self.to_us)
+        self.headlines = headlines(self.rows["camera"], self.total, whose, dated=is_dated)
+        suspects = sum(row.figures.suspect for row in self.rows["camera"])
+        self.suspects = [f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects else []
+        self.conditions = dict(conditions.sentences(self.total.figures, health, self.gaps, self.cameras))
 
-    @property
-    def total(self) -> Row:
-        """All cameras together."""
-        return self.rows["account"][0]
-
-    @property
-    def tables(self) -> dict[str, list[Row]]:
-        """The tables for people: a single bridge tells nothing that the total does not."""
-        names = ("bridge", "camera", "namespace")
-        return {name: self.rows[name] for name in names if name != "bridge" or len(self.rows[name]) > 1}
-
-
-def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | None = None) -> Report:
-    """The report of a log directory; `on_event` gets all events in it. Raises `NothingToShow`."""
-    reading = Reading(query, progress, on_event)
-    reading.read()
-    if not any(reading.cells.values()):
-        raise _nothing(query, reading)
-    where = folders(query, [])
-    from_us, to_us, last_us = conditions.period(query, reading.first_us, reading.last_us, now_us)
-    gaps, health = conditions.gaps_in(where, from_us, to_us), conditions.read_health(where, from_us, to_us)
-    if to_us > last_us:
-        gaps.append(Gap("gap", last_us, to_us, conditions.NOT_RUNNING))
-    gaps = [replace(gap, camera_id=reading.label(gap.camera_id)) for gap in gaps]
-    rows, cameras = _rows(reading, query, gaps, (from_us, to_us))
-    total, top = rows["account"][0], rows["account"][0].figures.max_event
-    whose = cameras[top.camera_id].name or top.camera_id if top else ""
-    suspects = sum(row.figures.suspect for row in rows["camera"])
-    return Report(
-        query=query,
-        made_us=now_us,
-        from_us=from_us,
-        to_us=to_us,
-        rows=rows,
-        cameras=cameras,
-        worst=reading.worst(),
-        timeline=reading.timeline,
-        gaps=gaps,
-        skipped=reading.skipped(),
-        headlines=headlines(rows["camera"], total, whose, dated=day_of(from_us) != day_of(to_us)),
-        suspects=[f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects or total.figures.suspect else [],
-        conditions=dict(conditions.sentences(total.figures, health, gaps, cameras)),
-    )
-
-
-def _rows(
-    reading: Reading, query: Query, gaps: list[Gap], period: tuple[int, int]
-) -> tuple[dict[str, list[Row]], dict[str, Camera]]:
-    # Each kind holds each event once.
-    coverage = Coverage(period[0])
-    for gap in gaps:
-        coverage.restore(gap)
-    is_known, share = not any(gap.kind == UNKNOWN for gap in gaps), coverage.shares(*period)
-    cells = [*filter(None, reading.cells.values())]
-    wanted = map(reading.called, filter(query.wants_camera, reading.cameras.values()))
-    cameras = {camera.id: camera for camera in (*(cell.camera for cell in cells), *wanted)}
-    labels = camera_labels(cameras.values())
-    bridges: dict[str, set[str]] = {}
-    for camera in (*cameras.values(), *(cell.camera for cell in cells)):
-        bridges.setdefault(camera.bridge, set()).add(camera.id)
-    names = {"account": {"": "all cameras"}, "camera": labels, "cell": labels}
-    names["bridge"] = {bridge: bridge or NO_BRIDGE for bridge in bridges}
-    found: dict[tuple[str, str, Group | None], list[Tally]] = defaultdict(list)
-    found |= {("bridge", bridge, None): [] for bridge in bridges}
-    found |= {("camera", camera_id, None): [] for camera_id in cameras}
-    for cell in cells:
-        for kind, of in {"account": "", "bridge": cell.camera.bridge, "camera": cell.camera.id}.items():
-            found[kind, of, None].append(cell.tally)
-        for kind, of in {"namespace": "", "cell": cell.camera.id}.items():
-            found[kind, of, cell.group].append(cell.tally)
-    rows: dict[str, list[Row]] = {}
-    for (kind, of, group), tallies in found.items():
-        over = [of] if kind in ("camera", "cell") else bridges[of] if kind == "bridge" else cameras
-        figures = Figures(sum_up(tallies), sum(map(share, over)) / len(over) if is_known else None)
-        name = names[kind][of] if kind in names else group_name("" if group is None else group, query.names)
-        row = Row(of, name, figures, cameras[of].bridge if of in cameras else of, group)
-        rows.setdefault(kind, []).append(row)
-    return {kind: sorted(of_kind, key=rank) for kind, of_kind in rows.items()}, cameras
+    def _ranked(self, cells: list[Cell]) -> dict[str, list[Row]]:
+        cameras, coverage = self.cameras, Coverage(self.from_us)
+        for gap in self.gaps:
+            coverage.restore(gap)
+        is_known, share = not any(gap.kind == UNKNOWN for gap in self.gaps), coverage.shares(self.from_us, self.to_us)
+        bridges = defaultdict[str, set[str]](set)
+        for camera in (*cameras.values(), *(cell.camera for cell in cells)):
+            bridges[camera.bridge].add(camera.id)
+        found: dict[tuple[str, str, Group | None], list[Tally]] = defaultdict(list)
+        found |= {("bridge", bridge, None): [] for bridge in bridges}
+        found |= {("camera", camera_id, None): [] for camera_id in cameras}
+        for cell in cells:  # each kind holds each event once
+            for key in (("account", ""), ("bridge", cell.camera.bridge), ("camera", cell.camera.id)):
+                found[*key, None].append(cell.tally)
+            for key in (("namespace", ""), ("cell", cell.camera.id)):
+                found[*key, cell.group].append(cell.tally)
+        labels = camera_labels(cameras.values())
+        names = {"account": {"": "all cameras"}, "camera": labels, "cell": labels}
+        names["bridge"] = {bridge: bridge or NO_BRIDGE for bridge in bridges}
+        rows = defaultdict[str, list[Row]](list)
+        for (kind, of, group), tallies in found.items():
+            over = [of] if kind in ("camera", "cell") else bridges[of] if kind == "bridge" else cameras
+            figures = Figures(sum_up(tallies), sum(map(share, over)) / len(over) if is_known else None)
+            name = names[kind][of] if kind in names else group_name("" if group is None else group, self.query.names)
+            rows[kind].append(Row(of, name, figures, cameras[of].bridge if of in cameras else of, group))
+        return {kind: sorted(of_kind, key=rank) for kind, of_kind in rows.items()}
 
 
 def _nothing(query: Query, reading: Reading) -> NothingToShow:

@@ -1,27 +1,24 @@
-"""Write evidence that can be sent: the worst events with every raw line that speaks for or against them.
-
-Raw lines are copied as they stand.
-"""
+"""Put together evidence to send: the worst events with their raw lines, as they stand."""
 
 import hashlib
 import json
 import platform
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from .. import __version__
-from ..errors import UsageError
-from ..model import HOUR_US, Gap
+from ..errors import DiskError, UsageError
 from ..storage.camera_files import stream_logs
 from ..storage.formats import gap_line, time_text
 from ..storage.paths import LogPaths, day_of
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
+from ..views.tables import printable
 from .build import Report
-from .conditions import gaps_in, lines_of
+from .conditions import lines_of
 from .export import event_fields, head, json_report, text
 from .page import html
 from .read import folders, sentences
@@ -42,48 +39,45 @@ SHA256SUMS has the checksums of all files. All times are UTC. Without self-test.
 """
 
 
-def check_place(directory: Path, *, anonymised: bool) -> None:
-    """Raise `UsageError` unless evidence may be written there; it may take minutes until there is some."""
+def make_place(directory: Path, *, anonymised: bool) -> None:
+    """Make the directory, unless it holds something; raises `UsageError`, `DiskError`."""
     if anonymised:
         raise UsageError("evidence cannot be anonymised: it is made of raw lines", "leave out --anonymise")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} is not empty", "give a new directory, or an empty one")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        is_taken = any(directory.iterdir())
+    except FileExistsError:
+        is_taken = True
+    except OSError as error:
+        message = f"{printable(str(directory))} cannot be written: {error.strerror}"
+        raise DiskError(message, "give a directory in a place that may be written and has room") from None
+    if is_taken:
+        raise UsageError(f"{printable(str(directory))} is not empty", "give a new directory, or an empty one")
 
 
-def write_evidence(report: Report, directory: Path, *, self_test: str = "") -> list[Path]:
-    """Write the evidence of a report's worst events; the files written. `self_test` is its outcome on this machine."""
-    directory.mkdir(parents=True, exist_ok=True)
+def contents(report: Report, self_test: str) -> dict[str, str]:
+    """The evidence by file name; `self_test` is what a self-test said, if there was one."""
     where = folders(report.query, [])
-    gaps, health = gaps_in(where, report.from_us, report.to_us), [*lines_of(paths.health for paths in where)]
-    contents: dict[str, Iterable[str]] = {
-        "README.txt": _readme(report),
-        "events.txt": _events(report, where, gaps, health),
-        "report.json": json_report(report),
-        "report.html": html(report),
-        "report.txt": text(report),
-        "gaps.log": map(gap_line, gaps),
-        "health.log": _between(health, report.from_us, report.to_us),
-    }
-    contents |= {"self-test.txt": [self_test]} if self_test else {}
-    paths = [directory / name for name in contents]
-    for path in paths:
-        with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-            file.writelines(contents[path.name])
-    sums = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
-    (directory / "SHA256SUMS").write_text("".join(sums))
-    return [*paths, directory / "SHA256SUMS"]
-
-
-def _readme(report: Report) -> Iterator[str]:
-    yield "Evidence of late camera events\n\n"
-    yield from (f"{label}{sentence}\n" for label, sentence in head(report))
-    yield from (f"{sentence}\n" for sentence in sentences(report.skipped))
+    health = [*lines_of(paths.health for paths in where)]
+    said = [*(f"{label}{sentence}" for label, sentence in head(report)), *sentences(report.skipped)]
     versions = [f"eelogger {__version__}", *(f"{name} {metadata.version(name)}" for name in _LIBRARIES)]
     versions += [f"Python {platform.python_version()}", platform.platform()]
-    yield f"Made {moment(report.made_us)} with {', '.join(versions)}.\n{_METHOD}"
+    made = f"Made {moment(report.made_us)} with {', '.join(versions)}."
+    files = {
+        "README.txt": "\n".join(["Evidence of late camera events", "", *said, made, _METHOD]),
+        "events.txt": "".join(_events(report, where, health)),
+        "report.json": "".join(json_report(report)),
+        "report.html": "".join(html(report)),
+        "report.txt": text(report),
+        "gaps.log": "".join(map(gap_line, report.gaps)),
+        "health.log": "".join(_between(health, report.from_us, report.to_us)),
+    }
+    files |= {"self-test.txt": self_test} if self_test else {}
+    sums = {name: hashlib.sha256(content.encode("utf-8", "backslashreplace")) for name, content in files.items()}
+    return files | {"SHA256SUMS": "".join(f"{each.hexdigest()}  {name}\n" for name, each in sums.items())}
 
 
-def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list[str]) -> Iterator[str]:
+def _events(report: Report, where: list[LogPaths], health: list[str]) -> Iterator[str]:
     updates = _updates(report, where)
     for number, event in enumerate(report.worst):
         at_us, fields = event.row.arrived_us, event_fields(event)
@@ -94,7 +88,8 @@ def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list
         yield from (f"{line}\n" for line in updates[number])
         yield "--- health of the minutes around it\n"
         yield from _between(health, at_us - 3 * MINUTE_US, at_us + 3 * MINUTE_US)
-        around = [gap for gap in gaps if gap.to_us > at_us - 10 * MINUTE_US and gap.from_us < at_us + 10 * MINUTE_US]
+        from_us, to_us = at_us - 10 * MINUTE_US, at_us + 10 * MINUTE_US
+        around = [gap for gap in report.gaps if gap.to_us > from_us and gap.from_us < to_us]
         yield f"--- {'gaps' if around else 'no gap on record'} within ten minutes of it\n"
         yield from (*map(gap_line, around), "\n")
 
@@ -102,21 +97,21 @@ def _events(report: Report, where: list[LogPaths], gaps: list[Gap], health: list
 def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
     """The stream lines of each worst event, those of copies once; each file is read once."""
     found: list[dict[str, None]] = [{} for _ in report.worst]
-    wanted: dict[tuple[str, str], list[tuple[str, str, dict[str, None]]]] = defaultdict(list)
+    wanted: dict[tuple[str, str], list[int]] = defaultdict(list)  # by camera and minute
     days = {where[-1].root.name}
-    for event, lines in zip(report.worst, found, strict=True):
-        at_us, identity = event.row.arrived_us, json.dumps(event.row.identity)
+    for number, event in enumerate(report.worst):
+        at_us = event.row.arrived_us
         for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):
-            wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append((time_text(at_us)[:-1], identity, lines))
+            wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append(number)
         # When the clock was put back over a midnight, lines stay in the later day.
-        days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
-    camera_ids = {camera_id for camera_id, _ in wanted}
+        days |= {day_of(at_us - MINUTE_US), day_of(at_us + 60 * MINUTE_US)}
     for files in (stream_logs(folder) for folder in where if folder.root.name in days):
-        for camera_id in camera_ids & files.keys():
+        for camera_id in files.keys() & {camera_id for camera_id, _ in wanted}:
             for line in lines_of(files[camera_id]):
-                for stamp, identity, lines in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
-                    if line.startswith(stamp) or identity in line:
-                        lines[line] = None
+                for number in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
+                    row = report.worst[number].row
+                    if line.startswith(time_text(row.arrived_us)[:-1]) or json.dumps(row.identity) in line:
+                        found[number][line] = None
     return found
 
 

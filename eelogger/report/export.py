@@ -8,16 +8,14 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from .. import __version__
-from ..measure.seconds import micros, seconds3
 from ..storage.formats import parse_pairs, time_text
-from ..views.figures import FEW, Row, shown, texts
-from ..views.number_format import count
-from ..views.sentences import CONTAINS, group_name, suspect
+from ..views.figures import FEW, Row, texts
+from ..views.sentences import CONTAINS, group_name
 from ..views.tables import Column, printable, table, wrapped
 from .build import Report
 from .query import Query
@@ -35,55 +33,61 @@ FIGURES: Final = (
     "events", "min_s", "avg_s", "p50_s", "p90_s", "p95_s", "p99_s", "max_s", "clean_max_s", "early", "undated",
     "observed_percent",
 )  # fmt: skip
-RANKED: Final = f"worst p95 first, those with fewer than {FEW} events last"
-_KEYS: Final = ("camera", "camera_id", "name", "bridge", "bridge_id", "ns", "type", "namespace")
-_FOREIGN: Final = {*_KEYS, "event", "uuid", "max_uuid", "clean_max_uuid"} - {"ns"}
-_WORST: Final = ("delay_s", "arrived_utc", "name", "event", "op", "after_gap_s", "lag_s", "uuid")
-_LEFT: Final = ("name", "event", "uuid")
+_WORST: Final = ("name", "delay_s", "arrived_utc", "event", "op", "seq", "after_gap_s", "lag_s", "uuid")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _WHOLE: Final = {"events", "early", "initial", "undated", "ns", "op", "seq"}
+
+
+def is_number(name: str) -> bool:
+    """Whether a column holds numbers."""
+    return name in _WHOLE or name.endswith(("_s", "_percent"))
 
 
 def figures_csv(report: Report) -> Iterator[str]:
     """A header, then one row for each camera and group, worst p95 first."""
     rows = [_keys(report, row) | texts(row.figures) for row in report.rows["cell"]]
-    yield csv_line(rows[0])
-    yield csv_row(*rows)
+    yield ",".join(rows[0]) + "\n"
+    yield from map(csv_row, rows)
 
 
-def csv_line(names: Iterable[str]) -> str:
-    """The names of columns as a line of CSV."""
-    return csv_row({name: name for name in names})
-
-
-def csv_row(*rows: Mapping[str, str]) -> str:
-    """Rows of named values as lines of CSV; foreign text that would begin a formula gets an apostrophe."""
-    lines = io.StringIO()
-    cells = ([defused(value) if name in _FOREIGN else value for name, value in row.items()] for row in rows)
-    csv.writer(lines, lineterminator="\n").writerows(cells)
-    return lines.getvalue()
-
-
-def defused(text: str) -> str:
-    """Foreign text that a spreadsheet takes for text."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def heading(name: str) -> str:
-    """A figure's name as a column's title for people."""
-    return name.replace("_percent", " %").replace("_s", " s").replace("_", " ")
+def csv_row(values: Mapping[str, str]) -> str:
+    """Named values as a line of CSV; text that would begin a formula gets an apostrophe."""
+    line = io.StringIO()
+    cells = (f"'{text}" if text.startswith(_FORMULA) and not is_number(name) else text for name, text in values.items())
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
 
 
 def event_fields(event: Event) -> dict[str, str]:
     """An event's values by the names of `EVENT`; "" where there is none, foreign text printable."""
     row, camera = event.row, event.cell.camera
+    place = _place(camera.id, camera.name, camera.bridge)
     pairs = defaultdict(str, parse_pairs(row.line.decode("utf-8", "replace")))
     values = (
         time_text(row.arrived_us), pairs["event_time"], pairs["delay_s"], row.kind, printable(pairs["event"]),
-        "" if row.ns is None else str(row.ns), printable(row.type), *_place(camera.id, camera.name, camera.bridge),
+        "" if row.ns is None else str(row.ns), printable(row.type), *place.values(),
         printable(event.identity), pairs["op"], pairs["seq"], pairs["after_gap_s"], pairs["lag_s"],
     )  # fmt: skip
     return dict(zip(EVENT, values, strict=True))
+
+
+def _keys(report: Report, row: Row) -> dict[str, str]:
+    ns, four_cc = (str(row.group), "") if isinstance(row.group, int) else ("", printable(row.group or ""))
+    namespace = "" if row.group is None else printable(group_name(row.group, report.query.names))
+    name = report.cameras[row.id].name if row.id in report.cameras else ""
+    return _place(row.id, name, row.bridge) | {"ns": ns, "type": four_cc, "namespace": namespace}
+
+
+@lru_cache(maxsize=1024)  # there may be millions of events
+def _place(camera_id: str, name: str, bridge: str) -> dict[str, str]:
+    """Camera and bridge for spreadsheets, and their raw ids."""
+    name, camera_id, bridge = map(printable, (name, camera_id, bridge))
+    # The labels of `--anonymise` have a hyphen, ids have none.
+    camera, through = (
+        f"{kind} {i}" if i and "-" not in i else i for kind, i in (("camera", camera_id), ("bridge", bridge))
+    )
+    camera = f"{name} ({camera_id})" if name not in ("", camera_id) else camera
+    return {"camera": camera, "camera_id": camera_id, "name": name, "bridge": through, "bridge_id": bridge}
 
 
 def head_of_json(query: Query, made_us: int, from_us: int, to_us: int) -> dict[str, Any]:
@@ -113,77 +117,56 @@ def json_report(report: Report) -> Iterator[str]:
     yield json.dumps(content | {"skipped": report.skipped}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _keys(report: Report, row: Row) -> dict[str, str]:
-    ns, four_cc = (str(row.group), "") if isinstance(row.group, int) else ("", printable(row.group or ""))
-    namespace = "" if row.group is None else printable(group_name(row.group, report.query.names))
-    name = report.cameras[row.id].name if row.id in report.cameras else ""
-    values = *_place(row.id, name, row.bridge), ns, four_cc, namespace
-    return dict(zip(_KEYS, values, strict=True))
-
-
-@lru_cache(maxsize=1024)  # there may be millions of events
-def _place(camera_id: str, name: str, bridge: str) -> tuple[str, str, str, str, str]:
-    """Camera and bridge for spreadsheets, and their raw ids."""
-    name, camera_id, bridge = map(printable, (name, camera_id, bridge))
-    # The labels of `--anonymise` have a hyphen, ids have none.
-    camera, through = (
-        f"{kind} {i}" if i and "-" not in i else i for kind, i in (("camera", camera_id), ("bridge", bridge))
-    )
-    return f"{name} ({camera_id})" if name not in ("", camera_id) else camera, camera_id, name, through, bridge
-
-
 def _numbers(values: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = dict(values)
-    for name, text in values.items():
-        if name in _WHOLE or name.endswith(("_s", "_percent")):
-            found[name] = (int if name in _WHOLE else float)(text) if text else None
+    for name in filter(is_number, values):
+        found[name] = (int if name in _WHOLE else float)(values[name]) if values[name] else None
     return found | ({"suspect": values["suspect"] == "1"} if "suspect" in values else {})
-
-
-def text(report: Report, columns: int = WIDEST) -> Iterator[str]:
-    """The report in lines, newlines included, no wider than figures need or so many columns."""
-    return (f"{line}\n" for line in _lines(report, min(columns, WIDEST)))
 
 
 def head(report: Report) -> Iterator[tuple[str, str]]:
     """What stands before all tables: labels and sentences."""
-    yield from (
-        ("", sentence)
-        for sentence in (f"Delays of {report.query.period(report.from_us, report.to_us)}", *report.headlines)
-    )
+    for sentence in (f"Delays of {report.query.period(report.from_us, report.to_us)}", *report.headlines):
+        yield "", sentence
     yield from (("? ", sentence) for sentence in report.suspects)
     yield from ((f"{name:<10} ", sentence) for name, sentence in report.conditions.items())
 
 
-def _lines(report: Report, within: int) -> Iterator[str]:
-    for label, sentence in head(report):
-        yield from wrapped(label, sentence, within)
-    for what, rows in report.tables.items():
-        yield from ("", f"By {what}, {RANKED}")
-        titles = [Column(what, right=False), *(Column(heading(name)) for name in FIGURES)]
-        yield from table(titles, [[row.title, *shown(row.figures, FIGURES)] for row in rows[:SHOWN]], within=within)
-        yield from _more(rows, what)
-        for row in filter(lambda row: row.figures.suspect, rows[:SHOWN]):
-            yield from wrapped("? ", f"{printable(row.name)}: {suspect(row.figures)}", within)
-    if report.worst:
-        yield from ("", "Worst events")
-        titles = [Column(heading(name), name not in _LEFT, 64) for name in _WORST]
-        yield from table(titles, map(_event, report.worst[:SHOWN]), within=within)
-        yield from _more(report.worst, "event")
-    yield from ("", *sentences(report.skipped))
-    yield from wrapped("", f"{CONTAINS} All times are UTC, all durations seconds.", within)
+def tables(report: Report) -> Iterator[tuple[str, str, tuple[str, ...], list[dict[str, str]]]]:
+    """The tables for people: title, caption, columns (the first says what a row is), rows of named texts."""
+    for kind in ("bridge", "camera", "namespace"):
+        rows = []
+        for row in report.rows[kind]:
+            values = texts(row.figures)
+            note = f"with early events p50 {values['all_dated_p50_s']} s, p95 {values['all_dated_p95_s']} s"
+            rows.append(values | {kind: printable(row.title), "note": note if row.figures.suspect else ""})
+        if kind != "bridge" or len(rows) > 1:  # a single bridge tells nothing that the total does not
+            caption = f"worst p95 first, those with fewer than {FEW} events last"
+            yield f"By {kind}", caption, (kind, *FIGURES), rows
+    if rows := [*map(event_fields, report.worst)]:
+        for fields in rows:
+            fields["name"] = fields["name"] or fields["camera_id"]
+            fields["arrived_utc"] = fields["arrived_utc"][:19].replace("T", " ")
+        yield "Worst events", "the longest delay first", _WORST, rows
 
 
-def _event(event: Event) -> list[str]:
-    # Figures as in the other tables; the exact ones are in CSV and JSON.
-    fields = event_fields(event)
-    for name in ("delay_s", "after_gap_s", "lag_s"):
-        fields[name] = fields[name] and seconds3(micros(fields[name]))
-    fields["arrived_utc"] = fields["arrived_utc"][:19].replace("T", " ")
-    fields["name"] = fields["name"] or fields["camera_id"]
-    return [fields[name] or "-" for name in _WORST]
+def heading(name: str) -> str:
+    """A column's title for people."""
+    return name.replace("_percent", " %").replace("_utc", " UTC").replace("_s", " s").replace("_", " ")
 
 
-def _more(rows: Sequence[Row | Event], what: str) -> Iterator[str]:
-    if len(rows) > SHOWN:
-        yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
+def text(report: Report, columns: int = WIDEST) -> str:
+    """The report in lines, no wider than figures need or so many columns."""
+    within = min(columns, WIDEST)
+    lines = [line for label, sentence in head(report) for line in wrapped(label, sentence, within)]
+    for title, caption, names, rows in tables(report):
+        titles = [Column(heading(name), is_number(name) or name == "arrived_utc", 64) for name in names]
+        cells = ([row[name] or "-" for name in names] for row in rows[:SHOWN])
+        lines += ["", f"{title}, {caption}", *table(titles, cells, within=within)]
+        if len(rows) > SHOWN:
+            lines.append(f"… and {len(rows) - SHOWN:,} more; --json has all")
+        for row in filter(lambda row: row.get("note"), rows[:SHOWN]):
+            lines += wrapped("", f"{row[names[0]]}: {row['note']}", within)
+    lines += ["", *sentences(report.skipped)]
+    lines += wrapped("", f"{CONTAINS} All times are UTC, all durations seconds.", within)
+    return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from ..storage.formats import time_text
 from ..views.number_format import count, moment
 from ..views.sentences import camera_labels, group_name
 from ..views.tables import Column, printable, table, wrapped
-from .export import SHOWN, WIDEST, csv_line, csv_row, head_of_json
+from .export import SHOWN, WIDEST, csv_row, head_of_json
 from .query import Query
 from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
 
@@ -164,7 +164,7 @@ def _numbers(counts: Counts) -> dict[str, Any]:
 
 def csv_text(found: Found) -> Iterator[str]:
     """A header, then a row for each missing event; foreign text is no formula."""
-    yield csv_line(_MISSING)
+    yield ",".join(_MISSING) + "\n"
     for camera, (uuid, ns, at_us, _, counts) in found.missing:
         name = group_name("ANNT" if ns is None else ns, found.query.names)
         at, status = "" if at_us is None else time_text(at_us), "observed" if counts["missing"] else "gap"

@@ -1,25 +1,22 @@
 """Show a report as one HTML page that needs nothing else, for any screen, light and dark.
 
-Foreign text enters only through `_e`; a content security policy forbids all but style and embedded images.
+Text is printable when it comes here, and escaped here; a content security policy forbids all but style and images.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 from .. import __version__
-from ..views.figures import Row, shown, texts
+from ..views.figures import texts
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
-from ..views.tables import printable
 from .build import Report
-from .export import FIGURES, RANKED, event_fields, heading
-from .plots import MISSING, available, distribution, image, over_time
-from .read import Event, sentences
+from .export import FIGURES, heading, is_number, tables
+from .plots import image, missing
+from .read import sentences
 
 SHOWN: Final = 1_000
-_WIDTHS_PX: Final = (380, 1040)
-_WORST: Final = ("delay_s", "op", "seq", "after_gap_s", "lag_s")
 _HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -31,7 +28,8 @@ _HEAD: Final = """<!DOCTYPE html>
 <style>
 :root { color-scheme: light dark; --bg: #fff; --card: #f4f6f8; --fg: #16202a; --muted: #5a6773; --warn: #b3261e; }
 @media (prefers-color-scheme: dark) {
-  :root { --bg: #12171c; --card: #1c242c; --fg: #e6ebf0; --muted: #9aa7b3; --warn: #ff8a80; } }
+  :root { --bg: #12171c; --card: #1c242c; --fg: #e6ebf0; --muted: #9aa7b3; --warn: #ff8a80; }
+  img { filter: invert(1) hue-rotate(180deg); } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem; max-width: 76rem; font: 16px/1.45 system-ui, sans-serif;
   background: var(--bg); color: var(--fg); }
@@ -64,84 +62,53 @@ _FOOT: Final = f"""<h2>What a delay contains</h2>
 <p>{escape(CONTAINS)}</p>
 <p>It is the arrival at this machine minus the event’s own timestamp. Percentiles are within 1 %. <em>Clean</em> maxima
 leave out events after a gap, events that came while the logger itself was late, and those not seen at their creation.
-Early events (before their own timestamp) and initial state enter no figure.</p>
+Early events (before their own timestamp) and initial state enter no figure. Open a maximum for its time and event.</p>
 """
 
 
 def html(report: Report) -> Iterator[str]:
     """The page in pieces."""
-    yield f"{_HEAD}<p class=muted>{_e(report.query.period(report.from_us, report.to_us))}</p>\n"
-    yield from (f"<p>{_e(sentence)}</p>\n" for sentence in report.headlines)
-    yield from (f"<p class=warn>{_e(sentence)}</p>\n" for sentence in report.suspects)
-    cards = zip(FIGURES, shown(report.total.figures, FIGURES), strict=True)
-    divs = (f"<div><small>{heading(name)}</small><b>{_figure(name, value)}</b></div>" for name, value in cards)
-    yield f"<div class=cards>{''.join(divs)}</div>\n"
-    lines = (f"<dt>{_e(name)}</dt><dd>{_e(sentence)}</dd>" for name, sentence in report.conditions.items())
+    yield f"{_HEAD}<p class=muted>{escape(report.query.period(report.from_us, report.to_us))}</p>\n"
+    yield from (f"<p>{escape(sentence)}</p>\n" for sentence in report.headlines)
+    yield from (f"<p class=warn>{escape(sentence)}</p>\n" for sentence in report.suspects)
+    total = texts(report.total.figures)
+    cards = (f"<div><small>{heading(name)}</small><b>{_figure(name, total[name])}</b></div>" for name in FIGURES)
+    yield f"<div class=cards>{''.join(cards)}</div>\n"
+    lines = (f"<dt>{escape(name)}</dt><dd>{escape(sentence)}</dd>" for name, sentence in report.conditions.items())
     yield f"<dl>{''.join(lines)}</dl>\n"
-    if report.total.figures.events:
-        yield from _plots(report)
-    for what, rows in report.tables.items():
-        caption = f"{RANKED}; open a maximum for its time and event"
-        yield from _table(f"By {what}", caption, [what, *map(heading, FIGURES)], rows, _row)
-    if report.worst:
-        titles = ["camera", *map(heading, _WORST), "arrived (UTC), event"]
-        yield from _table("Worst events", "Seconds", titles, report.worst, _event)
+    if why := missing():
+        yield f"<p class=warn>{escape(why)}</p>\n"
+    elif report.total.figures.events:
+        period = report.from_us, report.to_us
+        narrow, wide = (image(report.timeline, report.gaps, *period, width_px) for width_px in (380, 1040))
+        title = "Delay over time, shaded where nothing was observed, and its distribution"
+        yield f'<h2>{title}</h2>\n<picture><source media="(max-width: 640px)" srcset="{narrow}">'
+        yield f'<img src="{wide}" alt="{title}"></picture>\n'
+    for title, caption, columns, rows in tables(report):
+        name = title.lower().replace(" ", "-")
+        yield f"<h2>{title}</h2>\n<p class=muted>{caption}</p>\n<div class=scroll><table id={name}>\n"
+        yield f"<thead><tr><th>{'<th>'.join(map(heading, columns))}</tr></thead>\n<tbody>\n"
+        for row in rows[:SHOWN]:
+            yield from _row(columns, row)
+        yield "</tbody></table></div>\n"
+        if len(rows) > SHOWN:
+            yield f"<p class=muted>… and {len(rows) - SHOWN:,} more; --json has all.</p>\n"
     yield _FOOT
-    yield from (f"<p class=muted>{_e(sentence)}</p>\n" for sentence in sentences(report.skipped))
+    yield from (f"<p class=muted>{escape(sentence)}</p>\n" for sentence in sentences(report.skipped))
     yield f"<p class=muted>Made {moment(report.made_us)} by eelogger {__version__}. All times are UTC.</p>\n"
     yield "</body>\n</html>\n"
 
 
-def _e(text: str) -> str:
-    return escape(printable(text), quote=True)
-
-
 def _figure(name: str, value: str) -> str:
-    return f'<span data-figure="{name}">{_e(value or "-")}</span>'
+    return f'<span data-figure="{name}">{escape(value or "-")}</span>'
 
 
-def _plots(report: Report) -> Iterator[str]:
-    if not available():
-        yield f"<p class=warn>{_e(MISSING)}</p>\n"
-        return
-    timeline, period = report.timeline, (report.from_us, report.to_us)
-    drawings: dict[str, Callable[[int], Any]] = {
-        "Delay over time; shaded where nothing was observed": lambda px: over_time(timeline, report.gaps, *period, px),
-        "Distribution of delays": lambda px: distribution(timeline, px),
-    }
-    for title, draw in drawings.items():
-        narrow, wide = (image(draw, width_px) for width_px in _WIDTHS_PX)
-        yield f'<h2>{title}</h2>\n<picture><source media="(max-width: 640px)" srcset="{narrow}">'
-        yield f'<img src="{wide}" alt="{title}"></picture>\n'
-
-
-def _table(
-    title: str, caption: str, columns: Sequence[str], rows: Sequence[Any], cells: Callable[[Any], list[str]]
-) -> Iterator[str]:
-    # Cells are HTML already.
-    name = title.lower().replace(" ", "-")
-    yield f"<h2>{title}</h2>\n<p class=muted>{caption}</p>\n<div class=scroll><table id={name}>\n"
-    yield f"<thead><tr><th>{'<th>'.join(columns)}</tr></thead>\n<tbody>\n"
-    yield from (f"<tr><td>{'<td>'.join(cells(row))}</tr>\n" for row in rows[:SHOWN])
-    yield "</tbody></table></div>\n"
-    if len(rows) > SHOWN:
-        yield f"<p class=muted>… and {len(rows) - SHOWN:,} more; --json has all.</p>\n"
-
-
-def _row(row: Row) -> list[str]:
-    values, cells = texts(row.figures), [_e(row.title)]
-    if row.figures.suspect:
-        cells[0] += f"<small>with early: p50 {values['all_dated_p50_s']} p95 {values['all_dated_p95_s']}</small>"
-    for name, value in zip(FIGURES, shown(row.figures, FIGURES), strict=True):
-        cell, prefix = _figure(name, value), name.removesuffix("_s")
-        if at := values.get(f"{prefix}_at_utc"):
-            event = f"<small>{at}</small><small>{_e(values[f'{prefix}_uuid'])}</small>"
+def _row(columns: tuple[str, ...], row: dict[str, str]) -> Iterator[str]:
+    yield f"<tr><td>{escape(row[columns[0]])}<small>{row.get('note', '')}</small>"
+    for name in columns[1:]:
+        cell, of = _figure(name, row[name]) if is_number(name) else escape(row[name]), name.removesuffix("_s")
+        if at := row.get(f"{of}_at_utc"):
+            event = f"<small>{at}</small><small>{escape(row[f'{of}_uuid'])}</small>"
             cell = f"<details><summary>{cell}</summary>{event}</details>"
-        cells.append(cell)
-    return cells
-
-
-def _event(event: Event) -> list[str]:
-    fields = event_fields(event)
-    last = f"{fields['arrived_utc']} {_e(fields['event'])}<small>{_e(fields['uuid'])}</small>"
-    return [_e(fields["name"] or fields["camera_id"]), *(_figure(name, fields[name]) for name in _WORST), last]
+        yield f"<td>{cell}"
+    yield "</tr>\n"

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -19,11 +19,13 @@ from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
 
 from .contenders import Cost
-from .feeder import account, feed
-from .launch import contend, follow, log_directory
+from .feeder import account, follow, log_directory, serve
 
 FEW: Final = 20
 SOME: Final = 500
+# Events, rounds, seconds of a state, cameras, lines of a day and the cameras they are of.
+FULL: Final = Namespace(events=50_000, rounds=5, seconds=30.0, cameras=10_000, lines=1_000_000, day_cameras=100)
+QUICK: Final = Namespace(events=300, rounds=1, seconds=0.5, cameras=50, lines=400, day_cameras=4)
 
 
 class Row(NamedTuple):
@@ -50,64 +52,51 @@ def table(rows: Iterable[Row]) -> Iterator[str]:
         yield f"{row.name:<58}{row.value:>12,.2f}  {limit:>9} {row.unit:<10}{row.note}{mark}".rstrip()
 
 
-# Events (of the plain version fewer), rounds, seconds of a state, cameras, lines of a day and the cameras they are of.
-FULL: Final = Namespace(events=50_000, naive_events=3_000, rounds=5, seconds=30.0, cameras=10_000)
-FULL.lines, FULL.day_cameras = 1_000_000, 100
-QUICK: Final = Namespace(events=300, naive_events=60, rounds=1, seconds=0.5, cameras=50, lines=400, day_cameras=4)
-LineUp = tuple[str, int, int]  # who, on how many cameras, how many events
-
-
-async def compare(size: Namespace) -> AsyncIterator[Row]:
-    """CPU, time and memory an event; all run in every round, so that a busy minute of the machine meets all."""
-    n, fewer = size.events, size.naive_events
-    floor, naive = ("floor", FEW, n), ("naive", FEW, fewer)
-    ours, ours_some = ("eelogger", FEW, n), ("eelogger", SOME, n)
-    costs: dict[LineUp, list[Cost]] = {one: [] for one in (floor, naive, ours, ours_some)}
-    async with feed(FEW, n) as few, feed(SOME, n) as some:
+async def compare(size: Namespace) -> list[Row]:
+    """CPU and memory an event; all run in every round, so that a busy minute of the machine meets all."""
+    n, more = size.events, 4 * size.events
+    floor, ours, longer, wider = ("floor", FEW, n), ("eelogger", FEW, n), ("eelogger", FEW, more), ("eelogger", SOME, n)
+    costs: dict[tuple[str, int, int], list[Cost]] = {one: [] for one in (floor, ours, longer, wider)}
+    async with serve(FEW, more) as few, serve(SOME, n) as some:
         for _ in range(size.rounds):
             for (name, cameras, events), found in costs.items():
                 feeder = few if cameras == FEW else some
-                async with contend(name, feeder, messages=2 * events) as contender:
-                    found.append(await contender.cost(feeder, events))
+                async with feeder.feed(name, events) as (_, cost):
+                    found.append(await cost())
 
-    def ratio(one: LineUp, to: LineUp) -> float:
+    def ratio(one: tuple[str, int, int], to: tuple[str, int, int]) -> float:
         pairs = zip(costs[one], costs[to], strict=True)
         return float(median(mine["cpu_s"] / one[2] / (other["cpu_s"] / to[2]) for mine, other in pairs))
 
+    rows = []
     for (name, cameras, events), found in costs.items():
-        cpu_us, wall_us, peak = (median(c[key] for c in found) * 1e6 for key in ("cpu_s", "wall_s", "peak_mb"))
-        note = f"{wall_us / events:,.1f} µs of time, {events / wall_us * 1e6:,.0f}/s, {peak / 1e6:.0f} MB"
-        yield Row(f"{name}, {cameras} cameras, {events:,} events: CPU", cpu_us / events, "µs/event", None, note)
-    yield Row("eelogger : floor", ratio(ours, floor), "×")
-    yield Row("eelogger : plain first version", ratio(ours, naive), "×")
-    yield Row(f"eelogger, {SOME} : {FEW} cameras", ratio(ours_some, ours), "×", 1.4)
-    yield Row(f"eelogger, {FEW} cameras: peak memory", max(cost["peak_mb"] for cost in costs[ours]), "MB", 75)
+        cpu_us, wall_us = (median(cost[key] for cost in found) * 1e6 for key in ("cpu_s", "wall_s"))
+        note = f"{events / wall_us * 1e6:,.0f}/s"
+        rows.append(Row(f"{name}, {cameras} cameras, {events:,} events: CPU", cpu_us / events, "µs/event", None, note))
+    return [
+        *rows,
+        Row("eelogger : floor", ratio(ours, floor), "×", 2.9),
+        Row(f"eelogger, {SOME} : {FEW} cameras", ratio(wider, ours), "×", 1.4),
+        Row("eelogger, four times the events", ratio(longer, ours), "×", 1.15),
+        Row(f"eelogger, {FEW} cameras: peak memory", max(cost["peak_mb"] for cost in costs[longer]), "MB", 75),
+    ]
 
 
-async def steady(size: Namespace) -> AsyncIterator[Row]:
+async def steady(size: Namespace) -> list[Row]:
     """CPU when idle and at a hundred events a second, and how soon lines can be seen, also at saturation."""
     seconds, rate = size.seconds, 100
-    events = int(rate * seconds * 0.95)
-    async with feed(FEW, size.events) as feeder, contend("eelogger", feeder, messages=2 * size.events) as contender:
-        await contender.hear()
-        await feeder.pour(size.events)
-        saturated_us = await asyncio.to_thread(follow, contender.log_dir, size.events, 120)
-    async with feed(FEW, events, previews=False) as feeder:
-        async with contend("eelogger", feeder, seconds=seconds) as contender:
-            yield Row(f"idle, {FEW} cameras: CPU", _share(await contender.cost(feeder, 0)), "% of a core", 0.3)
+    events, rows = int(rate * seconds * 0.95), []
+    async with serve(FEW, size.events) as feeder, feeder.feed("eelogger", size.events) as (log_dir, _):
+        rows.append(_visible("saturation", await asyncio.to_thread(follow, log_dir, size.events, 120), 250))
+    async with serve(FEW, events, previews=False) as feeder:
         # Nobody follows the files meanwhile: who does keeps a core busy, and its caches.
-        async with contend("eelogger", feeder, seconds=seconds) as contender:
-            yield Row(f"{rate} events/s: CPU", _share(await contender.cost(feeder, events, rate)), "% of a core", 1.5)
-        async with contend("eelogger", feeder, seconds=seconds) as contender:
-            await contender.hear()
-            await feeder.pour(events, rate)
-            yield _visible(f"{rate} events/s", await asyncio.to_thread(follow, contender.log_dir, events, seconds), 100)
-    yield _visible("saturation", saturated_us, 250)
-
-
-def _share(cost: Cost) -> float:
-    cost = cost.get("steady", cost)
-    return float(100 * cost["cpu_s"] / cost["wall_s"])
+        for what, flowing in (("idle", 0), (f"{rate} events/s", events)):
+            async with feeder.feed("eelogger", flowing, rate, seconds=seconds) as (_, cost):
+                taken = (await cost())["steady"]
+            rows.append(Row(f"{what}, {FEW} cameras: CPU", 100 * taken["cpu_s"] / taken["wall_s"], "% of a core"))
+        async with feeder.feed("eelogger", events, rate, seconds=seconds) as (log_dir, _):
+            late_us = await asyncio.to_thread(follow, log_dir, events, seconds)
+    return [*rows, _visible(f"{rate} events/s", late_us, 100)]
 
 
 def _visible(when: str, late_us: list[int], limit_ms: float) -> Row:
@@ -116,30 +105,32 @@ def _visible(when: str, late_us: list[int], limit_ms: float) -> Row:
     return Row(f"{when}: line visible after arrival, p99", p99, "ms", limit_ms, note)
 
 
-async def many(size: Namespace) -> AsyncIterator[Row]:
-    """Start with the latest values of all cameras, as the cloud sends them, then 500 events a second."""
-    name, seconds = f"{size.cameras:,} cameras", 2 * size.seconds
+async def many(size: Namespace) -> list[Row]:
+    """500 events a second over 200 cameras, and over all, which begin with the latest values of each."""
+    seconds, costs = 2 * size.seconds, []
     events = int(500 * seconds * 0.95)
-    async with feed(size.cameras, events, previews=False, initial=True) as feeder:
-        async with contend("eelogger", feeder, seconds=seconds) as contender:
-            cost = await contender.cost(feeder, events, 500)
-    start, (n, p99_us, max_us) = cost["start"], cost["steady"]["lag"]
-    yield Row(f"{name}: started and subscribed", start["subscribed_s"], "s", 10, f"{start['cpu_s']:.1f} s of CPU")
-    yield Row(f"{name}: peak memory", cost["peak_mb"], "MB", 150)
-    note = f"max {max_us / 1000:.1f} ms over {n} messages"
-    yield Row(f"{name}, 500 events/s: own error, p99", p99_us / 1000, "ms", None, note)
-    yield Row(f"{name}, 500 events/s: CPU", _share(cost), "% of a core")
+    for cameras in (200, size.cameras):
+        async with serve(cameras, events, previews=False, initial=cameras == size.cameras) as feeder:
+            async with feeder.feed("eelogger", events, 500, seconds=seconds) as (_, cost):
+                costs.append(await cost())
+    n, p99_us, max_us = costs[0]["steady"]["lag"]
+    name, note = f"{size.cameras:,} cameras", f"max {max_us / 1000:.1f} ms over {n} messages"
+    return [
+        Row("200 cameras, 500 events/s: own error, p99", p99_us / 1000, "ms", 3, note),
+        Row(f"{name}: peak memory", costs[1]["peak_mb"], "MB", 150),
+        Row(f"{name}: descriptors", costs[1]["steady"]["descriptors"], "", 100),
+    ]
 
 
-async def restart(size: Namespace) -> AsyncIterator[Row]:
+async def restart(size: Namespace) -> list[Row]:
     """Make the day that a killed run left, and start on it."""
     folder = log_directory()
     make_day(LogPaths(folder), size.lines, size.day_cameras)
-    async with feed(size.day_cameras, 200, previews=False) as feeder:
-        async with contend("eelogger", feeder, seconds=1.0, log_dir=folder) as contender:
-            cost = await contender.cost(feeder, 200, 200)
-    start, note = cost["start"], f"{cost['start']['cpu_s']:.1f} s of CPU, {cost['peak_mb']:.0f} MB"
-    yield Row(f"restart, {size.lines:,} lines: connected", start["connected_s"], "s", 8, note)
+    async with serve(size.day_cameras, 0) as feeder:
+        async with feeder.feed("eelogger", 0, seconds=1.0, log_dir=folder) as (_, cost):
+            taken = await cost()
+    note = f"{taken['peak_mb']:.0f} MB"
+    return [Row(f"restart, {size.lines:,} lines: connected", taken["steady"]["connected_s"], "s", 8, note)]
 
 
 def make_day(paths: LogPaths, count: int, cameras: int) -> None:
@@ -172,8 +163,4 @@ PARTS: Final = {"compare": compare, "steady": steady, "many": many, "restart": r
 
 def measure(part: str, size: Namespace) -> list[Row]:
     """The rows of a part."""
-
-    async def rows() -> list[Row]:
-        return [row async for row in PARTS[part](size)]
-
-    return asyncio.run(rows())
+    return asyncio.run(PARTS[part](size))
