@@ -15,7 +15,7 @@ import pytest
 from fault_cloud import FaultCloud
 from launch import command, credentials, launch
 
-from eelogger.commands.check import check, exit_code, report
+from eelogger.commands.check import check, report
 from eelogger.commands.cloud_probe import Finding
 
 OK, WARNING, FAILED = "ok", "warning", "FAILED"
@@ -27,7 +27,7 @@ class Rows(dict[str, Finding]):
 
     def __init__(self, findings: list[Finding]) -> None:
         super().__init__({finding.what: finding for finding in findings})
-        self.code = exit_code(findings)
+        self.text, self.code = report(findings)
         # What the kernel says of this machine's clock is not at stake here.
         self.troubles = {f.what: f.verdict for f in findings if f.verdict != OK and f.what != "clock service"}
 
@@ -61,11 +61,12 @@ async def test_when_all_is_well_every_row_says_so(cloud: FaultCloud, log_dir: Pa
     rows = await checked(cloud, events="ANNT", cameras=cloud.camera_ids()[0])
     assert (rows.troubles, rows.code) == ({}, 0)
     assert [*rows] == [
-        *("versions", "settings", "other loggers", "log directory", "clock service", "clock resolution"),
+        *("versions", "settings", "other loggers", "log directory", "clock service"),
         *("key", "cameras", "clock", "network", "event stream", "annotation list"),
     ]
     assert re.match(r"REST round trip 0\..*; WebSocket ping 0\..*; no TLS \(loopback\)$", rows["network"].result)
     assert rows["event stream"].result == "delivers: 1 update of 1 of 1 camera", "as a run subscribes"
+    assert rows["annotation list"].result == "the cloud's recorded annotations can be read", "as `audit` asks"
     await cloud.wait_disconnected()
     assert not log_dir.exists(), "not even made"
 
@@ -166,7 +167,7 @@ async def test_a_running_logger_is_said_and_not_disturbed(cloud: FaultCloud, log
         rows = await checked(cloud)
         assert (rows.code, rows.troubles) == (75, {"other loggers": FAILED})
         assert f"process {logger.process.pid} " in rows["other loggers"].result
-        assert list(report([*rows.values()]))[-1] == "Another logger already uses this directory (exit code 75)."
+        assert rows.text.endswith("\nAnother logger already uses this directory (exit code 75).\n")
         login = {"auth_key": "", "username": cloud.username, "password": cloud.password}
         rows = await checked(cloud, **login)
         assert rows["key"].verdict == WARNING
