@@ -48,9 +48,9 @@ class AnnotationLists:
         self._not_before_s = 0.0
         self._failed = 0
 
-    async def hours(self, camera_id: str, from_us: int, to_us: int) -> AsyncIterator[Hour]:
+    async def hours(self, camera_id: str, from_us: int, to_us: int, tries: int = TRIES) -> AsyncIterator[Hour]:
         """Yield the clock hours of [from, to), which are whole milliseconds, in their order."""
-        tries, failure = TRIES, ""
+        failure = ""
         while from_us < to_us:
             until_us = min(to_us, (from_us // HOUR_US + 1) * HOUR_US)
             hour = Hour(from_us, until_us, None, failure=failure)
@@ -66,13 +66,15 @@ class AnnotationLists:
             from_us = until_us
 
     async def _listed(self, camera_id: str, from_us: int, to_us: int, tries: int) -> list[Any]:
+        period = f"start_timestamp={_timestamp(from_us)}&end_timestamp={_timestamp(to_us)}"
+        path = f"/annt/annt/list?id={camera_id}&{period}{self._namespace}&exclusive=1"
         backoff, loop = Backoff(self._timing), asyncio.get_running_loop()
         while True:
             try:
                 if self._failed >= GIVE_UP:
                     raise CloudError("the cloud had not answered before: not asked", reason="given-up")
                 await asyncio.sleep(max(0.0, self._not_before_s - loop.time()))
-                return await self.ask(camera_id, from_us, to_us)
+                return await self._ask(path)
             except CloudError as error:
                 tries -= 1
                 if not tries or error.reason in _FINAL:
@@ -82,10 +84,7 @@ class AnnotationLists:
                     self._not_before_s = max(self._not_before_s, until_s)
             await asyncio.sleep(backoff.next_delay())
 
-    async def ask(self, camera_id: str, from_us: int, to_us: int) -> list[Any]:
-        """Ask once for what began in [from, to); raises `CloudError` or `Refused`."""
-        period = f"start_timestamp={_timestamp(from_us)}&end_timestamp={_timestamp(to_us)}"
-        path = f"/annt/annt/list?id={camera_id}&{period}{self._namespace}&exclusive=1"
+    async def _ask(self, path: str) -> list[Any]:
         try:
             rows = json.loads((await self._rest.get(path)).body)
             if isinstance(rows, list):

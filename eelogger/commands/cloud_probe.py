@@ -145,11 +145,12 @@ def network(settings: Settings, samples: Sequence[DateSample], heard: Heard) -> 
 async def annotation_list(settings: Settings, camera_ids: Collection[str]) -> Finding:
     """Whether the cloud's own record of annotations can be read, which `audit` needs and a run does not."""
     hour_us = now_us() // HOUR_US * HOUR_US
-    said = "the cloud's recorded annotations can be read"
     try:
         async with Rest(settings) as rest:
             lists = AnnotationLists(rest, settings.namespaces, Timing())
-            await lists.ask(next(iter(camera_ids)), hour_us - HOUR_US, hour_us)
+            asked = lists.hours(next(iter(camera_ids)), hour_us - HOUR_US, hour_us, tries=1)
+            failure = "".join([hour.failure async for hour in asked])
     except EeloggerError as error:
-        said = f"cannot be read, which a run does not need: {error}"
+        failure = str(error)
+    said = f"cannot be read, which a run does not need: {failure}" if failure else "recorded annotations can be read"
     return Finding("annotation list", said)
