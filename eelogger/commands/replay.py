@@ -55,17 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Replay the sources into `--log-dir`; raises `UsageError`, `NothingToShow`, `DiskError`, `SettingsError`."""
-    target = options.log_dir
-    if target is None or not _is_empty(target):
-        problem = "say where to write" if target is None else f"{_shown(target)} cannot be used, or is not empty"
-        raise UsageError(problem, "give --log-dir DIR, a directory that is empty or does not exist yet")
+    target, hint = options.log_dir, "give --log-dir DIR, a directory that is empty or does not exist yet"
+    try:
+        if target is None or os.listdir(target):
+            raise UsageError("no empty directory is given to write to", hint)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UsageError(f"{_shown(target)} cannot be used: {error.strerror}", hint) from None
     skipped = Skipped()
     parts = sorted(read_parts(options.sources, skipped), key=attrgetter("day"))
     if not parts:
-        raise NothingToShow(
-            f"there is no readable line of a stream log in {', '.join(map(_shown, options.sources))}",
-            "give a log directory, a folder of its days, or files called NAME_ID_stream.log",
-        )
+        message = f"there is no readable line of a stream log in {', '.join(map(_shown, options.sources))}"
+        raise NothingToShow(message, "give a log directory, a folder of its days, or files called NAME_ID_stream.log")
     files = [path for part in parts for paths in part.files.values() for path in paths]
     for source in options.sources:
         if not any(source == path or source in path.parents for path in files):
@@ -81,13 +83,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 advance(min(done, total), total)
 
             said = replay.run(on_read)
-    except KeyboardInterrupt:
-        console.info(f"broken off: {_shown(target)} is not complete, remove it")
+    except (OSError, KeyboardInterrupt) as error:
+        console.info(f"{_shown(target)} is not complete, remove it; the sources are as they were")
+        if isinstance(error, OSError):
+            raise DiskError(*explain(error, error.filename or target)) from None
         raise
-    except OSError as error:
-        said, hint = explain(error, error.filename or str(target))
-        hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
-        raise DiskError(said, hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
         console.info(f"skipped: {_shown(path)} cannot be read: {why}")
     console.write(f"{_shown(target)}: {said}\n")
@@ -97,29 +97,25 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 class Replay:
-    """The replay on its way: the recorder of a run, fed from files."""
+    """The recorder of a run, fed from files."""
 
     def __init__(self, parts: Sequence[Part], target: Path, settings: Settings, skipped: Skipped) -> None:
-        self._parts, self._skipped = parts, skipped
-        self._paths = LogPaths(target)
-        self._batch = Batch()
-        self._identities = IdentityLog(self._paths)
-        self._days = [self._parts[0].day]
-        self._updates = 0
+        self._parts, self._skipped, self._paths = parts, skipped, LogPaths(target)
+        self._batch, self._identities = Batch(), IdentityLog(self._paths)
         self._since_us, self._last_us = sys.maxsize, 0
         self._unknown: list[int] = []  # from when to when, in this day, without a record
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
-        self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=self._days[0])
+        self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=parts[0].day)
         self._recorder.on_new_day = self._new_day
         handler.on_reject = lambda reject: None
 
     def run(self, on_read: OnRead) -> str:
         """Judge and write everything; returns what came of it, in words. `OSError` passes."""
-        recorder, handler = self._recorder, self._recorder.handler
+        recorder, handler, snapshots, judged = self._recorder, self._recorder.handler, self._batch.snapshots, 0
         for part in self._parts:
             recorder.turn_day(parse_time(part.day))
             recorder.use_files(part.cameras.values())
-            self._put(self._paths.cameras, cameras_text(part.cameras.values(), part.bridges))
+            snapshots[str(self._paths.cameras)] = cameras_text(part.cameras.values(), part.bridges)
             day = part.day if part.gaps is not None else None
             for item in updates(part.files, part.gaps, day=day, skipped=self._skipped, on_read=on_read):
                 at_us = item.to_us if isinstance(item, Gap) else item.arrived_us
@@ -135,21 +131,20 @@ class Replay:
                     self._unknown = [(self._unknown or [at_us])[0], at_us + 1]
                 try:
                     recorder.record_update(item.camera_id, item.data, at_us)
-                    self._updates += 1
+                    judged += 1
                 except MessageError:
                     self._skipped.lines += 1
                 if self._batch.size > _BATCH_CHARS:
                     self._flush()
         self._end_day()
-        if self._last_us:
-            state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
-            self._put(self._paths.state, state_text(state))
+        state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
+        snapshots[str(self._paths.state)] = state_text(state)
         self._flush()
-        cameras, days = count(len(recorder.known), "camera"), count(len(self._days), "day")
-        period = " to ".join(dict.fromkeys((self._days[0], self._days[-1])))
+        days = [*self._paths.days(), recorder.day]
+        cameras, period = count(len(recorder.known), "camera"), " to ".join(dict.fromkeys((days[0], days[-1])))
         counts = dict.fromkeys((MEASURED, EARLY, INITIAL, UNDATED), 0) | handler.totals
         totals = ", ".join(f"{kind} {number:,}" for kind, number in counts.items())
-        return f"{count(self._updates, 'update')} of {cameras} from {days}, {period} (UTC)\n{totals}"
+        return f"{count(judged, 'update')} of {cameras} from {count(len(days), 'day')}, {period} (UTC)\n{totals}"
 
     def _new_day(self, ended: str, coverage: Coverage) -> None:
         self._end_day()
@@ -157,32 +152,20 @@ class Replay:
         self._flush()
         for one in day_moves(self._paths, ended):
             move(one)
-        self._days.append(self._recorder.day)
 
     def _end_day(self) -> None:
         if self._unknown:
             from_us, self._since_us = self._unknown
             self._recorder.note_gap(Gap(UNKNOWN, from_us, self._since_us, NO_RECORD))
             self._unknown = []
-        worst = self._recorder.handler.day.worst.values()
-        if ranked := sorted(worst, key=lambda verdict: (verdict.delay_us or 0, verdict.camera_id), reverse=True):
-            lines = (worst_line(verdict, self._recorder.labels[verdict.camera_id]) for verdict in ranked)
-            self._put(self._paths.max_delay, "".join(lines))
-
-    def _put(self, path: Path, content: str) -> None:
-        self._batch.snapshots[os.fspath(path)] = content
+        if worst := sorted(self._recorder.handler.day.worst.values(), key=attrgetter("delay_us"), reverse=True):
+            lines = (worst_line(verdict, self._recorder.labels[verdict.camera_id]) for verdict in worst)
+            self._batch.snapshots[str(self._paths.max_delay)] = "".join(lines)
 
     def _flush(self) -> None:
         outcome = Flush(self._batch, self._identities).run()
         for error in (outcome.errors | outcome.snapshots).values():
             raise error
-
-
-def _is_empty(target: Path) -> bool:
-    try:
-        return not os.listdir(target)
-    except OSError as error:
-        return isinstance(error, FileNotFoundError)
 
 
 def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
