@@ -140,7 +140,7 @@ def test_each_line_is_shown_once_whatever_happens_to_the_files(before: int, happ
         files = Files(Path(folder))
         for number in range(before):
             files.append(number % 2)
-        follower, shown = Follower(files.paths), files.there()
+        follower, shown = Follower(files.paths, bool), files.there()
         follower.poll(0)
         midnights = 0
         for name, *arguments in [*happens, ("poll",)]:
@@ -158,7 +158,7 @@ def test_each_line_is_shown_once_whatever_happens_to_the_files(before: int, happ
 
 def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> None:
     append(front, line(1), line(2)[:50])
-    follower = Follower(paths)
+    follower = Follower(paths, bool)
     assert numbers(follower.poll(5)) == [1]
     os.truncate(front, len(line(1)))  # as a starting logger does
     append(front, line(3), line(4)[:50])
@@ -171,7 +171,7 @@ def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> N
 
 def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) -> None:
     append(front, line(100))
-    follower = Follower(paths)
+    follower = Follower(paths, bool)
     follower.poll(0)
     append(front, line(5), line(6))
     assert numbers(follower.poll()) == [5, 6]

@@ -137,8 +137,9 @@ class Replay:
                 if self._batch.size > _BATCH_CHARS:
                     self._flush()
         self._end_day()
-        state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
-        snapshots[str(self._paths.state)] = state_text(state)
+        if self._last_us:  # else all lines were copies' of another day
+            state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
+            snapshots[str(self._paths.state)] = state_text(state)
         self._flush()
         days = [*self._paths.days(), recorder.day]
         cameras, period = count(len(recorder.known), "camera"), " to ".join(dict.fromkeys((days[0], days[-1])))

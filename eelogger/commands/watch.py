@@ -13,9 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from ..errors import NothingToShow
 from ..setting_types import matches
-from ..settings import log_dir_of
 from ..storage.delaylog import DelayRow, rows
 from ..storage.line_blocks import open_file, whole_lines_backwards
 from ..storage.lock import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
@@ -24,16 +22,13 @@ from ..views.console import Console
 from ..views.number_format import count as counted
 from ..views.status_line import event_heading, event_line
 from ..views.tables import printable
-from . import count, seconds
+from . import count, paths_to_read, seconds
 
 POLL_S: Final = 0.25
 LOOKS: Final = 10  # a pause is at least so many times as long as a look, which at thousands of files takes a while
-_AT_ONCE: Final = 1 << 24
-_BACK_BYTES: Final = 1 << 14
 _BEFORE_BYTES: Final = 96  # lines of a delay log are longer and hold their own time: no two places look alike
 
 _NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}
-_arrived: Final = attrgetter("arrived_us")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Show events until interrupted; raises `NothingToShow`."""
-    paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
-    try:
-        os.listdir(paths.root)
-    except OSError as error:
-        message = f"the log directory {printable(str(paths.root))} cannot be read: {error.strerror}"
-        raise NothingToShow(message, "start the logger first, or give --log-dir") from None
+    paths = paths_to_read(options)
     min_delay_us = round((options.min_delay or 0) * 1_000_000)
 
     def wants(row: DelayRow) -> bool:
@@ -71,7 +61,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 def _show(paths: LogPaths, follower: "Follower", found: list[DelayRow], console: Console) -> NoReturn:
     """Show what was found, then what comes, for ever; say when the logger or a file is in trouble."""
     day, kind, pause_s = "", RUNNING, POLL_S
-    told: set[tuple[str, str]] = set()
+    told: set[str] = set()
     console.write(event_heading(console.columns()))
     while True:
         for row in found:
@@ -84,9 +74,9 @@ def _show(paths: LogPaths, follower: "Follower", found: list[DelayRow], console:
             before, kind = kind, process_state(paths).kind
             if kind not in (RUNNING, before):
                 console.info(f"the logger {_NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
-        for path, problem in follower.problems.items() - told:
-            console.info(f"{printable(path)} cannot be read: {problem}")
-        told |= follower.problems.items()
+        for problem in follower.problems - told:
+            console.info(problem)
+        told |= follower.problems
         time.sleep(pause_s)
         began = time.monotonic()
         found = follower.poll()
@@ -104,12 +94,12 @@ class _Place(NamedTuple):
 class Follower:
     """The delay logs of one directory as they grow; a file is known by device and inode, whatever it is called.
 
-    `unreadable` counts lines that are none; `problems` says by path why a file cannot be read.
+    `unreadable` counts lines that are none; `problems` say which file cannot be read, and why.
     """
 
-    def __init__(self, paths: LogPaths, wants: Callable[[DelayRow], bool] = lambda row: True) -> None:
+    def __init__(self, paths: LogPaths, wants: Callable[[DelayRow], bool]) -> None:
         self.unreadable = 0
-        self.problems: dict[str, str] = {}
+        self.problems: set[str] = set()
         self._paths, self._wants = paths, wants
         self._places: dict[tuple[int, int], _Place] = {}
         self._latest_us: dict[str, int] = {}
@@ -130,20 +120,21 @@ class Follower:
                 if place.stamp == stamp:
                     continue
                 if last is None:
-                    rows_read, place = self._read_on(path, place, self._latest_us.get(camera_id, -1))
-                    places[key] = place._replace(stamp=stamp)
+                    read, place = self._read_on(path, place, self._latest_us.get(camera_id, -1))
                 else:
-                    rows_read, places[key] = self._read_back(path, last)
-                self.problems.pop(str(path), None)
-                found |= {row.line: row for row in rows_read}
-                latest_us[camera_id] = max([latest_us.get(camera_id, -1), *map(_arrived, rows_read[-1:])])
+                    read, place = self._read_back(path, last)
+                places[key] = place._replace(stamp=stamp)
+                found |= {row.line: row for row in read}
+                for row in read[-1:]:
+                    latest_us[camera_id] = max(row.arrived_us, latest_us.get(camera_id, 0))
             except (FileNotFoundError, EOFError):  # it was moved meanwhile, or is being packed
                 pass
             except (OSError, zlib.error) as error:
-                self.problems[str(path)] = getattr(error, "strerror", "") or str(error)
+                why = getattr(error, "strerror", "") or str(error)
+                self.problems.add(f"{printable(str(path))} cannot be read: {why}")
         self._places = places
-        self._latest_us |= {camera_id: us for camera_id, us in latest_us.items() if us >= 0}
-        wanted = sorted(filter(self._wants, found.values()), key=_arrived)
+        self._latest_us |= latest_us
+        wanted = sorted(filter(self._wants, found.values()), key=attrgetter("arrived_us"))
         return wanted if last is None else wanted[max(0, len(wanted) - last) :]
 
     def _files(self) -> Iterator[tuple[Path, str, bool]]:
@@ -152,22 +143,22 @@ class Follower:
         with suppress(ValueError, OSError):
             newest = max(self._paths.days([]), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
             folders.append((self._paths.day(newest), newest not in self._old_days))
-        return (
-            (path, camera_id, is_new) for folder, is_new in folders for camera_id, _, path in folder.delay_files([])
-        )
+        for folder, is_new in folders:
+            for camera_id, _, path in folder.delay_files([]):
+                yield path, camera_id, is_new
 
     def _read_back(self, path: Path, last: int) -> tuple[list[DelayRow], _Place]:
         """At least the `last` wanted events of a file, and its latest one at the end; where to go on."""
         wanted: list[DelayRow] = []
         latest: list[DelayRow] = []
         place = _Place()
-        for start, block in whole_lines_backwards(path, _BACK_BYTES):
+        for start, block in whole_lines_backwards(path, 1 << 14):
             if not place.offset:
                 block = block[: block.rfind(b"\n") + 1]  # half a line waits for its other half
                 place = _Place(start + len(block), block[-_BEFORE_BYTES:])
             readable = [row for row in rows(block) if row is not None]
             latest = latest or readable[-1:]
-            wanted += filter(self._wants, readable if last else ())
+            wanted += filter(self._wants, readable)
             if latest and len(wanted) >= last:
                 break
         return wanted + latest, place
@@ -182,7 +173,7 @@ class Follower:
                 floor_us = -1
             else:
                 offset, before = file.seek(0), b""
-            while data := file.read(_AT_ONCE):
+            while data := file.read(1 << 24):
                 whole = data[: data.rfind(b"\n") + 1]
                 if not whole:
                     break
