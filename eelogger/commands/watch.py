@@ -6,16 +6,16 @@ It needs neither lock nor key: it reads the delay logs as they grow, through ren
 import argparse
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from ..setting_types import matches
 from ..storage.delaylog import DelayRow, rows
-from ..storage.line_blocks import open_file, whole_lines_backwards
+from ..storage.line_blocks import whole_lines_backwards
 from ..storage.lock import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
 from ..storage.paths import LogPaths, day_of
 from ..views.console import Console
@@ -25,9 +25,8 @@ from ..views.tables import printable
 from . import count, paths_to_read, seconds
 
 POLL_S: Final = 0.25
+FAR: Final = 50_000  # so many lines before the end a file's latest row is looked for; a copy need not hold it
 LOOKS: Final = 10  # a pause is at least so many times as long as a look, which at thousands of files takes a while
-_BEFORE_BYTES: Final = 96  # lines of a delay log are longer and hold their own time: no two places look alike
-
 _NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}
 
 
@@ -83,17 +82,10 @@ def _show(paths: LogPaths, follower: "Follower", found: list[DelayRow], console:
         pause_s = max(POLL_S, (time.monotonic() - began) * LOOKS)
 
 
-class _Place(NamedTuple):
-    """Where to go on in a file; `before` stands right before, `stamp` changes whenever the file does."""
-
-    offset: int = 0
-    before: bytes = b""
-    stamp: tuple[int, int] = (-1, -1)
-
-
 class Follower:
-    """The delay logs of one directory as they grow; a file is known by device and inode, whatever it is called.
+    """The delay logs of one directory as they grow, whatever they are called.
 
+    What follows a camera's latest row in any of its files is new; in a file without that row, what arrived later.
     `unreadable` counts lines that are none; `problems` say which file cannot be read, and why.
     """
 
@@ -101,84 +93,65 @@ class Follower:
         self.unreadable = 0
         self.problems: set[str] = set()
         self._paths, self._wants = paths, wants
-        self._places: dict[tuple[int, int], _Place] = {}
-        self._latest_us: dict[str, int] = {}
+        self._stamps: dict[Path, tuple[int, int, int]] = {}
+        self._latest: dict[str, DelayRow] = {}
         self._old_days = frozenset(paths.days([]))
 
     def poll(self, last: int | None = None) -> list[DelayRow]:
         """The events that came since the last call, by arrival; at the first one the `last` that were there."""
         found: dict[bytes, DelayRow] = {}  # a line may be in two files while one is copied
-        places: dict[tuple[int, int], _Place] = {}
-        latest_us: dict[str, int] = {}  # not with those before: the clock may have been put back
+        latest: dict[str, DelayRow] = {}
+        stamps = {}
         for path, camera_id, is_new in self._files():
             try:
                 status = os.stat(path)
-                key, stamp = (status.st_dev, status.st_ino), (status.st_size, status.st_mtime_ns)
-                if key not in self._places and not is_new:
+                stamps[path] = status.st_ino, status.st_size, status.st_mtime_ns
+                if stamps[path] == self._stamps.get(path) or not (is_new or camera_id in self._latest):
                     continue
-                place = places[key] = self._places.get(key, _Place())
-                if place.stamp == stamp:
-                    continue
-                if last is None:
-                    read, place = self._read_on(path, place, self._latest_us.get(camera_id, -1))
-                else:
-                    read, place = self._read_back(path, last)
-                places[key] = place._replace(stamp=stamp)
-                found |= {row.line: row for row in read}
-                for row in read[-1:]:
-                    latest_us[camera_id] = max(row.arrived_us, latest_us.get(camera_id, 0))
-            except (FileNotFoundError, EOFError):  # it was moved meanwhile, or is being packed
-                pass
-            except (OSError, zlib.error) as error:
-                why = getattr(error, "strerror", "") or str(error)
-                self.problems.add(f"{printable(str(path))} cannot be read: {why}")
-        self._places = places
-        self._latest_us |= latest_us
+                read = self._new(path, self._latest.get(camera_id)) if last is None else self._last(path, last)
+            except FileNotFoundError:  # it was moved meanwhile
+                continue
+            except OSError as error:
+                self.problems.add(f"{printable(str(path))} cannot be read: {error.strerror}")
+                continue
+            if read:
+                found |= {row.line: row for row in reversed(read)}
+                latest[camera_id] = max(read[0], latest.get(camera_id, read[0]), key=attrgetter("arrived_us"))
+        self._stamps = stamps
+        self._latest |= latest
         wanted = sorted(filter(self._wants, found.values()), key=attrgetter("arrived_us"))
         return wanted if last is None else wanted[max(0, len(wanted) - last) :]
 
     def _files(self) -> Iterator[tuple[Path, str, bool]]:
-        """Path, camera and whether an unknown file there is a new one; where a file moves to comes last."""
-        folders = [(self._paths, True)]
+        """Path, camera and whether its folder is of this time; where a file moves to comes last."""
+        folders = {self._paths: True}
         with suppress(ValueError, OSError):
             newest = max(self._paths.days([]), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
-            folders.append((self._paths.day(newest), newest not in self._old_days))
-        for folder, is_new in folders:
+            folders[self._paths.day(newest)] = newest not in self._old_days
+        for folder, is_new in folders.items():
             for camera_id, _, path in folder.delay_files([]):
                 yield path, camera_id, is_new
 
-    def _read_back(self, path: Path, last: int) -> tuple[list[DelayRow], _Place]:
-        """At least the `last` wanted events of a file, and its latest one at the end; where to go on."""
-        wanted: list[DelayRow] = []
-        latest: list[DelayRow] = []
-        place = _Place()
-        for start, block in whole_lines_backwards(path, 1 << 14):
-            if not place.offset:
-                block = block[: block.rfind(b"\n") + 1]  # half a line waits for its other half
-                place = _Place(start + len(block), block[-_BEFORE_BYTES:])
-            readable = [row for row in rows(block) if row is not None]
-            latest = latest or readable[-1:]
-            wanted += filter(self._wants, readable)
-            if latest and len(wanted) >= last:
-                break
-        return wanted + latest, place
+    def _last(self, path: Path, most: int) -> list[DelayRow]:
+        """The newest row and the `most` wanted ones before it."""
+        read = filter(None, _backwards(path))
+        return [*islice(read, 1), *islice(filter(self._wants, read), most)]
 
-    def _read_on(self, path: Path, place: _Place, floor_us: int) -> tuple[list[DelayRow], _Place]:
-        """What was appended to a file; of a content that was not there before, what arrived after `floor_us`."""
-        found: list[DelayRow] = []
-        offset, before, _ = place
-        with open_file(path) as file:
-            file.seek(offset - len(before))
-            if offset and file.read(len(before)) == before:
-                floor_us = -1
-            else:
-                offset, before = file.seek(0), b""
-            while data := file.read(1 << 24):
-                whole = data[: data.rfind(b"\n") + 1]
-                if not whole:
-                    break
-                offset, before = file.seek(offset + len(whole)), whole[-_BEFORE_BYTES:]
-                read = rows(whole)
-                self.unreadable += read.count(None)
-                found += [row for row in read if row is not None and row.arrived_us > floor_us]
-        return found, _Place(offset, before)
+    def _new(self, path: Path, latest: DelayRow | None) -> list[DelayRow]:
+        """What follows the latest row, newest first; where that is not there, what arrived later."""
+        read: list[DelayRow | None] = []
+        for row in islice(_backwards(path), FAR):
+            if row and latest and row.line == latest.line:
+                break
+            read.append(row)
+        else:
+            read = [row for row in read if not (row and latest) or row.arrived_us > latest.arrived_us]
+        if new := [row for row in read if row]:
+            self.unreadable += read[read.index(new[0]) :].count(None)  # those before it will be met again
+        return new
+
+
+def _backwards(path: Path) -> Iterator[DelayRow | None]:
+    for _, block in whole_lines_backwards(path, 1 << 14):
+        lines = block[: block.rfind(b"\n") + 1].split(b"\n")  # half a line waits for its other half
+        yield from (rows(line + b"\n")[0] for line in reversed(lines) if line)
