@@ -61,7 +61,7 @@ async def test_when_all_is_well_every_row_says_so(cloud: FaultCloud, log_dir: Pa
     rows = await checked(cloud, events="ANNT", cameras=cloud.camera_ids()[0])
     assert (rows.troubles, rows.code) == ({}, 0)
     assert [*rows] == [
-        *("versions", "settings", "other loggers", "log directory", "clock service"),
+        *("settings", "other loggers", "log directory", "clock service"),
         *("key", "cameras", "clock", "network", "event stream", "annotation list"),
     ]
     assert re.match(r"REST round trip 0\..*; WebSocket ping 0\..*; no TLS \(loopback\)$", rows["network"].result)

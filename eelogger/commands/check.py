@@ -1,22 +1,20 @@
 """Test everything a run needs and print what was found.
 
-The order is that in which a run would come upon it. Nothing is changed but a probe file, which is removed, and in
-`.state` a login that was refused.
+The order is that of a run. Nothing is changed but a probe file, which is removed, and in `.state` a login that was
+refused.
 """
 
 import argparse
 import asyncio
+import errno
 import os
-import platform
 import tempfile
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from .. import __version__
 from ..clock import kernel_state
 from ..cloud.cameras import no_camera, sign_in
 from ..cloud.sign_in import Credentials
@@ -24,8 +22,8 @@ from ..errors import AlreadyRunning, DiskError, EeloggerError, Refused, Settings
 from ..model import Camera, DateSample
 from ..settings import PROGRAM, Settings, load, log_dir_of
 from ..storage.days import check_move
-from ..storage.disk_errors import free_bytes, unusable
-from ..storage.lock import HANGS, RUNNING, ProcessState, process_state
+from ..storage.disk_errors import explain, free_bytes
+from ..storage.lock import HANGS, RUNNING, process_state, refusal
 from ..storage.paths import LogPaths
 from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
@@ -74,16 +72,13 @@ def report(findings: Sequence[Finding]) -> tuple[str, int]:
 
 async def check(env_file: Path, log_dir: Path | None, *, wait_s: float) -> list[Finding]:
     """All findings; clock and event stream take so long at most when nothing more comes."""
-    packages = f"websockets {version('websockets')}, aiohttp {version('aiohttp')}"
-    system = f"{platform.system()} {platform.release()}"
-    said = f"eelogger {__version__}, Python {platform.python_version()}, {packages}, {system}"
     settings, finding = _settings(env_file, log_dir)
     paths = LogPaths(settings.log_dir if settings else log_dir_of(None, env_file, log_dir))
-    process = process_state(paths)
-    findings = [Finding("versions", said), finding, _other_loggers(process), _directory(paths), _clock()]
-    if settings is not None:
-        findings += await _cloud(settings, paths, wait_s, is_alone=process.kind not in (RUNNING, HANGS))
-    return findings
+    others, is_alone = Finding("other loggers", "none at work in this log directory"), True
+    if process_state(paths).kind in (RUNNING, HANGS):
+        others, is_alone = failed_by("other loggers", refusal(paths)), False
+    findings = [finding, others, _directory(paths), _clock()]
+    return [*findings, *(await _cloud(settings, paths, wait_s, is_alone=is_alone) if settings else ())]
 
 
 def _settings(env_file: Path, log_dir: Path | None) -> tuple[Settings | None, Finding]:
@@ -97,17 +92,6 @@ def _settings(env_file: Path, log_dir: Path | None) -> tuple[Settings | None, Fi
     return settings, Finding("settings", f"complete, from the environment{where}", settings.warnings)
 
 
-def _other_loggers(process: ProcessState) -> Finding:
-    if process.kind not in (RUNNING, HANGS):
-        return Finding("other loggers", "none at work in this log directory")
-    said = f"process {process.pid or '?'} is at work in this log directory since {process.since or 'an unknown time'}"
-    hint = f"look at it: {PROGRAM} status; two loggers need two log directories"
-    if process.kind == HANGS:
-        said += f", without a sign of life for {span(int(process.untouched_s * 1_000_000))}"
-        hint = "it probably hangs: end it, then start anew"
-    return Finding("other loggers", said, (hint,), AlreadyRunning.exit_code)
-
-
 def _directory(paths: LogPaths) -> Finding:
     """Whether lines can be written, a day be moved, and how much room there is."""
     folder, said = paths.root, f"{paths.root}: writable, days can be moved"
@@ -115,30 +99,22 @@ def _directory(paths: LogPaths) -> Finding:
         folder = next(parent for parent in folder.absolute().parents if os.path.exists(parent))
         said = f"{paths.root} (a run makes it): writable"
     try:
-        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            hint = "check its owner, or log elsewhere (EEN_LOG_DIR)"
-            raise DiskError(f"{folder} is no directory that can be written", hint)
+        with tempfile.NamedTemporaryFile(prefix=".check-", dir=folder, buffering=0) as probe:
+            probe.write(bytes(4096))
         if not is_new:
-            _write_on_trial(paths)
+            check_move(paths)
+            files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
+            files += [paths.root / name for name in (*paths.ours, paths.uuids.name, paths.state.name, paths.lock.name)]
+            for path in files:
+                if path.exists() and not os.access(path, os.W_OK):
+                    raise PermissionError(errno.EACCES, f"{path.name} cannot be written")
     except OSError as error:
-        return failed_by("log directory", unusable(paths.root, error))
-    except DiskError as error:
-        return failed_by("log directory", error)
+        what, hint = explain(error)
+        return Finding("log directory", f"{paths.root}: {what}", [hint], DiskError.exit_code)
     if (room := free_bytes(folder)) is None:
         return Finding("log directory", said)
     hints = ["free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES"] if room < LITTLE_BYTES else []
     return Finding("log directory", f"{said}, {room / 1e9:,.1f} GB free", hints)
-
-
-def _write_on_trial(paths: LogPaths) -> None:
-    with tempfile.NamedTemporaryFile(prefix=".check-", dir=paths.root, buffering=0) as probe:
-        probe.write(bytes(4096))
-    check_move(paths)
-    files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
-    files += [paths.root / name for name in (*paths.ours, paths.uuids.name, paths.state.name, paths.lock.name)]
-    if closed := [path for path in files if path.exists() and not os.access(path, os.W_OK)]:
-        message = f"{count(len(closed), 'file')} of {paths.root} cannot be written, such as {closed[0].name}"
-        raise DiskError(message, "they may be another user's: run as that user, or chown them")
 
 
 def _clock() -> Finding:
