@@ -64,8 +64,8 @@ async def test_when_all_is_well_every_row_says_so(cloud: FaultCloud, log_dir: Pa
         *("settings", "other loggers", "log directory", "clock service"),
         *("key", "cameras", "clock", "network", "event stream", "annotation list"),
     ]
-    assert re.match(r"REST round trip 0\..*; WebSocket ping 0\..*; no TLS \(loopback\)$", rows["network"].result)
-    assert rows["event stream"].result == "delivers: 1 update of 1 of 1 camera", "as a run subscribes"
+    assert re.match(r"REST round trip 0\..*; no TLS \(loopback\); WebSocket ping 0\..*s$", rows["network"].result)
+    assert rows["event stream"].result == "delivers: 1 event of 1 camera", "as a run subscribes"
     assert rows["annotation list"].result == "recorded annotations can be read", "as `audit` asks"
     await cloud.wait_disconnected()
     assert not log_dir.exists(), "not even made"

@@ -29,7 +29,7 @@ from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
 from ..views.number_format import count, span
 from ..views.tables import Column, table, wrapped
-from .cloud_probe import Finding, Heard, annotation_list, clock, failed_by, listen, network
+from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
 LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
 _COLUMNS: Final = 76
@@ -152,9 +152,9 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
         said = f"{len(cameras)} of {count(len(listed.cameras), 'camera')} to log; skipped: {skipped}"
         found = Finding("cameras", said) if cameras else failed_by("cameras", no_camera(listed))
         findings = [Finding("key", f"accepted{by_login}", hints), found]
-    heard = Heard(cameras, wait_s)
+    way: list[str] = []
     tests = [clock(signed, samples, wait_s)]
     if cameras:
-        tests += [listen(signed, heard), annotation_list(signed, cameras)]
+        tests += [listen(signed, cameras, wait_s, way), annotation_list(signed, cameras)]
     off, *more = await asyncio.gather(*tests)
-    return [*findings, off, network(signed, samples, heard), *more]
+    return [*findings, off, network(signed, samples, way), *more]

@@ -2,26 +2,29 @@
 
 import asyncio
 import statistics
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from ..clock import now_us
 from ..cloud.annotations import AnnotationLists
-from ..cloud.connection import StampedConnection
 from ..cloud.rest import Rest
 from ..cloud.sign_in import is_authorised
 from ..cloud.stream import EventStream
-from ..errors import EeloggerError, MessageError, NoCamera
+from ..errors import EeloggerError, NoCamera
 from ..measure.clock_offset import OffsetBounds
-from ..measure.protocol import read_message
+from ..measure.coverage import Coverage
+from ..measure.handler import Handler
 from ..measure.seconds import seconds3
 from ..model import HOUR_US, Camera, CloudNotice, DateSample, Timing
+from ..recorder import Recorder
 from ..settings import Settings, proxy_for
+from ..storage.batch import Batch
+from ..storage.paths import LogPaths, day_of
 from ..views.number_format import count
 
 CLOCK_ANSWERS: Final = 8  # over 5 s they come at eight evenly spread fractions of a second: bounds of ± 0.06 s
+LOOK_S: Final = 0.05
 SPREAD_S: Final = 1.5  # the latest values come spread over messages: so long after the first one more are waited for
 
 
@@ -44,68 +47,46 @@ def failed_by(what: str, error: EeloggerError) -> Finding:
     return Finding(what, str(error), (error.hint,) if error.hint else (), error.exit_code)
 
 
-class Heard:
-    """A `Sink` that counts updates by camera; `tls` is "" without a handshake."""
+async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float, way: list[str]) -> Finding:
+    """Connect, subscribe and record as a run does, but write nothing; `way` gets what is learned of the connection."""
+    handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
+    recorder = Recorder(handler, Batch(), Coverage(0), LogPaths(settings.log_dir), day=day_of(now_us()))
+    recorder.know(cameras)
+    refusals: dict[str, str] = {}  # what the server reports, by camera; "" is the subscription
+    pings_us: list[int] = []
 
-    is_behind = False
+    def on_notice(notice: CloudNotice) -> None:
+        refusals[notice.camera_id] = f"{notice.status_code} {notice.message!r}"
 
-    def __init__(self, cameras: Mapping[str, Camera], wait_s: float) -> None:
-        self.cameras, self.wait_s = cameras, wait_s
-        self.tls = ""
-        self.pings_us: list[int] = []  # those that were answered
-        self.updates: Counter[str] = Counter()
-        self.notices: list[CloudNotice] = []
-        self.enough = asyncio.Event()
-
-    def opened(self, connection: StampedConnection) -> None:
-        """The handshake is done."""
-        self.tls = connection.tls
-        connection.loop.call_later(self.wait_s, self.enough.set)
-
-    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
-        """Count a message."""
-        try:
-            updates, _, notices = read_message(data)
-        except MessageError:
-            return []
-        self.updates.update(update.camera_id for update in updates if "error" not in update.data)
-        self.notices += notices
-        if self.updates or not all(notice.camera_id for notice in notices):
-            asyncio.get_running_loop().call_later(SPREAD_S if self.updates else 0, self.enough.set)
-        return notices
-
-    def _ignore(self, *_: object, **__: object) -> None:
-        """What a sink is told besides does not matter here."""
-
-    know = subscribed = lost = camera_gone = note_gap = _ignore
-
-
-async def listen(settings: Settings, heard: Heard) -> Finding:
-    """Connect, subscribe and listen: whether it delivers; a handshake alone proves nothing."""
-    stream = EventStream(heard, Timing(liveness_s=1.0))
-    stream.on_open, stream.on_rtt = heard.opened, heard.pings_us.append
-    connection = asyncio.create_task(stream.connect_and_log(settings, heard.cameras), name="event stream")
-    connection.add_done_callback(lambda _: heard.enough.set())
-    await heard.enough.wait()
+    stream = EventStream(recorder, Timing(liveness_s=1.0))
+    stream.on_open = lambda connection: way.append(connection.tls)
+    stream.on_rtt, stream.on_notice = pings_us.append, on_notice
+    connection = asyncio.create_task(stream.connect_and_log(settings, cameras), name="event stream")
+    left_s = wait_s
+    while left_s > 0 and "" not in refusals and not connection.done():
+        await asyncio.sleep(LOOK_S)
+        left_s -= LOOK_S if way else 0
+        if handler.totals:
+            left_s = min(left_s, SPREAD_S)
     was_ended = connection.done()
     stream.close("checked")
     try:
         reason = await connection
     except EeloggerError as error:
         return failed_by("event stream", error)
+    way.append(f"WebSocket ping {seconds3(pings_us[-1])} s" if pings_us else "WebSocket ping not answered")
     ended = f"the server ended it: {reason}" if was_ended else ""
-    refused = {notice.camera_id: f"{notice.status_code} {notice.message!r}" for notice in heard.notices}
-    if "" in refused:  # it is no camera's
-        ended = f"the server answers {refused.pop('')} to the subscription"
-    cameras, hints = count(len(heard.cameras), "camera"), [ended] if ended else []
-    said = f"delivers: {count(heard.updates.total(), 'update')} of {len(heard.updates)} of {cameras}"
-    if not heard.updates and ended:
-        return Finding("event stream", ended, ("is EEN_ACCOUNT_ID this key's account?",), NoCamera.exit_code)
-    if refused:
-        hints.append(f"{count(len(refused), 'camera')} refused, such as {' '.join(next(iter(refused.items())))}")
-    if not heard.updates:
-        said = f"subscribed to {cameras}; nothing came within {heard.wait_s:g} s"
+    if refusal := refusals.pop("", ""):
+        ended = f"the server answers {refusal} to the subscription"
+    if ended and not handler.totals:
+        return Finding("event stream", ended, ["is EEN_ACCOUNT_ID this key's account?"], NoCamera.exit_code)
+    hints = [ended] if ended else []
+    said = f"delivers: {count(handler.totals.total(), 'event')} of {count(len(cameras), 'camera')}"
+    if not handler.totals:  # a handshake alone proves nothing
+        said = f"subscribed to {count(len(cameras), 'camera')}; nothing came within {wait_s:g} s"
         hints.append("a quiet account sends nothing until something happens; else look at EEN_EVENTS")
+    for camera_id, refusal in [*refusals.items()][:1]:
+        hints.append(f"{count(len(refusals), 'camera')} refused, such as {camera_id}: {refusal}")
     return Finding("event stream", said, hints)
 
 
@@ -128,18 +109,13 @@ async def clock(settings: Settings, samples: list[DateSample], wait_s: float) ->
     return Finding("clock", said, hints)
 
 
-def network(settings: Settings, samples: Sequence[DateSample], heard: Heard) -> Finding:
-    """How far away the cloud is."""
-    parts = []
+def network(settings: Settings, samples: Sequence[DateSample], way: Sequence[str]) -> Finding:
+    """How far away the cloud is; `way` is what `listen` learned."""
+    parts = ["through a proxy"] if proxy_for(settings.rest_base()) else []
     if samples:
         took_us = round(statistics.median(sample.received_us - sample.sent_us for sample in samples))
         parts.append(f"REST round trip {seconds3(took_us)} s (median of {len(samples)})")
-    if heard.tls:
-        ping = f"{seconds3(heard.pings_us[-1])} s" if heard.pings_us else "not answered"
-        parts += [f"WebSocket ping {ping}", heard.tls]
-    if proxy_for(settings.rest_base()):
-        parts.append("through a proxy")
-    return Finding("network", "; ".join(parts))
+    return Finding("network", "; ".join([*parts, *way]))
 
 
 async def annotation_list(settings: Settings, camera_ids: Collection[str]) -> Finding:
