@@ -409,23 +409,14 @@ async def test_exit_codes(
 
 
 async def test_the_demo_prints_the_command_that_audits_it(log_dir: Path, tmp_path: Path) -> None:
-    with (tmp_path / "err").open("w") as err:
-        line = [sys.executable, str(APP), "--demo", "--log-dir", str(log_dir)]
-        demo = await asyncio.create_subprocess_exec(*line, env=environment(None, None), stderr=err, stdout=err)
-    try:
-        async with asyncio.timeout(10):
-            while not (log_dir / "processed_event_uuids.log").exists():
-                await asyncio.sleep(0.1)
+    async with launch(None, log_dir, "--demo", shell=f'exec "$@" 2>{tmp_path}/err') as demo:
+        await demo.wait_for("processed_event_uuids.log", "-")
         told = re.search("EEN_.*", (tmp_path / "err").read_text())
         assert told
         shell = told[0].replace("python app.py", f"{sys.executable} {APP}")
-        audit = await asyncio.create_subprocess_shell(
-            shell, env=environment(None, None), stdout=asyncio.subprocess.PIPE
-        )
+        pipe, env = asyncio.subprocess.PIPE, environment(None, None)
+        audit = await asyncio.create_subprocess_shell(shell, env=env, stdout=pipe)
         out, _ = await asyncio.wait_for(audit.communicate(), 20)
-    finally:
-        demo.terminate()
-        await demo.wait()
     assert (audit.returncode, out.count(b"All cameras: of ")) == (0, 1)
 
 
