@@ -47,7 +47,7 @@ def checked(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
         named = {f"EEN_{name.upper()}": value for name, value in more.items()}
         for name, value in ((credentials(cloud) if cloud else {}) | named).items():
             monkeypatch.setenv(name, value)
-        return Rows(await check(Path(os.devnull), log_dir, wait_s=wait_s))
+        return Rows(await asyncio.to_thread(check, Path(os.devnull), log_dir, wait_s=wait_s))
 
     return checked
 
@@ -169,14 +169,14 @@ async def test_a_running_logger_is_said_and_not_disturbed(cloud: FaultCloud, log
     ("log_dir", "file"),
     [("logs", "logs"), ("logs/deep/logs", "logs"), ("logs", "logs/days"), ("logs", "logs/Yard_100e1e24.log")],
 )
-async def test_a_directory_that_cannot_be_written_ends_a_run(
+def test_a_directory_that_cannot_be_written_ends_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_dir: str, file: str
 ) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("")
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith(".log"))  # another user's
     monkeypatch.setenv("EEN_LOG_DIR", str(tmp_path / log_dir))
-    finding = Rows(await check(Path(os.devnull), None, wait_s=0.3))["log directory"]
+    finding = Rows(check(Path(os.devnull), None, wait_s=0.3))["log directory"]
     assert (finding.verdict, finding.exit_code, len(finding.hints)) == (FAILED, 74, 1), finding
 
 

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
         return selftest.run(options, console)
     console.info("checking; this takes some seconds")
-    text, code = report(asyncio.run(check(options.env_file, options.log_dir, wait_s=5.0)))
+    text, code = report(check(options.env_file, options.log_dir, wait_s=5.0))
     console.write(text)
     return code
 
@@ -70,26 +70,24 @@ def report(findings: Sequence[Finding]) -> tuple[str, int]:
     return "".join(f"{line}\n" for line in lines), code
 
 
-async def check(env_file: Path, log_dir: Path | None, *, wait_s: float) -> list[Finding]:
+def check(env_file: Path, log_dir: Path | None, *, wait_s: float) -> list[Finding]:
     """All findings; clock and event stream take so long at most when nothing more comes."""
-    settings, finding = _settings(env_file, log_dir)
-    paths = LogPaths(settings.log_dir if settings else log_dir_of(None, env_file, log_dir))
-    others, is_alone = Finding("other loggers", "none at work in this log directory"), True
-    if process_state(paths).kind in (RUNNING, HANGS):
-        others, is_alone = failed_by("other loggers", refusal(paths)), False
-    findings = [finding, others, _directory(paths), _clock()]
-    return [*findings, *(await _cloud(settings, paths, wait_s, is_alone=is_alone) if settings else ())]
-
-
-def _settings(env_file: Path, log_dir: Path | None) -> tuple[Settings | None, Finding]:
+    settings = None
     try:
         settings = load(None, env_file, log_dir=log_dir)
+        where = f" and {env_file}" if os.path.exists(env_file) else ""
+        complete = Finding("settings", f"complete, from the environment{where}", settings.warnings)
     except SettingsError as error:
         hints = [f"{problem.name} {problem.message}: {problem.hint}" for problem in error.problems]
         said = f"{count(len(hints), 'setting')} cannot be used"
-        return None, Finding("settings", said, [*hints, *error.warnings], error.exit_code)
-    where = f" and {env_file}" if os.path.exists(env_file) else ""
-    return settings, Finding("settings", f"complete, from the environment{where}", settings.warnings)
+        complete = Finding("settings", said, [*hints, *error.warnings], error.exit_code)
+    paths = LogPaths(settings.log_dir if settings else log_dir_of(None, env_file, log_dir))
+    is_alone = process_state(paths).kind not in (RUNNING, HANGS)
+    others = Finding("other loggers", "none at work in this log directory")
+    if not is_alone:
+        others = failed_by("other loggers", refusal(paths))
+    findings = [complete, others, _directory(paths), _clock()]
+    return [*findings, *(asyncio.run(_cloud(settings, paths, wait_s, is_alone=is_alone)) if settings else ())]
 
 
 def _directory(paths: LogPaths) -> Finding:

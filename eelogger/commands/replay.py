@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from ..errors import DiskError, MessageError, NothingToShow, UsageError
 from ..measure.coverage import NO_RECORD, UNKNOWN, Coverage
 from ..measure.handler import Handler
-from ..model import EARLY, INITIAL, MEASURED, UNDATED, Camera, Gap
+from ..model import Camera, Gap
 from ..recorder import Recorder
 from ..restore import subscribe_again
 from ..settings import Settings, load
@@ -55,14 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Replay the sources into `--log-dir`; raises `UsageError`, `NothingToShow`, `DiskError`, `SettingsError`."""
-    target, hint = options.log_dir, "give --log-dir DIR, a directory that is empty or does not exist yet"
+    target = options.log_dir
     try:
-        if target is None or os.listdir(target):
-            raise UsageError("no empty directory is given to write to", hint)
-    except FileNotFoundError:
-        pass
+        is_empty = target is not None and not os.listdir(target)
     except OSError as error:
-        raise UsageError(f"{_shown(target)} cannot be used: {error.strerror}", hint) from None
+        is_empty = isinstance(error, FileNotFoundError)
+    if not is_empty:
+        hint = "give --log-dir DIR, a directory that is empty or does not exist yet"
+        raise UsageError("no empty directory to write to is given", hint)
     skipped = Skipped()
     parts = sorted(read_parts(options.sources, skipped), key=attrgetter("day"))
     if not parts:
@@ -143,8 +143,7 @@ class Replay:
         self._flush()
         days = [*self._paths.days(), recorder.day]
         cameras, period = count(len(recorder.known), "camera"), " to ".join(dict.fromkeys((days[0], days[-1])))
-        counts = dict.fromkeys((MEASURED, EARLY, INITIAL, UNDATED), 0) | handler.totals
-        totals = ", ".join(f"{kind} {number:,}" for kind, number in counts.items())
+        totals = ", ".join(f"{kind} {number:,}" for kind, number in handler.totals.most_common())
         return f"{count(judged, 'update')} of {cameras} from {count(len(days), 'day')}, {period} (UTC)\n{totals}"
 
     def _new_day(self, ended: str, coverage: Coverage) -> None:
