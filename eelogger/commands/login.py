@@ -21,7 +21,6 @@ from ..settings import PROGRAM, load
 from ..views.console import Console
 from ..views.tables import printable
 
-_WAYS: Final = {"sms": "SMS", "email": "e-mail"}
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -67,7 +66,7 @@ class _Person(NamedTuple):
     async def choose(self, choices: Mapping[str, str]) -> str:
         """The only way there is, else the one chosen."""
         for way, address in choices.items():
-            self.console.info(f"{way}: a code by {_WAYS[way]} to {printable(address)}")
+            self.console.info(f"{way}: a code is sent to {printable(address)}")
         if len(choices) == 1:
             return next(iter(choices))
         answer = self.console.ask(f"Which way ({' or '.join(choices)})? ").strip().lower().replace("-", "")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ..errors import DiskError, MessageError, NothingToShow, UsageError
 from ..measure.coverage import NO_RECORD, UNKNOWN, Coverage
@@ -32,8 +32,6 @@ from ..storage.streamlog import Update, read_gaps, updates
 from ..views.console import Console, progress
 from ..views.number_format import count
 from ..views.tables import printable
-
-_BATCH_CHARS: Final = 4 << 20
 
 
 class Part(NamedTuple):
@@ -134,7 +132,7 @@ class Replay:
                     judged += 1
                 except MessageError:
                     self._skipped.lines += 1
-                if self._batch.size > _BATCH_CHARS:
+                if self._batch.size > 4 << 20:
                     self._flush()
         self._end_day()
         if self._last_us:  # else all lines were copies' of another day

@@ -27,13 +27,10 @@ from ..views.console import Console
 from ..views.number_format import count, milliseconds
 from ..views.tables import Column, table
 
-SECONDS: Final = 6.0
 START_S: Final = 20.0
 SOUND_US: Final = 10_000  # half of all delays must be right within this; a busy machine makes the rest less precise
 CAMERAS: Final = 20
-RATE: Final = 80.0
 ODD_ONES: Final = 5  # so many events from the future, and so many without a date, beside the usual ones
-SHOWN: Final = 5
 
 Logged = list[tuple[SentEvent, DelayRow]]  # what was sent, with its line
 
@@ -44,7 +41,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="eelogger-self-test-", ignore_cleanup_errors=True) as folder:
         try:
             with asyncio.Runner(loop_factory=loop_factory) as runner:
-                sent = runner.run(measure(Path(folder), SECONDS))
+                sent = runner.run(measure(Path(folder), seconds=6.0))
         except (EeloggerError, TimeoutError) as error:
             console.write(f"The self-test could not be done: {str(error) or 'no connection in time'}\n")
             return EeloggerError.exit_code
@@ -55,7 +52,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 async def measure(log_dir: Path, seconds: float) -> list[SentEvent]:
     """Log a cloud's events for some seconds; returns what it sent, raises what ended the run."""
-    async with Cloud(Account.of(CAMERAS, RATE, seed=now_us() % 1000), traffic=True) as cloud:
+    async with Cloud(Account.of(CAMERAS, rate=80.0, seed=now_us() % 1000), traffic=True) as cloud:
         logger = Run(demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, log_dir))
         running = asyncio.create_task(logger.run(), name="run")
         try:
@@ -105,7 +102,7 @@ def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow | None]) -> tuple[
 def _conclusion(logged: Logged, wrong: Sequence[str]) -> Iterator[str]:
     if wrong:
         yield "NOT sound:"
-        yield from wrong[:SHOWN]
+        yield from wrong[:5]
         return
     kinds = Counter(row.kind for _, row in logged)
     verdicts = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())

@@ -1,7 +1,6 @@
 """Tell a monitoring system about a running logger in one line.
 
-It reads `.state`, `.lock` and the last line of `health.log`, so its figures are up to a minute old, and a logger that
-was killed is seen as dead 15 s later at the latest. After the `|` stand the same figures for machines.
+It reads `.state`, `.lock` and the last line of `health.log`. After the `|` stand the same figures for machines.
 """
 
 import argparse
@@ -16,21 +15,20 @@ from ..model import HOUR_US
 from ..storage.disk_errors import free_bytes, free_inodes
 from ..storage.formats import parse_pairs, parse_time
 from ..storage.line_blocks import last_line
-from ..storage.lock import DIED, FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, ProcessState, process_state
+from ..storage.lock import FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, ProcessState, process_state
 from ..storage.paths import LogPaths
 from ..storage.state import read_state
 from ..views.console import Console
 from ..views.number_format import clock_time, share, span
 from ..views.number_format import count as counted
 from ..views.tables import printable
-from . import paths_to_read
+from . import NOT_RUNNING, paths_to_read
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 _WORDS: Final = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 BLIND_US: Final = 30_000_000  # `.state` of an idle logger is up to 10 s old; what it says of longer ago is blindness
 HEALTH_US: Final = 180_000_000  # a line a minute: older than three, it says nothing of now
 UNWRITTEN_US: Final = 20_000_000
-FULL_BYTES: Final = 1 << 20
 
 _HELP: Final = f"""\
 Times are in seconds, or with ms, s, m, h or d: --warn p95=2,silent=10m --crit blind=1h; NAME=off: none.
@@ -187,14 +185,10 @@ def _number(health: Mapping[str, str], key: str, factor: int = 1) -> float | Non
 
 def _troubles(paths: LogPaths, process: ProcessState) -> Iterator[tuple[int, str]]:
     """What is wrong whatever the limits; a disk that is full keeps `health.log` as it was when all was well."""
-    who = f"process {process.pid}" if process.pid else "the process"
-    if process.kind == HANGS:
-        yield CRITICAL, f"{who} has shown no sign of life for {span(int(process.untouched_s * 1_000_000))}"
-    elif process.kind == DIED:
-        yield CRITICAL, f"the logger died: {who} is gone and did not stop by itself"
-    elif process.kind == STOPPED:
-        yield CRITICAL, "the logger is stopped"
-    elif (room := free_bytes(paths.root)) is not None and room < FULL_BYTES:
+    if process.kind in NOT_RUNNING:
+        quiet = f" (process {process.pid or '?'}, no sign of life for {span(int(process.untouched_s * 1_000_000))})"
+        yield CRITICAL, f"the logger {NOT_RUNNING[process.kind]}{'' if process.kind == STOPPED else quiet}"
+    elif (room := free_bytes(paths.root)) is not None and room < 1 << 20:
         yield WARNING, "the disk is full and lines are held: free some space, or keep fewer days (EEN_KEEP_DAYS)"
     elif free_inodes(paths.root) == 0:
         yield WARNING, "the disk has no inodes left and lines are held: remove some files, space is not the problem"

@@ -16,18 +16,17 @@ from typing import Final, NoReturn
 from ..setting_types import matches
 from ..storage.delaylog import DelayRow, rows
 from ..storage.line_blocks import whole_lines_backwards
-from ..storage.lock import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
+from ..storage.lock import RUNNING, process_state
 from ..storage.paths import LogPaths, day_of
 from ..views.console import Console
 from ..views.number_format import count as counted
 from ..views.status_line import event_heading, event_line
 from ..views.tables import printable
-from . import count, paths_to_read, seconds
+from . import NOT_RUNNING, count, paths_to_read, seconds
 
 POLL_S: Final = 0.25
 FAR: Final = 50_000  # so many lines before the end a file's latest row is looked for; a copy need not hold it
 LOOKS: Final = 10  # a pause is at least so many times as long as a look, which at thousands of files takes a while
-_NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +71,7 @@ def _show(paths: LogPaths, follower: "Follower", found: list[DelayRow], console:
         if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
             before, kind = kind, process_state(paths).kind
             if kind not in (RUNNING, before):
-                console.info(f"the logger {_NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
+                console.info(f"the logger {NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
         for problem in follower.problems - told:
             console.info(problem)
         told |= follower.problems
