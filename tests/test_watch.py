@@ -3,7 +3,6 @@
 import gzip
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -85,20 +84,12 @@ class Files:
         self.paths.cameras.write_text(cameras_text(self.cameras))
 
     def midnight(self) -> None:
-        """Every other day stands on another file system, where its files are copied: other inodes."""
         self.day += 1
         for one in day_moves(self.paths, f"2026-11-{self.day:02d}"):
             move(one)
-            if self.day % 2 and os.path.exists(one.target):
-                shutil.copy(one.target, f"{one.target}.new")
-                os.replace(f"{one.target}.new", one.target)
-
-    def truncate(self, which: int) -> None:
-        if self.log(which).exists():
-            os.truncate(self.log(which), 0)
 
     def rewrite(self, which: int, kept: int) -> None:
-        """What an editor does, or `tail -n 3 x > y; mv y x`: another file with the last lines of this one."""
+        """What an editor does, or `tail -n 3 x > y; mv y x`: the last lines of this file, or none."""
         path = self.log(which)
         if path.exists():
             last = path.read_bytes().splitlines(keepends=True)[-kept:] if kept else []
@@ -128,7 +119,7 @@ class Files:
 which = st.integers(0, 1)
 steps = st.one_of(
     *[st.tuples(st.just("append"), which)] * 3,
-    *(st.tuples(st.just(name), which) for name in ("rename", "truncate", "copy", "pack")),
+    *(st.tuples(st.just(name), which) for name in ("rename", "copy", "pack")),
     st.tuples(st.just("rewrite"), which, st.integers(0, 4)),
     *(st.tuples(st.just(name)) for name in ("midnight", "poll")),
 )
