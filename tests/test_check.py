@@ -152,7 +152,7 @@ async def test_a_running_logger_is_said_and_not_disturbed(cloud: FaultCloud, log
         assert rows.text.endswith("\nAnother logger already uses this directory (exit code 75).\n")
         login = {"auth_key": "", "username": cloud.username, "password": cloud.password}
         rows = await checked(cloud, **login)
-        assert rows["key"].verdict == WARNING
+        assert (rows.code, rows.troubles) == (75, {"other loggers": FAILED, "key": FAILED})
         assert not cloud.called("/g/aaa/authenticate")
         event = await cloud.emit(cloud.camera_ids()[0])
         await logger.wait_for("processed_event_uuids.log", event.identity)

@@ -16,7 +16,7 @@ from ..cloud.annotations import AnnotationLists
 from ..cloud.cameras import sign_in
 from ..cloud.rest import Rest
 from ..cloud.sign_in import Credentials
-from ..errors import KeyRefused, NothingToShow, UsageError
+from ..errors import NothingToShow, UsageError
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
@@ -108,13 +108,12 @@ class Audit:
     def __init__(self, settings: Settings, query: Query) -> None:
         paths, made_us = LogPaths(settings.log_dir), now_us()
         self._logs = logs = DelayLogs(query)
-        may_log_in = process_state(paths).kind not in (RUNNING, HANGS)  # it may end the session of a logger at work
-        if not (settings.auth_key or may_log_in):
-            message = "no key is set, and a login could end the session of the logger at work"
-            raise KeyRefused(message, f"`{PROGRAM} login` writes a key to .env")
         samples, bounds = list[DateSample](), OffsetBounds()
-        credentials = Credentials(read_refused_login(paths))
-        signing_in = sign_in(settings, credentials, samples.append, may_log_in=may_log_in)
+        credentials, is_alone = (
+            Credentials(read_refused_login(paths)),
+            process_state(paths).kind not in (RUNNING, HANGS),
+        )
+        signing_in = sign_in(settings, credentials, samples.append, may_log_in=is_alone)
         self._settings, listed = asyncio.run(signing_in)
         for sample in samples:
             bounds.add(sample)

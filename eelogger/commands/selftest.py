@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.write(f"The self-test could not be done: {str(error) or 'no connection in time'}\n")
             return EeloggerError.exit_code
         logged, wrong = judge(sent, logged_rows(Path(folder)))
-    console.write("".join(f"{line}\n" for line in (*_table(logged), "", *_conclusion(logged, wrong))))
+    console.write("".join(f"{line}\n" for line in _outcome(logged, wrong)))
     return EeloggerError.exit_code if wrong else 0
 
 
@@ -99,7 +99,16 @@ def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow | None]) -> tuple[
     return logged, wrong
 
 
-def _conclusion(logged: Logged, wrong: Sequence[str]) -> Iterator[str]:
+def _outcome(logged: Logged, wrong: Sequence[str]) -> Iterator[str]:
+    measured = [(item, row) for item, row in logged if row.kind == MEASURED]
+    measured_us = [row.delay_us or 0 for _, row in measured]
+    true_us = [item.sent_us - (item.event.event_us or 0) for item, _ in measured]
+    lines = [
+        [f"delay {name}, s", *(seconds3(_quantile(values, part)) for values in (true_us, measured_us))]
+        for name, part in (("p50", 500), ("p95", 950), ("p99", 990), ("max", 1000))
+    ]
+    yield from table((Column("what", right=False), Column("truth"), Column("measured")), lines)
+    yield ""
     if wrong:
         yield "NOT sound:"
         yield from wrong[:5]
@@ -109,17 +118,6 @@ def _conclusion(logged: Logged, wrong: Sequence[str]) -> Iterator[str]:
     p99, most = (milliseconds(_late_us(logged, per_mille)) for per_mille in (990, 1000))
     yield f"Sound: {count(len(logged), 'event')} logged once each, with the right verdict ({verdicts});"
     yield f"99 % of the delays are right within {p99}, all within {most}."
-
-
-def _table(logged: Logged) -> Iterator[str]:
-    measured = [(item, row) for item, row in logged if row.kind == MEASURED]
-    measured_us = [row.delay_us or 0 for _, row in measured]
-    true_us = [item.sent_us - (item.event.event_us or 0) for item, _ in measured]
-    lines = [
-        [f"delay {name}, s", *(seconds3(_quantile(values, part)) for values in (true_us, measured_us))]
-        for name, part in (("p50", 500), ("p95", 950), ("p99", 990), ("max", 1000))
-    ]
-    return table((Column("what", right=False), Column("truth"), Column("measured")), lines)
 
 
 def _late_us(logged: Logged, per_mille: int) -> int:

@@ -19,8 +19,7 @@ from ..storage.lock import FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, Pro
 from ..storage.paths import LogPaths
 from ..storage.state import read_state
 from ..views.console import Console
-from ..views.number_format import clock_time, share, span
-from ..views.number_format import count as counted
+from ..views.number_format import clock_time, count, share, span
 from ..views.tables import printable
 from . import NOT_RUNNING, paths_to_read
 
@@ -201,10 +200,10 @@ def _summary(process: ProcessState, health: Mapping[str, str], values: Values) -
         yield "no figures of the last minutes"
         return
     at_us, silent_s, p95_s, observed = parse_time(health["time"]), *map(values.get, ("silent", "p95", "observed"))
-    yield counted(int(_number(health, "cameras") or 0), "camera")
+    yield count(int(_number(health, "cameras") or 0), "camera")
     figures = "no measured event"
     if p95_s is not None:
-        figures = f"p95 {span(round(p95_s * 1e6))} of {counted(int(values['events'] or 0), 'event')}"
+        figures = f"p95 {span(round(p95_s * 1e6))} of {count(int(values['events'] or 0), 'event')}"
     yield f"{figures} since {clock_time((at_us // HOUR_US - 1) * HOUR_US)} UTC"
     last = "no event until" if silent_s is None else f"last event {span(round(silent_s * 1e6))} before"
     yield f"{last} {clock_time(at_us)} UTC"
