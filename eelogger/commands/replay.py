@@ -81,11 +81,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 advance(min(done, total), total)
 
             said = replay.run(on_read)
-    except (OSError, KeyboardInterrupt) as error:
-        console.info(f"{_shown(target)} is not complete, remove it; the sources are as they were")
-        if isinstance(error, OSError):
-            raise DiskError(*explain(error, error.filename or target)) from None
-        raise
+    except OSError as error:
+        what, hint = explain(error, error.filename or target)
+        hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
+        raise DiskError(what, hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
         console.info(f"skipped: {_shown(path)} cannot be read: {why}")
     console.write(f"{_shown(target)}: {said}\n")
