@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from launch import APP, environment
+from run_states import verdict
 
 from eelogger.commands.watch import Follower
-from eelogger.model import MEASURED, Camera, Verdict
+from eelogger.model import Camera
 from eelogger.storage.camera_files import cameras_text
 from eelogger.storage.days import day_moves, move, rename_moves
 from eelogger.storage.delaylog import DelayRow
@@ -34,12 +35,8 @@ YARD = Camera("100e1e24", "Yard", "100bb001")
 
 def line(number: int, camera: Camera = FRONT) -> bytes:
     """The `number`-th event, a second after the one before."""
-    at_us = START_US + number * 1_000_000
-    delay_us = 1_234_456
-    verdict = Verdict(
-        MEASURED, camera.id, "ANNT", 103, "Intrusion", f"uuid-{number}", at_us, at_us - delay_us, delay_us
-    )
-    return delay_line(verdict, label(camera)).encode()
+    event = verdict(camera.id, 1_234_456, START_US + number * 1_000_000, identity=f"uuid-{number}")
+    return delay_line(event, label(camera)).encode()
 
 
 def append(path: Path, *texts: bytes) -> None:
