@@ -1,7 +1,4 @@
-"""Compare the annotations that the cloud recorded with those that arrived.
-
-It reads beside a running logger, needs no lock, and writes nothing into the log directory.
-"""
+"""Compare what the cloud recorded with what arrived; nothing is written into the log directory."""
 
 import argparse
 import asyncio

@@ -1,8 +1,4 @@
-"""Test everything a run needs and print what was found.
-
-The order is that of a run. Nothing is changed but a probe file, which is removed, and in `.state` a login that was
-refused.
-"""
+"""Test what a run needs, in its order; nothing is changed but a refused login's memory in `.state`."""
 
 import argparse
 import asyncio

@@ -1,7 +1,4 @@
-"""Log in and put branding, account id and key into the settings file.
-
-The password is written nowhere; lines that are not one of the three settings stay as they are.
-"""
+"""Log in and put branding, account id and key into the settings file; the password is written nowhere."""
 
 import argparse
 import asyncio

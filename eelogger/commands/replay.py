@@ -1,7 +1,4 @@
-"""Judge stream logs anew into a new log directory.
-
-A run's replay equals its delay logs but for `lag_s`, which stream logs do not tell. The sources are only read.
-"""
+"""Judge stream logs anew into a new log directory; the sources are only read."""
 
 import argparse
 import os

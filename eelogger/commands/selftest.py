@@ -1,8 +1,4 @@
-"""Measure delays that are known and judge the result (`check --self-test`).
-
-A cloud in this process sends events of known age, a run logs them into a temporary directory, and each delay line is
-held against the cloud's list of what it sent.
-"""
+"""Measure known delays of a cloud in this process and judge the result (`check --self-test`)."""
 
 import argparse
 import asyncio

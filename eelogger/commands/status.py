@@ -1,7 +1,4 @@
-"""Tell a monitoring system about a running logger in one line.
-
-It reads `.state`, `.lock` and the last line of `health.log`. After the `|` stand the same figures for machines.
-"""
+"""Tell a monitoring system about a running logger in one line, after the `|` once more for machines."""
 
 import argparse
 import re
@@ -41,17 +38,14 @@ Values = dict[str, float | None]  # by measure, in its unit: figures (None: unkn
 
 
 class Measure(NamedTuple):
-    """What can be limited: its unit (s, % or none), the limits it has unless told otherwise; `low` ones go down.
+    """What can be limited, and the limits it has unless told otherwise."""
 
-    `key` is where it stands in `health.log`, "" when it is not from there alone.
-    """
-
-    unit: str
-    key: str
+    unit: str  # s, % or none
+    key: str  # in `health.log`, "" when it is not from there alone
     meaning: str
     warn: float | None = None
     crit: float | None = None
-    low: bool = False
+    low: bool = False  # too little is the trouble
 
     def shown(self, value: float) -> str:
         """A value of this measure for people."""

@@ -1,7 +1,4 @@
-"""Show a running logger's events, one short line each.
-
-It needs neither lock nor key: it reads the delay logs as they grow, through renames, midnight and `gzip`.
-"""
+"""Show a running logger's events, one short line each, without lock and key."""
 
 import argparse
 import os
