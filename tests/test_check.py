@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fault_cloud import FaultCloud
-from launch import command, credentials, launch
+from launch import command, environment, launch
 
 from eelogger.commands.check import check, report
 from eelogger.commands.cloud_probe import Finding
@@ -39,14 +39,10 @@ Check = Callable[..., Awaitable[Rows]]
 @pytest.fixture
 def checked(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Check with the settings of a cloud, and more without their EEN_, but none of this machine."""
-    for name in list(os.environ):
-        if name.startswith("EEN_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
 
     async def checked(cloud: FaultCloud | None = None, wait_s: float = 0.3, **more: str) -> Rows:
         named = {f"EEN_{name.upper()}": value for name, value in more.items()}
-        for name, value in ((credentials(cloud) if cloud else {}) | named).items():
-            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(os, "environ", environment(cloud, None, named))
         return Rows(await asyncio.to_thread(check, Path(os.devnull), log_dir, wait_s=wait_s))
 
     return checked
@@ -160,7 +156,7 @@ async def test_a_running_logger_is_said_and_not_disturbed(cloud: FaultCloud, log
         assert await logger.stop() == 0
     files = sorted(path for path in log_dir.rglob("*") if path.is_file())
     before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in files]
-    assert (await checked(cloud, auth_key=cloud.auth_key)).code == 0
+    assert (await checked(cloud)).code == 0
     assert files == sorted(path for path in log_dir.rglob("*") if path.is_file())
     assert before == [(path.stat().st_mtime_ns, path.read_bytes()) for path in files]
 
