@@ -100,7 +100,7 @@ def _query(options: argparse.Namespace, settings: Settings) -> Query:
 
 
 class Audit:
-    """One comparison; `found` grows by the camera and is partial until all are compared."""
+    """One comparison; `found` grows by whole cameras and is partial until all are compared."""
 
     def __init__(self, settings: Settings, query: Query) -> None:
         paths, made_us = LogPaths(settings.log_dir), now_us()
@@ -165,12 +165,12 @@ class Audit:
             added = sorted(gap.to_us for gap in gaps if gap.reason == ADDED)
             if camera.id not in self._logged_now:
                 added.append(query.until_us)
-            result = found.results[camera.id] = Reconciliation(gaps, added, self._logs.known, self._clock_us)
-            skipped = Skipped()
+            result, skipped = Reconciliation(gaps, added, self._logs.known, self._clock_us), Skipped()
             result.deliver(self._logs.rows(camera.id, skipped), query, wants)
             result.damaged = skipped.lines
             if skipped.files:  # all that stands in there would be called missing
                 result.fail(query.since_us, f"its delay log cannot be read: {skipped.files[0].strerror}", hours)
+                found.results[camera.id] = result
                 return
             async for hour in lists.hours(camera.id, query.since_us, query.until_us):
                 if hour.rows is None:
@@ -182,6 +182,7 @@ class Audit:
                 self._hours_done += 1
                 advance(self._hours_done, len(found.cameras) * hours)
             result.finish()
+            found.results[camera.id] = result
 
 
 def _notes(query: Query, made_us: int, logged: Iterable[int] | None, begun_us: int, last_us: int) -> Iterator[str]:
