@@ -33,9 +33,9 @@ FRONT = Camera("100e1e23", "Front Door", "100bb001")
 YARD = Camera("100e1e24", "Yard", "100bb001")
 
 
-def line(number: int, camera: Camera = FRONT) -> bytes:
+def line(number: int, camera: Camera = FRONT, delay_us: int = 1_234_456) -> bytes:
     """The `number`-th event, a second after the one before."""
-    event = verdict(camera.id, 1_234_456, START_US + number * 1_000_000, identity=f"uuid-{number}")
+    event = verdict(camera.id, delay_us, START_US + number * 1_000_000, identity=f"uuid-{number}")
     return delay_line(event, label(camera)).encode()
 
 
@@ -128,7 +128,7 @@ def test_each_line_is_shown_once_whatever_happens_to_the_files(before: int, happ
         files = Files(Path(folder))
         for number in range(before):
             files.append(number % 2)
-        follower, shown = Follower(files.paths, bool), files.there()
+        follower, shown = Follower(files.paths, [], 0), files.there()
         follower.poll(0)
         midnights = 0
         for name, *arguments in [*happens, ("poll",)]:
@@ -146,7 +146,7 @@ def test_each_line_is_shown_once_whatever_happens_to_the_files(before: int, happ
 
 def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> None:
     append(front, line(1), line(2)[:50])
-    follower = Follower(paths, bool)
+    follower = Follower(paths, [], 0)
     assert numbers(follower.poll(5)) == [1]
     os.truncate(front, len(line(1)))  # as a starting logger does
     append(front, line(3), line(4)[:50])
@@ -159,7 +159,7 @@ def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> N
 
 def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) -> None:
     append(front, line(100))
-    follower = Follower(paths, bool)
+    follower = Follower(paths, [], 0)
     follower.poll(0)
     append(front, line(5), line(6))
     assert numbers(follower.poll()) == [5, 6]
@@ -171,9 +171,9 @@ def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) ->
 
 @pytest.mark.parametrize("last", [0, 1, 3, 10])
 def test_it_begins_with_the_last_wanted_lines_of_all_cameras(paths: LogPaths, front: Path, last: int) -> None:
-    append(front, line(1), line(4), *(line(number) for number in range(5, 4000)))
+    append(front, line(1), line(4), *(line(number, delay_us=5) for number in range(5, 4000)))
     append(paths.delay(paths.stem(YARD.id, YARD.name)), line(2, YARD), line(3, YARD))
-    follower = Follower(paths, lambda row: int(row.identity[5:]) < 5)
+    follower = Follower(paths, [], 1_000_000)
     assert numbers(follower.poll(last)) == [1, 2, 3, 4][max(0, 4 - last) :]
     assert follower.poll() == []
 

@@ -185,14 +185,14 @@ def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
 
 
 def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
-    folders = [*((root.day(day), day) for day in root.days(skipped.files)), (root, root.root.name)]
+    folders = [*map(root.day, root.days(skipped.files)), root]
     # a run writes health.log every minute, but to gaps.log only when there is a gap.
-    recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder, _ in folders)
-    for folder, name in folders:
+    recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder in folders)
+    for folder in folders:
         files, gaps, state = stream_logs(folder, skipped), read_gaps(folder), read_state(folder)
         day = _first_day(files)
         if recorded and (day or gaps):  # the older script kept all days in one file
-            day = name if is_day(name) else state.day if state else day
+            day = folder.root.name if is_day(folder.root.name) else state.day if state else day
         if day:
             cameras = known_cameras(folder, own_stems(folder, skipped.files))
             yield Part(day, files, cameras, read_bridges(folder), gaps if recorded else None)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
@@ -37,15 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Show events until interrupted; raises `NothingToShow`."""
     paths = paths_to_read(options)
-    min_delay_us = round((options.min_delay or 0) * 1_000_000)
-
-    def wants(row: DelayRow) -> bool:
-        if min_delay_us and (row.delay_us is None or row.delay_us < min_delay_us):
-            return False
-        camera = row.parsed()[1]
-        return matches(options.camera, camera.id, camera.name)
-
-    follower = Follower(paths, wants)
+    follower = Follower(paths, options.camera, round((options.min_delay or 0) * 1_000_000))
     try:
         _show(paths, follower, follower.poll(options.lines), console)
     finally:
@@ -85,10 +77,10 @@ class Follower:
     `unreadable` counts lines that are none; `problems` say which file cannot be read, and why.
     """
 
-    def __init__(self, paths: LogPaths, wants: Callable[[DelayRow], bool]) -> None:
+    def __init__(self, paths: LogPaths, cameras: Sequence[str], min_delay_us: int) -> None:
         self.unreadable = 0
         self.problems: set[str] = set()
-        self._paths, self._wants = paths, wants
+        self._paths, self._cameras, self._min_delay_us = paths, cameras, min_delay_us
         self._stamps: dict[Path, tuple[int, int, int]] = {}
         self._latest: dict[str, DelayRow] = {}
         self._old_days = frozenset(paths.days([]))
@@ -117,6 +109,12 @@ class Follower:
         self._latest |= latest
         wanted = sorted(filter(self._wants, found.values()), key=attrgetter("arrived_us"))
         return wanted if last is None else wanted[max(0, len(wanted) - last) :]
+
+    def _wants(self, row: DelayRow) -> bool:
+        if self._min_delay_us and (row.delay_us or 0) < self._min_delay_us:
+            return False
+        camera = row.parsed()[1]
+        return matches(self._cameras, camera.id, camera.name)
 
     def _files(self) -> Iterator[tuple[Path, str, bool]]:
         """Path, camera and whether its folder is of this time; where a file moves to comes last."""
