@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from ..setting_types import matches
 from ..storage.delaylog import DelayRow, rows
@@ -35,39 +35,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Show events until interrupted; raises `NothingToShow`."""
+    """Show events until interrupted, and when the logger or a file is in trouble; raises `NothingToShow`."""
     paths = paths_to_read(options)
     follower = Follower(paths, options.camera, round((options.min_delay or 0) * 1_000_000))
+    day, kind, pause_s, told = "", RUNNING, POLL_S, set[str]()
+    console.write(event_heading(console.columns()))
+    found = follower.poll(options.lines)
     try:
-        _show(paths, follower, follower.poll(options.lines), console)
+        while True:
+            for row in found:
+                verdict, camera = row.parsed()
+                if (arrived_day := day_of(row.arrived_us)) != day:
+                    day = arrived_day
+                    console.write(f"-- {day} (UTC) --\n")
+                console.write(event_line(verdict, camera.name, console.columns()))
+            if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
+                before, kind = kind, process_state(paths).kind
+                if kind not in (RUNNING, before):
+                    console.info(f"the logger {NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
+            for problem in follower.problems - told:
+                console.info(problem)
+            told |= follower.problems
+            time.sleep(pause_s)
+            began = time.monotonic()
+            found = follower.poll()
+            pause_s = max(POLL_S, (time.monotonic() - began) * LOOKS)
     finally:
         if follower.unreadable:
             console.info(f"skipped {counted(follower.unreadable, 'line')} that could not be read")
-
-
-def _show(paths: LogPaths, follower: "Follower", found: list[DelayRow], console: Console) -> NoReturn:
-    """Show what was found, then what comes, for ever; say when the logger or a file is in trouble."""
-    day, kind, pause_s = "", RUNNING, POLL_S
-    told: set[str] = set()
-    console.write(event_heading(console.columns()))
-    while True:
-        for row in found:
-            verdict, camera = row.parsed()
-            if (arrived_day := day_of(row.arrived_us)) != day:
-                day = arrived_day
-                console.write(f"-- {day} (UTC) --\n")
-            console.write(event_line(verdict, camera.name, console.columns()))
-        if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
-            before, kind = kind, process_state(paths).kind
-            if kind not in (RUNNING, before):
-                console.info(f"the logger {NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
-        for problem in follower.problems - told:
-            console.info(problem)
-        told |= follower.problems
-        time.sleep(pause_s)
-        began = time.monotonic()
-        found = follower.poll()
-        pause_s = max(POLL_S, (time.monotonic() - began) * LOOKS)
 
 
 class Follower:
