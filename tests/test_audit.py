@@ -6,6 +6,7 @@ import io
 import json
 import random
 import re
+import signal
 import sys
 import time
 from collections import Counter
@@ -374,6 +375,15 @@ async def test_an_audit_that_could_read_no_list_says_so_and_asks_no_more(lists: 
     told = await ask(lists.env, log_dir, "--since", "30h")
     assert (told.code, "status 500" in told.err, told.out) == (66, True, "")
     assert len(lists.asked) <= 8 + 3 * 3 + 1
+
+
+async def test_what_is_known_is_shown_when_it_is_broken_off(lists: Lists, log_dir: Path) -> None:
+    lists.pause_s = 0.1
+    async with launch(None, log_dir, "audit", "--since", "8h", "--until", "now", env=lists.env) as audit:
+        while [query["id"] for query in lists.asked].count(lists.third) < 3:
+            await asyncio.sleep(0.05)
+        assert await audit.stop(signal.SIGINT) == 130
+    assert "\nPARTIAL: broken off at 2 of 3 cameras\n" in audit.stdout
 
 
 @pytest.mark.parametrize(
