@@ -1,4 +1,4 @@
-"""Test what a run needs, in its order; nothing is changed but a refused login's memory in `.state`."""
+"""Test what a run needs, in its order; only a refused login is remembered, in `.state`."""
 
 import argparse
 import asyncio
