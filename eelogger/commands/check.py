@@ -88,14 +88,12 @@ def check(env_file: Path, log_dir: Path | None, *, wait_s: float) -> list[Findin
 
 def _directory(paths: LogPaths) -> Finding:
     """Whether lines can be written, a day be moved, and how much room there is."""
-    folder, said = paths.root, f"{paths.root}: writable, days can be moved"
-    if is_new := not os.path.lexists(folder):
-        folder = next(parent for parent in folder.absolute().parents if os.path.exists(parent))
-        said = f"{paths.root} (a run makes it): writable"
+    folder = next(path for path in (paths.root, *paths.root.parents) if os.path.lexists(path))
+    said = "writable, days can be moved" if folder == paths.root else "writable, a run makes it"
     try:
         with tempfile.NamedTemporaryFile(prefix=".check-", dir=folder, buffering=0) as probe:
             probe.write(bytes(4096))
-        if not is_new:
+        if folder == paths.root:
             check_move(paths)
             files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
             files += [paths.root / name for name in (*paths.ours, paths.uuids.name, paths.state.name, paths.lock.name)]
@@ -105,10 +103,11 @@ def _directory(paths: LogPaths) -> Finding:
     except OSError as error:
         what, hint = explain(error)
         return Finding("log directory", f"{paths.root}: {what}", [hint], DiskError.exit_code)
-    if (room := free_bytes(folder)) is None:
-        return Finding("log directory", said)
-    hints = ["free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES"] if room < LITTLE_BYTES else []
-    return Finding("log directory", f"{said}, {room / 1e9:,.1f} GB free", hints)
+    hints = []
+    if (room := free_bytes(folder)) is not None:
+        said += f", {room / 1e9:,.1f} GB free"
+        hints = ["free some space, or keep less: EEN_KEEP_DAYS, EEN_LOG_MAX_BYTES"] if room < LITTLE_BYTES else []
+    return Finding("log directory", f"{paths.root}: {said}", hints)
 
 
 def _clock() -> Finding:
@@ -125,9 +124,7 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
     """The cloud's side; what cannot be tested without an earlier success is left out."""
     # An attempt to log in counts, here as in a run.
     credentials = Credentials(read_refused_login(paths), partial(remember_refused_login, paths))
-    samples: list[DateSample] = []
-    cameras: dict[str, Camera] = {}
-    signed = settings
+    signed, samples, cameras, way = settings, list[DateSample](), dict[str, Camera](), list[str]()
     try:
         signed, listed = await sign_in(settings, credentials, samples.append, may_log_in=is_alone)
     except EeloggerError as error:
@@ -143,7 +140,6 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
         said = f"{len(cameras)} of {count(len(listed.cameras), 'camera')} to log; skipped: {skipped}"
         found = Finding("cameras", said) if cameras else failed_by("cameras", no_camera(listed))
         findings = [Finding("key", f"accepted{by_login}", hints), found]
-    way: list[str] = []
     tests = [clock(signed, samples, wait_s)]
     if cameras:
         tests += [listen(signed, cameras, wait_s, way), annotation_list(signed, cameras)]
