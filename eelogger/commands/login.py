@@ -63,7 +63,7 @@ class _Person(NamedTuple):
     async def choose(self, choices: Mapping[str, str]) -> str:
         """The only way there is, else the one chosen."""
         for way, address in choices.items():
-            self.console.info(f"{way}: a code is sent to {printable(address)}")
+            self.console.info(f"Code by {way}: {printable(address)}")
         if len(choices) == 1:
             return next(iter(choices))
         answer = self.console.ask(f"Which way ({' or '.join(choices)})? ").strip().lower().replace("-", "")

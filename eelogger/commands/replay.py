@@ -44,8 +44,7 @@ class Part(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sources."""
     parser.description = "Judges stream logs anew, into --log-dir DIR, which must be empty or not exist yet."
-    kinds = "log directory, folder of a day, or stream log"
-    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help=kinds)
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="log directory, its day, or stream log")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:

@@ -28,8 +28,7 @@ LOOKS: Final = 10  # a pause is at least so many times as long as a look, which 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--camera`, `--min-delay` and `--lines`."""
-    text = "only this camera: id, or name with * and ?"
-    parser.add_argument("--camera", action="append", default=[], metavar="PATTERN", help=text)
+    parser.add_argument("--camera", action="append", default=[], metavar="PATTERN", help="id, or name with * and ?")
     parser.add_argument("--min-delay", type=seconds, metavar="S", help="only delays of S seconds and more")
     parser.add_argument("--lines", type=count, default=0, metavar="N", help="begin with the last N events of today")
 
