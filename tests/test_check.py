@@ -114,7 +114,7 @@ async def test_the_bounds_of_the_clock_become_narrow(cloud: FaultCloud, checked:
 async def test_a_login_brings_the_key(cloud: FaultCloud, checked: Check) -> None:
     login = {"auth_key": "", "account_id": "", "username": cloud.username, "password": cloud.password}
     rows = await checked(cloud, **login)
-    assert (rows.code, rows["key"].result) == (0, "accepted; a login brought it")
+    assert (rows.code, rows.troubles, rows["key"].result) == (0, {}, "accepted; a login brought it")
     rows = await checked(cloud, **login | {"auth_key": KEY})
     assert (rows.code, rows.troubles) == (0, {"key": WARNING})
 
