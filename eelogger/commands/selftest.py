@@ -90,7 +90,7 @@ def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow | None]) -> tuple[
                     wrong.append(f"{identity}: a wrong delay")
             case item, found_rows:
                 wrong.append(f"{identity}: sent {int(bool(item))} times, logged {len(found_rows)} times")
-    if not wrong and _late_us(logged, 500) > SOUND_US:
+    if not wrong and _quantile([row.arrived_us - item.sent_us for item, row in logged], 500) > SOUND_US:
         wrong.append(f"half of the delays are more than {milliseconds(SOUND_US)} too long: the machine is too busy")
     return logged, wrong
 
@@ -111,14 +111,10 @@ def _outcome(logged: Logged, wrong: Sequence[str]) -> Iterator[str]:
         return
     kinds = Counter(row.kind for _, row in logged)
     verdicts = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
-    p99, most = (milliseconds(_late_us(logged, per_mille)) for per_mille in (990, 1000))
+    late_us = [row.arrived_us - item.sent_us for item, row in logged]
+    p99, most = (milliseconds(_quantile(late_us, per_mille)) for per_mille in (990, 1000))
     yield f"Sound: {count(len(logged), 'event')} logged once each, with the right verdict ({verdicts});"
     yield f"99 % of the delays are right within {p99}, all within {most}."
-
-
-def _late_us(logged: Logged, per_mille: int) -> int:
-    """A quantile of how much too long the delays are."""
-    return _quantile([row.arrived_us - item.sent_us for item, row in logged], per_mille)
 
 
 def _quantile(values: Sequence[int], per_mille: int) -> int:
