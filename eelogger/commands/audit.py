@@ -105,11 +105,8 @@ class Audit:
         paths, made_us = LogPaths(settings.log_dir), now_us()
         self._logs = logs = DelayLogs(query)
         samples, bounds = list[DateSample](), OffsetBounds()
-        credentials, is_alone = (
-            Credentials(read_refused_login(paths)),
-            process_state(paths).kind not in (RUNNING, HANGS),
-        )
-        signing_in = sign_in(settings, credentials, samples.append, may_log_in=is_alone)
+        is_alone = process_state(paths).kind not in (RUNNING, HANGS)
+        signing_in = sign_in(settings, Credentials(read_refused_login(paths)), samples.append, may_log_in=is_alone)
         self._settings, listed = asyncio.run(signing_in)
         for sample in samples:
             bounds.add(sample)
