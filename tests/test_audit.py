@@ -6,10 +6,11 @@ import io
 import json
 import random
 import re
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -288,7 +289,7 @@ def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) ->
         path.rename(paths.day(day_of(at_us)).root / path.name)
     for camera_id, uuid in cameras.items():
         result = Reconciliation([], [], set(), 0)
-        result.deliver(delivered.rows(camera_id, Skipped(), lambda size: None), query, lambda group: True)
+        result.deliver(delivered.rows(camera_id, Skipped()), query, lambda group: True)
         assert [*result.take(at_us, at_us + HOUR, [(uuid, at_us, 103)])] == []
 
 
@@ -296,19 +297,16 @@ def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) ->
 
 
 class Lists:
-    """A cloud with three cameras whose annotation lists a test writes; `most` is how many were asked for at once."""
+    """A cloud with three cameras; `bodies` are texts or statuses of their lists, else an event an hour is listed."""
 
     def __init__(self) -> None:
         self.account = Account.of(cameras=3)
-        self.first, self.second, _ = (camera.id for camera in self.account.cameras)
-        self.asked: list[tuple[float, dict[str, str]]] = []
-        self.answer: Callable[[dict[str, str], int], web.Response] = lambda query, number: one_each(query)
-        self.now = self.most = 0
+        self.first, self.second, self.third = (camera.id for camera in self.account.cameras)
+        self.bodies: dict[str, str | int] = {}
+        self.asked: list[dict[str, str]] = []
+        self.now = self.most = 0  # requests under way
         self.pause_s = 0.0
         self.env = {"EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": "c000~" + "0" * 32}
-
-    def of(self, camera_id: str) -> list[dict[str, str]]:
-        return [query for _, query in self.asked if query["id"] == camera_id]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/g/device/list":
@@ -317,10 +315,13 @@ class Lists:
             return web.Response(text="true")
         self.now, query = self.now + 1, dict(request.query)
         self.most = max(self.most, self.now)
-        self.asked.append((time.monotonic(), query))
+        self.asked.append(query)
         await asyncio.sleep(self.pause_s)
         self.now -= 1
-        return self.answer(query, len(self.of(query["id"])))
+        body = self.bodies.get(query["id"], json.dumps([[f"u{query['id']}@", "@", 103, "x"]]))
+        if isinstance(body, int):
+            return web.Response(status=body)
+        return web.Response(text=body.replace("@", query["start_timestamp"]), content_type="text/html")
 
 
 @pytest.fixture
@@ -332,18 +333,13 @@ async def lists(log_dir: Path) -> AsyncIterator[Lists]:
         yield lists
 
 
-def one_each(query: dict[str, str]) -> web.Response:
-    """One annotation at the beginning of the hour that is asked for."""
-    start = query["start_timestamp"]
-    return web.json_response([[f"u{query['id']}{start}", start, 103, "x"]])
-
-
 async def test_requests_are_an_hour_each_and_two_at_a_time(lists: Lists, log_dir: Path) -> None:
     lists.pause_s = 0.05
     told = await ask(lists.env | {"EEN_NAMESPACES": "103,101"}, log_dir)
     assert (told.code, lists.most) == (1, 2)
-    for asked in map(lists.of, (lists.first, lists.second)):
-        assert len(asked) == told.camera(asked[0]["id"])["recorded"] == 9
+    for camera_id in (lists.first, lists.second):
+        asked = [query for query in lists.asked if query["id"] == camera_id]
+        assert len(asked) == told.camera(camera_id)["recorded"] == 9
         assert all(one["end_timestamp"] == two["start_timestamp"] for one, two in pairwise(asked))
         assert {query["start_timestamp"][10:] for query in asked[1:]} == {"0000.000"}
         assert all((query["exclusive"], query["namespace"]) == ("1", "101,103") for query in asked)
@@ -367,13 +363,7 @@ async def test_requests_are_an_hour_each_and_two_at_a_time(lists: Lists, log_dir
 async def test_any_list_is_rows_or_unknown(
     lists: Lists, log_dir: Path, body: str | int, recorded: int, unknown: bool
 ) -> None:
-    def answer(query: dict[str, str], number: int) -> web.Response:
-        if isinstance(body, int):
-            return web.Response(status=body) if query["id"] == lists.first else one_each(query)
-        text = body.replace("@", query["start_timestamp"])
-        return web.Response(text=text, content_type="text/html") if query["id"] == lists.first else one_each(query)
-
-    lists.answer = answer
+    lists.bodies[lists.first] = body
     told = await ask(lists.env, log_dir)
     one, other = map(told.camera, (lists.first, lists.second))
     assert (one["recorded"], one["missing"], bool(one["unknown"])) == (recorded, recorded, unknown)
@@ -381,10 +371,19 @@ async def test_any_list_is_rows_or_unknown(
 
 
 async def test_an_audit_that_could_read_no_list_says_so_and_asks_no_more(lists: Lists, log_dir: Path) -> None:
-    lists.answer = lambda query, number: web.Response(status=500)
+    lists.bodies = dict.fromkeys((lists.first, lists.second, lists.third), 500)
     told = await ask(lists.env, log_dir, "--since", "30h")
     assert (told.code, "status 500" in told.err, told.out) == (66, True, "")
     assert len(lists.asked) <= 8 + 3 * 3 + 1
+
+
+async def test_what_is_known_is_shown_when_it_is_broken_off(lists: Lists, log_dir: Path) -> None:
+    lists.pause_s = 0.1
+    async with launch(None, log_dir, "audit", "--since", "8h", "--until", "now", env=lists.env) as audit:
+        while [query["id"] for query in lists.asked].count(lists.third) < 3:
+            await asyncio.sleep(0.05)
+        assert await audit.stop(signal.SIGINT) == 130
+    assert "\nPARTIAL: broken off at 2 of 3 cameras\n" in audit.stdout
 
 
 @pytest.mark.parametrize(
@@ -409,23 +408,14 @@ async def test_exit_codes(
 
 
 async def test_the_demo_prints_the_command_that_audits_it(log_dir: Path, tmp_path: Path) -> None:
-    with (tmp_path / "err").open("w") as err:
-        line = [sys.executable, str(APP), "--demo", "--log-dir", str(log_dir)]
-        demo = await asyncio.create_subprocess_exec(*line, env=environment(None, None), stderr=err, stdout=err)
-    try:
-        async with asyncio.timeout(10):
-            while not (log_dir / "processed_event_uuids.log").exists():
-                await asyncio.sleep(0.1)
+    async with launch(None, log_dir, "--demo", shell=f'exec "$@" 2>{tmp_path}/err') as demo:
+        await demo.wait_for("processed_event_uuids.log", "-")
         told = re.search("EEN_.*", (tmp_path / "err").read_text())
         assert told
         shell = told[0].replace("python app.py", f"{sys.executable} {APP}")
-        audit = await asyncio.create_subprocess_shell(
-            shell, env=environment(None, None), stdout=asyncio.subprocess.PIPE
-        )
+        pipe, env = asyncio.subprocess.PIPE, environment(None, None)
+        audit = await asyncio.create_subprocess_shell(shell, env=env, stdout=pipe)
         out, _ = await asyncio.wait_for(audit.communicate(), 20)
-    finally:
-        demo.terminate()
-        await demo.wait()
     assert (audit.returncode, out.count(b"All cameras: of ")) == (0, 1)
 
 

@@ -25,29 +25,24 @@ VALUES = {"EEN_BRANDING": "c001", "EEN_ACCOUNT_ID": "00012345", "EEN_AUTH_KEY": 
 
 @pytest.fixture
 def env_file(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
     return tmp_path / "home" / ".env"
 
 
-async def log_in(cloud: FaultCloud, env_file: Path, *answers: str, **env: str) -> Ended:
+async def log_in(cloud: FaultCloud, env_file: Path, *answers: str) -> Ended:
     """`login` with its answers through a pipe, a line each."""
-    with contextlib.suppress(FileExistsError):
-        env_file.parent.mkdir(exist_ok=True)
     cloud.password = PASSWORD
-    told = {"EEN_BASE_URL": cloud.base_url, "EEN_ACCOUNT_ID": "", "EEN_AUTH_KEY": ""} | env
+    told = {"EEN_BASE_URL": cloud.base_url, "EEN_ACCOUNT_ID": "", "EEN_AUTH_KEY": ""}
     stdin = "".join(f"{answer}\n" for answer in answers)
     ended = await asyncio.to_thread(command, "login", env=told, env_file=env_file, stdin=stdin)
     assert PASSWORD not in ended.out + ended.err
     return ended
 
 
-def values_in(path: Path) -> dict[str, str | None]:
-    return dotenv_values(path, encoding="utf-8-sig")
-
-
 async def test_name_and_password_give_a_file_for_the_owner_alone(cloud: FaultCloud, env_file: Path) -> None:
     code, out, _ = await log_in(cloud, env_file, " ops@example.com ", f"{PASSWORD}\r")
     expected = {"EEN_BRANDING": "c000", "EEN_ACCOUNT_ID": cloud.account_id, "EEN_AUTH_KEY": cloud.auth_key}
-    assert (code, values_in(env_file)) == (0, expected)
+    assert (code, dotenv_values(env_file)) == (0, expected)
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
     assert os.listdir(env_file.parent) == [".env"]
     assert PASSWORD not in env_file.read_text()
@@ -85,7 +80,6 @@ async def test_a_second_factor_is_asked_for_and_a_wrong_code_once_more(
 )
 async def test_a_refused_login_changes_nothing(cloud: FaultCloud, env_file: Path, answers: list[str]) -> None:
     cloud.second_factor = {"sms": "*** 779", "email": "***@example.com"}
-    env_file.parent.mkdir()
     env_file.write_text("EEN_AUTH_KEY=\n")
     code, _, err = await log_in(cloud, env_file, *answers)
     assert (code, "hint: " in err, env_file.read_text()) == (77, True, "EEN_AUTH_KEY=\n")
@@ -93,7 +87,6 @@ async def test_a_refused_login_changes_nothing(cloud: FaultCloud, env_file: Path
 
 
 async def test_nothing_is_asked_when_the_file_cannot_be_read_or_written(cloud: FaultCloud, env_file: Path) -> None:
-    env_file.parent.mkdir()
     env_file.write_text("A='open\n")
     for path, code in ((env_file, 78), (env_file / "below", 74)):
         ended = await log_in(cloud, path)
@@ -152,7 +145,6 @@ async def test_on_a_terminal_the_password_is_not_shown_and_ctrl_c_ends_an_open_q
     cloud: FaultCloud, env_file: Path, code: str, expected: tuple[int, bool]
 ) -> None:
     cloud.password, cloud.second_factor = PASSWORD, {"sms": "*** 779"}
-    env_file.parent.mkdir()
     env = environment(cloud, None, {"EEN_AUTH_KEY": "", "EEN_ACCOUNT_ID": ""})
     answers = {"User name (e-mail address): ": "ops@example.com\n", "Password: ": f"{PASSWORD}\n", "Code: ": code}
     exit_code, shown = await asyncio.to_thread(type_in, env_file, env, answers)

@@ -13,23 +13,7 @@ import pytest
 from fault_cloud import FaultCloud
 from hypothesis import given, settings
 from launch import CHILD, Ended, command, environment, launch
-from played import (
-    BACK,
-    CAMERAS,
-    FRONT,
-    NOON_US,
-    SECOND,
-    Message,
-    Played,
-    Reconnect,
-    Step,
-    annt,
-    event_time,
-    one,
-    play,
-    scripts,
-    texts,
-)
+from played import CAMERAS, FRONT, NOON_US, SECOND, Message, Played, Reconnect, Step, annt, one, play, scripts, texts
 
 from eelogger.commands.replay import run
 from eelogger.errors import EeloggerError
@@ -99,7 +83,7 @@ def test_a_replay_of_a_run_is_the_run(script: list[Step]) -> None:
         assert said.code == 0, said
         logs, again = texts(root / "run"), texts(root / "again")
         assert again == {name: text for name, text in logs.items() if text}
-        assert counts(said.out)["measured"] == played.handler.totals["measured"]
+        assert counts(said.out).get("measured", 0) == played.handler.totals["measured"]
 
 
 async def test_a_run_over_midnight_is_made_again_with_its_days(log_dir: Path, tmp_path: Path) -> None:
@@ -130,14 +114,8 @@ def test_days_gaps_and_names_are_told_apart_and_a_single_day_can_be_replayed(tmp
     first = Played(root / "days/2026-11-22", CAMERAS | {FRONT: Camera(FRONT, "Tür/1", "100bb009")})
     second = Played(root, day="2026-11-23")
     stale = Message(late_us + SECOND, {FRONT: {"event": {"ANNT": annt(late_us - HOUR, "stale")}}})
-    first.play(
-        [
-            one(NOON_US - 12 * HOUR - SECOND, "put back"),
-            Reconnect(late_us, late_us),
-            stale,
-            one(late_us + 2 * SECOND, "a"),
-        ]
-    )
+    back, fresh = one(NOON_US - 12 * HOUR - SECOND, "put back"), one(late_us + 2 * SECOND, "a")
+    first.play([back, Reconnect(late_us, late_us), stale, fresh])
     first.recorder.note_gap(Gap("gap", late_us + 5 * SECOND, midnight_us, "closed-1006"))
     second.play([one(midnight_us - SECOND, "put back again")])
     second.recorder.note_gap(Gap("gap", midnight_us, again_us, "closed-1006"))
@@ -160,13 +138,13 @@ def test_days_gaps_and_names_are_told_apart_and_a_single_day_can_be_replayed(tmp
 # Without a record
 
 
-OLD_LINES = f"""\
-2026-11-22 12:00:00.5 -- {{"event": {{"ANNT": {{"timestamp": "20261122115859.000", "uuid": "a", "ns": 103}}}}}}
+OLD_LINES = """\
+2026-11-22 12:00:00.5 -- {"event": {"ANNT": {"timestamp": "20261122115859.000", "uuid": "a", "ns": 103}}}
 this is no line
-2026-11-22T14:00:01+02:00 -- {{"event": {{"ANNT": {{"timestamp": "20261122115800.000", "uuid": "b", "ns": 103}}}}}}
+2026-11-22T14:00:01+02:00 -- {"event": {"ANNT": {"timestamp": "20261122115800.000", "uuid": "b", "ns": 103}}}
 2026-11-22T12:00:02Z -- [1, 2]
-2026-11-22T12:00:03.25Z -- {{"event": {{"ALRS": {{"timestamp": "{event_time(NOON_US - 5 * SECOND)}", "eventid": -1}}}}}}
-2026-11-23T00:00:00.000001 -- {{"event": {{"ANNT": {{"timestamp": "20261123000000.000", "uuid": "c", "ns": 103}}}}}}
+2026-11-22T12:00:03.25Z -- {"event": {"ALRS": {"timestamp": "20261122115955.000", "eventid": -1}}}
+2026-11-23T00:00:00.000001 -- {"event": {"ANNT": {"timestamp": "20261123000000.000", "uuid": "c", "ns": 103}}}
 """
 
 
@@ -183,16 +161,11 @@ def test_files_of_the_older_script_are_read(tmp_path: Path, form: str) -> None:
     assert "skipped 6 lines" in said.out
     earlier = tmp_path / f"new/days/2026-11-22/Front Door_{FRONT}.log"
     # A first value that is older than the file by more than 30 s was the state before.
-    assert [(v.identity[:6], v.kind) for v in verdicts(earlier)] == [
-        ("a", "initial"),
-        ("b", "measured"),
-        ("ALRS:1", "measured"),
-    ]
+    kinds = [(verdict.identity[:6], verdict.kind) for verdict in verdicts(earlier)]
+    assert kinds == [("a", "initial"), ("b", "measured"), ("ALRS:1", "measured")]
     assert [v.delay_us for v in verdicts(tmp_path / "new" / earlier.name)] == [1]
-    gaps = (tmp_path / "new/days/2026-11-22/gaps.log").read_text()
-    assert gaps.splitlines(keepends=True)[-1] == gap_line(
-        Gap("unknown", NOON_US + SECOND // 2, NOON_US + 3_250_001, "no-record")
-    )
+    unknown = gap_line(Gap("unknown", NOON_US + SECOND // 2, NOON_US + 3_250_001, "no-record"))
+    assert (tmp_path / "new/days/2026-11-22/gaps.log").read_text().endswith(f"\n{unknown}")
 
 
 def test_logs_of_the_first_release_are_read(tmp_path: Path) -> None:
@@ -209,7 +182,7 @@ def test_logs_of_the_first_release_are_read(tmp_path: Path) -> None:
 
 def test_events_and_names_count_as_in_a_run(tmp_path: Path) -> None:
     stream(tmp_path / "old" / FILE, 3)
-    stream(tmp_path / "old" / f"Gate_{BACK}_stream.log", 4, "ALRS")
+    stream(tmp_path / "old" / "Gate_100e0002_stream.log", 4, "ALRS")
     said = replay(tmp_path / "old", tmp_path / "a", EEN_EVENTS="ANNT", EEN_NAMESPACE_NAMES="103=Break-in")
     assert (counts(said.out)["measured"], counts(said.out)["ignored"]) == (3, 4)
     assert "event=Break-in" in (tmp_path / f"a/Front Door_{FRONT}.log").read_text()
@@ -265,8 +238,5 @@ def test_a_disk_that_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     source = stream(tmp_path / "old" / FILE, 300)
     monkeypatch.setattr(os, "write", Mock(side_effect=OSError(28, "No space left on device")))
     said = replay(source, tmp_path / "again")
-    assert (said.code, said.out, "is not complete, remove it; the sources are as they were" in said.err) == (
-        74,
-        "",
-        True,
-    )
+    assert (said.code, said.out) == (74, "")
+    assert "is not complete, remove it; the sources are as they were" in said.err

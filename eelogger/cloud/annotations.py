@@ -48,9 +48,9 @@ class AnnotationLists:
         self._not_before_s = 0.0
         self._failed = 0
 
-    async def hours(self, camera_id: str, from_us: int, to_us: int) -> AsyncIterator[Hour]:
+    async def hours(self, camera_id: str, from_us: int, to_us: int, tries: int = TRIES) -> AsyncIterator[Hour]:
         """Yield the clock hours of [from, to), which are whole milliseconds, in their order."""
-        tries, failure = TRIES, ""
+        failure = ""
         while from_us < to_us:
             until_us = min(to_us, (from_us // HOUR_US + 1) * HOUR_US)
             hour = Hour(from_us, until_us, None, failure=failure)

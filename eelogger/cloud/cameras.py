@@ -95,6 +95,8 @@ async def sign_in(
     settings: Settings, credentials: Credentials, on_date: Callable[[DateSample], None], *, may_log_in: bool
 ) -> tuple[Settings, CameraList]:
     """Find a key that reads the camera list, if need be by a login that is allowed."""
+    if not (may_log_in or settings.auth_key):
+        raise KeyRefused("no key is set, and a login could end the session of the logger at work", KEY_HINT)
     while True:
         signed = await credentials.sign_in(settings)
         try:

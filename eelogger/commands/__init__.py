@@ -1,6 +1,17 @@
 """The commands beside a run: a module each, with `add_arguments` and `run`."""
 
 import argparse
+import os
+from typing import Final
+
+from ..errors import NothingToShow
+from ..settings import log_dir_of
+from ..storage.lock import DIED, HANGS, NEVER, STOPPED
+from ..storage.paths import LogPaths
+from ..views.tables import printable
+
+# What is said of a logger by its `ProcessState`.
+NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}
 
 
 def count(text: str) -> int:
@@ -19,3 +30,14 @@ def seconds(text: str) -> float:
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
     return value
+
+
+def paths_to_read(options: argparse.Namespace) -> LogPaths:
+    """The log directory; raises `NothingToShow` when it cannot be read."""
+    paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
+    try:
+        os.listdir(paths.root)
+    except OSError as error:
+        message = f"the log directory {printable(str(paths.root))} cannot be read: {error.strerror}"
+        raise NothingToShow(message, "start the logger first, or give --log-dir") from None
+    return paths

@@ -2,27 +2,29 @@
 
 import asyncio
 import statistics
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from ..clock import now_us
-from ..cloud.connection import StampedConnection
+from ..cloud.annotations import AnnotationLists
 from ..cloud.rest import Rest
 from ..cloud.sign_in import is_authorised
 from ..cloud.stream import EventStream
-from ..errors import EeloggerError, MessageError, NoCamera
+from ..errors import EeloggerError, NoCamera
 from ..measure.clock_offset import OffsetBounds
-from ..measure.protocol import read_message
+from ..measure.coverage import Coverage
+from ..measure.handler import Handler
 from ..measure.seconds import seconds3
-from ..model import Camera, CloudNotice, DateSample, Timing
+from ..model import HOUR_US, Camera, CloudNotice, DateSample, Timing
+from ..recorder import Recorder
 from ..settings import Settings, proxy_for
+from ..storage.batch import Batch
+from ..storage.paths import LogPaths, day_of
 from ..views.number_format import count
-from ..views.tables import printable
 
 CLOCK_ANSWERS: Final = 8  # over 5 s they come at eight evenly spread fractions of a second: bounds of ± 0.06 s
+LOOK_S: Final = 0.05
 SPREAD_S: Final = 1.5  # the latest values come spread over messages: so long after the first one more are waited for
 
 
@@ -31,7 +33,7 @@ class Finding(NamedTuple):
 
     what: str
     result: str
-    hints: tuple[str, ...] = ()
+    hints: Sequence[str] = ()
     exit_code: int = 0
 
     @property
@@ -45,88 +47,47 @@ def failed_by(what: str, error: EeloggerError) -> Finding:
     return Finding(what, str(error), (error.hint,) if error.hint else (), error.exit_code)
 
 
-class Heard:
-    """What the event stream said: a `Sink` that counts.
+async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float, way: list[str]) -> Finding:
+    """Connect, subscribe and record as a run does, but write nothing; `way` gets what is learned of the connection."""
+    handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
+    recorder = Recorder(handler, Batch(), Coverage(0), LogPaths(settings.log_dir), day=day_of(now_us()))
+    recorder.know(cameras)
+    refusals: dict[str, str] = {}  # what the server reports, by camera; "" is the subscription
+    pings_us: list[int] = []
 
-    `updates` go by camera; `ping_us` is None when no ping was answered, `tls` is "" without a handshake.
-    """
+    def on_notice(notice: CloudNotice) -> None:
+        refusals[notice.camera_id] = f"{notice.status_code} {notice.message!r}"
 
-    is_behind = False
-
-    def __init__(self, cameras: Mapping[str, Camera], wait_s: float) -> None:
-        self.cameras = cameras
-        self.tls = ""
-        self.ping_us: int | None = None
-        self.updates: Counter[str] = Counter()
-        self.notices: list[CloudNotice] = []
-        self.enough = asyncio.Event()
-        self._wait_s, self._loop = wait_s, asyncio.get_running_loop()
-
-    def opened(self, connection: StampedConnection) -> None:
-        """The handshake is done."""
-        self.tls = connection.tls
-        self._loop.call_later(self._wait_s, self.enough.set)
-
-    def answered(self, rtt_us: int) -> None:
-        """The server answered a ping."""
-        self.ping_us = rtt_us
-
-    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
-        """Count a message."""
-        try:
-            updates, _, notices = read_message(data)
-        except MessageError:
-            return []
-        self.updates.update(update.camera_id for update in updates if "error" not in update.data)
-        self.notices += notices
-        if self.updates or not all(notice.camera_id for notice in notices):
-            self._loop.call_later(SPREAD_S if self.updates else 0, self.enough.set)
-        return notices
-
-    def _ignore(self, *_: object, **__: object) -> None:
-        """What a sink is told besides does not matter here."""
-
-    know = subscribed = lost = camera_gone = note_gap = _ignore
-
-
-async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float) -> tuple[Heard, Finding]:
-    """Connect, subscribe to these cameras and listen: whether it delivers; a handshake alone proves nothing."""
-    heard = Heard(cameras, wait_s)
-    stream = EventStream(heard, Timing(liveness_s=1.0))
-    stream.on_open, stream.on_rtt = heard.opened, heard.answered
+    stream = EventStream(recorder, Timing(liveness_s=1.0))
+    stream.on_open = lambda connection: way.append(connection.tls)
+    stream.on_rtt, stream.on_notice = pings_us.append, on_notice
     connection = asyncio.create_task(stream.connect_and_log(settings, cameras), name="event stream")
-    connection.add_done_callback(lambda _: heard.enough.set())
-    await heard.enough.wait()
+    left_s = wait_s
+    while left_s > 0 and "" not in refusals and not connection.done():
+        await asyncio.sleep(LOOK_S)
+        left_s -= LOOK_S if way else 0
+        if handler.totals:
+            left_s = min(left_s, SPREAD_S)
     was_ended = connection.done()
     stream.close("checked")
     try:
         reason = await connection
     except EeloggerError as error:
-        return heard, failed_by("event stream", error)
-    return heard, _delivery(heard, reason if was_ended else "", wait_s)
-
-
-def _delivery(heard: Heard, ended: str, wait_s: float) -> Finding:
-    """Whether the subscription delivers; `ended` is why the server ended the connection."""
-    told = next((notice for notice in heard.notices if not notice.camera_id), None)
-    if not heard.updates and (told or ended):
-        said = (
-            f"the server answers {_words(told)} to the subscription"
-            if told
-            else f"the server ends it at once ({ended})"
-        )
-        return Finding("event stream", said, ("is EEN_ACCOUNT_ID this key's account?",), NoCamera.exit_code)
-    cameras, hints = count(len(heard.cameras), "camera"), []
-    said = f"delivers: {count(heard.updates.total(), 'update')} of {len(heard.updates)} of {cameras}"
-    if refused := {notice.camera_id: notice for notice in heard.notices if notice.camera_id}:
-        camera_id, notice = next(iter(refused.items()))
-        hints.append(f"{count(len(refused), 'camera')} refused, such as {camera_id}: {_words(notice)}")
-    if not heard.updates:
-        said = f"subscribed to {cameras}; nothing came within {wait_s:g} s"
+        return failed_by("event stream", error)
+    way.append(f"WebSocket ping {seconds3(pings_us[-1])} s" if pings_us else "WebSocket ping not answered")
+    ended = f"the server ended it: {reason}" if was_ended else ""
+    if refusal := refusals.pop("", ""):
+        ended = f"the server answers {refusal} to the subscription"
+    if ended and not handler.totals:
+        return Finding("event stream", ended, ["is EEN_ACCOUNT_ID this key's account?"], NoCamera.exit_code)
+    hints = [ended] if ended else []
+    said = f"delivers: {count(handler.totals.total(), 'event')} of {count(len(cameras), 'camera')}"
+    if not handler.totals:  # a handshake alone proves nothing
+        said = f"subscribed to {count(len(cameras), 'camera')}; nothing came within {wait_s:g} s"
         hints.append("a quiet account sends nothing until something happens; else look at EEN_EVENTS")
-    if ended:
-        hints.append(f"but then the server ended it: {ended}")
-    return Finding("event stream", said, tuple(hints))
+    for camera_id, refusal in [*refusals.items()][:1]:
+        hints.append(f"{count(len(refusals), 'camera')} refused, such as {camera_id}: {refusal}")
+    return Finding("event stream", said, hints)
 
 
 async def clock(settings: Settings, samples: list[DateSample], wait_s: float) -> Finding:
@@ -148,31 +109,24 @@ async def clock(settings: Settings, samples: list[DateSample], wait_s: float) ->
     return Finding("clock", said, hints)
 
 
-async def annotation_list(settings: Settings, camera_id: str) -> Finding:
-    """Whether the cloud's own record of annotations can be read, which `audit` needs and a run does not."""
-    hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    said = "the cloud's recorded annotations can be read"
-    try:
-        async with Rest(settings) as rest:
-            await rest.get(f"/annt/annt/list?id={camera_id}&start_timestamp={hour_ago:%Y%m%d%H%M%S}.000&count=1")
-    except EeloggerError as error:
-        said = f"cannot be read, which a run does not need: {error}"
-    return Finding("annotation list", said)
-
-
-def network(settings: Settings, samples: Sequence[DateSample], heard: Heard | None = None) -> Finding:
-    """How far away the cloud is; `heard` is None when the event stream was not tried."""
-    parts = []
+def network(settings: Settings, samples: Sequence[DateSample], way: Sequence[str]) -> Finding:
+    """How far away the cloud is; `way` is what `listen` learned."""
+    parts = ["through a proxy"] if proxy_for(settings.rest_base()) else []
     if samples:
         took_us = round(statistics.median(sample.received_us - sample.sent_us for sample in samples))
         parts.append(f"REST round trip {seconds3(took_us)} s (median of {len(samples)})")
-    if heard is not None and heard.tls:
-        ping = "not answered" if heard.ping_us is None else f"{seconds3(heard.ping_us)} s"
-        parts += [f"WebSocket ping {ping}", heard.tls]
-    if proxy_for(settings.rest_base()):
-        parts.append("through a proxy")
-    return Finding("network", "; ".join(parts))
+    return Finding("network", "; ".join([*parts, *way]))
 
 
-def _words(notice: CloudNotice) -> str:
-    return f"{notice.status_code} {printable(repr(notice.message))}"
+async def annotation_list(settings: Settings, camera_ids: Collection[str]) -> Finding:
+    """Whether the cloud's own record of annotations can be read, which `audit` needs and a run does not."""
+    hour_us = now_us() // HOUR_US * HOUR_US
+    try:
+        async with Rest(settings) as rest:
+            lists = AnnotationLists(rest, settings.namespaces, Timing())
+            asked = lists.hours(next(iter(camera_ids)), hour_us - HOUR_US, hour_us, tries=1)
+            failure = "".join([hour.failure async for hour in asked])
+    except EeloggerError as error:
+        failure = str(error)
+    said = f"cannot be read, which a run does not need: {failure}" if failure else "recorded annotations can be read"
+    return Finding("annotation list", said)

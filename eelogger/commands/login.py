@@ -1,7 +1,4 @@
-"""Log in and put branding, account id and key into the settings file.
-
-The password is written nowhere; lines that are not one of the three settings stay as they are.
-"""
+"""Log in and put branding, account id and key into the settings file; the password is written nowhere."""
 
 import argparse
 import asyncio
@@ -11,17 +8,16 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from dotenv import set_key
 
-from ..cloud.sign_in import SessionKey, login
+from ..cloud.sign_in import login
 from ..errors import DiskError, LoginRefused
-from ..settings import PROGRAM, Settings, load
+from ..settings import PROGRAM, load
 from ..views.console import Console
 from ..views.tables import printable
 
-_WAYS: Final = {"sms": "SMS", "email": "e-mail"}
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -39,8 +35,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
     settings = load(None, path if os.path.exists(path) else None, log_dir=options.log_dir, need_credentials=False)
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
         raise DiskError(f"{where} cannot be written", "check its directory's owner, or use --env-file")
+    known = f" [{printable(settings.username)}]" if settings.username else ""
     try:
-        key = asyncio.run(_log_in(settings, console))
+        username = console.ask(f"User name (e-mail address){known}: ").strip() or settings.username
+        password = console.ask_secret("Password: ") if username else ""
+        if not password:
+            raise LoginRefused("a login needs both user name and password", "start it again and type both")
+        key = asyncio.run(login(settings, username, password, _Person(console)))
     except EOFError:
         raise LoginRefused("the input ended before the login did", "give each answer on a line of its own") from None
     values = {"EEN_BRANDING": key.branding, "EEN_ACCOUNT_ID": key.account_id, "EEN_AUTH_KEY": key.auth_key}
@@ -50,43 +51,28 @@ def run(options: argparse.Namespace, console: Console) -> int:
     found = load(None, path, log_dir=options.log_dir, need_credentials=False)
     if others := [name for name in written if getattr(found, name.removeprefix("EEN_").lower()) != written[name]]:
         console.write(f"But the environment sets {', '.join(others)} otherwise, and wins: unset it there.\n")
-    console.write(
-        "The key dies by a logout or after a time without use; a running logger keeps it alive, and reads a new one.\n"
-        f"Next: {PROGRAM} check, then {PROGRAM}\n"
-    )
+    console.write(f"A running logger takes the new key by itself. Next: {PROGRAM} check, then {PROGRAM}\n")
     return 0
 
 
-async def _log_in(settings: Settings, console: Console) -> SessionKey:
-    known = f" [{printable(settings.username)}]" if settings.username else ""
-    username = console.ask(f"User name (e-mail address){known}: ").strip() or settings.username
-    password = console.ask_secret("Password: ") if username else ""
-    if not password:
-        raise LoginRefused("a login needs both user name and password", "start it again and type both")
-    return await login(settings, username, password, _Person(console))
-
-
-class _Person:
+class _Person(NamedTuple):
     """The second factor, by questions on the console."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    console: Console
 
     async def choose(self, choices: Mapping[str, str]) -> str:
         """The only way there is, else the one chosen."""
-        if len(choices) == 1:
-            way = next(iter(choices))
-            self._console.info(f"A code is sent by {_WAYS[way]} to {printable(choices[way])}.")
-            return way
         for way, address in choices.items():
-            self._console.info(f"  {way}: a code by {_WAYS[way]} to {printable(address)}")
-        answer = self._console.ask(f"Which way ({' or '.join(choices)})? ").strip().lower().replace("-", "")
+            self.console.info(f"Code by {way}: {printable(address)}")
+        if len(choices) == 1:
+            return next(iter(choices))
+        answer = self.console.ask(f"Which way ({' or '.join(choices)})? ").strip().lower().replace("-", "")
         return next((way for way in choices if answer and way.startswith(answer)), answer)
 
     async def code(self, attempt: int) -> str:
         """The code, once more when it was wrong; an empty answer gives up."""
         again = "That code was not accepted. Code (empty: give up): "
-        code = self._console.ask("Code: " if attempt == 1 else again)
+        code = self.console.ask("Code: " if attempt == 1 else again)
         # Asking has held the event loop: it has to see that the server closed the connection meanwhile.
         await asyncio.sleep(0.01)
         return code

@@ -1,37 +1,30 @@
-"""Tell a monitoring system about a running logger in one line.
-
-It reads `.state`, `.lock` and the last line of `health.log`, so its figures are up to a minute old, and a logger that
-was killed is seen as dead 15 s later at the latest. After the `|` stand the same figures for machines.
-"""
+"""Tell a monitoring system about a running logger in one line, after the `|` once more for machines."""
 
 import argparse
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from ..clock import now_us
-from ..errors import EeloggerError
+from ..errors import EeloggerError, NothingToShow
 from ..model import HOUR_US
-from ..settings import log_dir_of
 from ..storage.disk_errors import free_bytes, free_inodes
 from ..storage.formats import parse_pairs, parse_time
 from ..storage.line_blocks import last_line
-from ..storage.lock import DIED, FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, ProcessState, process_state
+from ..storage.lock import FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, ProcessState, process_state
 from ..storage.paths import LogPaths
 from ..storage.state import read_state
 from ..views.console import Console
-from ..views.number_format import clock_time, share, span
-from ..views.number_format import count as counted
+from ..views.number_format import clock_time, count, share, span
 from ..views.tables import printable
+from . import NOT_RUNNING, paths_to_read
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 _WORDS: Final = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 BLIND_US: Final = 30_000_000  # `.state` of an idle logger is up to 10 s old; what it says of longer ago is blindness
 HEALTH_US: Final = 180_000_000  # a line a minute: older than three, it says nothing of now
 UNWRITTEN_US: Final = 20_000_000
-FULL_BYTES: Final = 1 << 20
 
 _HELP: Final = f"""\
 Times are in seconds, or with ms, s, m, h or d: --warn p95=2,silent=10m --crit blind=1h; NAME=off: none.
@@ -41,22 +34,18 @@ One that was killed is seen as dead {FRESH_S} s later at the latest, one that ha
 _SECONDS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _LIMIT = re.compile(r"\s*([a-z0-9]+)\s*=\s*(?:(off)|([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([a-z]*|%))\s*").fullmatch
 
-Values = Mapping[str, float | None]  # by measure, in its unit: figures (None: unknown) or limits (None: none)
+Values = dict[str, float | None]  # by measure, in its unit: figures (None: unknown) or limits (None: none)
 
 
 class Measure(NamedTuple):
-    """What can be limited: its unit (s, % or none), the limits it has unless told otherwise; `low` ones go down.
+    """What can be limited, and the limits it has unless told otherwise."""
 
-    `key` is where it stands in `health.log`, "" when it is not from there alone.
-    """
-
-    name: str
-    unit: str
-    key: str
+    unit: str  # s, % or none
+    key: str  # in `health.log`, "" when it is not from there alone
     meaning: str
     warn: float | None = None
     crit: float | None = None
-    low: bool = False
+    low: bool = False  # too little is the trouble
 
     def shown(self, value: float) -> str:
         """A value of this measure for people."""
@@ -65,21 +54,20 @@ class Measure(NamedTuple):
         return f"{_digits(value, 6)}{' ' if self.unit else ''}{self.unit}"
 
 
-MEASURES: Final = (
-    Measure("p95", "s", "p95_s", "95 % of the delays of the two latest clock hours are shorter"),
-    Measure("silent", "s", "", "since the last first-seen event"),
-    Measure("blind", "s", "", "how long nothing has been observed; 0 while connected", 60, 300),
-    Measure("observed", "%", "observed", "share of today (UTC) that was observed", low=True),
-    Measure("gaps", "", "gaps", "gaps in today's observation"),
-    Measure("early", "%", "early", "events of these hours dated after their arrival: a clock is wrong", 1),
-    Measure("clock", "s", "", "how far the local clock is off, as far as that is certain", 1),
-    Measure("lag", "s", "lag_p99_s", "the logger's own error, p99 of the last minute", 0.1),
-    Measure("rtt", "s", "rtt_s", "round trip to the cloud"),
-    Measure("held", "", "held", "lines that wait for the disk", 0),
-    Measure("unwritten", "s", "", "how long a running logger has written nothing; 0 below 20 s", 0, 300),
-    Measure("events", "", "recent", "measured events of the two latest clock hours", low=True),
-)
-_UNITS: Final = {measure.name: measure.unit for measure in MEASURES}
+MEASURES: Final = {
+    "p95": Measure("s", "p95_s", "95 % of the delays of the two latest clock hours are shorter"),
+    "silent": Measure("s", "", "since the last first-seen event"),
+    "blind": Measure("s", "", "how long nothing has been observed; 0 while connected", 60, 300),
+    "observed": Measure("%", "observed", "share of today (UTC) that was observed", low=True),
+    "gaps": Measure("", "gaps", "gaps in today's observation"),
+    "early": Measure("%", "early", "events of these hours dated after their arrival: a clock is wrong", 1),
+    "clock": Measure("s", "", "how far the local clock is off, as far as that is certain", 1),
+    "lag": Measure("s", "lag_p99_s", "the logger's own error, p99 of the last minute", 0.1),
+    "rtt": Measure("s", "rtt_s", "round trip to the cloud"),
+    "held": Measure("", "held", "lines that wait for the disk", 0),
+    "unwritten": Measure("s", "", "how long a running logger has written nothing; 0 below 20 s", 0, 300),
+    "events": Measure("", "recent", "measured events of the two latest clock hours", low=True),
+}
 
 
 def _digits(value: float, places: int) -> str:
@@ -91,57 +79,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "One line about a running logger. Exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     text = "what can be limited (and what is unless told otherwise):\n"
-    for measure in MEASURES:
+    for name, measure in MEASURES.items():
         named = (("warn", measure.warn), ("crit", measure.crit))
-        limits = ", ".join(f"{name} {measure.shown(limit)}" for name, limit in named if limit is not None)
-        text += f"  {measure.name:<9} {measure.meaning}{f' ({limits})' if limits else ''}\n"
+        limits = ", ".join(f"{level} {measure.shown(limit)}" for level, limit in named if limit is not None)
+        text += f"  {name:<9} {measure.meaning}{f' ({limits})' if limits else ''}\n"
     parser.epilog = text + _HELP
     for option, level in ("--warn", "WARNING"), ("--crit", "CRITICAL"):
-        parser.add_argument(option, action="append", metavar="NAME=LIMIT", help=f"{level} beyond; may be repeated")
+        parser.add_argument(option, action="append", default=[], metavar="NAME=LIMIT", help=f"{level} beyond it")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the line; returns 0, 1, 2 or 3 as monitoring plugins do."""
+    machine = ""
     try:
-        warn, crit = parse_limits(options.warn or ()), parse_limits(options.crit or ())
-        paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
-        code, said = status(paths, warn, crit, now_us())
+        warn, crit = parse_limits(options.warn), parse_limits(options.crit)
+        code, said, machine = status(paths_to_read(options), warn, crit, now_us())
     except (ValueError, EeloggerError) as wrong:
         code, said = UNKNOWN, str(wrong)
-    console.write(f"EELOGGER {_WORDS[code]} - {said}\n")
+    said = said.replace("|", "/")  # what follows it is for machines
+    console.write(f"EELOGGER {_WORDS[code]} - {said}{machine}\n")
     return code
 
 
-def parse_limits(texts: Iterable[str]) -> dict[str, float | None]:
+def parse_limits(texts: Iterable[str]) -> Values:
     """`p95=2,silent=10m` and `blind=off` as limits; raises `ValueError` with what is wrong."""
-    limits: dict[str, float | None] = {}
+    limits: Values = {}
     for part in (part for text in texts for part in text.split(",")):
         match = _LIMIT(part.lower())
-        if not match or match[1] not in _UNITS:
-            raise ValueError(f"{printable(repr(part))}: give NAME=LIMIT, NAME one of {', '.join(_UNITS)}")
-        unit = _UNITS[match[1]]
+        if not match or match[1] not in MEASURES:
+            raise ValueError(f"{part!r}: give NAME=LIMIT, NAME one of {', '.join(MEASURES)}")
+        unit = MEASURES[match[1]].unit
         units = _SECONDS if unit == "s" else {"": 1.0, unit: 1.0}
         if not match[2] and match[4] not in units:
-            raise ValueError(f"{printable(repr(part))}: {match[4]} is no unit of {match[1]}")
+            raise ValueError(f"{part!r}: {match[4]} is no unit of {match[1]}")
         limits[match[1]] = None if match[2] else float(match[3]) * units[match[4]]
     return limits
 
 
-def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int, str]:
-    """The exit code and the text of the logger in a log directory."""
-    where = printable(str(paths.root)).replace("|", "/")
-    try:
-        os.listdir(paths.root)
-    except OSError as error:
-        return UNKNOWN, f"the log directory {where} cannot be read: {error.strerror}"
+def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int, str, str]:
+    """Of the logger in a log directory the exit code, what is said of it, and the figures for machines."""
     process, health = process_state(paths), _health(paths, at_us)
     if process.kind == NEVER:
-        return UNKNOWN, f"no logger has been at work in {where}"
+        raise NothingToShow(f"no logger has been at work in {printable(str(paths.root))}")
     values = _values(paths, process, health, at_us)
-    found, machine = list(_troubles(paths, process)), []
-    for measure in MEASURES:
-        name, value = measure.name, values[measure.name]
-        limits = warn.get(name, measure.warn), crit.get(name, measure.crit)
+    found, machine = list(_troubles(paths, process)), " |"
+    for name, measure in MEASURES.items():
+        value, limits = values[name], (warn.get(name, measure.warn), crit.get(name, measure.crit))
         if name == "blind" and process.kind not in (RUNNING, HANGS):  # that is said already
             limits = None, None
         for level, limit in zip((CRITICAL, WARNING), reversed(limits), strict=True):
@@ -151,11 +134,10 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
                 break
         ranges = [f"{_digits(limit, 6)}{':' if measure.low else ''}" if limit is not None else "" for limit in limits]
         shown = "U" if value is None else _digits(value, 3) + measure.unit
-        machine.append(f"{name}={shown};{';'.join(ranges)};0")
-    code = max((level for level, _ in found), default=OK)
-    trouble = [text for _, text in sorted(found, key=lambda item: -item[0])]
-    said = "; ".join([*trouble, ", ".join(_summary(process, health, values))]).replace("|", "/")
-    return code, f"{said} | {' '.join(machine)}"
+        machine += f" {name}={shown};{';'.join(ranges)};0"
+    found.sort(key=lambda item: -item[0])
+    said = [text for _, text in found] + [", ".join(_summary(process, health, values))]
+    return found[0][0] if found else OK, "; ".join(said), machine
 
 
 def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
@@ -170,7 +152,7 @@ def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
 
 def _values(paths: LogPaths, process: ProcessState, health: Mapping[str, str], at_us: int) -> Values:
     """What is measured."""
-    values = {m.name: _number(health, m.key, 100 if m.unit == "%" else 1) for m in MEASURES}
+    values = {name: _number(health, m.key, 100 if m.unit == "%" else 1) for name, m in MEASURES.items()}
     unwritten_us, state = 0, read_state(paths)
     with suppress(ValueError, OSError):  # `.state` is written every 10 s
         since_us = max(parse_time(process.since), paths.state.stat().st_mtime_ns // 1000)
@@ -196,14 +178,10 @@ def _number(health: Mapping[str, str], key: str, factor: int = 1) -> float | Non
 
 def _troubles(paths: LogPaths, process: ProcessState) -> Iterator[tuple[int, str]]:
     """What is wrong whatever the limits; a disk that is full keeps `health.log` as it was when all was well."""
-    who = f"process {process.pid}" if process.pid else "the process"
-    if process.kind == HANGS:
-        yield CRITICAL, f"{who} has shown no sign of life for {span(int(process.untouched_s * 1_000_000))}"
-    elif process.kind == DIED:
-        yield CRITICAL, f"the logger died: {who} is gone and did not stop by itself"
-    elif process.kind == STOPPED:
-        yield CRITICAL, "the logger is stopped"
-    elif (room := free_bytes(paths.root)) is not None and room < FULL_BYTES:
+    if process.kind in NOT_RUNNING:
+        quiet = f" (process {process.pid or '?'}, no sign of life for {span(int(process.untouched_s * 1_000_000))})"
+        yield CRITICAL, f"the logger {NOT_RUNNING[process.kind]}{'' if process.kind == STOPPED else quiet}"
+    elif (room := free_bytes(paths.root)) is not None and room < 1 << 20:
         yield WARNING, "the disk is full and lines are held: free some space, or keep fewer days (EEN_KEEP_DAYS)"
     elif free_inodes(paths.root) == 0:
         yield WARNING, "the disk has no inodes left and lines are held: remove some files, space is not the problem"
@@ -216,11 +194,10 @@ def _summary(process: ProcessState, health: Mapping[str, str], values: Values) -
         yield "no figures of the last minutes"
         return
     at_us, silent_s, p95_s, observed = parse_time(health["time"]), *map(values.get, ("silent", "p95", "observed"))
-    yield counted(int(_number(health, "cameras") or 0), "camera")
+    yield count(int(_number(health, "cameras") or 0), "camera")
     figures = "no measured event"
     if p95_s is not None:
-        mark = "?" if (values["early"] or 0) > 1 else ""
-        figures = f"p95 {span(round(p95_s * 1e6))}{mark} of {counted(int(values['events'] or 0), 'event')}"
+        figures = f"p95 {span(round(p95_s * 1e6))} of {count(int(values['events'] or 0), 'event')}"
     yield f"{figures} since {clock_time((at_us // HOUR_US - 1) * HOUR_US)} UTC"
     last = "no event until" if silent_s is None else f"last event {span(round(silent_s * 1e6))} before"
     yield f"{last} {clock_time(at_us)} UTC"

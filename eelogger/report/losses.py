@@ -1,7 +1,7 @@
 """Show what an audit found: sentences, tables, JSON, and a row for each missing event."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -33,8 +33,8 @@ class Found:
     made_us: int
     cameras: Mapping[str, Camera]
     bridges: Mapping[str, str]
-    results: Mapping[str, Reconciliation]
-    missing: Sequence[tuple[Camera, Missing]]
+    results: dict[str, Reconciliation]
+    missing: list[tuple[Camera, Missing]]
     notes: list[str]
     is_partial: bool
 

@@ -169,8 +169,8 @@ class DelayLogs:
         texts = (text for block in blocks for text in block.decode("utf-8", "replace").split("\n"))
         return {mark(parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text) for text in texts}
 
-    def rows(self, camera_id: str, skipped: Skipped, on_read: Callable[[int], object]) -> Iterator[DelayRow]:
-        """The delay lines of one camera, some perhaps twice; `on_read` may raise to end it."""
+    def rows(self, camera_id: str, skipped: Skipped) -> Iterator[DelayRow]:
+        """The delay lines of one camera, some perhaps twice."""
         # Today's files first: what moves at midnight is met where it was, or where it went.
         today = self._here.get(camera_id, [])
         if not all(os.path.exists(path) for path in today):  # renamed with its camera
@@ -178,7 +178,7 @@ class DelayLogs:
         earlier = [path for found in self._days for path in found.get(camera_id, ())]
         files = dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])
         for path in filter(Path.exists, files):
-            for rows in read_rows([path], skipped=skipped, on_read=on_read):
+            for rows in read_rows([path], skipped=skipped):
                 yield from rows
 
 

@@ -47,7 +47,7 @@ class DirectoryLock:
         locked = _lock(fd)
         if locked is False or (locked is None and _holder(path)[0] and _untouched_s(path) <= FRESH_S):
             os.close(fd)
-            raise _refusal(self._paths)
+            raise refusal(self._paths)
         held, self._fd, self._locked = self._fd, fd, bool(locked)
         if held is not None:
             os.close(held)
@@ -84,7 +84,8 @@ class DirectoryLock:
         self.release()
 
 
-def _refusal(paths: LogPaths) -> AlreadyRunning:
+def refusal(paths: LogPaths) -> AlreadyRunning:
+    """The error that ends a start beside another logger."""
     (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
     message = (f"process {pid}" if pid else "another process") + f" has {paths.root}"
     message += f" since {since}" if since else ""
