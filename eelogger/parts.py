@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from .cloud.session import Session
 from .cloud.sign_in import Credentials
 from .measure.coverage import Coverage
 from .measure.handler import Handler
-from .model import DAY_US, Camera, DateSample, Timing
+from .model import Camera, DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
@@ -23,7 +22,6 @@ from .storage.batch import Batch
 from .storage.camera_files import cameras_text, read_bridges, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
-from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of
 from .storage.state import State, state_text
@@ -41,12 +39,10 @@ HELD_US: Final = 5_000_000
 class Parts:
     """The parts of one run, and the moments of its life.
 
-    `before` is the state the last run left; `read` the share of the day's files read so far, None once all were, at
-    `ready_us`; `ended_us` when observing ended, 0 while it goes on.
+    `reading` reads the day's files until `ready_us`; `ended_us` is when observing ended, 0 while it goes on.
     """
 
-    before: State | None = None
-    read: float | None = 0.0
+    reading: Restore | None = None
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
     _cameras_text = ""
@@ -58,10 +54,10 @@ class Parts:
         self.writer = Writer(
             paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=self.lock.still_ours
         )
-        self.coverage = Coverage(started_us)
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
-        self.recorder = Recorder(handler, self.writer, self.coverage, paths, day=day_of(started_us))
-        self.recorder.on_new_day = self._new_day
+        self._first = Batch()  # the lines until the day's files were read
+        self.recorder = Recorder(handler, self._first, Coverage(started_us), paths, day=day_of(started_us))
+        self.recorder.on_day_end = self._end_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
         self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
         self.credentials = Credentials()
@@ -81,7 +77,7 @@ class Parts:
             self.writer.replace,
             paths,
             now=self.state,
-            revision=lambda: (self.recorder.messages, self.session.state, len(self.coverage.gaps)),
+            revision=lambda: (self.recorder.messages, self.session.state, len(self.recorder.coverage.gaps)),
             state_text=self.state_text,
             metrics_file=settings.metrics_file,
             timing=timing,
@@ -91,10 +87,9 @@ class Parts:
 
     async def restore(self, stop: asyncio.Event) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
-        self.recorder.lines = batch = Batch()
+        reading = self.reading = Restore(self.recorder)
         thread = DaemonThread("restore")
-        reading = Restore(self.recorder, self._progress)
-        restoring = asyncio.wrap_future(thread.submit(reading.run, self.before.done_us if self.before else None))
+        restoring = asyncio.wrap_future(thread.submit(reading.run, self.writer.done_us))
         thread.shutdown(wait=False)
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waited: set[asyncio.Future[Any]] = {restoring, stopping}
@@ -103,15 +98,12 @@ class Parts:
         stopping.cancel()
         if stop.is_set():
             return None
-        found = restoring.result()
-        self.writer.add(batch)
+        restoring.result()
+        self.writer.add(self._first)
         self.recorder.lines = self.writer
         self.recorder.handler.totals.clear()
-        self.read = None
-        return found
-
-    def _progress(self, done_bytes: int, total_bytes: int) -> None:
-        self.read = done_bytes / total_bytes if total_bytes else 1.0
+        self.reading = None
+        return reading
 
     def state(self) -> RunState:
         """Where the run stands."""
@@ -119,19 +111,19 @@ class Parts:
         recorder, session, writer = self.recorder, self.session, self.writer
         lag, rtt = self.lag.since_start(), self.vitals.rtt(now)
         return RunState(
-            state=session.state if self.read is None else "reading the day",
+            state="reading the day" if self.reading else session.state,
             since_us=session.state_since_us,
             written_us=now,
             started_us=self.started_us,
             date=recorder.day,
             day=recorder.handler.day,
             cameras=recorder.cameras,
-            coverage=self.coverage,
+            coverage=recorder.coverage,
             until_us=self.ended_us or None,
             known=recorder.known,
             totals=recorder.handler.totals,
             rejected=recorder.rejects.counts,
-            gaps=self.coverage.gaps,
+            gaps=recorder.coverage.gaps,
             offset=self.vitals.bounds.offset(now),
             kernel=self.kernel,
             rtt_us=rtt[0] if rtt else None,
@@ -142,7 +134,7 @@ class Parts:
             previews=recorder.handler.previews,
             names=self.settings.namespace_table,
             last=recorder.handler.last,
-            reading=self.read,
+            reading=self.reading.share if self.reading else None,
             disk=writer.trouble,
             held_lines=writer.pending_lines if writer.trouble else 0,
             queued_bytes=session.queued_bytes,
@@ -150,15 +142,14 @@ class Parts:
 
     def state_text(self, clean: bool) -> str:
         """The content of `.state`."""
-        before = self.before
-        done_us = self.writer.done_us or (before.done_us if before else self.started_us)
-        alive_us = now_us() if self.coverage.blind_since_us is None else self.coverage.blind_since_us
+        recorder, done_us = self.recorder, self.writer.done_us or self.started_us
+        alive_us, _ = recorder.coverage.blind.get("", (now_us(), ""))
         # Before the first line of this run is on disk, lines wait at most since it could have any.
         held_since_us = max(done_us, self.ready_us)
         if alive_us - held_since_us > HELD_US:
             alive_us = held_since_us
         login = self.credentials.remembered
-        return state_text(State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us, login))
+        return state_text(State(recorder.day, alive_us, done_us, clean, recorder.coverage.since_us, login))
 
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
@@ -169,14 +160,10 @@ class Parts:
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 
-    def write_cameras(self) -> None:
-        """Write `cameras.json`, which others may have removed."""
-        if self._cameras_text:
-            self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
-
     def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
+        # Also where nothing changed: others may have removed the file.
         self._cameras_text = cameras_text(cameras.values(), bridges)
-        self.write_cameras()
+        self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
 
     def _note_date(self, sample: DateSample) -> None:
         self.vitals.date_sample(sample)
@@ -185,16 +172,13 @@ class Parts:
 
     def _retaken(self) -> None:
         _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
-        self.write_cameras()
+        if self._cameras_text:
+            self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
         self.snapshots.write_again()
 
-    def _new_day(self, ended: str, coverage: Coverage) -> None:
-        until_us = min(parse_time(ended) + DAY_US, now_us())
-        state, today = self.state(), self.recorder.day
-        day = self.recorder.handler.new_day()
-        self.writer.barrier(partial(day_moves, self.paths, ended))
+    def _end_day(self, today: str) -> None:
+        ended = self.state()
+        self.writer.barrier(partial(day_moves, self.paths, ended.date))
         self.upkeep.prune(today)
-        self.snapshots.end_day(
-            replace(state, date=ended, day=day, coverage=coverage, gaps=coverage.gaps, until_us=until_us)
-        )
-        _log.info("a new day: %s; the files of %s are in days/%s", today, ended, ended)
+        self.snapshots.end_day(ended)
+        _log.info("a new day: %s; the files of %s are in days/%s", today, ended.date, ended.date)

@@ -1,13 +1,11 @@
 """Take up the day's files at a start, before anything connects."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Final, Self
 
 from .clock import now_us
-from .errors import MessageError
 from .measure.camera_statistics import CameraStatistics
 from .measure.coverage import is_missed
 from .measure.dedup import GENERATION
@@ -24,13 +22,14 @@ _MOST_IDENTITIES: Final = 2 * GENERATION
 
 
 class Restore:
-    """One start: `rows` delay lines were read, `judged` updates had none; `progress` gets bytes read and all bytes."""
+    """One start: `rows` delay lines were read, `judged` updates had none; `share` of the files is read so far."""
 
-    def __init__(self, recorder: Recorder, progress: Callable[[int, int], object]) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self.rows = self.judged = 0
+        self.share = 0.0
         self.skipped = Skipped()
-        self._recorder, self._handler, self._progress = recorder, recorder.handler, progress
-        self._done = self._total = 0
+        self._recorder, self._handler = recorder, recorder.handler
+        self._total = 1  # bytes
         self._last_identity = ""  # the last line of the identity logs, and its arrival
         self._last_identity_us: int | None = None
         # Arrivals and identities that may be missing in the identity log: a kill came between it and their delay lines.
@@ -47,7 +46,7 @@ class Restore:
         recorder.use_files((known[camera_id] for camera_id in stems), stems)
         logs, streams = delay_logs(paths, self.skipped, stems), stream_logs(paths, self.skipped, stems)
         files = paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files)
-        self._total = sum(map(size_of, files))
+        self._total = sum(map(size_of, files)) or 1
         for path in (paths.uuids_old, paths.uuids):
             self._read_identities(path)
         for camera_id, own in logs.items():
@@ -69,8 +68,7 @@ class Restore:
         return self
 
     def _on_read(self, size: int) -> None:
-        self._done = min(self._total, self._done + size)
-        self._progress(self._done, self._total)
+        self.share = min(1.0, self.share + size / self._total)
 
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup
@@ -114,14 +112,10 @@ class Restore:
 
     def _judge(self, streams: Logs, gaps: list[Gap], done_us: int, known: Mapping[str, Camera]) -> None:
         # Updates from `done_us` on are judged as if they came now; what has its delay line is a duplicate by now.
+        # Their lines are in the stream logs already, and their rejects in `rejected.log`.
         recorder, handler = self._recorder, self._handler
         since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
         order = updates(streams, gaps, since_us, day=recorder.day, skipped=self.skipped, on_read=self._on_read)
-        lines, on_reject = recorder.lines, handler.on_reject
-        # Their lines are in the stream logs already, and their rejects in `rejected.log`.
-        keep = {"write_delay": lines.write_delay, "write_identity": lines.write_identity}
-        recorder.lines = SimpleNamespace(write_stream=lambda path, text: None, **keep)  # type: ignore[assignment]
-        handler.on_reject = lambda reject: None
         for item in order:
             if isinstance(item, Gap):
                 # Also cameras that have no files yet: they were not observed either.
@@ -133,19 +127,13 @@ class Restore:
                 handler.use_up_first(item.camera_id, item.data, item.arrived_us)
             elif "event" in item.data and item.camera_id in known:
                 self.judged += 1
-                try:
-                    recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
-                except MessageError:
-                    self.skipped.lines += 1
-                lines.mark(item.arrived_us)
-        recorder.lines, handler.on_reject = lines, on_reject
+                recorder.judge_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
+                recorder.lines.mark(item.arrived_us)
 
 
 def subscribe_again(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:
     """Tell the handler of the subscription that ended a gap; `missed`: the first event after it is yet to come."""
     was_cut = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0  # at midnight, with no subscription
-    if not is_missed(gap):  # all cameras of the day are known by now, also those that were added then
-        handler.begin_cameras(camera_ids)
     if gap.kind == "gap" and not was_cut:
         gap_us = gap.to_us - gap.from_us if missed and is_missed(gap) else None
         handler.subscribed(camera_ids, gap.to_us, gap_us)

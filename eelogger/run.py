@@ -9,16 +9,15 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 from . import __version__
 from .clock import gaps_between, now_us, read_clocks
 from .errors import AlreadyRunning, DiskError, EeloggerError
-from .measure.coverage import STARTED
+from .measure.coverage import STARTED, Coverage
 from .model import Reject, Timing, Verdict
 from .parts import Parts
 from .restore import Restore
@@ -79,17 +78,17 @@ class Run:
         with ExitStack() as opened:
             try:
                 opened.enter_context(parts.lock)
-                tails = self._open_day()
+                self._open_day()
             except OSError as error:
                 raise unusable(parts.paths.root, error) from error
             self._has_begun = True
             self.on_begun()
-            upkeep = asyncio.create_task(self._keep_directory(), name="upkeep")
+            upkeep = asyncio.create_task(self._end_with(parts.upkeep.run()), name="upkeep")
             try:
                 if found := await parts.restore(self._stop):
                     async with parts.writer:
                         with ProgramLog(parts.writer):
-                            self._begin(found, tails)
+                            self._begin(found)
                             await self._live()
             finally:
                 upkeep.cancel()
@@ -98,24 +97,26 @@ class Run:
         if self._error is not None:
             raise self._error
 
-    def _open_day(self) -> list[tuple[Path, bytes, int]]:
+    def _open_day(self) -> None:
         """Finish what the last run left half done, and see which day it left."""
-        parts, paths = self.parts, self.parts.paths
-        before = parts.before = read_state(paths)
-        day = before.day if before else guess_day(paths) or day_of(parts.started_us)
+        parts, paths, started_us = self.parts, self.parts.paths, self.parts.started_us
+        before = read_state(paths)
+        day = before.day if before else guess_day(paths) or day_of(started_us)
         put_back = before is not None and before.alive_us < parse_time(day)
         parts.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
-        tails = cut_torn_tails(paths)
-        parts.recorder.begin(day)
+        for path, cut, size in cut_torn_tails(paths):  # what the line said is in the stream log, or was never whole
+            text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
+            parts.recorder.rejects.add(Reject("torn-line", "", text), started_us, size)
+        coverage = Coverage(min(before.since_us, started_us) if before else started_us)
         if before is None:
-            parts.coverage.open_gap(parts.started_us, STARTED)
+            coverage.open_gap(started_us, STARTED)
         else:
-            parts.coverage.since_us = min(before.since_us, parts.started_us)
-            parts.coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
+            coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
+            parts.writer.done_us = before.done_us
+        parts.recorder.begin(day, coverage)
         parts.credentials.remembered = before.login if before else read_refused_login(paths)
-        return tails
 
-    def _begin(self, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:
+    def _begin(self, found: Restore) -> None:
         parts = self.parts
         _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)
         for warning in parts.settings.warnings:
@@ -129,9 +130,6 @@ class Run:
             _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
-        for path, cut, size in tails:  # what the line said is in the stream log, or was never whole
-            text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
-            parts.recorder.rejects.add(Reject("torn-line", "", text), parts.ready_us, size)
         parts.recorder.turn_day(parts.ready_us)
         parts.upkeep.prune(parts.recorder.day)
         # A kill in the first second must be restored from too.
@@ -141,7 +139,8 @@ class Run:
         parts = self.parts
         await self._written()
         gc.freeze()  # what the day's files brought stays as long as the run: the collector need not look at it
-        work = {"snapshots": parts.snapshots.run(), "watch": self._watch(), "disk": self._watch_disk()}
+        disk = self._end_with(asyncio.shield(parts.writer.failed))
+        work = {"snapshots": parts.snapshots.run(), "watch": self._watch(), "disk": disk}
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(task, name=name) for name, task in work.items()]
@@ -168,9 +167,10 @@ class Run:
             return
         parts.writer.mark(now)
         # Observing ended when the connection did; without one it never began.
-        blind_us = parts.coverage.blind_since_us
-        parts.ended_us = now if blind_us is None or blind_us <= parts.started_us else blind_us
-        for gap in parts.coverage.close_camera_gaps(parts.ended_us):
+        coverage = parts.recorder.coverage
+        blind_us, _ = coverage.blind.get("", (now, ""))
+        parts.ended_us = blind_us if blind_us > parts.started_us else now
+        for gap in coverage.close_gaps(parts.ended_us, [camera_id for camera_id in coverage.blind if camera_id]):
             parts.recorder.note_gap(gap)  # the next start knows only of the gap that begins now
         await parts.write_health()  # a run shorter than a minute leaves its clock, network and own error too
         await parts.snapshots.finish(f"STOPPED {time_text(now_us())} {self._how_it_ended()}")
@@ -191,20 +191,14 @@ class Run:
             async with asyncio.timeout(STATE_WAIT_S):
                 await self.parts.writer.idle()
 
-    # What ends the run with an error: it receives to the end like at any other stop.
-    async def _keep_directory(self) -> None:
+    async def _end_with(self, work: Awaitable[None]) -> None:
+        """End the run with the error that this work raises: it receives to the end, like at any other stop."""
         try:
-            await self.parts.upkeep.run()
+            await work
         except EeloggerError as error:
-            # Said here, because `cli` takes this error for a second start, which is silent.
-            _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
-            self._error = error
-            self.stop()
-
-    async def _watch_disk(self) -> None:
-        try:
-            await asyncio.shield(self.parts.writer.failed)
-        except EeloggerError as error:
+            if isinstance(error, AlreadyRunning):
+                # Said here, because `cli` takes this error for a second start, which is silent.
+                _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
             self._error = error
             self.stop()
 
@@ -228,4 +222,3 @@ class Run:
                 parts.writer.mark(now)
             if tick % ticks_a_minute == 0 or tick == FIRST_HEALTH_TICK:
                 await parts.write_health()
-                parts.write_cameras()

@@ -30,7 +30,7 @@ def log_event_data(
 ) -> list[Verdict]:
     """Write the camera's stream line and judge each of its events; raises `MessageError` for data nested too deep."""
     stream_logs[camera_id].write(stream_line(timestamp, cam_data))
-    return _handler().judge(camera_id, cam_data, timestamp)
+    return _handler().judge(camera_id, cam_data, timestamp)[0]
 
 
 def log_processed_event_uuid(event_uuid: str) -> None:

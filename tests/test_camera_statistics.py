@@ -73,7 +73,7 @@ def test_figures_are_those_of_all_events_so_far(events: list[Event]) -> None:
         scanned = statistics.day().quantiles_us((P50, P95, P99))
         assert [figures.p50_s, figures.p95_s, figures.p99_s] == [seconds3(us) for us in scanned]
     assert_counts(statistics.day(), seen)
-    assert statistics.groups == list(by_group)
+    assert list(statistics.groups) == list(by_group)
     assert statistics.n == len(seen)
 
 
@@ -146,7 +146,7 @@ def test_what_makes_a_worst_value_clean(more: dict[str, Any], clean: bool) -> No
 def test_the_worst_and_the_clean_worst_are_the_first_maxima(events: list[tuple[int, int | None, int | None]]) -> None:
     day, verdicts = Day(), []
     for number, (delay_us, op, lag_us) in enumerate(events):
-        new_max = day.camera(A).observe(at(9), delay_us, 103)
+        new_max = day.cameras[A].observe(at(9), delay_us, 103)
         verdicts.append(verdict(delay_us, identity=f"u{number}", op=op, lag_us=lag_us, new_max=new_max))
         day.count(verdicts[-1])
     clean = [each for each in verdicts if is_clean(each)]

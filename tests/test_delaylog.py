@@ -54,7 +54,7 @@ def test_a_row_holds_what_its_line_says_and_counts_as_its_verdict_did(written: l
             assert new_max is theirs.observe(verdict.arrived_us, verdict.delay_us or 0, verdict.group)
     counted = Counter(verdict.kind for verdict, _ in written)
     expected = [counted[kind] for kind in (MEASURED, EARLY, INITIAL, UNDATED)]
-    assert [ours.n, ours.early, ours.initial, ours.undated] == expected
+    assert [ours.n, ours.early.n, ours.initial, ours.undated] == expected
     assert [ours.figures(group) for group in ours.groups] == [theirs.figures(group) for group in theirs.groups]
 
 

@@ -98,7 +98,7 @@ async def test_a_directory_that_is_taken_by_another_gets_not_one_more_line(cloud
 
 
 async def test_what_others_remove_is_made_anew(cloud: FaultCloud, log_dir: Path) -> None:
-    async with run_here(cloud, log_dir, timing=replace(QUICK, health_s=0.3)) as here:
+    async with run_here(cloud, log_dir, timing=replace(QUICK, refresh_s=0.3)) as here:
         await cloud.wait_subscribed(3)
         await until((log_dir / "summary.log").exists)
         cameras = here.text("cameras.json")

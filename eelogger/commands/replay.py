@@ -24,7 +24,7 @@ from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_
 from ..storage.days import day_moves, move
 from ..storage.disk import Flush, IdentityLog
 from ..storage.disk_errors import explain
-from ..storage.formats import parse_time, worst_line
+from ..storage.formats import label, parse_time, worst_line
 from ..storage.line_blocks import OnRead, Skipped, size_of
 from ..storage.paths import LogPaths, day_of, is_camera_id, is_day
 from ..storage.state import State, read_state, state_text
@@ -110,8 +110,7 @@ class Replay:
         self._unknown: list[int] = []  # from when to when, in this day, without a record
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
         self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=self._days[0])
-        self._recorder.on_new_day = self._new_day
-        handler.on_reject = lambda reject: None
+        self._recorder.on_day_end = self._turn_day
 
     def run(self, on_read: OnRead) -> str:
         """Judge and write everything; returns what came of it, in words. `OSError` passes."""
@@ -151,13 +150,12 @@ class Replay:
         totals = ", ".join(f"{kind} {number:,}" for kind, number in counts.items())
         return f"{count(self._updates, 'update')} of {cameras} from {days}, {period} (UTC)\n{totals}"
 
-    def _new_day(self, ended: str, coverage: Coverage) -> None:
+    def _turn_day(self, today: str) -> None:
         self._end_day()
-        self._recorder.handler.new_day()
         self._flush()
-        for one in day_moves(self._paths, ended):
+        for one in day_moves(self._paths, self._recorder.day):
             move(one)
-        self._days.append(self._recorder.day)
+        self._days.append(today)
 
     def _end_day(self) -> None:
         if self._unknown:
@@ -166,7 +164,7 @@ class Replay:
             self._unknown = []
         worst = self._recorder.handler.day.worst.values()
         if ranked := sorted(worst, key=lambda verdict: (verdict.delay_us or 0, verdict.camera_id), reverse=True):
-            lines = (worst_line(verdict, self._recorder.labels[verdict.camera_id]) for verdict in ranked)
+            lines = (worst_line(verdict, label(self._recorder.known[verdict.camera_id])) for verdict in ranked)
             self._put(self._paths.max_delay, "".join(lines))
 
     def _put(self, path: Path, content: str) -> None:

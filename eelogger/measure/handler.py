@@ -9,7 +9,7 @@ clock is far behind has one fresh event of each four-CC and connection taken for
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -38,10 +38,7 @@ PREVIEW: Final = "pre"
 
 
 class Handler:
-    """Judges events; one for each run, its statistics start anew with each day (`new_day`).
-
-    `totals` counts verdicts by kind, and previews; `on_reject` gets what could not be read of an update.
-    """
+    """Judges the events of a run; `day` is replaced at midnight, `totals` counts verdicts by kind, and previews."""
 
     def __init__(
         self,
@@ -51,8 +48,8 @@ class Handler:
     ) -> None:
         self._events = events
         self._namespaces = namespaces
-        self.name_namespaces(ns_values)
-        self.on_reject: Callable[[Reject], None] = lambda reject: None
+        self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
+        self._sort = lru_cache(maxsize=1024)(self._sort_of)  # bounded: what is foreign must not fill the memory
         self.dedup = Dedup()
         self.day = Day()
         self.totals: Counter[str] = Counter()
@@ -60,48 +57,29 @@ class Handler:
         self.previews: dict[str, Histogram] = {}
         self._subscribed_us: dict[str, int] = {}
         self._first_seen: dict[str, set[str]] = {}
-        # a camera's gaps since its last measured event: how long all but the last were, the last's end and length.
+        # A camera's gaps since its last measured event: how long all but the last were, the last's end and length.
         self._missed: dict[str, tuple[int, int, int]] = {}
 
-    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
-        """Set the namespaces' names; lines carry them up to the bracket."""
-        self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
-        self._sort = lru_cache(maxsize=1024)(self._sort_of)  # bounded: what is foreign must not fill the memory
-
     def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
-        """Begin a subscription of these cameras; `gap_us` is how long they were not observed before it."""
+        """Begin a subscription of these cameras; `gap_us` is how long they were not observed, None if they are new."""
         for camera_id in camera_ids:
             self._subscribed_us[camera_id] = at_us
             self._first_seen.pop(camera_id, None)
+            earlier_us, end_us, last_us = self._missed.pop(camera_id, (0, at_us, 0))
             if gap_us is not None:
-                earlier_us, end_us, last_us = self._missed.get(camera_id, (0, at_us, 0))
                 if at_us != end_us:
                     earlier_us, last_us = earlier_us + last_us, 0
-                # a camera's own gap ends with that of all cameras: then the longer one counts.
+                # A camera's own gap ends with that of all cameras: then the longer one counts.
                 self._missed[camera_id] = earlier_us, at_us, max(last_us, gap_us)
-
-    def begin_cameras(self, camera_ids: Iterable[str]) -> None:
-        """These cameras are new: gaps before now are none of theirs."""
-        for camera_id in camera_ids:
-            self._missed.pop(camera_id, None)
-
-    def new_day(self) -> Day:
-        """Start the statistics of a new day; returns those of the day that ended."""
-        ended, self.day = self.day, Day()
-        return ended
 
     def judge(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
-    ) -> list[Verdict]:
-        """Judge each event of an update, in their order, and count its previews."""
+    ) -> tuple[list[Verdict], list[Reject]]:
+        """Judge each event of an update, in their order, and count its previews; also what could not be read."""
         if PREVIEW in cam_data:
             self._count_previews(camera_id, cam_data[PREVIEW], arrived_us)
-        if "event" not in cam_data:
-            return []
         events, rejects = split_events(camera_id, cam_data)
-        for reject in rejects:
-            self.on_reject(reject)
-        return [self.handle_event(camera_id, event, arrived_us, lag_us=lag_us) for event in events]
+        return [self.handle_event(camera_id, event, arrived_us, lag_us=lag_us) for event in events], rejects
 
     def use_up_first(self, camera_id: str, cam_data: dict[str, Any], arrived_us: int) -> None:
         """Judge nothing, but let no later value of these four-CCs be the first of its subscription."""
@@ -134,7 +112,7 @@ class Handler:
         else:
             kind = MEASURED
             group = four_cc if ns is None else ns
-            statistics = self.day.camera(camera_id)
+            statistics = self.day.cameras[camera_id]
             new_max, figures = statistics.observe(timestamp, delay_us, group), statistics.figures(group)
             missed = self._missed.pop(camera_id, None)
             after_gap_us = missed and missed[0] + missed[2]

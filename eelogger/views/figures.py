@@ -54,13 +54,13 @@ def sum_up(tallies: Iterable[Tally]) -> Tally:
 
 def first_sights(statistics: CameraStatistics) -> dict[str, int]:
     """A camera's first sights of the day by verdict."""
-    early, initial, undated = statistics.early, statistics.initial, statistics.undated
+    early, initial, undated = statistics.early.n, statistics.initial, statistics.undated
     return {MEASURED: statistics.n, EARLY: early, INITIAL: initial, UNDATED: undated}
 
 
 def tally_of(statistics: CameraStatistics, worst: Verdict | None = None) -> Tally:
     """A camera's day as a tally."""
-    return Tally(statistics.day(), statistics.early_delays, statistics.initial, statistics.undated, worst)
+    return Tally(statistics.day(), statistics.early, statistics.initial, statistics.undated, worst)
 
 
 def _worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
