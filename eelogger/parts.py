@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from .cloud.session import Session
 from .cloud.sign_in import Credentials
 from .measure.coverage import Coverage
 from .measure.handler import Handler
-from .model import Camera, DateSample, Timing
+from .model import DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
@@ -45,7 +45,6 @@ class Parts:
     reading: Restore | None = None
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
-    _cameras_text = ""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
@@ -71,7 +70,10 @@ class Parts:
             on_date=self._note_date,
             on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
             on_lag=self.lag.note,
-            on_cameras=self._note_cameras,
+            # Also where nothing changed: others may have removed the file.
+            on_cameras=lambda cameras, bridges: self.writer.replace(
+                os.fspath(paths.cameras), cameras_text(cameras.values(), bridges)
+            ),
         )
         self.snapshots = Snapshots(
             self.writer.replace,
@@ -160,11 +162,6 @@ class Parts:
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 
-    def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
-        # Also where nothing changed: others may have removed the file.
-        self._cameras_text = cameras_text(cameras.values(), bridges)
-        self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
-
     def _note_date(self, sample: DateSample) -> None:
         self.vitals.date_sample(sample)
         if warning := self.vitals.clock_warning(now_us()):
@@ -172,8 +169,6 @@ class Parts:
 
     def _retaken(self) -> None:
         _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
-        if self._cameras_text:
-            self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
         self.snapshots.write_again()
 
     def _end_day(self, today: str) -> None:

@@ -1,7 +1,6 @@
 """Take up the day's files at a start, before anything connects."""
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -9,8 +8,8 @@ from .clock import now_us
 from .measure.camera_statistics import CameraStatistics
 from .measure.coverage import is_missed
 from .measure.dedup import GENERATION
-from .measure.handler import INITIAL_WINDOW_US, Handler
-from .model import DAY_US, Camera, Gap
+from .measure.handler import INITIAL_WINDOW_US
+from .model import DAY_US, Gap
 from .recorder import Recorder
 from .storage.camera_files import Logs, delay_logs, known_cameras, own_stems, stream_logs
 from .storage.delaylog import count, read_rows
@@ -42,8 +41,7 @@ class Restore:
         """
         recorder, paths = self._recorder, self._recorder.paths
         stems = own_stems(paths)
-        known = known_cameras(paths, stems)
-        recorder.use_files((known[camera_id] for camera_id in stems), stems)
+        recorder.use_files(known_cameras(paths, stems).values(), stems)
         logs, streams = delay_logs(paths, self.skipped, stems), stream_logs(paths, self.skipped, stems)
         files = paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files)
         self._total = sum(map(size_of, files)) or 1
@@ -64,7 +62,7 @@ class Restore:
         for _, identity in newer:
             recorder.lines.write_identity(f"{quote(identity)}\n")
         if done_us is not None:
-            self._judge(streams, gaps, done_us, known)
+            self._judge(streams, gaps, done_us)
         return self
 
     def _on_read(self, size: int) -> None:
@@ -110,30 +108,30 @@ class Restore:
         if clean is not None:
             day.clean[camera_id] = clean.parsed()[0]._replace(camera_id=camera_id)
 
-    def _judge(self, streams: Logs, gaps: list[Gap], done_us: int, known: Mapping[str, Camera]) -> None:
+    def _judge(self, streams: Logs, gaps: list[Gap], done_us: int) -> None:
         # Updates from `done_us` on are judged as if they came now; what has its delay line is a duplicate by now.
         # Their lines are in the stream logs already, and their rejects in `rejected.log`.
-        recorder, handler = self._recorder, self._handler
+        recorder = self._recorder
         since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
         order = updates(streams, gaps, since_us, day=recorder.day, skipped=self.skipped, on_read=self._on_read)
         for item in order:
             if isinstance(item, Gap):
-                # Also cameras that have no files yet: they were not observed either.
-                for camera_id in [item.camera_id] if item.camera_id else known:
-                    statistics = handler.day.cameras.get(camera_id)
-                    missed = statistics is None or statistics.latest_us() < item.to_us
-                    subscribe_again(handler, item, [camera_id], missed=missed)
+                subscribe_again(recorder, item)
             elif item.arrived_us < done_us:
-                handler.use_up_first(item.camera_id, item.data, item.arrived_us)
-            elif "event" in item.data and item.camera_id in known:
+                self._handler.use_up_first(item.camera_id, item.data, item.arrived_us)
+            elif "event" in item.data and item.camera_id in recorder.known:
                 self.judged += 1
                 recorder.judge_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
                 recorder.lines.mark(item.arrived_us)
 
 
-def subscribe_again(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:
-    """Tell the handler of the subscription that ended a gap; `missed`: the first event after it is yet to come."""
+def subscribe_again(recorder: Recorder, gap: Gap) -> None:
+    """Begin the subscription that ended a gap on record, also of cameras that have no files yet."""
     was_cut = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0  # at midnight, with no subscription
-    if gap.kind == "gap" and not was_cut:
-        gap_us = gap.to_us - gap.from_us if missed and is_missed(gap) else None
-        handler.subscribed(camera_ids, gap.to_us, gap_us)
+    if gap.kind != "gap" or was_cut:
+        return
+    for camera_id in [gap.camera_id] if gap.camera_id else recorder.known:
+        statistics = recorder.handler.day.cameras.get(camera_id)
+        has_told = statistics is not None and statistics.latest_us() >= gap.to_us  # the first event after it
+        missed_us = gap.to_us - gap.from_us if is_missed(gap) and not has_told else None
+        recorder.handler.subscribed([camera_id], gap.to_us, missed_us)

@@ -127,7 +127,7 @@ class Replay:
                     if item.kind == UNKNOWN:
                         self._since_us = item.to_us
                     recorder.note_gap(item)
-                    subscribe_again(handler, item, [item.camera_id] if item.camera_id else list(recorder.known))
+                    subscribe_again(recorder, item)
                     continue
                 recorder.turn_day(at_us)
                 if part.gaps is None:

@@ -153,7 +153,9 @@ class CameraStatistics:
     def _kept(self, group: Group | None, hours: Container[int]) -> Histogram:
         chosen = self._chosen(group)
         parts = [stats.hour for stats in chosen] if self._hour in hours else []
-        return merged(parts + [stats.before for stats in chosen] if self._before in hours else parts)
+        if self._before in hours:
+            parts += [stats.before for stats in chosen]
+        return merged(parts)
 
     def _chosen(self, group: Group | None) -> list[_GroupStatistics]:
         return [stats for key, stats in self.groups.items() if group is None or key == group]
