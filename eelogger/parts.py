@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from .clock import KernelClock, kernel_state, now_us, resolution_us
 from .cloud.cameras import CameraList
@@ -32,9 +32,6 @@ from .views.snapshots import HealthLog, Snapshots
 
 _log = logging.getLogger(__name__)
 
-# Lines that wait longer for the disk may go with the process: until they are written, they were not observed.
-HELD_US: Final = 5_000_000
-
 
 class Parts:
     """The parts of one run, and the moments of its life.
@@ -49,10 +46,8 @@ class Parts:
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
         self.paths = paths = LogPaths(settings.log_dir)
-        self.lock = DirectoryLock(paths)
-        self.writer = Writer(
-            paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=self.lock.still_ours
-        )
+        self.lock = lock = DirectoryLock(paths)
+        self.writer = Writer(paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=lock.still_ours)
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
         self._first = Batch()  # the lines until the day's files were read
         self.recorder = Recorder(handler, self._first, Coverage(started_us), paths, day=day_of(started_us))
@@ -84,8 +79,7 @@ class Parts:
             metrics_file=settings.metrics_file,
             timing=timing,
         )
-        keep = settings.keep_days, settings.log_max_bytes
-        self.upkeep = Upkeep(self.lock, self.writer, timing, self._retaken, *keep)
+        self.upkeep = Upkeep(lock, self.writer, timing, self._retaken, settings.keep_days, settings.log_max_bytes)
 
     async def restore(self, stop: asyncio.Event) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
@@ -146,9 +140,10 @@ class Parts:
         """The content of `.state`."""
         recorder, done_us = self.recorder, self.writer.done_us or self.started_us
         alive_us, _ = recorder.coverage.blind.get("", (now_us(), ""))
-        # Before the first line of this run is on disk, lines wait at most since it could have any.
+        # Lines that wait longer for the disk may go with the process: until they are written, they were not observed.
+        # Before the first line of this run is on disk, they wait at most since it could have any.
         held_since_us = max(done_us, self.ready_us)
-        if alive_us - held_since_us > HELD_US:
+        if alive_us - held_since_us > 5_000_000:
             alive_us = held_since_us
         login = self.credentials.remembered
         return state_text(State(recorder.day, alive_us, done_us, clean, recorder.coverage.since_us, login))

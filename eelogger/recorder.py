@@ -22,9 +22,6 @@ BURST: Final = 100  # lines that may come at once
 PER_SECOND: Final = 5
 DAY_BYTES: Final = 10_000_000
 
-PUT_BACK_US: Final = HOUR_US  # a clock put back over midnight by less than this leaves its lines in the later day
-_EXCERPT_BYTES: Final = 4096
-
 
 class Recorder:
     """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
@@ -56,7 +53,8 @@ class Recorder:
         # What the connection tells of gaps needs no more than to be handed on.
         self.lost, self.camera_gone = coverage.open_gap, coverage.camera_gone
         began_us = parse_time(day)
-        self._earliest_us, self._midnight_us = began_us - PUT_BACK_US, began_us + DAY_US
+        # A clock put back over midnight by less than an hour leaves its lines in the later day.
+        self._earliest_us, self._midnight_us = began_us - HOUR_US, began_us + DAY_US
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
         """Log these cameras and no others from now on, each under its present name."""
@@ -99,7 +97,7 @@ class Recorder:
         try:
             updates, rejects, notices = protocol.read_message(data)
         except MessageError as error:
-            text = data[:_EXCERPT_BYTES].decode("utf-8", "backslashreplace")
+            text = data[: protocol.EXCERPT_CHARS].decode("utf-8", "backslashreplace")
             updates, rejects, notices = [], [Reject(error.reason, "", text)], []
         for camera_id, cam_data in updates:
             camera = self.cameras.get(camera_id) or self._by_lower_id.get(camera_id.lower())

@@ -45,7 +45,7 @@ class Restore:
         logs, streams = delay_logs(paths, self.skipped, stems), stream_logs(paths, self.skipped, stems)
         files = paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files)
         self._total = sum(map(size_of, files)) or 1
-        for path in (paths.uuids_old, paths.uuids):
+        for path in filter(os.path.exists, (paths.uuids_old, paths.uuids)):
             self._read_identities(path)
         for camera_id, own in logs.items():
             self._read_delay_logs(camera_id, own, streams)
@@ -71,8 +71,7 @@ class Restore:
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup
         dedup.turn()
-        blocks = whole_lines(path, skipped=self.skipped, on_read=self._on_read)
-        for block in blocks if os.path.exists(path) else ():
+        for block in whole_lines(path, skipped=self.skipped, on_read=self._on_read):
             lines = [line for line in block.decode("utf-8", "replace").split("\n") if line]
             identities = [parse_pairs(f"uuid={x}").get("uuid", "") if x.startswith('"') else x for x in lines]
             dedup.restore(identities)

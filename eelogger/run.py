@@ -12,7 +12,6 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from itertools import count
-from typing import Final
 
 from . import __version__
 from .clock import gaps_between, now_us, read_clocks
@@ -30,13 +29,6 @@ from .storage.paths import day_of
 from .storage.program_log import ProgramLog
 from .storage.state import read_refused_login, read_state
 from .views.run_state import RunState
-
-# How long the first and the last `.state` are waited for; on a slower disk they say less than they could.
-STATE_WAIT_S: Final = 2.0
-# The collector stops the event loop, so it looks ten times less often at new objects: nearly all go by their count.
-GC_THRESHOLDS: Final = (20_000, 5, 50)
-NAMED: Final = 5  # files that cannot be read are named, so many of them
-FIRST_HEALTH_TICK: Final = 3  # so that `status` knows a run that has just begun
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +65,10 @@ class Run:
 
     async def run(self) -> None:
         """Until stopped; raises the `EeloggerError` that ends the run when it was not asked to end."""
-        gc.set_threshold(*GC_THRESHOLDS)
         parts = self.parts
+        # The collector stops the event loop, so it looks ten times less often at new objects: nearly all go by their
+        # count.
+        gc.set_threshold(20_000, 5, 50)
         with ExitStack() as opened:
             try:
                 opened.enter_context(parts.lock)
@@ -126,7 +120,7 @@ class Run:
             _log.info("the day was read in %.1f s: %d lines, %d updates judged", took_s, found.rows, found.judged)
         lines, files = found.skipped.lines, found.skipped.files
         if lines or files:
-            named = "; ".join(map(str, files[:NAMED])) or "none"
+            named = "; ".join(map(str, files[:5])) or "none"
             _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
@@ -140,14 +134,11 @@ class Run:
         await self._written()
         gc.freeze()  # what the day's files brought stays as long as the run: the collector need not look at it
         disk = self._end_with(asyncio.shield(parts.writer.failed))
-        work = {"snapshots": parts.snapshots.run(), "watch": self._watch(), "disk": disk}
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(task, name=name) for name, task in work.items()]
+                beside = [group.create_task(work) for work in (parts.snapshots.run(), self._watch(), disk)]
                 try:
-                    await parts.session.run()
-                except EeloggerError as error:
-                    self._error = self._error or error
+                    await self._end_with(parts.session.run())
                 finally:
                     for task in beside:
                         task.cancel()
@@ -186,9 +177,9 @@ class Run:
         return f"exit={error.exit_code} {' '.join(str(error).split())} ({error.hint})" if error else "exit=0 as asked"
 
     async def _written(self) -> None:
-        """Wait until all that was handed over is on disk, or the disk has had its chance."""
+        """Wait until all that was handed over is on disk; on a slow disk `.state` says less than it could."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(STATE_WAIT_S):
+            async with asyncio.timeout(2.0):
                 await self.parts.writer.idle()
 
     async def _end_with(self, work: Awaitable[None]) -> None:
@@ -199,7 +190,7 @@ class Run:
             if isinstance(error, AlreadyRunning):
                 # Said here, because `cli` takes this error for a second start, which is silent.
                 _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
-            self._error = error
+            self._error = self._error or error
             self.stop()
 
     async def _watch(self) -> None:
@@ -220,5 +211,5 @@ class Run:
                 now = now_us()
                 parts.recorder.turn_day(now)
                 parts.writer.mark(now)
-            if tick % ticks_a_minute == 0 or tick == FIRST_HEALTH_TICK:
+            if tick % ticks_a_minute == 0 or tick == 3:  # soon, so that `status` knows a run that has just begun
                 await parts.write_health()
