@@ -79,20 +79,20 @@ class Parts:
             metrics_file=settings.metrics_file,
             timing=timing,
         )
-        self.upkeep = Upkeep(lock, self.writer, timing, self._retaken, settings.keep_days, settings.log_max_bytes)
+        self.upkeep = Upkeep(
+            lock, self.writer, timing, self.snapshots.write_again, settings.keep_days, settings.log_max_bytes
+        )
 
-    async def restore(self, stop: asyncio.Event) -> Restore | None:
+    async def restore(self, stop: asyncio.Future[None]) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
         reading = self.reading = Restore(self.recorder)
         thread = DaemonThread("restore")
         restoring = asyncio.wrap_future(thread.submit(reading.run, self.writer.done_us))
         thread.shutdown(wait=False)
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        waited: set[asyncio.Future[Any]] = {restoring, stopping}
         # A stop does not wait for the disk: the thread is left behind, and writes nothing.
+        waited: tuple[asyncio.Future[Any], ...] = restoring, stop
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if stop.is_set():
+        if stop.done():
             return None
         restoring.result()
         self.writer.add(self._first)
@@ -161,10 +161,6 @@ class Parts:
         self.vitals.date_sample(sample)
         if warning := self.vitals.clock_warning(now_us()):
             _log.warning("%s", warning)
-
-    def _retaken(self) -> None:
-        _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
-        self.snapshots.write_again()
 
     def _end_day(self, today: str) -> None:
         ended = self.state()

@@ -16,6 +16,7 @@ from itertools import count
 from . import __version__
 from .clock import gaps_between, now_us, read_clocks
 from .errors import AlreadyRunning, DiskError, EeloggerError
+from .measure.clock_offset import OffsetBounds
 from .measure.coverage import STARTED, Coverage
 from .model import Reject, Timing, Verdict
 from .parts import Parts
@@ -51,12 +52,13 @@ class Run:
         self.on_begun: Callable[[], None] = lambda: None
         self.on_event: Callable[[Verdict, str], None] | None = None
         self._has_begun = self._is_broken = False
-        self._stop = asyncio.Event()
+        self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._error: EeloggerError | None = None
 
     def stop(self) -> None:
         """End the run once what has arrived is recorded; may be called at any time."""
-        self._stop.set()
+        if not self._stop.done():
+            self._stop.set_result(None)
         self.parts.session.stop()
 
     def state(self) -> RunState | None:
@@ -203,7 +205,7 @@ class Run:
             for gap in gaps_between(before, clocks, round(tick_s * 1e9)):
                 parts.recorder.note_gap(gap)
                 _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
-                parts.vitals.bounds.restart()
+                parts.vitals.bounds = OffsetBounds()  # the clock has been set since
                 if gap.kind == "suspend":
                     parts.session.woke_up()
             if not parts.session.queued_bytes:

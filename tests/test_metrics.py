@@ -116,5 +116,3 @@ def test_a_clock_warning_comes_once_each_time_it_changes() -> None:
     vitals.date_sample(DateSample(NOON_US, NOON_US, NOON_US + 1_000))
     assert [step.kind for step in steps] == ["clock-step"]
     assert "agrees" in (vitals.clock_warning(NOON_US) or "")
-    vitals.bounds.restart()
-    assert vitals.bounds.offset(NOON_US) is None

@@ -90,7 +90,7 @@ def test_whatever_a_kill_left_out_is_there_after_the_next_start(script: list[Ste
     assert knowledge(after) == knowledge(again) == knowledge(full)
     assert again.recorder.coverage.gaps == full.recorder.coverage.gaps
     assert not again.batch.size
-    assert len(full.handler.dedup) == len(again.handler.dedup)
+    assert all(identity in again.handler.dedup for identity in identities[0])
     assert (found.skipped.lines, found.skipped.files) == (0, [])
     assert found.share in (0.0, pytest.approx(1.0))
 

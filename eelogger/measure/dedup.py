@@ -48,9 +48,6 @@ class Dedup:
         mark = _fingerprint(identity)
         return mark in self._current or mark in self._previous
 
-    def __len__(self) -> int:
-        return len(self._current) + len(self._previous)
-
     def _remember(self, mark: bytes) -> None:
         self._current.add(mark)
         if len(self._current) >= self._generation:  # as the writer rotates: what a restart would know never differs
@@ -58,5 +55,5 @@ class Dedup:
 
 
 def _fingerprint(identity: str) -> bytes:
-    # a lone surrogate is legal in JSON, so it has a fingerprint too.
+    # A lone surrogate is legal in JSON, so it has a fingerprint too.
     return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()

@@ -94,28 +94,6 @@ class Histogram:
         self._first, self._counts = first, grown
         return bucket - first
 
-    def merge(self, *others: "Histogram") -> None:
-        """Count everything the others have counted."""
-        parts = [part for part in (self, *others) if part.n]
-        if not parts:
-            return
-        if len(parts) == 1:  # the usual case while snapshots are rendered: nothing to add up
-            (one,) = parts
-            self.n, self.total_us, self.min_us, self.max_us = one.n, one.total_us, one.min_us, one.max_us
-            self._first, self._counts = one._first, one._counts[:]
-            return
-        first = min(part._first for part in parts)
-        sums = [0] * (max(part._first + len(part._counts) for part in parts) - first)
-        for part in parts:
-            here = slice(part._first - first, part._first - first + len(part._counts))
-            sums[here] = map(add, sums[here], part._counts)
-        self._first, most = first, max(sums)
-        self._counts = array("B" if most < 1 << 8 else "H" if most < 1 << 16 else "I", sums)
-        self.min_us = min(part.min_us for part in parts)
-        self.max_us = max(part.max_us for part in parts)
-        self.n = sum(part.n for part in parts)
-        self.total_us = sum(part.total_us for part in parts)
-
     def quantile_us(self, per_mille: int) -> int:
         """The nearest-rank quantile (500 is the median); 0 when nothing was counted."""
         return self.quantiles_us((per_mille,))[0]
@@ -141,8 +119,21 @@ class Histogram:
 
 def merged(parts: Iterable[Histogram]) -> Histogram:
     """A new histogram of everything the parts have counted."""
-    whole = Histogram()
-    whole.merge(*parts)
+    whole, used = Histogram(), [part for part in parts if part.n]
+    if len(used) == 1:  # the usual case while snapshots are rendered: nothing to add up
+        (one,) = used
+        whole.n, whole.total_us, whole.min_us, whole.max_us = one.n, one.total_us, one.min_us, one.max_us
+        whole._first, whole._counts = one._first, one._counts[:]
+    elif used:
+        whole.n, whole.total_us = sum(part.n for part in used), sum(part.total_us for part in used)
+        whole.min_us, whole.max_us = min(part.min_us for part in used), max(part.max_us for part in used)
+        whole._first = first = min(part._first for part in used)
+        sums = [0] * (max(part._first + len(part._counts) for part in used) - first)
+        for part in used:
+            here = slice(part._first - first, part._first - first + len(part._counts))
+            sums[here] = map(add, sums[here], part._counts)
+        most = max(sums)
+        whole._counts = array("B" if most < 1 << 8 else "H" if most < 1 << 16 else "I", sums)
     return whole
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics, is_suspect
-from ..measure.histogram import P50, P95, P99, Histogram, signed_quantile_us
+from ..measure.histogram import P50, P95, P99, Histogram, merged, signed_quantile_us
 from ..measure.seconds import mean3, seconds3
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
 from ..storage.formats import time_text
@@ -36,8 +36,8 @@ class Tally:
         """Count what others have counted, in short steps that yield empty pieces."""
         rest = iter(tallies)
         while some := list(islice(rest, _AT_ONCE)):
-            self.delays.merge(*(other.delays for other in some))
-            self.early.merge(*(other.early for other in some))
+            self.delays = merged([self.delays, *(other.delays for other in some)])
+            self.early = merged([self.early, *(other.early for other in some)])
             self.initial += sum(other.initial for other in some)
             self.undated += sum(other.undated for other in some)
             self.max_event = _worst(other.max_event for other in (self, *some))
