@@ -1,7 +1,7 @@
 """Keep the gaps of a day and the share of it that was observed.
 
-A gap across midnight is two, so that each day's file stands alone. A
-`gap` ends with a subscription, unless another one starts at its end: a replay takes its subscription times from there.
+A gap across midnight is two, so that each day's file stands alone. A `gap` ends with a subscription, unless another
+one starts at its end: a replay takes its subscription times from there.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +11,6 @@ from typing import Final
 from ..model import Gap
 
 STARTED: Final = "started"  # reason of the very first subscription: nothing was missed, there was nothing before
-START_US: Final = 60_000_000  # a very first start that takes longer than this is an outage like any other
 ADDED: Final = "added"  # reason of a camera's first subscription on an open connection
 UNKNOWN: Final = "unknown"  # kind of a time with events on record, but not when somebody was watching
 NO_RECORD: Final = "no-record"  # its reason
@@ -97,5 +96,5 @@ class Coverage:
 
 
 def is_missed(gap: Gap) -> bool:
-    """Whether events may have been missed: not in a quick very first start, nor by a camera that was just added."""
-    return gap.reason != ADDED and (gap.reason != STARTED or gap.to_us - gap.from_us > START_US)
+    """Whether events may have been missed: not in a very first start of a minute, nor by a camera just added."""
+    return gap.reason != ADDED and (gap.reason != STARTED or gap.to_us - gap.from_us > 60_000_000)

@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, count, pairwise, takewhile
 from operator import add
 from typing import Final
 
@@ -25,17 +25,9 @@ _BLOCK: Final = 8  # counts are kept for whole blocks of this many buckets (a fa
 _WIDER: Final = {"B": "H", "H": "I"}
 
 
-def _lower_bounds() -> list[int]:
-    """The smallest µs of each bucket but the lowest, by exact arithmetic: 1000 · (51/50)^k, then 30 days."""
-    bounds = []
-    numerator, denominator = FIRST_US, 1
-    while numerator < LAST_US * denominator:
-        bounds.append(-(-numerator // denominator))
-        numerator, denominator = numerator * 51, denominator * 50
-    return [*bounds, LAST_US]
-
-
-_BOUNDS: Final = _lower_bounds()
+# The smallest µs of each bucket but the lowest, by exact arithmetic: 1000 · (51/50)^k, then 30 days.
+_POWERS: Final = (-(-FIRST_US * 51**k // 50**k) for k in count())
+_BOUNDS: Final = [*takewhile(lambda us: us < LAST_US, _POWERS), LAST_US]
 # The first bucket of each block: one integer object for all histograms that begin there.
 _FIRSTS: Final = list(range(0, len(_BOUNDS) + 1, _BLOCK))
 
@@ -84,15 +76,13 @@ class Histogram:
 
     def _make_room(self, bucket: int) -> int:
         """Extend the range to this bucket's block; returns the bucket's index in it."""
-        block, old = _FIRSTS[bucket // _BLOCK], self._counts
-        if not old:
+        block, zero = _FIRSTS[bucket // _BLOCK], array(self._counts.typecode, [0])
+        if not self._counts:
             self._first = block
-        first = min(block, self._first)
-        end = max(block + _BLOCK, self._first + len(old))
-        grown = array(old.typecode, [0]) * (end - first)
-        grown[self._first - first : self._first - first + len(old)] = old
-        self._first, self._counts = first, grown
-        return bucket - first
+        before, after = self._first - block, block + _BLOCK - self._first - len(self._counts)
+        self._counts = zero * before + self._counts + zero * after  # of these one is negative: nothing
+        self._first = min(block, self._first)
+        return bucket - self._first
 
     def quantile_us(self, per_mille: int) -> int:
         """The nearest-rank quantile (500 is the median); 0 when nothing was counted."""
@@ -112,9 +102,9 @@ class Histogram:
 
     def counts(self) -> Iterator[tuple[int, int]]:
         """Each occupied bucket, upwards: the largest µs that falls into it (the maximum above 30 days), its count."""
-        for bucket, count in enumerate(self._counts, self._first):
-            if count:
-                yield (_BOUNDS[bucket] - 1 if bucket < len(_BOUNDS) else self.max_us), count
+        for bucket, n in enumerate(self._counts, self._first):
+            if n:
+                yield (_BOUNDS[bucket] - 1 if bucket < len(_BOUNDS) else self.max_us), n
 
 
 def merged(parts: Iterable[Histogram]) -> Histogram:

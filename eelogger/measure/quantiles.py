@@ -17,6 +17,7 @@ class RunningQuantiles:
     __slots__ = ("_at50", "_at95", "_at99", "_below50", "_below95", "_below99", "histogram")
 
     def __init__(self) -> None:
+        # Were it a `Histogram` itself, look-ups in `Histogram.count` would meet two classes: 1 µs more an event.
         self.histogram = Histogram()
         self._at50 = self._at95 = self._at99 = 0
         self._below50 = self._below95 = self._below99 = 0
