@@ -107,7 +107,7 @@ class Parts:
         recorder, session, writer = self.recorder, self.session, self.writer
         lag, rtt = self.lag.since_start(), self.vitals.rtt(now)
         return RunState(
-            state="reading the day" if self.reading else session.state,
+            state=session.state,
             since_us=session.state_since_us,
             written_us=now,
             started_us=self.started_us,

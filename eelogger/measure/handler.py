@@ -41,30 +41,25 @@ class Handler:
     """Judges the events of a run; `day` is replaced at midnight, `totals` counts verdicts by kind, and previews."""
 
     def __init__(
-        self,
-        events: Container[str],
-        namespaces: Container[int] | None = None,
-        ns_values: Mapping[int, str] = NAMESPACES,
+        self, events: Container[str], namespaces: Container[int] | None = None, names: Mapping[int, str] = NAMESPACES
     ) -> None:
-        self._events = events
-        self._namespaces = namespaces
-        self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
+        self._events, self._namespaces = events, namespaces
+        self._names = {ns: name.partition("(")[0].strip() for ns, name in names.items()}
         self._sort = lru_cache(maxsize=1024)(self._sort_of)  # bounded: what is foreign must not fill the memory
         self.dedup = Dedup()
         self.day = Day()
         self.totals: Counter[str] = Counter()
         self.last: Verdict | None = None
         self.previews: dict[str, Histogram] = {}
-        self._subscribed_us: dict[str, int] = {}
-        self._first_seen: dict[str, set[str]] = {}
+        # When a camera was subscribed, and the four-CCs that came since; no more once the window is over.
+        self._fresh: dict[str, tuple[int, frozenset[str]]] = {}
         # A camera's gaps since its last measured event: how long all but the last were, the last's end and length.
         self._missed: dict[str, tuple[int, int, int]] = {}
 
     def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
         """Begin a subscription of these cameras; `gap_us` is how long they were not observed, None if they are new."""
         for camera_id in camera_ids:
-            self._subscribed_us[camera_id] = at_us
-            self._first_seen.pop(camera_id, None)
+            self._fresh[camera_id] = at_us, frozenset()
             earlier_us, end_us, last_us = self._missed.pop(camera_id, (0, at_us, 0))
             if gap_us is not None:
                 if at_us != end_us:
@@ -138,17 +133,16 @@ class Handler:
 
     def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
         """The moment of subscription, when this value is its four-CC's first and came within the window."""
-        subscribed_us = self._subscribed_us.get(camera_id)
-        if subscribed_us is None:
+        fresh = self._fresh.get(camera_id)
+        if fresh is None:
             return None
-        if timestamp - subscribed_us > INITIAL_WINDOW_US:  # over until the next subscription: 300 bytes less
-            del self._subscribed_us[camera_id]
-            self._first_seen.pop(camera_id, None)
+        subscribed_us, seen = fresh
+        if timestamp - subscribed_us > INITIAL_WINDOW_US:
+            del self._fresh[camera_id]
             return None
-        seen = self._first_seen.setdefault(camera_id, set())
         if four_cc in seen:
             return None
-        seen.add(four_cc)
+        self._fresh[camera_id] = subscribed_us, seen | {four_cc}
         return subscribed_us
 
     def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
