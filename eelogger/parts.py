@@ -14,7 +14,7 @@ from .cloud.session import Session
 from .cloud.sign_in import Credentials
 from .measure.coverage import Coverage
 from .measure.handler import Handler
-from .model import DateSample, Timing
+from .model import DAY_US, DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
@@ -22,6 +22,7 @@ from .storage.batch import Batch
 from .storage.camera_files import cameras_text, read_bridges, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
+from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of
 from .storage.state import State, state_text
@@ -115,7 +116,7 @@ class Parts:
             day=recorder.handler.day,
             cameras=recorder.cameras,
             coverage=recorder.coverage,
-            until_us=self.ended_us or None,
+            until_us=min(self.ended_us or now, parse_time(recorder.day) + DAY_US - 1),
             known=recorder.known,
             totals=recorder.handler.totals,
             rejected=recorder.rejects.counts,

@@ -1,9 +1,4 @@
-"""A run inside the test's process, and what its files say.
-
-async with run_here(cloud, log_dir, timing=Timing(refresh_s=0.1)) as here:
-    await cloud.wait_subscribed(3)
-    await here.stop()
-"""
+"""A run inside the test's process, and what its files say."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -27,7 +27,7 @@ _WIDER: Final = {"B": "H", "H": "I"}
 
 # The smallest µs of each bucket but the lowest, by exact arithmetic: 1000 · (51/50)^k, then 30 days.
 _POWERS: Final = (-(-FIRST_US * 51**k // 50**k) for k in count())
-_BOUNDS: Final = [*takewhile(lambda us: us < LAST_US, _POWERS), LAST_US]
+_BOUNDS: Final[list[int]] = [*takewhile(lambda us: us < LAST_US, _POWERS), LAST_US]
 # The first bucket of each block: one integer object for all histograms that begin there.
 _FIRSTS: Final = list(range(0, len(_BOUNDS) + 1, _BLOCK))
 

@@ -77,7 +77,7 @@ class RunState:
 
     def observed(self) -> Callable[[str], float]:
         """The share of the day that was observed, by camera id; "" is the connection's."""
-        return self.coverage.shares(parse_time(self.date), self.now_us if self.until_us is None else self.until_us)
+        return self.coverage.shares(parse_time(self.date), self.written_us if self.until_us is None else self.until_us)
 
     def observed_by_all(self) -> Generator[str, None, float]:
         """The share of all cameras, the mean over each; in short steps that yield empty pieces."""
