@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eelogger.measure.coverage import STARTED, Coverage
 from eelogger.measure.handler import Handler
-from eelogger.model import Camera
+from eelogger.model import NAMESPACES, Camera
 from eelogger.recorder import Recorder
 from eelogger.restore import Restore
 from eelogger.storage.batch import Batch
@@ -66,7 +66,7 @@ class Played:
 
     def __init__(self, root: Path, cameras: Mapping[str, Camera] = CAMERAS, day: str = DAY) -> None:
         self.paths = LogPaths(root)
-        self.handler = Handler({"ANNT", "ALRS"})
+        self.handler = Handler({"ANNT", "ALRS"}, None, NAMESPACES)
         self.batch = Batch()
         self.recorder = Recorder(self.handler, self.batch, Coverage(0), self.paths, day=day)
         self._cameras = cameras

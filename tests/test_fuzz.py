@@ -18,7 +18,7 @@ from eelogger.errors import MessageError
 from eelogger.measure import protocol
 from eelogger.measure.coverage import Coverage
 from eelogger.measure.handler import Handler
-from eelogger.model import Camera
+from eelogger.model import NAMESPACES, Camera
 from eelogger.recorder import Recorder
 from eelogger.storage.batch import Batch
 from eelogger.storage.delaylog import rows
@@ -133,7 +133,8 @@ def test_bent_messages_are_read_or_rejected(seeds: range) -> None:
 def judge(seed: int) -> None:
     """Bend so many messages, and look at all that was made of them."""
     bender, lines, good, found = Bender(seed), Batch(), 0, 0
-    recorder = Recorder(Handler({"ANNT", "ALRS"}), lines, Coverage(NOON_US), LogPaths(Path("logs")), day="2026-11-22")
+    handler = Handler({"ANNT", "ALRS"}, None, NAMESPACES)
+    recorder = Recorder(handler, lines, Coverage(NOON_US), LogPaths(Path("logs")), day="2026-11-22")
     recorder.know({FRONT: Camera(FRONT, "Front Door", "100bb001"), BACK: Camera(BACK, "Hof, hinten")})
     recorder.subscribed(NOON_US)
     for number in range(MESSAGES):

@@ -1,5 +1,6 @@
 """Every value gets the verdict that the order of judgement demands, each rule at both its ends."""
 
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from eelogger.measure.camera_statistics import Day
 from eelogger.measure.handler import Handler
-from eelogger.model import DUPLICATE, EARLY, IGNORED, INITIAL, MEASURED, UNDATED, UNIDENTIFIED, Verdict
+from eelogger.model import DUPLICATE, EARLY, IGNORED, INITIAL, MEASURED, NAMESPACES, UNDATED, UNIDENTIFIED, Verdict
 
 A, B = "100e1e23", "100e1e24"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,6 +67,10 @@ STORIES: dict[str, list[Came]] = {
 }  # fmt: skip
 
 
+def judging(events: Container[str] = EVENTS, namespaces: Container[int] | None = None) -> Handler:
+    return Handler(events, namespaces, NAMESPACES)
+
+
 def play(handler: Handler, *story: Came) -> list[Verdict]:
     """Give the handler a story; the verdicts, all as expected."""
     verdicts: list[Verdict] = []
@@ -78,7 +83,7 @@ def play(handler: Handler, *story: Came) -> list[Verdict]:
 
 @pytest.mark.parametrize("story", [pytest.param(story, id=name) for name, story in STORIES.items()])
 def test_the_order_of_judgement(story: list[Came]) -> None:
-    handler = Handler(EVENTS)
+    handler = judging()
     handler.subscribed([A, B], us(0))
     verdicts = play(handler, *story)
     assert sum(handler.totals.values()) == len(verdicts)
@@ -98,9 +103,9 @@ def test_only_the_namespaces_asked_for_are_measured() -> None:
         (annt("1", ns=101), MEASURED), (annt("2", ns="103"), MEASURED), (annt("4", ns=None), IGNORED),
         (annt(None, ns=102), IGNORED), (alrs(6), MEASURED), (alrs(7, ns=102), IGNORED),
     ]  # fmt: skip
-    play(Handler(EVENTS, {101, 103}), *(Came(2, event, kind) for event, kind in rows))
-    play(Handler(EVENTS), *(Came(2, annt(str(ns), ns=ns), MEASURED) for ns in (None, True, 0, -1, 300)))
-    assert play(Handler(("XYZW",)), Came(2, {**alrs(1), "type": "XYZW"}, MEASURED))[0].event == "XYZW"
+    play(judging(EVENTS, {101, 103}), *(Came(2, event, kind) for event, kind in rows))
+    play(judging(), *(Came(2, annt(str(ns), ns=ns), MEASURED) for ns in (None, True, 0, -1, 300)))
+    assert play(judging(("XYZW",)), Came(2, {**alrs(1), "type": "XYZW"}, MEASURED))[0].event == "XYZW"
 
 
 @pytest.mark.parametrize(
@@ -125,15 +130,15 @@ def test_namespace_and_group(ns: object, number: int | None, event: str, group: 
 
 def test_a_verdict_carries_what_the_event_said() -> None:
     event = annt("8d5e", 1, op=1, seq="2", mpack={"x": 1})
-    verdict = Handler(EVENTS).handle_event(A, event, us(2.5), lag_us=12_345)
+    verdict = judging().handle_event(A, event, us(2.5), lag_us=12_345)
     assert verdict[:9] == (MEASURED, A, "ANNT", 103, "Intrusion", "8d5e", us(2.5), us(1), 1_500_000)
     assert verdict[10:] == (1, 2, None, 12_345, True, event)
-    strange = Handler(EVENTS).handle_event(A, annt("v", 1, op=True, seq=1.5), us(2))
+    strange = judging().handle_event(A, annt("v", 1, op=True, seq=1.5), us(2))
     assert (strange.op, strange.seq, strange.lag_us) == (None, None, None)
 
 
 def test_the_day_counts_what_is_not_measured_and_leaves_duplicates_no_trace() -> None:
-    handler = Handler(EVENTS)
+    handler = judging()
     handler.subscribed([A, B], us(0))
     play(
         handler, Came(2, annt("u", -1), INITIAL), Came(2, annt("v", None), UNDATED),
@@ -151,7 +156,7 @@ def test_the_day_counts_what_is_not_measured_and_leaves_duplicates_no_trace() ->
 
 
 def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
-    handler = Handler(EVENTS)
+    handler = judging()
     handler.subscribed([A, B], us(0), 7 * SECOND)
     story = [
         Came(1, {"type": "EMES"}, IGNORED), Came(1, annt("u", -1), INITIAL), Came(1, annt("u", -1), DUPLICATE),
@@ -170,7 +175,7 @@ def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
 
 
 def test_a_new_day_begins_figures_anew_and_forgets_nothing_else() -> None:
-    handler = Handler(EVENTS)
+    handler = judging()
     handler.subscribed([A], us(0), 7 * SECOND)
     yesterday = handler.day
     play(handler, Came(2, annt("u", -9), INITIAL), Came(9, alrs(1, 1), MEASURED))
@@ -187,7 +192,7 @@ def test_a_new_day_begins_figures_anew_and_forgets_nothing_else() -> None:
 
 
 def test_an_update_is_a_verdict_for_each_value_in_their_order() -> None:
-    handler = Handler(EVENTS)
+    handler = judging()
     handler.subscribed([A], us(0))
     data = {"event": {"ANNT": [annt("u", -1), None, annt("v", -1)], "EMES": 5, "ALRS": [7, alrs(1, -1)]}, "pre": "x"}
     verdicts, rejects = handler.judge(A, data, us(2), 0)
@@ -198,7 +203,7 @@ def test_an_update_is_a_verdict_for_each_value_in_their_order() -> None:
 
 
 def test_previews_are_counted_without_verdicts_by_the_same_rules() -> None:
-    handler = Handler(EVENTS)
+    handler = judging()
     handler.subscribed([A], us(0))
     for pre in (
         stamp(us(-US)),  # the latest before the subscription
@@ -218,7 +223,7 @@ def test_previews_are_counted_without_verdicts_by_the_same_rules() -> None:
 
 
 def test_values_before_a_restart_use_up_first_and_leave_no_other_trace() -> None:
-    handler = Handler(EVENTS)
+    handler = judging()
     handler.subscribed([A, B], us(0))
     handler.use_up_first(A, {"event": {"ANNT": [7, annt("u", -1)], "EMES": 7}, "pre": stamp(us(-1))}, us(2))
     handler.use_up_first(A, {"event": 5}, us(2))
@@ -242,7 +247,7 @@ SIGHTS = st.tuples(
 @given(st.lists(SIGHTS, min_size=1, max_size=40))
 def test_every_verdict_is_the_one_the_design_words(story: list[Sight]) -> None:
     """The model works each verdict out from a list of all that came before."""
-    handler, now_us = Handler(EVENTS, {101, 103}), SUB
+    handler, now_us = judging(EVENTS, {101, 103}), SUB
     subscribed: dict[str, tuple[int, int]] = {}
     came: list[tuple[str, str]] = []
     known: set[str] = set()

@@ -13,20 +13,7 @@ from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from ..model import (
-    DUPLICATE,
-    EARLY,
-    FOUR_CCS,
-    IGNORED,
-    INITIAL,
-    MEASURED,
-    NAMESPACES,
-    UNDATED,
-    UNIDENTIFIED,
-    Reject,
-    Verdict,
-    made,
-)
+from ..model import DUPLICATE, EARLY, FOUR_CCS, IGNORED, INITIAL, MEASURED, UNDATED, UNIDENTIFIED, Reject, Verdict, made
 from .camera_statistics import Day
 from .dedup import Dedup
 from .histogram import Histogram
@@ -40,9 +27,7 @@ PREVIEW: Final = "pre"
 class Handler:
     """Judges the events of a run; `day` is replaced at midnight, `totals` counts verdicts by kind, and previews."""
 
-    def __init__(
-        self, events: Container[str], namespaces: Container[int] | None = None, names: Mapping[int, str] = NAMESPACES
-    ) -> None:
+    def __init__(self, events: Container[str], namespaces: Container[int] | None, names: Mapping[int, str]) -> None:
         self._events, self._namespaces = events, namespaces
         self._names = {ns: name.partition("(")[0].strip() for ns, name in names.items()}
         self._sort = lru_cache(maxsize=1024)(self._sort_of)  # bounded: what is foreign must not fill the memory
