@@ -12,7 +12,7 @@ from .measure.handler import INITIAL_WINDOW_US
 from .model import DAY_US, Gap
 from .recorder import Recorder
 from .storage.camera_files import Logs, delay_logs, known_cameras, own_stems, stream_logs
-from .storage.delaylog import count, read_rows
+from .storage.delaylog import read_rows
 from .storage.formats import parse_pairs, quote
 from .storage.line_blocks import Skipped, size_of, whole_lines
 from .storage.streamlog import find_event, read_gaps, updates
@@ -90,10 +90,11 @@ class Restore:
                     self._last_identity_us = rows[known].arrived_us
             unlogged += [(row.arrived_us, row.identity) for row in rows[known + 1 :] if row.identity]
             for row in rows:
-                if count(statistics, row):
+                arrived_us, delay_us, kind, four_cc, ns = row[:5]  # names would cost too much for a million rows
+                if statistics.count(kind, arrived_us, delay_us, four_cc if ns is None else ns):
                     worst = row
-                if (row.delay_us or 0) > clean_us and row.is_clean:
-                    clean, clean_us = row, row.delay_us or 0
+                if (delay_us or 0) > clean_us and row.is_clean:
+                    clean, clean_us = row, delay_us or 0
         self._unlogged += unlogged
         if len(self._unlogged) > 2 * _MOST_IDENTITIES:  # both identity logs are gone
             self._unlogged = sorted(self._unlogged)[-_MOST_IDENTITIES:]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from eelogger.measure.camera_statistics import CameraStatistics, Day, is_clean, is_suspect
 from eelogger.measure.histogram import P50, P95, P99, Histogram, rank_of
 from eelogger.measure.seconds import mean3, seconds3
-from eelogger.model import INITIAL, MEASURED, Group, Verdict
+from eelogger.model import EARLY, INITIAL, MEASURED, Group, Verdict
 
 HOUR_US = 3_600_000_000
 MIDNIGHT_US = 20_411 * 24 * HOUR_US
@@ -110,14 +110,14 @@ def test_hourly_figures_follow_a_clock_that_goes_both_ways(events: list[Event]) 
 def test_figures_are_suspect_above_1_percent(early: int, measured: int, suspect: bool) -> None:
     statistics = observed([(MIDNIGHT_US, 500_000, 101)] * measured)
     for _ in range(early):
-        statistics.observe_early(0, -1)
+        statistics.count(EARLY, 0, -1, 101)
     assert statistics.suspect is is_suspect(early, measured) is suspect
 
 
 def test_early_events_are_counted_by_the_hour() -> None:
     statistics = CameraStatistics()
     for hour in (0, 1, 1, 2, 2, 2):
-        statistics.observe_early(MIDNIGHT_US + hour * HOUR_US, -1)
+        statistics.count(EARLY, MIDNIGHT_US + hour * HOUR_US, -1, 101)
     recent = [statistics.recent_early(MIDNIGHT_US + hour * HOUR_US + 5) for hour in range(5)]
     assert recent == [1, 3, 5, 3, 0]
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Container
 from typing import Final
 
-from ..model import EARLY, HOUR_US, INITIAL, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
+from ..model import EARLY, HOUR_US, INITIAL, LOGGED_KINDS, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
 from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
 from .quantiles import RunningQuantiles
 from .seconds import mean3, seconds3
@@ -45,7 +45,7 @@ class _GroupStatistics:
 
 
 class CameraStatistics:
-    """One camera's delays of a UTC day; the caller counts the first sights that are `initial` or `undated`.
+    """One camera's first sights of a UTC day, and the figures of those that are measured.
 
     By group two clock hours are kept, those in which events came last, whichever way the clock was set. `early` holds
     negative delays without their sign, `groups` are in the order of their first measured event.
@@ -63,6 +63,21 @@ class CameraStatistics:
         self._hour = self._before = -1
         self._p95s: list[int | None] | None = None
         self._least = self._most = ""
+
+    def count(self, kind: str, arrived_us: int, delay_us: int | None, group: Group) -> bool:
+        """Count a first sight; True when it is the worst measured one of the day so far."""
+        if kind == INITIAL:
+            self.initial += 1
+        elif kind == UNDATED or delay_us is None:
+            self.undated += 1
+        elif kind == EARLY:
+            if not self.early.n:
+                self.early, self._early_hours = Histogram(), defaultdict(int)
+            self.early.add(-delay_us)
+            self._early_hours[arrived_us // HOUR_US] += 1
+        else:
+            return self.observe(arrived_us, delay_us, group)
+        return False
 
     def observe(self, arrived_us: int, delay_us: int, group: Group) -> bool:
         """Add a measured delay (0 or more); True when it is the worst of the day so far."""
@@ -86,13 +101,6 @@ class CameraStatistics:
             self._least = seconds3(delay_us)
         self._day.count(bucket, delay_us)
         return worst
-
-    def observe_early(self, arrived_us: int, delay_us: int) -> None:
-        """Add an early event's negative delay; only the early share and the signed quantiles know of it."""
-        if not self.early.n:
-            self.early, self._early_hours = Histogram(), defaultdict(int)
-        self.early.add(-delay_us)
-        self._early_hours[arrived_us // HOUR_US] += 1
 
     def figures(self, group: Group) -> RunningFigures:
         """The figures for a delay line of this group; KeyError when it has no measured event."""
@@ -184,17 +192,13 @@ class Day:
 
     def count(self, verdict: Verdict) -> None:
         """Rank a measured verdict among the worst, or count another first sight; a repeat is none."""
-        kind, camera_id, delay_us = verdict.kind, verdict.camera_id, verdict.delay_us or 0
+        kind, camera_id, delay_us = verdict.kind, verdict.camera_id, verdict.delay_us
         if kind == MEASURED:
             if verdict.new_max:
                 self.worst[camera_id] = verdict
                 self.worst_changes += 1
             before = self.clean.get(camera_id)
-            if (before is None or delay_us > (before.delay_us or 0)) and is_clean(verdict):
+            if (before is None or (delay_us or 0) > (before.delay_us or 0)) and is_clean(verdict):
                 self.clean[camera_id] = verdict._replace(data=None)
-        elif kind == EARLY:
-            self.cameras[camera_id].observe_early(verdict.arrived_us, delay_us)
-        elif kind == INITIAL:
-            self.cameras[camera_id].initial += 1
-        elif kind == UNDATED:
-            self.cameras[camera_id].undated += 1
+        elif kind in LOGGED_KINDS:
+            self.cameras[camera_id].count(kind, verdict.arrived_us, delay_us, verdict.group)
