@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -15,10 +14,11 @@ from typing import Any
 import pytest
 from disks import until
 from fault_cloud import FaultCloud
-from inprocess import run_here
+from inprocess import Shift, run_here
 from launch import CHILD, credentials, launch
 from oracle import compare, read_logs
 
+from eelogger.clock import now_us
 from eelogger.errors import AlreadyRunning
 from eelogger.model import Camera, Timing
 from eelogger.simulator import Account
@@ -28,20 +28,6 @@ from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
 
 QUICK = Timing(tick_s=0.1, summary_s=0.3, metrics_s=0.2, disk_retry_s=0.1)
-Shift = Callable[[float], None]
-
-
-@pytest.fixture
-def shift(monkeypatch: pytest.MonkeyPatch) -> Shift:
-    """Put the wall clock ahead by so many seconds, from now on."""
-    real_ns, ahead_ns = time.time_ns, [0]
-    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + ahead_ns[0])
-    monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
-
-    def put(seconds: float) -> None:
-        ahead_ns[0] = round(seconds * 1e9)
-
-    return put
 
 
 def to_midnight_s() -> float:
@@ -63,7 +49,7 @@ def days_of_lines(root: Path) -> dict[str, set[str]]:
 
 
 async def test_a_stop_while_the_day_is_read_changes_nothing(cloud: FaultCloud, log_dir: Path) -> None:
-    camera, now = cloud.camera_ids()[0], time.time_ns() // 1000
+    camera, now = cloud.camera_ids()[0], now_us()
     paths = LogPaths(log_dir)
     log_dir.mkdir()
     today = day_of(now)
@@ -117,13 +103,13 @@ async def test_at_midnight_every_line_is_in_its_day(log_dir: Path, shift: Shift)
     """Both clocks, the cloud's and the logger's, come to midnight within seconds."""
     shift_s = to_midnight_s() - 5
     shift(shift_s)
-    yesterday = day_of(time.time_ns() // 1000)
+    yesterday = day_of(now_us())
     async with FaultCloud(Account.of(cameras=5, rate=200, seed=9), traffic=True) as cloud:
         async with launch(cloud, log_dir, env={"CHILD_SHIFT_S": str(shift_s)}, script=CHILD) as logger:
             await cloud.wait_subscribed(5)
             await until((log_dir / "days").exists)
             await asyncio.sleep(2)
-            today = day_of(time.time_ns() // 1000)
+            today = day_of(now_us())
             for folder, day in ((log_dir, today), (log_dir / "days" / yesterday, yesterday)):
                 assert day in (folder / "summary.log").read_text("utf-8")
                 assert day in (folder / "maxeventdelay.log").read_text("utf-8")
@@ -146,12 +132,12 @@ async def test_a_state_of_a_wrong_day_is_archived_under_its_date(cloud: FaultClo
         await cloud.wait_subscribed(3)
         event = await cloud.emit(camera.id)
         await until(lambda: event.identity in here.text("processed_event_uuids.log"))
-        assert here.parts.recorder.day == day_of(time.time_ns() // 1000)
-    assert days_of_lines(log_dir) == {"": {day_of(time.time_ns() // 1000)}, wrong: {wrong}}
+        assert here.parts.recorder.day == day_of(now_us())
+    assert days_of_lines(log_dir) == {"": {day_of(now_us())}, wrong: {wrong}}
 
 
 async def test_one_second_of_a_wrong_clock_costs_one_second(cloud: FaultCloud, log_dir: Path, shift: Shift) -> None:
-    camera, today = cloud.camera_ids()[0], day_of(time.time_ns() // 1000)
+    camera, today = cloud.camera_ids()[0], day_of(now_us())
     async with run_here(cloud, log_dir, timing=QUICK) as here:
         await cloud.wait_subscribed(3)
         for seconds in (0, 4 * 365 * 86_400, 0):
@@ -159,7 +145,7 @@ async def test_one_second_of_a_wrong_clock_costs_one_second(cloud: FaultCloud, l
             event = await cloud.emit(camera)
             await until(lambda: event.identity in here.text("processed_event_uuids.log"))  # noqa: B023
         assert here.parts.recorder.day == today
-        recent = here.parts.recorder.handler.day.cameras[camera].recent(None, time.time_ns() // 1000)
+        recent = here.parts.recorder.handler.day.cameras[camera].recent(None, now_us())
         assert recent.n == 1
     days = days_of_lines(log_dir)
     assert days.pop("") == {today}
