@@ -149,6 +149,8 @@ def test_a_clock_put_back_makes_no_gap_that_ends_before_it_begins() -> None:
     coverage = Coverage(0)
     coverage.open_gap(50, "no-pong")
     coverage.restore(Gap("gap", 5, 60, "a clock that was put back since"))
+    next_day, halves = coverage.next_day(40)
+    assert (halves, next_day.blind) == ([], coverage.blind)
     assert coverage.close_gaps(40) == [Gap("gap", 40, 40, "no-pong")]
     assert len(coverage.gaps) == 1
 
