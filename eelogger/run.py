@@ -68,8 +68,7 @@ class Run:
     async def run(self) -> None:
         """Until stopped; raises the `EeloggerError` that ends the run when it was not asked to end."""
         parts = self.parts
-        # The collector stops the event loop, so it looks ten times less often at new objects: nearly all go by their
-        # count.
+        # The collector stops the event loop, so it looks ten times less often: nearly all objects go by their count.
         gc.set_threshold(20_000, 5, 50)
         with ExitStack() as opened:
             try:

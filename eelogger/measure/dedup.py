@@ -5,9 +5,6 @@ from hashlib import blake2b
 from typing import Final
 
 GENERATION: Final = 100_000  # identities in one generation, lines of one identity log
-# A bytes object of 15 bytes takes 48 in memory, a UUID's text 96, the longest identity over 300. Two of 10**10
-# identities have the same fingerprint with a probability of 10**-16.
-_FINGERPRINT_BYTES: Final = 15
 
 
 class Dedup:
@@ -55,5 +52,6 @@ class Dedup:
 
 
 def _fingerprint(identity: str) -> bytes:
-    # A lone surrogate is legal in JSON, so it has a fingerprint too.
-    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()
+    # 15 bytes take 48 in memory, a UUID's text 96, the longest identity over 300. Two of 10**10 identities have one
+    # fingerprint with a probability of 10**-16. A lone surrogate is legal in JSON: it is encoded too.
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=15).digest()

@@ -1,10 +1,6 @@
 """Keep p50, p95 and p99 current at a constant cost per event."""
 
-from typing import Final
-
 from .histogram import ANSWERS_US, P50, P95, P99, Histogram
-
-FEWEST: Final = 3  # with fewer the median is the smallest; from here on its rank is neither the first nor the last
 
 
 class RunningQuantiles:
@@ -39,7 +35,7 @@ class RunningQuantiles:
         histogram = self.histogram
         n, first, counts = histogram.n, histogram._first, histogram._counts
         low_us, high_us = histogram.min_us, histogram.max_us
-        if n < FEWEST:
+        if n < 3:  # the median is the smallest; from 3 on its rank is neither the first nor the last
             return low_us, high_us, high_us
         # Written out three times: as a loop it costs twice as much, and this runs for each logged line.
         rank = -(-P50 * n // 1000)
