@@ -102,10 +102,11 @@ class Run:
         for path, cut, size in cut_torn_tails(paths):  # what the line said is in the stream log, or was never whole
             text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
             parts.recorder.rejects.add(Reject("torn-line", "", text), started_us, size)
-        coverage = Coverage(min(before.since_us, started_us) if before else started_us)
         if before is None:
+            coverage = Coverage(started_us)
             coverage.open_gap(started_us, STARTED)
         else:
+            coverage = Coverage(min(before.since_us, started_us))
             coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
             parts.writer.done_us = before.done_us
         parts.recorder.begin(day, coverage)
