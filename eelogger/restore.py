@@ -102,8 +102,7 @@ class Restore:
         day.cameras[camera_id] = statistics
         if worst is not None:
             verdict = worst.parsed()[0]._replace(camera_id=camera_id)
-            data = find_event(streams.get(camera_id, ()), verdict)
-            day.worst[camera_id] = verdict._replace(data=data)
+            day.worst[camera_id] = verdict._replace(data=find_event(streams.get(camera_id, ()), verdict))
             day.worst_changes += 1
         if clean is not None:
             day.clean[camera_id] = clean.parsed()[0]._replace(camera_id=camera_id)

@@ -28,6 +28,7 @@ from eelogger.simulator import Account
 from eelogger.simulator.events import make
 from eelogger.storage.paths import day_of
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
 CAMERAS = 12
 SPARE = "100fffff"
 GROWTH_BYTES = 3 << 20
@@ -189,15 +190,10 @@ def check(plan: Plan, log_dir: Path, shift: Shift) -> None:
     assert max(sample.tasks for sample in warm) <= warm[0].tasks + 2, this.samples
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
-
-
-@needs_proc
 def test_nothing_piles_up(log_dir: Path, shift: Shift) -> None:
     check(Plan(events=20_000, reconnects=40, list_changes=5, midnights=2), log_dir, shift)
 
 
-@needs_proc
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_nothing_piles_up_in_months(log_dir: Path, shift: Shift) -> None:
