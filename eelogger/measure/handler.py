@@ -87,7 +87,7 @@ class Handler:
             kind = UNDATED
         elif (delay_us := timestamp - event_us) < 0:
             kind = EARLY
-        elif first_since_us is not None and event_us < first_since_us:
+        elif event_us < first_since_us:
             kind = INITIAL
         else:
             kind = MEASURED
@@ -111,22 +111,20 @@ class Handler:
         first_since_us = self._first_since(camera_id, PREVIEW, timestamp)
         for preview in previews if type(previews) is list else (previews,):
             taken_us = event_time_us(preview)
-            if taken_us is None or taken_us > timestamp or (first_since_us is not None and taken_us < first_since_us):
-                continue
-            self.totals[PREVIEW] += 1
-            self.previews.setdefault(camera_id, Histogram()).add(timestamp - taken_us)
+            if taken_us is not None and first_since_us <= taken_us <= timestamp:
+                self.totals[PREVIEW] += 1
+                self.previews.setdefault(camera_id, Histogram()).add(timestamp - taken_us)
 
-    def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
-        """The moment of subscription, when this value is its four-CC's first and came within the window."""
-        fresh = self._fresh.get(camera_id)
-        if fresh is None:
-            return None
-        subscribed_us, seen = fresh
+    def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int:
+        """The moment of subscription, when this value is its four-CC's first and came within the window, else 0."""
+        if camera_id not in self._fresh:
+            return 0
+        subscribed_us, seen = self._fresh[camera_id]
         if timestamp - subscribed_us > INITIAL_WINDOW_US:
             del self._fresh[camera_id]
-            return None
+            return 0
         if four_cc in seen:
-            return None
+            return 0
         self._fresh[camera_id] = subscribed_us, seen | {four_cc}
         return subscribed_us
 
