@@ -130,9 +130,6 @@ class Handler:
 
     def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
         """Whether events of this sort are measured at all, and what they are called."""
-        is_measured = four_cc in self._events
-        if self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
-            is_measured = is_measured and ns in self._namespaces
-        if ns is None:
-            return is_measured, FOUR_CCS.get(four_cc, four_cc)
-        return is_measured, self._names.get(ns) or f"namespace {ns}"
+        is_asked = self._namespaces is None or ns in self._namespaces or (ns is None and four_cc != "ANNT")
+        name = FOUR_CCS.get(four_cc, four_cc) if ns is None else self._names.get(ns) or f"namespace {ns}"
+        return is_asked and four_cc in self._events, name
