@@ -39,10 +39,12 @@ def test_a_reject_is_counted_and_shown_with_its_true_size() -> None:
 def test_an_id_in_other_letters_is_that_of_the_list(tmp_path: Path) -> None:
     run = Played(tmp_path, {"100e00ab": Camera("100e00ab", "Yard")})
     run.recorder.know({"100e00ab": Camera("100e00ab", "Yard")})
-    data = {"100E00AB": {"event": {"ANNT": annt(NOON_US, "u")}, "error": {"status_code": 404}}, "100e00ac": {}}
+    event = {"ANNT": annt(NOON_US, "u"), "EMES": 5}
+    data = {"100E00AB": {"event": event, "error": {"status_code": 404}}, "100e00ac": {}}
     (notice,) = run.recorder.record(dumps({"data": data}).encode(), NOON_US)
     assert (notice.camera_id, notice.status_code) == ("100e00ab", 404)
-    assert (list(run.handler.day.cameras), run.recorder.rejects.counts) == (["100e00ab"], {"unknown-camera": 1})
+    assert list(run.handler.day.cameras) == ["100e00ab"]
+    assert run.recorder.rejects.counts == {"unknown-camera": 1, "value-not-an-object": 1}
 
 
 def test_the_rate_at_both_ends() -> None:
