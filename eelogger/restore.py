@@ -54,9 +54,8 @@ class Restore:
             recorder.coverage.restore(gap)
         if done_us is not None and done_us > now_us():  # a clock that was ahead said so
             done_us = self._last_identity_us
-        since_us = self._last_identity_us or 0
-        if done_us is not None:  # within one batch identities are written file by file
-            since_us = min(since_us, done_us)
+        # Within one batch identities are written file by file.
+        since_us = min(self._last_identity_us or 0, done_us or now_us())
         newer = sorted(item for item in self._unlogged if item[0] >= since_us)[-_MOST_IDENTITIES:]
         self._handler.dedup.restore([identity for _, identity in newer])
         for _, identity in newer:
