@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from .clock import KernelClock, kernel_state, now_us, resolution_us
 from .cloud.cameras import CameraList
@@ -15,7 +14,7 @@ from .cloud.session import Session
 from .cloud.sign_in import Credentials
 from .measure.coverage import Coverage
 from .measure.handler import Handler
-from .model import DAY_US, Camera, DateSample, Timing
+from .model import DAY_US, DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
@@ -34,34 +33,26 @@ from .views.snapshots import HealthLog, Snapshots
 
 _log = logging.getLogger(__name__)
 
-# Lines that wait longer for the disk may go with the process: until they are written, they were not observed.
-HELD_US: Final = 5_000_000
-
 
 class Parts:
     """The parts of one run, and the moments of its life.
 
-    `before` is the state the last run left; `read` the share of the day's files read so far, None once all were, at
-    `ready_us`; `ended_us` when observing ended, 0 while it goes on.
+    `reading` reads the day's files until `ready_us`; `ended_us` is when observing ended, 0 while it goes on.
     """
 
-    before: State | None = None
-    read: float | None = 0.0
+    reading: Restore | None = None
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
-    _cameras_text = ""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
         self.paths = paths = LogPaths(settings.log_dir)
-        self.lock = DirectoryLock(paths)
-        self.writer = Writer(
-            paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=self.lock.still_ours
-        )
-        self.coverage = Coverage(started_us)
+        self.lock = lock = DirectoryLock(paths)
+        self.writer = Writer(paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=lock.still_ours)
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
-        self.recorder = Recorder(handler, self.writer, self.coverage, paths, day=day_of(started_us))
-        self.recorder.on_new_day = self._new_day
+        self._first = Batch()  # the lines until the day's files were read
+        self.recorder = Recorder(handler, self._first, Coverage(started_us), paths, day=day_of(started_us))
+        self.recorder.on_day_end = self._end_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
         self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
         self.credentials = Credentials()
@@ -75,43 +66,41 @@ class Parts:
             on_date=self._note_date,
             on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
             on_lag=self.lag.note,
-            on_cameras=self._note_cameras,
+            # Also where nothing changed: others may have removed the file.
+            on_cameras=lambda cameras, bridges: self.writer.replace(
+                os.fspath(paths.cameras), cameras_text(cameras.values(), bridges)
+            ),
         )
         self.snapshots = Snapshots(
             self.writer.replace,
             paths,
             now=self.state,
-            revision=lambda: (self.recorder.messages, self.session.state, len(self.coverage.gaps)),
+            revision=lambda: (self.recorder.messages, self.session.state, len(self.recorder.coverage.gaps)),
             state_text=self.state_text,
             metrics_file=settings.metrics_file,
             timing=timing,
         )
-        keep = settings.keep_days, settings.log_max_bytes
-        self.upkeep = Upkeep(self.lock, self.writer, timing, self._retaken, *keep)
+        self.upkeep = Upkeep(
+            lock, self.writer, timing, self.snapshots.write_again, settings.keep_days, settings.log_max_bytes
+        )
 
-    async def restore(self, stop: asyncio.Event) -> Restore | None:
+    async def restore(self, stop: asyncio.Future[None]) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
-        self.recorder.lines = batch = Batch()
+        reading = self.reading = Restore(self.recorder)
         thread = DaemonThread("restore")
-        reading = Restore(self.recorder, self._progress)
-        restoring = asyncio.wrap_future(thread.submit(reading.run, self.before.done_us if self.before else None))
+        restoring = asyncio.wrap_future(thread.submit(reading.run, self.writer.done_us))
         thread.shutdown(wait=False)
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        waited: set[asyncio.Future[Any]] = {restoring, stopping}
         # A stop does not wait for the disk: the thread is left behind, and writes nothing.
+        waited: tuple[asyncio.Future[Any], ...] = restoring, stop
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if stop.is_set():
+        if stop.done():
             return None
-        found = restoring.result()
-        self.writer.add(batch)
+        restoring.result()
+        self.writer.add(self._first)
         self.recorder.lines = self.writer
         self.recorder.handler.totals.clear()
-        self.read = None
-        return found
-
-    def _progress(self, done_bytes: int, total_bytes: int) -> None:
-        self.read = done_bytes / total_bytes if total_bytes else 1.0
+        self.reading = None
+        return reading
 
     def state(self) -> RunState:
         """Where the run stands."""
@@ -119,19 +108,19 @@ class Parts:
         recorder, session, writer = self.recorder, self.session, self.writer
         lag, rtt = self.lag.since_start(), self.vitals.rtt(now)
         return RunState(
-            state=session.state if self.read is None else "reading the day",
+            state=session.state,
             since_us=session.state_since_us,
             written_us=now,
             started_us=self.started_us,
             date=recorder.day,
             day=recorder.handler.day,
             cameras=recorder.cameras,
-            coverage=self.coverage,
-            until_us=self.ended_us or None,
+            coverage=recorder.coverage,
+            until_us=min(self.ended_us or now, parse_time(recorder.day) + DAY_US - 1),
             known=recorder.known,
             totals=recorder.handler.totals,
             rejected=recorder.rejects.counts,
-            gaps=self.coverage.gaps,
+            gaps=recorder.coverage.gaps,
             offset=self.vitals.bounds.offset(now),
             kernel=self.kernel,
             rtt_us=rtt[0] if rtt else None,
@@ -142,7 +131,7 @@ class Parts:
             previews=recorder.handler.previews,
             names=self.settings.namespace_table,
             last=recorder.handler.last,
-            reading=self.read,
+            reading=self.reading.share if self.reading else None,
             disk=writer.trouble,
             held_lines=writer.pending_lines if writer.trouble else 0,
             queued_bytes=session.queued_bytes,
@@ -150,15 +139,15 @@ class Parts:
 
     def state_text(self, clean: bool) -> str:
         """The content of `.state`."""
-        before = self.before
-        done_us = self.writer.done_us or (before.done_us if before else self.started_us)
-        alive_us = now_us() if self.coverage.blind_since_us is None else self.coverage.blind_since_us
-        # Before the first line of this run is on disk, lines wait at most since it could have any.
+        recorder, done_us = self.recorder, self.writer.done_us or self.started_us
+        alive_us, _ = recorder.coverage.blind.get("", (now_us(), ""))
+        # Lines that wait longer for the disk may go with the process: until they are written, they were not observed.
+        # Before the first line of this run is on disk, they wait at most since it could have any.
         held_since_us = max(done_us, self.ready_us)
-        if alive_us - held_since_us > HELD_US:
+        if alive_us - held_since_us > 5_000_000:
             alive_us = held_since_us
         login = self.credentials.remembered
-        return state_text(State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us, login))
+        return state_text(State(recorder.day, alive_us, done_us, clean, recorder.coverage.since_us, login))
 
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
@@ -169,32 +158,14 @@ class Parts:
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 
-    def write_cameras(self) -> None:
-        """Write `cameras.json`, which others may have removed."""
-        if self._cameras_text:
-            self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
-
-    def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
-        self._cameras_text = cameras_text(cameras.values(), bridges)
-        self.write_cameras()
-
     def _note_date(self, sample: DateSample) -> None:
         self.vitals.date_sample(sample)
         if warning := self.vitals.clock_warning(now_us()):
             _log.warning("%s", warning)
 
-    def _retaken(self) -> None:
-        _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
-        self.write_cameras()
-        self.snapshots.write_again()
-
-    def _new_day(self, ended: str, coverage: Coverage) -> None:
-        until_us = min(parse_time(ended) + DAY_US, now_us())
-        state, today = self.state(), self.recorder.day
-        day = self.recorder.handler.new_day()
-        self.writer.barrier(partial(day_moves, self.paths, ended))
+    def _end_day(self, today: str) -> None:
+        ended = self.state()
+        self.writer.barrier(partial(day_moves, self.paths, ended.date))
         self.upkeep.prune(today)
-        self.snapshots.end_day(
-            replace(state, date=ended, day=day, coverage=coverage, gaps=coverage.gaps, until_us=until_us)
-        )
-        _log.info("a new day: %s; the files of %s are in days/%s", today, ended, ended)
+        self.snapshots.end_day(ended)
+        _log.info("a new day: %s; the files of %s are in days/%s", today, ended.date, ended.date)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .errors import MessageError
 from .measure import protocol
+from .measure.camera_statistics import Day
 from .measure.coverage import Coverage, is_missed
 from .measure.handler import Handler
 from .model import DAY_US, HOUR_US, LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
@@ -21,38 +22,39 @@ BURST: Final = 100  # lines that may come at once
 PER_SECOND: Final = 5
 DAY_BYTES: Final = 10_000_000
 
-PUT_BACK_US: Final = HOUR_US  # a clock put back over midnight by less than this leaves its lines in the later day
-_EXCERPT_BYTES: Final = 4096
-
 
 class Recorder:
     """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
 
-    `on_new_day(ended, coverage)` is called between the lines of two days, `on_renamed(stems)` when files get other
-    stems (old → new), `on_event` with each verdict that has a delay line and the camera's name.
+    `on_day_end(today)` is called between the lines of two days, while all else is still that of the day that ends;
+    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line and
+    the camera's name.
     """
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
         self.handler = handler
         self.lines = lines
-        self.coverage = coverage
         self.paths = paths
         self.cameras: dict[str, Camera] = {}
         self.known: dict[str, Camera] = {}
-        self.labels: dict[str, Label] = {}
         self.stems: dict[str, str] = {}
         self.messages = 0
         self.rejects = Rejects(lambda line: self.lines.write_other(str(paths.rejected), line), size_of(paths.rejected))
-        self.on_new_day: Callable[[str, Coverage], None] = lambda ended, coverage: None
+        self.on_day_end: Callable[[str], None] = lambda today: None
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
         self.on_event: Callable[[Verdict, str], None] | None = None
-        # What the connection tells of names and gaps needs no more than to be handed on.
-        self.lost, self.camera_gone = coverage.open_gap, coverage.camera_gone
         self._by_lower_id: dict[str, Camera] = {}
-        self._files: dict[str, tuple[str, str]] = {}
-        self._arrived_us = self._size = 0
-        self.begin(day)
-        handler.on_reject = self._reject
+        self._files: dict[str, tuple[str, str, Label]] = {}  # stream log, delay log, and what stands in its lines
+        self.begin(day, coverage)
+
+    def begin(self, day: str, coverage: Coverage) -> None:
+        """Let the lines that follow be this day's."""
+        self.day, self.coverage = day, coverage
+        # What the connection tells of gaps needs no more than to be handed on.
+        self.lost, self.camera_gone = coverage.open_gap, coverage.camera_gone
+        began_us = parse_time(day)
+        # A clock put back over midnight by less than an hour leaves its lines in the later day.
+        self._earliest_us, self._midnight_us = began_us - HOUR_US, began_us + DAY_US
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
         """Log these cameras and no others from now on, each under its present name."""
@@ -69,8 +71,8 @@ class Recorder:
         for camera in cameras:
             stem = self.stems[camera.id] = stems.get(camera.id) or self.paths.stem(camera.id, camera.name)
             self.known[camera.id] = camera
-            self.labels[camera.id] = label(camera)
-            self._files[camera.id] = os.fspath(self.paths.stream(stem)), os.fspath(self.paths.delay(stem))
+            stream, delay = os.fspath(self.paths.stream(stem)), os.fspath(self.paths.delay(stem))
+            self._files[camera.id] = stream, delay, label(camera)
 
     @property
     def is_behind(self) -> bool:
@@ -79,14 +81,10 @@ class Recorder:
 
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
         """Begin a subscription: the connection's, or that of single cameras on an open connection."""
-        if camera_ids is not None:
-            for camera_id in camera_ids:
-                self._begun([camera_id], self.coverage.close_camera_gap(camera_id, at_us), at_us)
-            return
-        single = self.coverage.close_camera_gaps(at_us)
-        self._begun(list(self.cameras), self.coverage.close_gap(at_us), at_us)
-        for gap in single:
-            self._begun([gap.camera_id], gap, at_us)
+        for gap in self.coverage.close_gaps(at_us, camera_ids):
+            self.note_gap(gap)
+            missed_us = gap.to_us - gap.from_us if is_missed(gap) else None
+            self.handler.subscribed([gap.camera_id] if gap.camera_id else self.cameras, at_us, missed_us)
 
     def note_gap(self, gap: Gap) -> None:
         """Write one line of `gaps.log`."""
@@ -96,75 +94,66 @@ class Recorder:
         """Take one message; returns the errors that the server reports in it."""
         if not self._earliest_us <= arrived_us < self._midnight_us:
             self.turn_day(arrived_us)
-        self._arrived_us, self._size = arrived_us, len(data)
         try:
             updates, rejects, notices = protocol.read_message(data)
         except MessageError as error:
-            self._reject(Reject(error.reason, "", data[:_EXCERPT_BYTES].decode("utf-8", "backslashreplace")))
-            return []
+            text = data[: protocol.EXCERPT_CHARS].decode("utf-8", "backslashreplace")
+            updates, rejects, notices = [], [Reject(error.reason, "", text)], []
         for camera_id, cam_data in updates:
             camera = self.cameras.get(camera_id) or self._by_lower_id.get(camera_id.lower())
             if camera is None:
-                self._reject(Reject("unknown-camera", camera_id, protocol.excerpt(cam_data)))
+                rejects.append(Reject("unknown-camera", camera_id, protocol.excerpt(cam_data)))
                 continue
             try:
                 # The list's own text of the id: the look-ups that follow find it without comparing letters.
-                self.record_update(camera.id, cam_data, arrived_us, lag_us)
+                rejects += self.record_update(camera.id, cam_data, arrived_us, lag_us)
             except MessageError as error:
-                self._reject(Reject(error.reason, camera_id, protocol.excerpt(cam_data)))
+                rejects.append(Reject(error.reason, camera_id, protocol.excerpt(cam_data)))
         for reject in rejects:
-            self._reject(reject)
+            self.rejects.add(reject, arrived_us, len(data))
         self.messages += 1
         self.lines.mark(arrived_us)
-        if not notices:
-            return notices
-        ids = self._by_lower_id
-        return [n._replace(camera_id=ids[n.camera_id.lower()].id) if n.camera_id.lower() in ids else n for n in notices]
+        for at, notice in enumerate(notices):
+            if camera := self._by_lower_id.get(notice.camera_id.lower()):
+                notices[at] = notice._replace(camera_id=camera.id)
+        return notices
 
     def record_update(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
-    ) -> list[Verdict]:
-        """Write a camera's update to its stream log, judge its events, and write what follows.
+    ) -> list[Reject]:
+        """Write a camera's update to its stream log and judge it.
 
         Raises `MessageError` when the update is nested too deep to be written.
         """
-        stream, delay = self._files[camera_id]
-        lines = self.lines
-        lines.write_stream(stream, stream_line(arrived_us, cam_data))
-        verdicts = self.handler.judge(camera_id, cam_data, arrived_us, lag_us)
+        self.lines.write_stream(self._files[camera_id][0], stream_line(arrived_us, cam_data))
+        return self.judge_update(camera_id, cam_data, arrived_us, lag_us)
+
+    def judge_update(
+        self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
+    ) -> list[Reject]:
+        """Judge an update's events, and write what follows; returns what could not be read."""
+        lines, (_, delay, camera) = self.lines, self._files[camera_id]
+        verdicts, rejects = self.handler.judge(camera_id, cam_data, arrived_us, lag_us)
         for verdict in verdicts:
             if verdict.kind in LOGGED_KINDS:
-                lines.write_delay(delay, delay_line(verdict, self.labels[camera_id]))
+                lines.write_delay(delay, delay_line(verdict, camera))
                 lines.write_identity(quote(verdict.identity) + "\n", delay)
                 if self.on_event is not None:
                     self.on_event(verdict, self.known[camera_id].name)
-        return verdicts
+        return rejects
 
     def turn_day(self, at_us: int) -> None:
         """Begin another day when midnight has passed, or when the running day is one of a wrong clock."""
         if self._earliest_us <= at_us < self._midnight_us:
             return
-        ended = self.day
-        coverage, gaps = self.coverage.midnight(min(at_us, self._midnight_us))
+        coverage, gaps = self.coverage.next_day(min(at_us, self._midnight_us))
         for gap in gaps:
             self.note_gap(gap)
-        self.begin(day_of(at_us))
+        today = day_of(at_us)
+        self.on_day_end(today)
+        self.begin(today, coverage)
+        self.handler.day = Day()
         self.rejects.size = 0
-        self.on_new_day(ended, coverage)
-
-    def begin(self, day: str) -> None:
-        """Let the lines that follow be this day's."""
-        self.day = day
-        began_us = parse_time(day)
-        self._earliest_us, self._midnight_us = began_us - PUT_BACK_US, began_us + DAY_US
-
-    def _begun(self, camera_ids: list[str], gap: Gap | None, at_us: int) -> None:
-        if gap is not None:
-            self.note_gap(gap)
-        self.handler.subscribed(camera_ids, at_us, gap.to_us - gap.from_us if gap and is_missed(gap) else None)
-
-    def _reject(self, reject: Reject) -> None:
-        self.rejects.add(reject, self._arrived_us, self._size)
 
 
 class Rejects:

@@ -1,21 +1,18 @@
 """Take up the day's files at a start, before anything connects."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Final, Self
 
 from .clock import now_us
-from .errors import MessageError
 from .measure.camera_statistics import CameraStatistics
 from .measure.coverage import is_missed
 from .measure.dedup import GENERATION
-from .measure.handler import INITIAL_WINDOW_US, Handler
-from .model import DAY_US, Camera, Gap
+from .measure.handler import INITIAL_WINDOW_US
+from .model import DAY_US, Gap
 from .recorder import Recorder
 from .storage.camera_files import Logs, delay_logs, known_cameras, own_stems, stream_logs
-from .storage.delaylog import count, read_rows
+from .storage.delaylog import read_rows
 from .storage.formats import parse_pairs, quote
 from .storage.line_blocks import Skipped, size_of, whole_lines
 from .storage.streamlog import find_event, read_gaps, updates
@@ -24,13 +21,14 @@ _MOST_IDENTITIES: Final = 2 * GENERATION
 
 
 class Restore:
-    """One start: `rows` delay lines were read, `judged` updates had none; `progress` gets bytes read and all bytes."""
+    """One start: `rows` delay lines were read, `judged` updates had none; `share` of the files is read so far."""
 
-    def __init__(self, recorder: Recorder, progress: Callable[[int, int], object]) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self.rows = self.judged = 0
+        self.share = 0.0
         self.skipped = Skipped()
-        self._recorder, self._handler, self._progress = recorder, recorder.handler, progress
-        self._done = self._total = 0
+        self._recorder, self._handler = recorder, recorder.handler
+        self._total = 1  # bytes
         self._last_identity = ""  # the last line of the identity logs, and its arrival
         self._last_identity_us: int | None = None
         # Arrivals and identities that may be missing in the identity log: a kill came between it and their delay lines.
@@ -43,12 +41,11 @@ class Restore:
         """
         recorder, paths = self._recorder, self._recorder.paths
         stems = own_stems(paths)
-        known = known_cameras(paths, stems)
-        recorder.use_files((known[camera_id] for camera_id in stems), stems)
+        recorder.use_files(known_cameras(paths, stems).values(), stems)
         logs, streams = delay_logs(paths, self.skipped, stems), stream_logs(paths, self.skipped, stems)
         files = paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files)
-        self._total = sum(map(size_of, files))
-        for path in (paths.uuids_old, paths.uuids):
+        self._total = sum(map(size_of, files)) or 1
+        for path in filter(os.path.exists, (paths.uuids_old, paths.uuids)):
             self._read_identities(path)
         for camera_id, own in logs.items():
             self._read_delay_logs(camera_id, own, streams)
@@ -57,26 +54,23 @@ class Restore:
             recorder.coverage.restore(gap)
         if done_us is not None and done_us > now_us():  # a clock that was ahead said so
             done_us = self._last_identity_us
-        since_us = self._last_identity_us or 0
-        if done_us is not None:  # within one batch identities are written file by file
-            since_us = min(since_us, done_us)
+        # Within one batch identities are written file by file.
+        since_us = min(self._last_identity_us or 0, done_us or now_us())
         newer = sorted(item for item in self._unlogged if item[0] >= since_us)[-_MOST_IDENTITIES:]
         self._handler.dedup.restore([identity for _, identity in newer])
         for _, identity in newer:
             recorder.lines.write_identity(f"{quote(identity)}\n")
         if done_us is not None:
-            self._judge(streams, gaps, done_us, known)
+            self._judge(streams, gaps, done_us)
         return self
 
     def _on_read(self, size: int) -> None:
-        self._done = min(self._total, self._done + size)
-        self._progress(self._done, self._total)
+        self.share = min(1.0, self.share + size / self._total)
 
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup
         dedup.turn()
-        blocks = whole_lines(path, skipped=self.skipped, on_read=self._on_read)
-        for block in blocks if os.path.exists(path) else ():
+        for block in whole_lines(path, skipped=self.skipped, on_read=self._on_read):
             lines = [line for line in block.decode("utf-8", "replace").split("\n") if line]
             identities = [parse_pairs(f"uuid={x}").get("uuid", "") if x.startswith('"') else x for x in lines]
             dedup.restore(identities)
@@ -95,10 +89,11 @@ class Restore:
                     self._last_identity_us = rows[known].arrived_us
             unlogged += [(row.arrived_us, row.identity) for row in rows[known + 1 :] if row.identity]
             for row in rows:
-                if count(statistics, row):
+                arrived_us, delay_us, kind, four_cc, ns = row[:5]  # names would cost too much for a million rows
+                if statistics.count(kind, arrived_us, delay_us, four_cc if ns is None else ns):
                     worst = row
-                if (row.delay_us or 0) > clean_us and row.is_clean:
-                    clean, clean_us = row, row.delay_us or 0
+                if (delay_us or 0) > clean_us and row.is_clean:
+                    clean, clean_us = row, delay_us or 0
         self._unlogged += unlogged
         if len(self._unlogged) > 2 * _MOST_IDENTITIES:  # both identity logs are gone
             self._unlogged = sorted(self._unlogged)[-_MOST_IDENTITIES:]
@@ -106,46 +101,35 @@ class Restore:
         day.cameras[camera_id] = statistics
         if worst is not None:
             verdict = worst.parsed()[0]._replace(camera_id=camera_id)
-            data = find_event(streams.get(camera_id, ()), verdict)
-            day.worst[camera_id] = verdict._replace(data=data)
+            day.worst[camera_id] = verdict._replace(data=find_event(streams.get(camera_id, ()), verdict))
             day.worst_changes += 1
         if clean is not None:
             day.clean[camera_id] = clean.parsed()[0]._replace(camera_id=camera_id)
 
-    def _judge(self, streams: Logs, gaps: list[Gap], done_us: int, known: Mapping[str, Camera]) -> None:
+    def _judge(self, streams: Logs, gaps: list[Gap], done_us: int) -> None:
         # Updates from `done_us` on are judged as if they came now; what has its delay line is a duplicate by now.
-        recorder, handler = self._recorder, self._handler
+        # Their lines are in the stream logs already, and their rejects in `rejected.log`.
+        recorder = self._recorder
         since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
         order = updates(streams, gaps, since_us, day=recorder.day, skipped=self.skipped, on_read=self._on_read)
-        lines, on_reject = recorder.lines, handler.on_reject
-        # Their lines are in the stream logs already, and their rejects in `rejected.log`.
-        keep = {"write_delay": lines.write_delay, "write_identity": lines.write_identity}
-        recorder.lines = SimpleNamespace(write_stream=lambda path, text: None, **keep)  # type: ignore[assignment]
-        handler.on_reject = lambda reject: None
         for item in order:
             if isinstance(item, Gap):
-                # Also cameras that have no files yet: they were not observed either.
-                for camera_id in [item.camera_id] if item.camera_id else known:
-                    statistics = handler.day.cameras.get(camera_id)
-                    missed = statistics is None or statistics.latest_us() < item.to_us
-                    subscribe_again(handler, item, [camera_id], missed=missed)
+                subscribe_again(recorder, item)
             elif item.arrived_us < done_us:
-                handler.use_up_first(item.camera_id, item.data, item.arrived_us)
-            elif "event" in item.data and item.camera_id in known:
+                self._handler.use_up_first(item.camera_id, item.data, item.arrived_us)
+            elif "event" in item.data and item.camera_id in recorder.known:
                 self.judged += 1
-                try:
-                    recorder.record_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
-                except MessageError:
-                    self.skipped.lines += 1
-                lines.mark(item.arrived_us)
-        recorder.lines, handler.on_reject = lines, on_reject
+                recorder.judge_update(item.camera_id, {"event": item.data["event"]}, item.arrived_us)
+                recorder.lines.mark(item.arrived_us)
 
 
-def subscribe_again(handler: Handler, gap: Gap, camera_ids: Iterable[str], *, missed: bool = True) -> None:
-    """Tell the handler of the subscription that ended a gap; `missed`: the first event after it is yet to come."""
+def subscribe_again(recorder: Recorder, gap: Gap) -> None:
+    """Begin the subscription that ended a gap on record, also of cameras that have no files yet."""
     was_cut = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0  # at midnight, with no subscription
-    if not is_missed(gap):  # all cameras of the day are known by now, also those that were added then
-        handler.begin_cameras(camera_ids)
-    if gap.kind == "gap" and not was_cut:
-        gap_us = gap.to_us - gap.from_us if missed and is_missed(gap) else None
-        handler.subscribed(camera_ids, gap.to_us, gap_us)
+    if gap.kind != "gap" or was_cut:
+        return
+    for camera_id in [gap.camera_id] if gap.camera_id else recorder.known:
+        statistics = recorder.handler.day.cameras.get(camera_id)
+        has_told = statistics is not None and statistics.latest_us() >= gap.to_us  # the first event after it
+        missed_us = gap.to_us - gap.from_us if is_missed(gap) and not has_told else None
+        recorder.handler.subscribed([camera_id], gap.to_us, missed_us)

@@ -9,16 +9,15 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from itertools import count
-from pathlib import Path
-from typing import Final
 
 from . import __version__
 from .clock import gaps_between, now_us, read_clocks
 from .errors import AlreadyRunning, DiskError, EeloggerError
-from .measure.coverage import STARTED
+from .measure.clock_offset import OffsetBounds
+from .measure.coverage import STARTED, Coverage
 from .model import Reject, Timing, Verdict
 from .parts import Parts
 from .restore import Restore
@@ -31,13 +30,6 @@ from .storage.paths import day_of
 from .storage.program_log import ProgramLog
 from .storage.state import read_refused_login, read_state
 from .views.run_state import RunState
-
-# How long the first and the last `.state` are waited for; on a slower disk they say less than they could.
-STATE_WAIT_S: Final = 2.0
-# The collector stops the event loop, so it looks ten times less often at new objects: nearly all go by their count.
-GC_THRESHOLDS: Final = (20_000, 5, 50)
-NAMED: Final = 5  # files that cannot be read are named, so many of them
-FIRST_HEALTH_TICK: Final = 3  # so that `status` knows a run that has just begun
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +52,13 @@ class Run:
         self.on_begun: Callable[[], None] = lambda: None
         self.on_event: Callable[[Verdict, str], None] | None = None
         self._has_begun = self._is_broken = False
-        self._stop = asyncio.Event()
+        self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._error: EeloggerError | None = None
 
     def stop(self) -> None:
         """End the run once what has arrived is recorded; may be called at any time."""
-        self._stop.set()
+        if not self._stop.done():
+            self._stop.set_result(None)
         self.parts.session.stop()
 
     def state(self) -> RunState | None:
@@ -74,22 +67,23 @@ class Run:
 
     async def run(self) -> None:
         """Until stopped; raises the `EeloggerError` that ends the run when it was not asked to end."""
-        gc.set_threshold(*GC_THRESHOLDS)
         parts = self.parts
+        # The collector stops the event loop, so it looks ten times less often: nearly all objects go by their count.
+        gc.set_threshold(20_000, 5, 50)
         with ExitStack() as opened:
             try:
                 opened.enter_context(parts.lock)
-                tails = self._open_day()
+                self._open_day()
             except OSError as error:
                 raise unusable(parts.paths.root, error) from error
             self._has_begun = True
             self.on_begun()
-            upkeep = asyncio.create_task(self._keep_directory(), name="upkeep")
+            upkeep = asyncio.create_task(self._end_with(parts.upkeep.run()), name="upkeep")
             try:
                 if found := await parts.restore(self._stop):
                     async with parts.writer:
                         with ProgramLog(parts.writer):
-                            self._begin(found, tails)
+                            self._begin(found)
                             await self._live()
             finally:
                 upkeep.cancel()
@@ -98,24 +92,27 @@ class Run:
         if self._error is not None:
             raise self._error
 
-    def _open_day(self) -> list[tuple[Path, bytes, int]]:
+    def _open_day(self) -> None:
         """Finish what the last run left half done, and see which day it left."""
-        parts, paths = self.parts, self.parts.paths
-        before = parts.before = read_state(paths)
-        day = before.day if before else guess_day(paths) or day_of(parts.started_us)
+        parts, paths, started_us = self.parts, self.parts.paths, self.parts.started_us
+        before = read_state(paths)
+        day = before.day if before else guess_day(paths) or day_of(started_us)
         put_back = before is not None and before.alive_us < parse_time(day)
         parts.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
-        tails = cut_torn_tails(paths)
-        parts.recorder.begin(day)
+        for path, cut, size in cut_torn_tails(paths):  # what the line said is in the stream log, or was never whole
+            text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
+            parts.recorder.rejects.add(Reject("torn-line", "", text), started_us, size)
         if before is None:
-            parts.coverage.open_gap(parts.started_us, STARTED)
+            coverage = Coverage(started_us)
+            coverage.open_gap(started_us, STARTED)
         else:
-            parts.coverage.since_us = min(before.since_us, parts.started_us)
-            parts.coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
+            coverage = Coverage(min(before.since_us, started_us))
+            coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
+            parts.writer.done_us = before.done_us
+        parts.recorder.begin(day, coverage)
         parts.credentials.remembered = before.login if before else read_refused_login(paths)
-        return tails
 
-    def _begin(self, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:
+    def _begin(self, found: Restore) -> None:
         parts = self.parts
         _log.info("eelogger %s starts, process %d, files in %s", __version__, os.getpid(), parts.paths.root)
         for warning in parts.settings.warnings:
@@ -125,13 +122,10 @@ class Run:
             _log.info("the day was read in %.1f s: %d lines, %d updates judged", took_s, found.rows, found.judged)
         lines, files = found.skipped.lines, found.skipped.files
         if lines or files:
-            named = "; ".join(map(str, files[:NAMED])) or "none"
+            named = "; ".join(map(str, files[:5])) or "none"
             _log.warning("passed over: %d unreadable lines, %d files: %s", lines, len(files), named)
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
-        for path, cut, size in tails:  # what the line said is in the stream log, or was never whole
-            text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
-            parts.recorder.rejects.add(Reject("torn-line", "", text), parts.ready_us, size)
         parts.recorder.turn_day(parts.ready_us)
         parts.upkeep.prune(parts.recorder.day)
         # A kill in the first second must be restored from too.
@@ -141,14 +135,12 @@ class Run:
         parts = self.parts
         await self._written()
         gc.freeze()  # what the day's files brought stays as long as the run: the collector need not look at it
-        work = {"snapshots": parts.snapshots.run(), "watch": self._watch(), "disk": self._watch_disk()}
+        disk = self._end_with(asyncio.shield(parts.writer.failed))
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(task, name=name) for name, task in work.items()]
+                beside = [group.create_task(work) for work in (parts.snapshots.run(), self._watch(), disk)]
                 try:
-                    await parts.session.run()
-                except EeloggerError as error:
-                    self._error = self._error or error
+                    await self._end_with(parts.session.run())
                 finally:
                     for task in beside:
                         task.cancel()
@@ -168,9 +160,10 @@ class Run:
             return
         parts.writer.mark(now)
         # Observing ended when the connection did; without one it never began.
-        blind_us = parts.coverage.blind_since_us
-        parts.ended_us = now if blind_us is None or blind_us <= parts.started_us else blind_us
-        for gap in parts.coverage.close_camera_gaps(parts.ended_us):
+        coverage = parts.recorder.coverage
+        blind_us, _ = coverage.blind.get("", (now, ""))
+        parts.ended_us = blind_us if blind_us > parts.started_us else now
+        for gap in coverage.close_gaps(parts.ended_us, [camera_id for camera_id in coverage.blind if camera_id]):
             parts.recorder.note_gap(gap)  # the next start knows only of the gap that begins now
         await parts.write_health()  # a run shorter than a minute leaves its clock, network and own error too
         await parts.snapshots.finish(f"STOPPED {time_text(now_us())} {self._how_it_ended()}")
@@ -186,26 +179,20 @@ class Run:
         return f"exit={error.exit_code} {' '.join(str(error).split())} ({error.hint})" if error else "exit=0 as asked"
 
     async def _written(self) -> None:
-        """Wait until all that was handed over is on disk, or the disk has had its chance."""
+        """Wait until all that was handed over is on disk; on a slow disk `.state` says less than it could."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(STATE_WAIT_S):
+            async with asyncio.timeout(2.0):
                 await self.parts.writer.idle()
 
-    # What ends the run with an error: it receives to the end like at any other stop.
-    async def _keep_directory(self) -> None:
+    async def _end_with(self, work: Awaitable[None]) -> None:
+        """End the run with the error that this work raises: it receives to the end, like at any other stop."""
         try:
-            await self.parts.upkeep.run()
+            await work
         except EeloggerError as error:
-            # Said here, because `cli` takes this error for a second start, which is silent.
-            _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
-            self._error = error
-            self.stop()
-
-    async def _watch_disk(self) -> None:
-        try:
-            await asyncio.shield(self.parts.writer.failed)
-        except EeloggerError as error:
-            self._error = error
+            if isinstance(error, AlreadyRunning):
+                # Said here, because `cli` takes this error for a second start, which is silent.
+                _log.warning("%s was removed or replaced, and taken by another: %s", self.parts.paths.root, error)
+            self._error = self._error or error
             self.stop()
 
     async def _watch(self) -> None:
@@ -218,7 +205,7 @@ class Run:
             for gap in gaps_between(before, clocks, round(tick_s * 1e9)):
                 parts.recorder.note_gap(gap)
                 _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
-                parts.vitals.bounds.restart()
+                parts.vitals.bounds = OffsetBounds()  # the clock has been set since
                 if gap.kind == "suspend":
                     parts.session.woke_up()
             if not parts.session.queued_bytes:
@@ -226,6 +213,5 @@ class Run:
                 now = now_us()
                 parts.recorder.turn_day(now)
                 parts.writer.mark(now)
-            if tick % ticks_a_minute == 0 or tick == FIRST_HEALTH_TICK:
+            if tick % ticks_a_minute == 0 or tick == 3:  # soon, so that `status` knows a run that has just begun
                 await parts.write_health()
-                parts.write_cameras()

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from .measure.handler import Handler
-from .model import Verdict
+from .model import NAMESPACES, Verdict
 from .settings import ENV_FILE, load, log_dir_of
 from .storage.disk import append
 from .storage.formats import quote, stream_line
@@ -17,7 +17,7 @@ from .storage.paths import LogPaths
 
 @cache
 def _handler() -> Handler:
-    return Handler(("ANNT", "ALRS"))
+    return Handler(("ANNT", "ALRS"), None, NAMESPACES)
 
 
 def handle_event(camera_id: str, event_data: dict[str, Any], timestamp: int) -> Verdict:
@@ -30,7 +30,7 @@ def log_event_data(
 ) -> list[Verdict]:
     """Write the camera's stream line and judge each of its events; raises `MessageError` for data nested too deep."""
     stream_logs[camera_id].write(stream_line(timestamp, cam_data))
-    return _handler().judge(camera_id, cam_data, timestamp)
+    return _handler().judge(camera_id, cam_data, timestamp)[0]
 
 
 def log_processed_event_uuid(event_uuid: str) -> None:

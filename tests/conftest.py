@@ -1,6 +1,7 @@
 """Fixtures for all tests; property tests are judged by what they find, not by how busy the machine is."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,19 @@ settings.load_profile("eelogger")
 def log_dir(tmp_path: Path) -> Path:
     """A log directory that does not exist yet."""
     return tmp_path / "logs"
+
+
+@pytest.fixture
+def shift(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Put the wall clock ahead by so many seconds, from now on."""
+    real_ns, ahead_ns = time.time_ns, [0]
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + ahead_ns[0])
+    monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
+
+    def put(seconds: float) -> None:
+        ahead_ns[0] = round(seconds * 1e9)
+
+    return put
 
 
 @pytest.fixture

@@ -1,12 +1,7 @@
-"""A run inside the test's process, and what its files say.
-
-async with run_here(cloud, log_dir, timing=Timing(refresh_s=0.1)) as here:
-    await cloud.wait_subscribed(3)
-    await here.stop()
-"""
+"""A run inside the test's process, and what its files say."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +12,8 @@ from eelogger.model import Timing
 from eelogger.run import Run
 from eelogger.settings import load
 from eelogger.simulator import Cloud
+
+Shift = Callable[[float], None]  # the fixture `shift`
 
 
 class Here:

@@ -1,6 +1,6 @@
 """Runs without sockets and threads: a script goes through the recorder, and its batch is written at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from eelogger.measure.coverage import STARTED, Coverage
 from eelogger.measure.handler import Handler
-from eelogger.model import Camera
+from eelogger.model import NAMESPACES, Camera
 from eelogger.recorder import Recorder
 from eelogger.restore import Restore
 from eelogger.storage.batch import Batch
 from eelogger.storage.camera_files import cameras_text
-from eelogger.storage.formats import parse_time, time_text, worst_line
+from eelogger.storage.formats import label, parse_time, time_text, worst_line
 from eelogger.storage.paths import LogPaths
 
 SECOND = 1_000_000
@@ -66,17 +66,14 @@ class Played:
 
     def __init__(self, root: Path, cameras: Mapping[str, Camera] = CAMERAS, day: str = DAY) -> None:
         self.paths = LogPaths(root)
-        self.handler = Handler({"ANNT", "ALRS"})
-        self.coverage = Coverage(0)
+        self.handler = Handler({"ANNT", "ALRS"}, None, NAMESPACES)
         self.batch = Batch()
-        self.recorder = Recorder(self.handler, self.batch, self.coverage, self.paths, day=day)
+        self.recorder = Recorder(self.handler, self.batch, Coverage(0), self.paths, day=day)
         self._cameras = cameras
 
-    def restore(
-        self, done_us: int | None = None, progress: Callable[[int, int], object] = lambda done, total: None
-    ) -> Restore:
+    def restore(self, done_us: int | None = None) -> Restore:
         """Read everything, as a start does."""
-        return Restore(self.recorder, progress).run(done_us)
+        return Restore(self.recorder).run(done_us)
 
     def play(self, script: Iterable[Step]) -> None:
         """Let it all happen."""
@@ -107,7 +104,7 @@ class Played:
         """Bring everything to disk, snapshots too."""
         self.flush()
         worst = self.handler.day.worst.values()
-        self.paths.max_delay.write_text("".join(worst_line(v, self.recorder.labels[v.camera_id]) for v in worst))
+        self.paths.max_delay.write_text("".join(worst_line(v, label(self.recorder.known[v.camera_id])) for v in worst))
         self.paths.cameras.write_text(cameras_text(self.recorder.known.values()))
 
 

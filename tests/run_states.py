@@ -28,7 +28,7 @@ def add(day: Day, verdicts: Iterable[Verdict]) -> None:
     """Let these events arrive in a day."""
     for each in verdicts:
         if each.kind == MEASURED and each.delay_us is not None:
-            new_max = day.camera(each.camera_id).observe(each.arrived_us, each.delay_us, each.group)
+            new_max = day.cameras[each.camera_id].observe(each.arrived_us, each.delay_us, each.group)
             each = each._replace(figures=day.cameras[each.camera_id].figures(each.group), new_max=new_max)
         day.count(each)
 

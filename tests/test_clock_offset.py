@@ -89,7 +89,7 @@ def test_bounds_that_touch_agree_and_a_microsecond_more_is_a_step(sign: int) -> 
     bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
     assert bounds.add(DateSample(NOW_US + sign * (S + 2), NOW_US, NOW_US)) is None
     assert known(bounds, NOW_US).bound_us == 0
-    bounds.restart()
+    bounds = OffsetBounds()
     bounds.add(DateSample(NOW_US, NOW_US, NOW_US))
     gap = bounds.add(DateSample(NOW_US + sign * (S + 2_501), NOW_US, NOW_US + 1))
     assert gap is not None

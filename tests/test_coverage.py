@@ -44,23 +44,22 @@ def days(story: list[tuple[int, str]]) -> Iterator[tuple[Coverage, Watched, list
         watched.until(moment)
         what, _, camera = action.partition(" ")
         if action == "midnight":
-            ended, halves = coverage.midnight(moment)
+            ended, (coverage, halves) = coverage, coverage.next_day(moment)
             yield ended, watched, lines + halves, range(began, moment)
             lines, began = [], moment
         elif action == "lost":
             coverage.open_gap(moment, "closed-1001")
             watched.now[WHOLE] = True
         elif action == "begun":
-            lines += coverage.close_camera_gaps(moment)
-            lines += filter(None, [coverage.close_gap(moment)])
+            lines += coverage.close_gaps(moment)
             watched.now = dict.fromkeys(watched.now, False)
         elif what == "lost":
             coverage.open_gap(moment, "error-404", camera)
             watched.now[camera] = True
         elif not watched.now[WHOLE]:
-            lines.append(coverage.close_camera_gap(camera, moment))
+            lines += coverage.close_gaps(moment, [camera])
             watched.now[camera] = False
-        assert (coverage.blind_since_us is not None) is watched.now[WHOLE]
+        assert coverage.blind.keys() == {who for who, is_blind in watched.now.items() if is_blind}
 
 
 @given(STORIES)
@@ -96,28 +95,21 @@ def test_the_share_of_each_day_is_that_of_the_watched_moments(
         assert restored.gaps == [gap for gap in lines if gap.to_us > gap.from_us]
 
 
-def test_an_ended_day_does_not_change_when_its_gaps_go_on_after_midnight() -> None:
+def test_a_gap_over_midnight_keeps_its_reason_which_is_the_first_of_several() -> None:
     coverage = Coverage(0)
-    coverage.open_gap(2, "first")
-    coverage.close_gap(4)
-    coverage.open_gap(5, "error-404", A)
-    coverage.open_gap(8, "stopped")
-    coverage.open_gap(9, "dns")  # of several causes the first counts
-    coverage.open_gap(9, "error-410", A)
-    day, halves = coverage.midnight(10)
+    for at_us, reason, camera_id in ((5, "error-404", A), (8, "stopped", ""), (9, "dns", ""), (9, "error-410", A)):
+        coverage.open_gap(at_us, reason, camera_id)
+    next_day, halves = coverage.next_day(10)
     assert halves == [Gap("gap", 8, 10, "stopped"), Gap("gap", 5, 10, "error-404", A)]
-    assert (coverage.close_camera_gaps(15), coverage.close_gap(15)) == (
-        [Gap("gap", 10, 15, "error-404", A)],
-        Gap("gap", 10, 15, "stopped"),
-    )
-    assert (day.gaps, day.blind_since_us) == ([Gap("gap", 2, 4, "first")], 8)
-    assert (day.observed_share(0, 10), day.observed_share(0, 10, A)) == pytest.approx((0.6, 0.3))
+    assert next_day.close_gaps(15) == [Gap("gap", 10, 15, "stopped"), Gap("gap", 10, 15, "error-404", A)]
+    assert coverage.observed_share(0, 10) == pytest.approx(0.8), "the day that ended stays as it is"
 
 
 def test_the_moments_of_the_very_first_start_are_not_missed() -> None:
     coverage = Coverage(since_us=100)
     coverage.open_gap(100, STARTED)
-    assert coverage.close_gap(150) == Gap("gap", 100, 150, STARTED), "the line is there, replay needs the subscription"
+    (gap,) = coverage.close_gaps(150)
+    assert gap == Gap("gap", 100, 150, STARTED), "the line is there, replay needs the subscription"
     assert coverage.gaps == []
     assert coverage.observed_share(0, 200) == 1.0
     coverage.open_gap(150, "closed-1001")
@@ -127,11 +119,11 @@ def test_the_moments_of_the_very_first_start_are_not_missed() -> None:
 
 def test_a_new_camera_has_a_line_without_length_and_a_gone_one_none() -> None:
     coverage = Coverage(0)
-    assert coverage.close_camera_gap(A, 10) == Gap("gap", 10, 10, ADDED, A)
+    assert coverage.close_gaps(10, [A]) == [Gap("gap", 10, 10, ADDED, A)]
     assert coverage.gaps == []
     coverage.open_gap(20, "error-404", A)
     coverage.camera_gone(A)
-    assert coverage.close_camera_gaps(30) == []
+    assert not coverage.blind
 
 
 def test_other_kinds_are_shown_without_length_too_and_blind_nobody() -> None:
@@ -150,24 +142,21 @@ def test_what_is_blind_at_a_start_was_not_before_the_end_of_the_last_gap_on_reco
     coverage.restore(Gap("suspend", 20, 29, "sleep"))
     coverage.restore(Gap("gap", 20, 28, "error-404", A))
     coverage.restore(Gap("gap", 12, 15, "stopped"))
-    assert coverage.close_gap(30) == Gap("gap", 20, 30, "died")
+    assert coverage.close_gaps(30) == [Gap("gap", 20, 30, "died")]
 
 
 def test_a_clock_put_back_makes_no_gap_that_ends_before_it_begins() -> None:
     coverage = Coverage(0)
     coverage.open_gap(50, "no-pong")
     coverage.restore(Gap("gap", 5, 60, "a clock that was put back since"))
-    assert coverage.close_gap(40) == Gap("gap", 40, 40, "no-pong")
+    next_day, halves = coverage.next_day(40)
+    assert (halves, next_day.blind) == ([], coverage.blind)
+    assert coverage.close_gaps(40) == [Gap("gap", 40, 40, "no-pong")]
     assert len(coverage.gaps) == 1
 
 
 def test_what_may_have_been_missed() -> None:
-    rows = [
-        (ADDED, 0, False),
-        (ADDED, 99, False),
-        (STARTED, 60, False),
-        (STARTED, 60.000001, True),
-        ("no-pong", 0, True),
-    ]
-    for reason, seconds, missed in rows:
-        assert is_missed(Gap("gap", 5, 5 + round(seconds * 1e6), reason)) is missed
+    for reason, us, missed in (
+        (ADDED, 99_000_000, False), (STARTED, 60_000_000, False), (STARTED, 60_000_001, True), ("no-pong", 0, True),
+    ):  # fmt: skip
+        assert is_missed(Gap("gap", 5, 5 + us, reason)) is missed

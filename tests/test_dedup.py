@@ -46,15 +46,13 @@ def test_known_is_what_the_identity_logs_hold_and_the_latest_of_each_kind(
         latest[camera_id, four_cc] = identity
         if not expected:
             logs.write(identity)
-        restarted = logs.read()
-        for known in (dedup, restarted):
-            assert len(known) == len(logs.old) + len(logs.current)
-            assert all(line in known for line in [*logs.old, *logs.current])
+        for known in (dedup, logs.read()):
+            assert {sight[0] for sight in sights if sight[0] in known} == {*logs.old, *logs.current}
     # A restart behaves the same from here on, also in when it forgets.
     restarted = logs.read()
     for identity in map(str, range(2 * limit)):
         assert restarted.seen(identity, "other", "EMES") is dedup.seen(identity, "other", "EMES")
-        assert len(restarted) == len(dedup)
+        assert all((sight[0] in restarted) is (sight[0] in dedup) for sight in sights)
 
 
 def test_two_generations_of_100_000_are_known() -> None:
@@ -62,6 +60,6 @@ def test_two_generations_of_100_000_are_known() -> None:
     dedup = Dedup()
     for number in range(2 * GENERATION - 1):
         assert not dedup.seen(f"u{number}", A, "ANNT")
-    assert len(dedup) == 2 * GENERATION - 1
+    assert "u0" in dedup
     assert not dedup.seen("one more", B, "ANNT")
-    assert len(dedup) == GENERATION, "both logs are full: the older one is gone"
+    assert ("u99999" in dedup, "u100000" in dedup) == (False, True), "both logs are full: the older one is gone"

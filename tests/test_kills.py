@@ -7,7 +7,6 @@ Excused is what arrived in the last 250 ms before the kill, and what the test ne
 import asyncio
 import random
 import signal
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,14 +15,11 @@ from fault_cloud import FaultCloud
 from launch import CHILD, launch
 from oracle import compare, read_logs
 
+from eelogger.clock import now_us
 from eelogger.simulator import Account
 
 EXCUSED_US = 250_000
 NOTICED_US = 200_000
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
 
 
 async def run_on(cloud: FaultCloud, log_dir: Path, seconds: float = 0.7) -> None:

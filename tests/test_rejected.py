@@ -1,6 +1,11 @@
 """Rejects: all are counted, and whatever a stranger sends, `rejected.log` stays within its rate and its size a day."""
 
-from eelogger.model import Reject
+from json import dumps
+from pathlib import Path
+
+from played import Played, annt
+
+from eelogger.model import Camera, Reject
 from eelogger.recorder import BURST, DAY_BYTES, PER_SECOND, Rejects
 from eelogger.storage.formats import parse_pairs
 
@@ -29,6 +34,17 @@ def test_a_reject_is_counted_and_shown_with_its_true_size() -> None:
     keys = parse_pairs(sink.lines[0])
     assert (keys["reason"], keys["bytes"], len(keys["text"])) == ("torn-line", "200000", 2046)
     assert sink.rejects.counts == {"torn-line": 1}
+
+
+def test_an_id_in_other_letters_is_that_of_the_list(tmp_path: Path) -> None:
+    run = Played(tmp_path, {"100e00ab": Camera("100e00ab", "Yard")})
+    run.recorder.know({"100e00ab": Camera("100e00ab", "Yard")})
+    event = {"ANNT": annt(NOON_US, "u"), "EMES": 5}
+    data = {"100E00AB": {"event": event, "error": {"status_code": 404}}, "100e00ac": {}}
+    (notice,) = run.recorder.record(dumps({"data": data}).encode(), NOON_US)
+    assert (notice.camera_id, notice.status_code) == ("100e00ab", 404)
+    assert list(run.handler.day.cameras) == ["100e00ab"]
+    assert run.recorder.rejects.counts == {"unknown-camera": 1, "value-not-an-object": 1}
 
 
 def test_the_rate_at_both_ends() -> None:

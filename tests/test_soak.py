@@ -10,17 +10,16 @@ import os
 import random
 import shutil
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from disks import until
 from fault_cloud import FaultCloud
-from inprocess import Here, run_here
+from inprocess import Here, Shift, run_here
 
+from eelogger.clock import now_us
 from eelogger.cloud.connection import StampedConnection
 from eelogger.cloud.loop_delay import loop_factory
 from eelogger.measure.dedup import GENERATION
@@ -29,6 +28,7 @@ from eelogger.simulator import Account
 from eelogger.simulator.events import make
 from eelogger.storage.paths import day_of
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
 CAMERAS = 12
 SPARE = "100fffff"
 GROWTH_BYTES = 3 << 20
@@ -66,8 +66,8 @@ class Sample(NamedTuple):
 class Soak:
     """The run and the hands that shake it."""
 
-    def __init__(self, plan: Plan, cloud: FaultCloud, here: Here, set_on: Callable[[], str]) -> None:
-        self.plan, self.cloud, self.here, self.set_on = plan, cloud, here, set_on
+    def __init__(self, plan: Plan, cloud: FaultCloud, here: Here, shift: Shift) -> None:
+        self.plan, self.cloud, self.here, self.shift = plan, cloud, here, shift
         self.recorder, self.writer = here.parts.recorder, here.parts.writer
         self.chance = random.Random(31)
         self.sent = self.changes = 0
@@ -81,8 +81,10 @@ class Soak:
             await self.caught_up()
             if number * plan.list_changes // plan.reconnects > self.changes:
                 await self.change_list()
-            if number * plan.midnights // plan.reconnects > (number - 1) * plan.midnights // plan.reconnects:
-                folder = self.here.log_dir / "days" / self.set_on()
+            midnights = number * plan.midnights // plan.reconnects
+            if midnights > (number - 1) * plan.midnights // plan.reconnects:
+                folder = self.here.log_dir / "days" / day_of(now_us())
+                self.shift(midnights * 86_400)
                 await until((folder / "summary.log").exists)
             if number % max(1, plan.reconnects // 20) == 0:
                 await self.sample()
@@ -94,7 +96,7 @@ class Soak:
         ids, chance = sorted(self.recorder.cameras), self.chance
         while self.sent < upto:
             kinds = chance.choices(("ANNT", "ALRS"), (9, 1), k=min(AT_ONCE, upto - self.sent))
-            before_us = time.time_ns() // 1000 - 3_000_000
+            before_us = now_us() - 3_000_000
             events = [make(chance.choice(ids), kind, before_us + chance.randrange(3_000_000), {}) for kind in kinds]
             self.sent += len(await self.cloud.deliver(events))
             if self.behind() > 20 * AT_ONCE:
@@ -144,21 +146,7 @@ class Soak:
         self.samples.append(Sample(self.sent, memory, descriptors, alive, tasks))
 
 
-def movable_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-    """A wall clock that each call sets on by a day; the call returns the day that ended."""
-    shifts, real_ns = [0], time.time_ns
-    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + shifts[0])
-    monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
-
-    def set_on() -> str:
-        ended = day_of(time.time_ns() // 1000)
-        shifts[0] += 86_400 * 10**9
-        return ended
-
-    return set_on
-
-
-async def soak(plan: Plan, log_dir: Path, set_on: Callable[[], str]) -> Soak:
+async def soak(plan: Plan, log_dir: Path, shift: Shift) -> Soak:
     async with SmallCloud(Account.of(cameras=CAMERAS, seed=8)) as cloud:
         cloud.calls = deque(maxlen=100)
         cloud.latest.clear()  # so that what is new is what was sent here
@@ -166,7 +154,7 @@ async def soak(plan: Plan, log_dir: Path, set_on: Callable[[], str]) -> Soak:
             await cloud.wait_subscribed(CAMERAS)
             for number in range(3 * GENERATION):  # as many as a long run remembers
                 here.parts.recorder.handler.dedup.seen(f"00000000-0000-0000-0000-{number:012}", "", "")
-            this = Soak(plan, cloud, here, set_on)
+            this = Soak(plan, cloud, here, shift)
             await this.run()
             await here.stop()
     return this
@@ -178,10 +166,10 @@ async def leftovers() -> tuple[int, int]:
     return len(asyncio.all_tasks()), len([timer for timer in scheduled if not timer.cancelled()])
 
 
-def check(plan: Plan, log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def check(plan: Plan, log_dir: Path, shift: Shift) -> None:
     before = set(threading.enumerate())
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        this = runner.run(soak(plan, log_dir, movable_clock(monkeypatch)))
+        this = runner.run(soak(plan, log_dir, shift))
         assert runner.run(leftovers()) == (1, 0), "no task but the one that counts, and no timer"
     for thread in set(threading.enumerate()) - before:
         thread.join(2)
@@ -202,17 +190,12 @@ def check(plan: Plan, log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(sample.tasks for sample in warm) <= warm[0].tasks + 2, this.samples
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
+def test_nothing_piles_up(log_dir: Path, shift: Shift) -> None:
+    check(Plan(events=20_000, reconnects=40, list_changes=5, midnights=2), log_dir, shift)
 
 
-@needs_proc
-def test_nothing_piles_up(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(Plan(events=20_000, reconnects=40, list_changes=5, midnights=2), log_dir, monkeypatch)
-
-
-@needs_proc
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_nothing_piles_up_in_months(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(Plan(events=2_000_000, reconnects=2000, list_changes=50, midnights=10), log_dir, monkeypatch)
+def test_nothing_piles_up_in_months(log_dir: Path, shift: Shift) -> None:
+    check(Plan(events=2_000_000, reconnects=2000, list_changes=50, midnights=10), log_dir, shift)
     shutil.rmtree(log_dir)

@@ -10,7 +10,7 @@ from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
 from eelogger.measure.camera_statistics import CameraStatistics, Day
 from eelogger.measure.clock_offset import Offset
-from eelogger.model import INITIAL, UNDATED, Gap
+from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Gap
 from eelogger.storage.formats import parse_time
 from eelogger.views.figures import Figures, Tally, shown, sum_up, tally_of, texts
 from eelogger.views.number_format import share
@@ -92,9 +92,7 @@ def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Tally:
     statistics = CameraStatistics()
     worst = None
     for i, delay_us in enumerate(delays):
-        if delay_us < 0:
-            statistics.observe_early(NOON_US + i, delay_us)
-        elif statistics.observe(NOON_US + i, delay_us, 103):
+        if statistics.count(EARLY if delay_us < 0 else MEASURED, NOON_US + i, delay_us, 103):
             worst = verdict(camera_id, delay_us, NOON_US + i)
     return tally_of(statistics, worst)
 

@@ -120,7 +120,7 @@ class LagMeter:
     def take_minute(self) -> LagFigures:
         """The figures since the last call, which then begin anew."""
         minute, self._minute = self._minute, Histogram()
-        self._ended.merge(minute)
+        self._ended = merged([self._ended, minute])
         return _figures(minute)
 
     def since_start(self) -> LagFigures:

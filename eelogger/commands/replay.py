@@ -21,7 +21,7 @@ from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_
 from ..storage.days import day_moves, move
 from ..storage.disk import Flush, IdentityLog
 from ..storage.disk_errors import explain
-from ..storage.formats import parse_time, worst_line
+from ..storage.formats import label, parse_time, worst_line
 from ..storage.line_blocks import OnRead, Skipped, size_of
 from ..storage.paths import LogPaths, day_of, is_camera_id, is_day
 from ..storage.state import State, read_state, state_text
@@ -99,8 +99,7 @@ class Replay:
         self._unknown: list[int] = []  # from when to when, in this day, without a record
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
         self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=parts[0].day)
-        self._recorder.on_new_day = self._new_day
-        handler.on_reject = lambda reject: None
+        self._recorder.on_day_end = self._turn_day
 
     def run(self, on_read: OnRead) -> str:
         """Judge and write everything; returns what came of it, in words. `OSError` passes."""
@@ -117,7 +116,7 @@ class Replay:
                     if item.kind == UNKNOWN:
                         self._since_us = item.to_us
                     recorder.note_gap(item)
-                    subscribe_again(handler, item, [item.camera_id] if item.camera_id else list(recorder.known))
+                    subscribe_again(recorder, item)
                     continue
                 recorder.turn_day(at_us)
                 if part.gaps is None:
@@ -139,11 +138,10 @@ class Replay:
         totals = ", ".join(f"{kind} {number:,}" for kind, number in handler.totals.most_common())
         return f"{count(judged, 'update')} of {cameras} from {count(len(days), 'day')}, {period} (UTC)\n{totals}"
 
-    def _new_day(self, ended: str, coverage: Coverage) -> None:
+    def _turn_day(self, today: str) -> None:
         self._end_day()
-        self._recorder.handler.new_day()
         self._flush()
-        for one in day_moves(self._paths, ended):
+        for one in day_moves(self._paths, self._recorder.day):
             move(one)
 
     def _end_day(self) -> None:
@@ -152,7 +150,7 @@ class Replay:
             self._recorder.note_gap(Gap(UNKNOWN, from_us, self._since_us, NO_RECORD))
             self._unknown = []
         if worst := sorted(self._recorder.handler.day.worst.values(), key=attrgetter("delay_us"), reverse=True):
-            lines = (worst_line(verdict, self._recorder.labels[verdict.camera_id]) for verdict in worst)
+            lines = (worst_line(verdict, label(self._recorder.known[verdict.camera_id])) for verdict in worst)
             self._batch.snapshots[str(self._paths.max_delay)] = "".join(lines)
 
     def _flush(self) -> None:

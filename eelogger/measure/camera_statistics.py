@@ -5,9 +5,10 @@ recomputed from the list of all delays: exact for n, min, avg and max, within 1 
 """
 
 from collections import defaultdict
+from collections.abc import Container
 from typing import Final
 
-from ..model import EARLY, HOUR_US, INITIAL, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
+from ..model import EARLY, HOUR_US, INITIAL, LOGGED_KINDS, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
 from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
 from .quantiles import RunningQuantiles
 from .seconds import mean3, seconds3
@@ -17,7 +18,6 @@ from .seconds import mean3, seconds3
 CREATE_OP: Final = 1
 
 _TEXT: Final = {us: seconds3(us) for us in ANSWERS_US}
-_NO_HOUR: Final = -1
 # These stand for what has no events, as most groups in most hours: nothing is counted into them.
 _EMPTY: Final = Histogram()
 _NO_HOURS: Final[dict[int, int]] = {}
@@ -45,33 +45,48 @@ class _GroupStatistics:
 
 
 class CameraStatistics:
-    """One camera's delays of a UTC day; the caller counts the first sights that are `initial` or `undated`.
+    """One camera's first sights of a UTC day, and the figures of those that are measured.
 
-    By group two clock hours are kept, those in which events came last, whichever way the clock was set.
+    By group two clock hours are kept, those in which events came last, whichever way the clock was set. `early` holds
+    negative delays without their sign, `groups` are in the order of their first measured event.
     """
 
     __slots__ = (
-        "_before", "_day", "_early", "_early_hours", "_groups", "_hour", "_least", "_most", "_p95s",
-        "initial", "undated",
+        "_before", "_day", "_early_hours", "_hour", "_least", "_most", "_p95s", "early", "groups", "initial", "undated",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.initial = self.undated = 0
-        self._early, self._early_hours = _EMPTY, _NO_HOURS
+        self.early, self._early_hours = _EMPTY, _NO_HOURS
         self._day = RunningQuantiles()
-        self._groups: dict[Group, _GroupStatistics] = {}
-        self._hour = self._before = _NO_HOUR
+        self.groups: dict[Group, _GroupStatistics] = {}
+        self._hour = self._before = -1
         self._p95s: list[int | None] | None = None
         self._least = self._most = ""
+
+    def count(self, kind: str, arrived_us: int, delay_us: int | None, group: Group) -> bool:
+        """Count a first sight; True when it is the worst measured one of the day so far."""
+        if kind == INITIAL:
+            self.initial += 1
+        elif kind == UNDATED or delay_us is None:
+            self.undated += 1
+        elif kind == EARLY:
+            if not self.early.n:
+                self.early, self._early_hours = Histogram(), defaultdict(int)
+            self.early.add(-delay_us)
+            self._early_hours[arrived_us // HOUR_US] += 1
+        else:
+            return self.observe(arrived_us, delay_us, group)
+        return False
 
     def observe(self, arrived_us: int, delay_us: int, group: Group) -> bool:
         """Add a measured delay (0 or more); True when it is the worst of the day so far."""
         hour = arrived_us // HOUR_US
         if hour != self._hour:
             self._turn(hour)
-        stats = self._groups.get(group)
+        stats = self.groups.get(group)
         if stats is None:
-            stats = self._groups[group] = _GroupStatistics()
+            stats = self.groups[group] = _GroupStatistics()
         if arrived_us > stats.latest_us:
             stats.latest_us = arrived_us
         bucket = bucket_of(delay_us)
@@ -87,19 +102,12 @@ class CameraStatistics:
         self._day.count(bucket, delay_us)
         return worst
 
-    def observe_early(self, arrived_us: int, delay_us: int) -> None:
-        """Add an early event's negative delay; only the early share and the signed quantiles know of it."""
-        if not self._early.n:
-            self._early, self._early_hours = Histogram(), defaultdict(int)
-        self._early.add(-delay_us)
-        self._early_hours[arrived_us // HOUR_US] += 1
-
     def figures(self, group: Group) -> RunningFigures:
         """The figures for a delay line of this group; KeyError when it has no measured event."""
-        day, stats = self._day.histogram, self._groups[group]
+        day, stats = self._day.histogram, self.groups[group]
         n = stats.others.n + stats.before.n + stats.hour.n
         total_us = stats.others.total_us + stats.before.total_us + stats.hour.total_us
-        # a percentile is a bucket's answer or else an extreme; those have their texts already.
+        # A percentile is a bucket's answer or else an extreme; those have their texts already.
         least, most, most_us = self._least, self._most, day.max_us
         p50, p95, p99 = self._day.values_us()
         p50_s = most if p50 == most_us else _TEXT.get(p50) or least
@@ -111,9 +119,9 @@ class CameraStatistics:
     def _turn(self, hour: int) -> None:
         """Let this clock hour be the present one; if it is the one before, the clock was put back or set right."""
         returns = hour == self._before
-        if not returns and self._before != _NO_HOUR:
+        if not returns and self._before >= 0:
             self._p95s = self.hourly_p95
-        for stats in self._groups.values():
+        for stats in self.groups.values():
             if not returns and stats.before.n:
                 stats.others, stats.before = merged((stats.others, stats.before)), _EMPTY
             stats.hour, stats.before = stats.before, stats.hour
@@ -124,16 +132,11 @@ class CameraStatistics:
         """p95 in µs of each UTC hour of the day, None without measured events."""
         p95s = list(self._p95s or [None] * 24)
         for hour in (self._before, self._hour):
-            whole = self._hours(None, hour, hour)
+            whole = self._kept(None, (hour,))
             if whole.n:
-                # the bucket's answer: one integer object for all cameras.
+                # The bucket's answer: one integer object for all cameras.
                 p95s[hour % 24] = ANSWERS_US[bucket_of(whole.quantile_us(P95))]
         return p95s
-
-    @property
-    def groups(self) -> list[Group]:
-        """The groups that have measured events, in the order of their first."""
-        return list(self._groups)
 
     @property
     def n(self) -> int:
@@ -152,37 +155,27 @@ class CameraStatistics:
 
     def recent(self, group: Group | None, now_us: int) -> Histogram:
         """The clock hour of `now_us` and the one before it, of the camera or of a group, as a copy."""
-        return self._hours(group, now_us // HOUR_US - 1, now_us // HOUR_US)
+        hour = now_us // HOUR_US
+        return self._kept(group, (hour - 1, hour))
 
-    def _hours(self, group: Group | None, first: int, last: int) -> Histogram:
-        chosen, parts = self._chosen(group), list[Histogram]()
-        if first <= self._hour <= last:
-            parts += [stats.hour for stats in chosen]
-        if first <= self._before <= last:
+    def _kept(self, group: Group | None, hours: Container[int]) -> Histogram:
+        chosen = self._chosen(group)
+        parts = [stats.hour for stats in chosen] if self._hour in hours else []
+        if self._before in hours:
             parts += [stats.before for stats in chosen]
         return merged(parts)
 
     def _chosen(self, group: Group | None) -> list[_GroupStatistics]:
-        return [stats for key, stats in self._groups.items() if group is None or key == group]
-
-    @property
-    def early(self) -> int:
-        """Events of the day that arrived before their own timestamp."""
-        return self._early.n
+        return [stats for key, stats in self.groups.items() if group is None or key == group]
 
     def recent_early(self, now_us: int) -> int:
         """Early events of the clock hour of `now_us` and the one before it."""
         return sum(self._early_hours.get(now_us // HOUR_US - back, 0) for back in (0, 1))
 
     @property
-    def early_delays(self) -> Histogram:
-        """The delays of early events without their sign, as a copy."""
-        return merged([self._early])
-
-    @property
     def suspect(self) -> bool:
         """The figures cannot be trusted, see `is_suspect`."""
-        return is_suspect(self.early, self.n)
+        return is_suspect(self.early.n, self.n)
 
 
 class Day:
@@ -192,28 +185,20 @@ class Day:
     """
 
     def __init__(self) -> None:
-        self.cameras: dict[str, CameraStatistics] = {}
+        self.cameras: dict[str, CameraStatistics] = defaultdict(CameraStatistics)
         self.worst: dict[str, Verdict] = {}
         self.clean: dict[str, Verdict] = {}
         self.worst_changes = 0
 
-    def camera(self, camera_id: str) -> CameraStatistics:
-        """The statistics of a camera, empty ones when it has none yet."""
-        return self.cameras.get(camera_id) or self.cameras.setdefault(camera_id, CameraStatistics())
-
     def count(self, verdict: Verdict) -> None:
-        """Take a verdict: its place among the worst, or its count when it is a first sight that is not measured."""
-        kind, camera_id, delay_us = verdict.kind, verdict.camera_id, verdict.delay_us or 0
+        """Rank a measured verdict among the worst, or count another first sight; a repeat is none."""
+        kind, camera_id, delay_us = verdict.kind, verdict.camera_id, verdict.delay_us
         if kind == MEASURED:
             if verdict.new_max:
                 self.worst[camera_id] = verdict
                 self.worst_changes += 1
             before = self.clean.get(camera_id)
-            if (before is None or delay_us > (before.delay_us or 0)) and is_clean(verdict):
+            if (before is None or (delay_us or 0) > (before.delay_us or 0)) and is_clean(verdict):
                 self.clean[camera_id] = verdict._replace(data=None)
-        elif kind == EARLY:
-            self.camera(camera_id).observe_early(verdict.arrived_us, delay_us)
-        elif kind == INITIAL:
-            self.camera(camera_id).initial += 1
-        elif kind == UNDATED:
-            self.camera(camera_id).undated += 1
+        elif kind in LOGGED_KINDS:
+            self.cameras[camera_id].count(kind, verdict.arrived_us, delay_us, verdict.group)

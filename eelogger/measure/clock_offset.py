@@ -58,18 +58,14 @@ class OffsetBounds:
         if believed is None or (low <= believed[1] and believed[0] <= high):
             self._samples.append(sample)
             return None
-        # after a clock was put back nobody knows how much time passed: the line must not span it.
+        # After a clock was put back nobody knows how much time passed: the line must not span it.
         from_us = min(self._samples[-1].received_us, sample.received_us)
-        self.restart()
+        self._samples.clear()
         self._samples.append(sample)
         stepped_us = believed[1] - low if low > believed[1] else believed[0] - high
         return Gap(
             "clock-step", from_us, sample.received_us, f"by Date headers stepped by at least {seconds3(stepped_us)} s"
         )
-
-    def restart(self) -> None:
-        """Forget all samples: the clock has been set since."""
-        self._samples.clear()
 
     def offset(self, now_us: int) -> Offset | None:
         """What is known now; None without a sample of the last two hours."""

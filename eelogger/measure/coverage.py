@@ -1,17 +1,16 @@
 """Keep the gaps of a day and the share of it that was observed.
 
-Every closed gap is returned, for `gaps.log`. A gap across midnight is two, so that each day's file stands alone. A
-`gap` ends with a subscription, unless another one starts at its end: a replay takes its subscription times from there.
+A gap across midnight is two, so that each day's file stands alone. A `gap` ends with a subscription, unless another
+one starts at its end: a replay takes its subscription times from there.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from ..model import Gap
 
 STARTED: Final = "started"  # reason of the very first subscription: nothing was missed, there was nothing before
-START_US: Final = 60_000_000  # a very first start that takes longer than this is an outage like any other
 ADDED: Final = "added"  # reason of a camera's first subscription on an open connection
 UNKNOWN: Final = "unknown"  # kind of a time with events on record, but not when somebody was watching
 NO_RECORD: Final = "no-record"  # its reason
@@ -21,59 +20,50 @@ NO_RECORD: Final = "no-record"  # its reason
 class Coverage:
     """What was observed today; `since_us` is when this log directory's first observation was meant to begin.
 
-    `gaps` are today's closed gaps in which something was missed. A camera id of "" stands for all cameras.
+    `gaps` are today's closed gaps in which something was missed, `blind` tells since when and why a camera is not
+    observed. A camera id of "" stands for all cameras.
     """
 
     since_us: int
     gaps: list[Gap] = field(default_factory=list)
-    # Since when and why each camera is not observed.
-    _open: dict[str, tuple[int, str]] = field(default_factory=dict)
+    blind: dict[str, tuple[int, str]] = field(default_factory=dict)
     # When each camera was not observed: its share need not look at all others' gaps.
     _spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def open_gap(self, at_us: int, reason: str, camera_id: str = "") -> None:
         """Nothing is observed from `at_us` on; of several causes in a row the first counts."""
-        self._open.setdefault(camera_id, (at_us, reason))
+        self.blind.setdefault(camera_id, (at_us, reason))
 
-    def close_gap(self, at_us: int) -> Gap | None:
-        """The connection's subscription begins: the gap that it ends. Ask `close_camera_gaps` before."""
-        self.close_camera_gaps(at_us)
-        return self._close("", at_us) if "" in self._open else None
+    def close_gaps(self, at_us: int, camera_ids: Iterable[str] | None = None) -> list[Gap]:
+        """End the gaps of these cameras, or of the connection (the first) and all cameras, at a subscription.
 
-    def close_camera_gap(self, camera_id: str, at_us: int) -> Gap:
-        """One camera is subscribed on the open connection; a gap without length when it is new."""
-        self._open.setdefault(camera_id, (at_us, ADDED))
-        return self._close(camera_id, at_us)
-
-    def close_camera_gaps(self, at_us: int) -> list[Gap]:
-        """The gaps of single cameras that end because the connection's subscription begins."""
-        return [self._close(camera_id, at_us) for camera_id in list(self._open) if camera_id]
+        A camera that had none is new: its gap has no length.
+        """
+        gaps = []
+        for camera_id in sorted({"", *self.blind}) if camera_ids is None else camera_ids:
+            from_us, reason = self.blind.pop(camera_id, (at_us, ADDED))
+            # A clock put back meanwhile must not make a gap that ends before it begins.
+            gaps.append(Gap("gap", min(from_us, at_us), at_us, reason, camera_id))
+            self._keep(gaps[-1])
+        return gaps
 
     def camera_gone(self, camera_id: str) -> None:
         """The camera left the account: it is no longer meant to be observed."""
-        self._open.pop(camera_id, None)
+        self.blind.pop(camera_id, None)
 
-    def midnight(self, at_us: int) -> tuple["Coverage", list[Gap]]:
-        """Begin a day: the coverage of the ended one, which changes no more, and the halves of gaps that end here."""
-        day, ended = replace(self, _open=dict(self._open)), []
-        for camera_id, (from_us, reason) in sorted(day._open.items()):
-            if from_us < at_us:
-                ended.append(Gap("gap", from_us, at_us, reason, camera_id))
-                self._open[camera_id] = at_us, reason
-        self.gaps, self._spans = [], {}
-        return day, ended
+    def next_day(self, at_us: int) -> tuple["Coverage", list[Gap]]:
+        """The coverage of the day that begins, and the parts of open gaps that end here; this one changes no more."""
+        open_gaps = sorted(self.blind.items())
+        ended = [Gap("gap", from_us, at_us, reason, id_) for id_, (from_us, reason) in open_gaps if from_us < at_us]
+        blind = {id_: (max(from_us, at_us), reason) for id_, (from_us, reason) in open_gaps}
+        return Coverage(self.since_us, blind=blind), ended
 
     def restore(self, gap: Gap) -> None:
         """Take a gap of today from `gaps.log`; a gap that is open now began no earlier than that one ended."""
         self._keep(gap)
-        if gap.kind == "gap" and not gap.camera_id and "" in self._open:
-            from_us, reason = self._open[""]
-            self._open[""] = max(from_us, gap.to_us), reason
-
-    @property
-    def blind_since_us(self) -> int | None:
-        """Since when nothing is observed; None while something is."""
-        return self._open[""][0] if "" in self._open else None
+        if gap.kind == "gap" and not gap.camera_id and "" in self.blind:
+            from_us, reason = self.blind[""]
+            self.blind[""] = max(from_us, gap.to_us), reason
 
     def observed_share(self, from_us: int, to_us: int, camera_id: str = "") -> float:
         """The share of [from, to) in which the account, or the camera, was observed: 0 to 1."""
@@ -83,8 +73,8 @@ class Coverage:
         spans: list[tuple[int, int]] = []
         for who in {"", camera_id}:
             spans += self._spans.get(who, ())
-            if who in self._open:
-                spans.append((self._open[who][0], to_us))
+            if who in self.blind:
+                spans.append((self.blind[who][0], to_us))
         covered, reached = 0, from_us  # overlaps count once
         for start, end in sorted(spans):
             start, end = max(start, reached), min(end, to_us)
@@ -95,15 +85,8 @@ class Coverage:
 
     def shares(self, from_us: int, to_us: int) -> Callable[[str], float]:
         """`observed_share` for many cameras: those without gaps of their own share one computation."""
-        whole, own = self.observed_share(from_us, to_us), self._spans.keys() | self._open.keys()
+        whole, own = self.observed_share(from_us, to_us), self._spans.keys() | self.blind.keys()
         return lambda camera_id: self.observed_share(from_us, to_us, camera_id) if camera_id in own else whole
-
-    def _close(self, camera_id: str, at_us: int) -> Gap:
-        from_us, reason = self._open.pop(camera_id)
-        # a clock put back meanwhile must not make a gap that ends before it begins.
-        gap = Gap("gap", min(from_us, at_us), at_us, reason, camera_id)
-        self._keep(gap)
-        return gap
 
     def _keep(self, gap: Gap) -> None:
         if is_missed(gap) and (gap.to_us > gap.from_us or gap.kind != "gap"):
@@ -113,5 +96,5 @@ class Coverage:
 
 
 def is_missed(gap: Gap) -> bool:
-    """Whether events may have been missed: not in a quick very first start, nor by a camera that was just added."""
-    return gap.reason != ADDED and (gap.reason != STARTED or gap.to_us - gap.from_us > START_US)
+    """Whether events may have been missed: not in a very first start of a minute, nor by a camera just added."""
+    return gap.reason != ADDED and (gap.reason != STARTED or gap.to_us - gap.from_us > 60_000_000)

@@ -5,9 +5,6 @@ from hashlib import blake2b
 from typing import Final
 
 GENERATION: Final = 100_000  # identities in one generation, lines of one identity log
-# A bytes object of 15 bytes takes 48 in memory, a UUID's text 96, the longest identity over 300. Two of 10**10
-# identities have the same fingerprint with a probability of 10**-16.
-_FINGERPRINT_BYTES: Final = 15
 
 
 class Dedup:
@@ -26,18 +23,14 @@ class Dedup:
     def seen(self, identity: str, camera_id: str, four_cc: str) -> bool:
         """Tell whether the identity is known; from now on it is."""
         mark, kind = _fingerprint(identity), (camera_id, four_cc)
-        known = mark in self._current or mark in self._previous or self._latest.get(kind) == mark
+        known = self._latest.get(kind) == mark or self._add(mark)
         self._latest[kind] = mark
-        if not known:
-            self._remember(mark)
         return known
 
     def restore(self, identities: Iterable[str]) -> None:
         """Take the lines of an identity log, oldest first; call `turn` between `.1` and the current one."""
         for identity in identities:
-            mark = _fingerprint(identity)
-            if mark not in self._current and mark not in self._previous:
-                self._remember(mark)
+            self._add(_fingerprint(identity))
 
     def turn(self) -> None:
         """Begin a new generation and forget the one before the present, unless one has just begun."""
@@ -48,15 +41,17 @@ class Dedup:
         mark = _fingerprint(identity)
         return mark in self._current or mark in self._previous
 
-    def __len__(self) -> int:
-        return len(self._current) + len(self._previous)
-
-    def _remember(self, mark: bytes) -> None:
+    def _add(self, mark: bytes) -> bool:
+        """Put a fingerprint into the present generation; True when it is in one already."""
+        if mark in self._current or mark in self._previous:
+            return True
         self._current.add(mark)
         if len(self._current) >= self._generation:  # as the writer rotates: what a restart would know never differs
             self.turn()
+        return False
 
 
 def _fingerprint(identity: str) -> bytes:
-    # a lone surrogate is legal in JSON, so it has a fingerprint too.
-    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=_FINGERPRINT_BYTES).digest()
+    # 15 bytes take 48 in memory, a UUID's text 96, the longest identity over 300. Two of 10**10 identities have one
+    # fingerprint with a probability of 10**-16. A lone surrogate is legal in JSON: it is encoded too.
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=15).digest()

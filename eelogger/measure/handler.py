@@ -9,24 +9,11 @@ clock is far behind has one fresh event of each four-CC and connection taken for
 """
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from ..model import (
-    DUPLICATE,
-    EARLY,
-    FOUR_CCS,
-    IGNORED,
-    INITIAL,
-    MEASURED,
-    NAMESPACES,
-    UNDATED,
-    UNIDENTIFIED,
-    Reject,
-    Verdict,
-    made,
-)
+from ..model import DUPLICATE, EARLY, FOUR_CCS, IGNORED, INITIAL, MEASURED, UNDATED, UNIDENTIFIED, Reject, Verdict, made
 from .camera_statistics import Day
 from .dedup import Dedup
 from .histogram import Histogram
@@ -38,70 +25,41 @@ PREVIEW: Final = "pre"
 
 
 class Handler:
-    """Judges events; one for each run, its statistics start anew with each day (`new_day`).
+    """Judges the events of a run; `day` is replaced at midnight, `totals` counts verdicts by kind, and previews."""
 
-    `totals` counts verdicts by kind, and previews; `on_reject` gets what could not be read of an update.
-    """
-
-    def __init__(
-        self,
-        events: Container[str],
-        namespaces: Container[int] | None = None,
-        ns_values: Mapping[int, str] = NAMESPACES,
-    ) -> None:
-        self._events = events
-        self._namespaces = namespaces
-        self.name_namespaces(ns_values)
-        self.on_reject: Callable[[Reject], None] = lambda reject: None
+    def __init__(self, events: Container[str], namespaces: Container[int] | None, names: Mapping[int, str]) -> None:
+        self._events, self._namespaces = events, namespaces
+        self._names = {ns: name.partition("(")[0].strip() for ns, name in names.items()}
+        self._sort = lru_cache(maxsize=1024)(self._sort_of)  # bounded: what is foreign must not fill the memory
         self.dedup = Dedup()
         self.day = Day()
         self.totals: Counter[str] = Counter()
         self.last: Verdict | None = None
         self.previews: dict[str, Histogram] = {}
-        self._subscribed_us: dict[str, int] = {}
-        self._first_seen: dict[str, set[str]] = {}
-        # a camera's gaps since its last measured event: how long all but the last were, the last's end and length.
+        # When a camera was subscribed, and the four-CCs that came since; no more once the window is over.
+        self._fresh: dict[str, tuple[int, frozenset[str]]] = {}
+        # A camera's gaps since its last measured event: how long all but the last were, the last's end and length.
         self._missed: dict[str, tuple[int, int, int]] = {}
 
-    def name_namespaces(self, ns_values: Mapping[int, str]) -> None:
-        """Set the namespaces' names; lines carry them up to the bracket."""
-        self._names = {ns: name.partition("(")[0].strip() for ns, name in ns_values.items()}
-        self._sort = lru_cache(maxsize=1024)(self._sort_of)  # bounded: what is foreign must not fill the memory
-
     def subscribed(self, camera_ids: Iterable[str], at_us: int, gap_us: int | None = None) -> None:
-        """Begin a subscription of these cameras; `gap_us` is how long they were not observed before it."""
+        """Begin a subscription of these cameras; `gap_us` is how long they were not observed, None if they are new."""
         for camera_id in camera_ids:
-            self._subscribed_us[camera_id] = at_us
-            self._first_seen.pop(camera_id, None)
+            self._fresh[camera_id] = at_us, frozenset()
+            earlier_us, end_us, last_us = self._missed.pop(camera_id, (0, at_us, 0))
             if gap_us is not None:
-                earlier_us, end_us, last_us = self._missed.get(camera_id, (0, at_us, 0))
                 if at_us != end_us:
                     earlier_us, last_us = earlier_us + last_us, 0
-                # a camera's own gap ends with that of all cameras: then the longer one counts.
+                # A camera's own gap ends with that of all cameras: then the longer one counts.
                 self._missed[camera_id] = earlier_us, at_us, max(last_us, gap_us)
-
-    def begin_cameras(self, camera_ids: Iterable[str]) -> None:
-        """These cameras are new: gaps before now are none of theirs."""
-        for camera_id in camera_ids:
-            self._missed.pop(camera_id, None)
-
-    def new_day(self) -> Day:
-        """Start the statistics of a new day; returns those of the day that ended."""
-        ended, self.day = self.day, Day()
-        return ended
 
     def judge(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
-    ) -> list[Verdict]:
-        """Judge each event of an update, in their order, and count its previews."""
+    ) -> tuple[list[Verdict], list[Reject]]:
+        """Judge each event of an update, in their order, and count its previews; also what could not be read."""
         if PREVIEW in cam_data:
             self._count_previews(camera_id, cam_data[PREVIEW], arrived_us)
-        if "event" not in cam_data:
-            return []
         events, rejects = split_events(camera_id, cam_data)
-        for reject in rejects:
-            self.on_reject(reject)
-        return [self.handle_event(camera_id, event, arrived_us, lag_us=lag_us) for event in events]
+        return [self.handle_event(camera_id, event, arrived_us, lag_us=lag_us) for event in events], rejects
 
     def use_up_first(self, camera_id: str, cam_data: dict[str, Any], arrived_us: int) -> None:
         """Judge nothing, but let no later value of these four-CCs be the first of its subscription."""
@@ -129,12 +87,12 @@ class Handler:
             kind = UNDATED
         elif (delay_us := timestamp - event_us) < 0:
             kind = EARLY
-        elif first_since_us is not None and event_us < first_since_us:
+        elif event_us < first_since_us:
             kind = INITIAL
         else:
             kind = MEASURED
             group = four_cc if ns is None else ns
-            statistics = self.day.camera(camera_id)
+            statistics = self.day.cameras[camera_id]
             new_max, figures = statistics.observe(timestamp, delay_us, group), statistics.figures(group)
             missed = self._missed.pop(camera_id, None)
             after_gap_us = missed and missed[0] + missed[2]
@@ -153,31 +111,25 @@ class Handler:
         first_since_us = self._first_since(camera_id, PREVIEW, timestamp)
         for preview in previews if type(previews) is list else (previews,):
             taken_us = event_time_us(preview)
-            if taken_us is None or taken_us > timestamp or (first_since_us is not None and taken_us < first_since_us):
-                continue
-            self.totals[PREVIEW] += 1
-            self.previews.setdefault(camera_id, Histogram()).add(timestamp - taken_us)
+            if taken_us is not None and first_since_us <= taken_us <= timestamp:
+                self.totals[PREVIEW] += 1
+                self.previews.setdefault(camera_id, Histogram()).add(timestamp - taken_us)
 
-    def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int | None:
-        """The moment of subscription, when this value is its four-CC's first and came within the window."""
-        subscribed_us = self._subscribed_us.get(camera_id)
-        if subscribed_us is None:
-            return None
-        if timestamp - subscribed_us > INITIAL_WINDOW_US:  # over until the next subscription: 300 bytes less
-            del self._subscribed_us[camera_id]
-            self._first_seen.pop(camera_id, None)
-            return None
-        seen = self._first_seen.setdefault(camera_id, set())
+    def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int:
+        """The moment of subscription, when this value is its four-CC's first and came within the window, else 0."""
+        if camera_id not in self._fresh:
+            return 0
+        subscribed_us, seen = self._fresh[camera_id]
+        if timestamp - subscribed_us > INITIAL_WINDOW_US:
+            del self._fresh[camera_id]
+            return 0
         if four_cc in seen:
-            return None
-        seen.add(four_cc)
+            return 0
+        self._fresh[camera_id] = subscribed_us, seen | {four_cc}
         return subscribed_us
 
     def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
         """Whether events of this sort are measured at all, and what they are called."""
-        is_measured = four_cc in self._events
-        if self._namespaces is not None and (ns is not None or four_cc == "ANNT"):
-            is_measured = is_measured and ns in self._namespaces
-        if ns is None:
-            return is_measured, FOUR_CCS.get(four_cc, four_cc)
-        return is_measured, self._names.get(ns) or f"namespace {ns}"
+        is_asked = self._namespaces is None or ns in self._namespaces or (ns is None and four_cc != "ANNT")
+        name = FOUR_CCS.get(four_cc, four_cc) if ns is None else self._names.get(ns) or f"namespace {ns}"
+        return is_asked and four_cc in self._events, name

@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, count, pairwise, takewhile
 from operator import add
 from typing import Final
 
@@ -25,17 +25,9 @@ _BLOCK: Final = 8  # counts are kept for whole blocks of this many buckets (a fa
 _WIDER: Final = {"B": "H", "H": "I"}
 
 
-def _lower_bounds() -> list[int]:
-    """The smallest µs of each bucket but the lowest, by exact arithmetic: 1000 · (51/50)^k, then 30 days."""
-    bounds = []
-    numerator, denominator = FIRST_US, 1
-    while numerator < LAST_US * denominator:
-        bounds.append(-(-numerator // denominator))
-        numerator, denominator = numerator * 51, denominator * 50
-    return [*bounds, LAST_US]
-
-
-_BOUNDS: Final = _lower_bounds()
+# The smallest µs of each bucket but the lowest, by exact arithmetic: 1000 · (51/50)^k, then 30 days.
+_POWERS: Final = (-(-FIRST_US * 51**k // 50**k) for k in count())
+_BOUNDS: Final[list[int]] = [*takewhile(lambda us: us < LAST_US, _POWERS), LAST_US]
 # The first bucket of each block: one integer object for all histograms that begin there.
 _FIRSTS: Final = list(range(0, len(_BOUNDS) + 1, _BLOCK))
 
@@ -74,8 +66,7 @@ class Histogram:
             self._counts[index] += 1
         except OverflowError:
             self._counts = array(_WIDER[self._counts.typecode], self._counts)
-            self.count(bucket, us)
-            return
+            self._counts[index] += 1
         if us < self.min_us or not self.n:
             self.min_us = us
         if us > self.max_us:
@@ -85,50 +76,24 @@ class Histogram:
 
     def _make_room(self, bucket: int) -> int:
         """Extend the range to this bucket's block; returns the bucket's index in it."""
-        block, old = _FIRSTS[bucket // _BLOCK], self._counts
-        if not old:
+        block, zero = _FIRSTS[bucket // _BLOCK], array(self._counts.typecode, [0])
+        if not self._counts:
             self._first = block
-        first = min(block, self._first)
-        end = max(block + _BLOCK, self._first + len(old))
-        grown = array(old.typecode, [0]) * (end - first)
-        grown[self._first - first : self._first - first + len(old)] = old
-        self._first, self._counts = first, grown
-        return bucket - first
-
-    def merge(self, *others: "Histogram") -> None:
-        """Count everything the others have counted."""
-        parts = [part for part in (self, *others) if part.n]
-        if not parts:
-            return
-        if len(parts) == 1:  # the usual case while snapshots are rendered: nothing to add up
-            (one,) = parts
-            self.n, self.total_us, self.min_us, self.max_us = one.n, one.total_us, one.min_us, one.max_us
-            self._first, self._counts = one._first, one._counts[:]
-            return
-        first = min(part._first for part in parts)
-        sums = [0] * (max(part._first + len(part._counts) for part in parts) - first)
-        for part in parts:
-            here = slice(part._first - first, part._first - first + len(part._counts))
-            sums[here] = map(add, sums[here], part._counts)
-        self._first, most = first, max(sums)
-        self._counts = array("B" if most < 1 << 8 else "H" if most < 1 << 16 else "I", sums)
-        self.min_us = min(part.min_us for part in parts)
-        self.max_us = max(part.max_us for part in parts)
-        self.n = sum(part.n for part in parts)
-        self.total_us = sum(part.total_us for part in parts)
+        before, after = self._first - block, block + _BLOCK - self._first - len(self._counts)
+        self._counts = zero * before + self._counts + zero * after  # of these one is negative: nothing
+        self._first = min(block, self._first)
+        return bucket - self._first
 
     def quantile_us(self, per_mille: int) -> int:
-        """The nearest-rank quantile (500 is the median); ValueError when nothing was counted."""
+        """The nearest-rank quantile (500 is the median); 0 when nothing was counted."""
         return self.quantiles_us((per_mille,))[0]
 
     def quantiles_us(self, per_milles: Iterable[int]) -> list[int]:
-        """Several quantiles for the cost of one; ValueError when nothing was counted."""
+        """Several quantiles for the cost of one."""
         upto = list(accumulate(self._counts))
         return [self._value_at(rank_of(per_mille, self.n), upto) for per_mille in per_milles]
 
     def _value_at(self, rank: int, upto: list[int]) -> int:
-        if not 1 <= rank <= self.n:
-            raise ValueError(f"no rank {rank} among {self.n}")
         if rank == self.n:
             return self.max_us
         if rank == 1:
@@ -137,15 +102,28 @@ class Histogram:
 
     def counts(self) -> Iterator[tuple[int, int]]:
         """Each occupied bucket, upwards: the largest µs that falls into it (the maximum above 30 days), its count."""
-        for bucket, count in enumerate(self._counts, self._first):
-            if count:
-                yield (_BOUNDS[bucket] - 1 if bucket < len(_BOUNDS) else self.max_us), count
+        for bucket, n in enumerate(self._counts, self._first):
+            if n:
+                yield (_BOUNDS[bucket] - 1 if bucket < len(_BOUNDS) else self.max_us), n
 
 
 def merged(parts: Iterable[Histogram]) -> Histogram:
     """A new histogram of everything the parts have counted."""
-    whole = Histogram()
-    whole.merge(*parts)
+    whole, used = Histogram(), [part for part in parts if part.n]
+    if len(used) == 1:  # the usual case while snapshots are rendered: nothing to add up
+        (one,) = used
+        whole.n, whole.total_us, whole.min_us, whole.max_us = one.n, one.total_us, one.min_us, one.max_us
+        whole._first, whole._counts = one._first, one._counts[:]
+    elif used:
+        whole.n, whole.total_us = sum(part.n for part in used), sum(part.total_us for part in used)
+        whole.min_us, whole.max_us = min(part.min_us for part in used), max(part.max_us for part in used)
+        whole._first = first = min(part._first for part in used)
+        sums = [0] * (max(part._first + len(part._counts) for part in used) - first)
+        for part in used:
+            here = slice(part._first - first, part._first - first + len(part._counts))
+            sums[here] = map(add, sums[here], part._counts)
+        most = max(sums)
+        whole._counts = array("B" if most < 1 << 8 else "H" if most < 1 << 16 else "I", sums)
     return whole
 
 

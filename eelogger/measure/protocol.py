@@ -6,7 +6,6 @@ A part that cannot be read is rejected with a reason and harms no other part. An
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -22,7 +21,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,10}").fullmatch
 _SECOND = re.compile(r"[0-9]{8}(?:[01][0-9]|2[0-3])[0-9]{4}").fullmatch
 _FRACTION = re.compile(r"(?:\.([0-9]*))?").fullmatch
 _decode = json.JSONDecoder().raw_decode
-_FRACTIONS_US: Final = {f".{ms:03d}": 1_000 * ms for ms in range(1_000)}
+_encode = json.JSONEncoder().iterencode
 
 
 def read_message(data: bytes | str) -> Message:
@@ -79,14 +78,10 @@ def identity(camera_id: str, event: dict[str, Any]) -> str | None:
     uuid = event.get("uuid")
     if type(uuid) is str and 0 < len(uuid) <= UUID_MAX_CHARS:
         return uuid
-    four_cc = event["type"]
-    if four_cc == "ANNT":
-        return None
-    eventid = integer(event.get("eventid"))
-    timestamp = event.get("timestamp")
+    four_cc, eventid, timestamp = event["type"], integer(event.get("eventid")), event.get("timestamp")
     if type(timestamp) is not str or len(timestamp) > _TIMESTAMP_MAX_CHARS:
         timestamp = ""
-    if eventid is None and not timestamp:
+    if four_cc == "ANNT" or (eventid is None and not timestamp):
         return None
     return f"{four_cc}:{camera_id}:{'' if eventid is None else eventid & 0xFFFFFFFF}:{timestamp}"
 
@@ -102,17 +97,17 @@ def integer(value: object) -> int | None:
 
 def event_time_us(timestamp: object) -> int | None:
     """`YYYYMMDDhhmmss.xxx` (UTC) in microseconds since 1970, digits beyond six cut; None outside 2000-2099."""
-    if type(timestamp) is not str:
+    if type(timestamp) is not str or len(timestamp) > _TIMESTAMP_MAX_CHARS:
         return None
-    # In the form that the vendor documents both parts are known from events before: two look-ups.
-    fraction_us = _FRACTIONS_US.get(timestamp[14:])
-    if fraction_us is None:
-        match = _FRACTION(timestamp[14:]) if len(timestamp) <= _TIMESTAMP_MAX_CHARS else None
-        if match is None:
-            return None
-        fraction_us = int((match[1] or "")[:6].ljust(6, "0"))
-    second_us = _second_us(timestamp[:14])
-    return None if second_us is None else second_us + fraction_us
+    # In the form that the vendor documents both parts are known from events before.
+    second_us, fraction_us = _second_us(timestamp[:14]), _fraction_us(timestamp[14:])
+    return None if second_us is None or fraction_us is None else second_us + fraction_us
+
+
+@lru_cache(maxsize=2048)
+def _fraction_us(text: str) -> int | None:
+    match = _FRACTION(text)
+    return int((match[1] or "")[:6].ljust(6, "0")) if match else None
 
 
 @lru_cache(maxsize=1024)  # events cluster in the seconds around now
@@ -127,29 +122,14 @@ def _second_us(digits: str) -> int | None:
 
 
 def excerpt(value: object) -> str:
-    """The start of a value as JSON; what lies behind the cut is not looked at."""
+    """The start of a value as JSON; no piece behind the cut is looked at."""
     text = ""
     with suppress(RecursionError):
-        for piece in _pieces(value):
+        for piece in _encode(value):
             text += piece
             if len(text) >= EXCERPT_CHARS:
                 break
     return text[:EXCERPT_CHARS]
-
-
-def _pieces(value: object) -> Iterator[str]:
-    if type(value) is dict:
-        for at, (key, item) in enumerate(value.items()):
-            yield f"{', ' if at else '{'}{json.dumps(key[:EXCERPT_CHARS])}: "
-            yield from _pieces(item)
-        yield "}" if value else "{}"
-    elif type(value) is list:
-        for at, item in enumerate(value):
-            yield ", " if at else "["
-            yield from _pieces(item)
-        yield "]" if value else "[]"
-    else:  # the library would write out all of a long text
-        yield json.dumps(value[:EXCERPT_CHARS] if type(value) is str else value)
 
 
 def _load(data: bytes | str) -> Any:
@@ -157,14 +137,14 @@ def _load(data: bytes | str) -> Any:
         text = data if isinstance(data, str) else str(data, "utf-8")
     except UnicodeDecodeError:
         raise MessageError("not-utf-8") from None
-    if not text or text.isspace():
-        raise MessageError("empty")
     try:
         value, end = _decode(text)  # past the search for blanks around the value, of which the cloud sends none
         if end == len(text):
             return value
     except (ValueError, RecursionError):
         pass
+    if not text or text.isspace():
+        raise MessageError("empty")
     try:
         return json.loads(text, parse_int=_lenient_int)
     except RecursionError:

@@ -44,7 +44,7 @@ class Timeline:
             self.slot_us *= 2
             halves, self.slots = self.slots, {}
             for number, half in halves.items():
-                self.slots.setdefault(number // 2, Histogram()).merge(half)
+                self.slots[number // 2] = merged([half, self.slots.get(number // 2, Histogram())])
 
 
 def missing() -> str:

@@ -73,6 +73,7 @@ class Upkeep:
             for tick in count(1):
                 await asyncio.sleep(self.timing.tick_s)
                 if await asyncio.wrap_future(thread.submit(self._look, tick)):
+                    _log.warning("%s was removed or replaced, and is made anew", self.writer.paths.root)
                     self.on_retaken()
                 if self._prune_for and not self.writer.moving:  # else a folder could go in the middle of its move
                     Thread(target=self._prune, args=(self._prune_for,), name="prune", daemon=True).start()

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics, is_suspect
-from ..measure.histogram import P50, P95, P99, Histogram, signed_quantile_us
+from ..measure.histogram import P50, P95, P99, Histogram, merged, signed_quantile_us
 from ..measure.seconds import mean3, seconds3
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
 from ..storage.formats import time_text
@@ -36,8 +36,8 @@ class Tally:
         """Count what others have counted, in short steps that yield empty pieces."""
         rest = iter(tallies)
         while some := list(islice(rest, _AT_ONCE)):
-            self.delays.merge(*(other.delays for other in some))
-            self.early.merge(*(other.early for other in some))
+            self.delays = merged([self.delays, *(other.delays for other in some)])
+            self.early = merged([self.early, *(other.early for other in some)])
             self.initial += sum(other.initial for other in some)
             self.undated += sum(other.undated for other in some)
             self.max_event = _worst(other.max_event for other in (self, *some))
@@ -54,13 +54,13 @@ def sum_up(tallies: Iterable[Tally]) -> Tally:
 
 def first_sights(statistics: CameraStatistics) -> dict[str, int]:
     """A camera's first sights of the day by verdict."""
-    early, initial, undated = statistics.early, statistics.initial, statistics.undated
+    early, initial, undated = statistics.early.n, statistics.initial, statistics.undated
     return {MEASURED: statistics.n, EARLY: early, INITIAL: initial, UNDATED: undated}
 
 
 def tally_of(statistics: CameraStatistics, worst: Verdict | None = None) -> Tally:
     """A camera's day as a tally."""
-    return Tally(statistics.day(), statistics.early_delays, statistics.initial, statistics.undated, worst)
+    return Tally(statistics.day(), statistics.early, statistics.initial, statistics.undated, worst)
 
 
 def _worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:

@@ -25,7 +25,7 @@ def render(state: RunState) -> Iterator[str]:
         labels = _camera(state, camera_id)
         if statistics.n:
             latest.append(_line("last_event_timestamp_seconds", labels, statistics.latest_us() / 1e6))
-        for group in statistics.groups:
+        for group in list(statistics.groups):
             # a namespace has a number; an event without one goes by its four-CC.
             number, event = str(group) if isinstance(group, int) else "", group_name(group, state.names)
             of_group = labels | {"namespace": number, "event": event}

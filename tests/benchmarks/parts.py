@@ -11,7 +11,7 @@ from uuid import UUID
 
 from eelogger.measure.dedup import GENERATION
 from eelogger.measure.handler import Handler
-from eelogger.model import Camera
+from eelogger.model import NAMESPACES, Camera
 from eelogger.simulator.events import make
 from eelogger.storage import formats
 from eelogger.storage.camera_files import cameras_text
@@ -135,7 +135,7 @@ async def restart(size: Namespace) -> list[Row]:
 
 def make_day(paths: LogPaths, count: int, cameras: int) -> None:
     """Write the log directory of a run that ended a moment ago: delay logs, identities, `.state`."""
-    rng, handler = random.Random(7), Handler(("ANNT", "ALRS"))
+    rng, handler = random.Random(7), Handler(("ANNT", "ALRS"), None, NAMESPACES)
     now_us, each = time.time_ns() // 1000, count // cameras
     day_us = formats.parse_time(day_of(now_us))
     step_us = max(1, (now_us - day_us) // (each + 1))
