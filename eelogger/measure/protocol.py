@@ -6,6 +6,7 @@ A part that cannot be read is rejected with a reason and harms no other part. An
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -21,7 +22,6 @@ _INTEGER = re.compile(r"-?[0-9]{1,10}").fullmatch
 _SECOND = re.compile(r"[0-9]{8}(?:[01][0-9]|2[0-3])[0-9]{4}").fullmatch
 _FRACTION = re.compile(r"(?:\.([0-9]*))?").fullmatch
 _decode = json.JSONDecoder().raw_decode
-_encode = json.JSONEncoder().iterencode
 
 
 def read_message(data: bytes | str) -> Message:
@@ -122,14 +122,29 @@ def _second_us(digits: str) -> int | None:
 
 
 def excerpt(value: object) -> str:
-    """The start of a value as JSON; no piece behind the cut is looked at."""
+    """The start of a value as JSON; what lies behind the cut is not looked at."""
     text = ""
     with suppress(RecursionError):
-        for piece in _encode(value):
+        for piece in _pieces(value):
             text += piece
             if len(text) >= EXCERPT_CHARS:
                 break
     return text[:EXCERPT_CHARS]
+
+
+def _pieces(value: object) -> Iterator[str]:
+    if type(value) is dict:
+        for at, (key, item) in enumerate(value.items()):
+            yield f"{', ' if at else '{'}{json.dumps(key[:EXCERPT_CHARS])}: "
+            yield from _pieces(item)
+        yield "}" if value else "{}"
+    elif type(value) is list:
+        for at, item in enumerate(value):
+            yield ", " if at else "["
+            yield from _pieces(item)
+        yield "]" if value else "[]"
+    else:  # the library would write out all of a long text
+        yield json.dumps(value[:EXCERPT_CHARS] if type(value) is str else value)
 
 
 def _load(data: bytes | str) -> Any:
