@@ -19,7 +19,6 @@ from .model import DAY_US, Camera, DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
-from .storage.batch import Batch
 from .storage.camera_files import cameras_text, read_bridges, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
@@ -91,11 +90,10 @@ class Parts:
 
     async def restore(self, stop: asyncio.Event) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
-        self.recorder.lines = batch = Batch()
         thread = DaemonThread("restore")
         reading = Restore(self.recorder, self._progress)
         restoring = asyncio.wrap_future(thread.submit(reading.run, self.before.done_us if self.before else None))
-        thread.shutdown(wait=False)
+        thread.shutdown()
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waited: set[asyncio.Future[Any]] = {restoring, stopping}
         # A stop does not wait for the disk: the thread is left behind, and writes nothing.
@@ -104,8 +102,6 @@ class Parts:
         if stop.is_set():
             return None
         found = restoring.result()
-        self.writer.add(batch)
-        self.recorder.lines = self.writer
         self.recorder.handler.totals.clear()
         self.read = None
         return found

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eelogger.storage.batch import Batch
-from eelogger.storage.disk import Flush, IdentityLog, append, replace
+from eelogger.storage.disk import Disk, append, replace
 from eelogger.storage.paths import LogPaths
 
 
@@ -21,7 +21,7 @@ class Directory:
         self.batch = Batch()
         paths = LogPaths(root)
         self.uuids, self.uuids_old = paths.uuids, paths.uuids_old
-        self.log = IdentityLog(paths)
+        self.disk = Disk(paths)
 
     def stream(self, camera: str) -> Path:
         return self.root / "stream" / f"{camera}_stream.log"
@@ -35,7 +35,8 @@ class Directory:
         self.batch.write_identity(f"{camera} {number}\n", str(self.delay(camera)))
 
     def write(self) -> dict[str, Exception]:
-        return Flush(self.batch, self.log).run().errors
+        self.disk.write(self.batch)
+        return self.disk.errors
 
 
 @pytest.fixture

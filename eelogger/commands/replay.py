@@ -22,7 +22,7 @@ from ..settings import Settings, load
 from ..storage.batch import Batch
 from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, stream_logs
 from ..storage.days import day_moves, move
-from ..storage.disk import Flush, IdentityLog
+from ..storage.disk import Disk
 from ..storage.disk_errors import explain
 from ..storage.formats import parse_time, worst_line
 from ..storage.line_blocks import OnRead, Skipped, size_of
@@ -103,7 +103,7 @@ class Replay:
         self._parts, self._skipped = parts, skipped
         self._paths = LogPaths(target)
         self._batch = Batch()
-        self._identities = IdentityLog(self._paths)
+        self._disk = Disk(self._paths)
         self._days = [self._parts[0].day]
         self._updates = 0
         self._since_us, self._last_us = sys.maxsize, 0
@@ -173,8 +173,8 @@ class Replay:
         self._batch.snapshots[os.fspath(path)] = content
 
     def _flush(self) -> None:
-        outcome = Flush(self._batch, self._identities).run()
-        for error in (outcome.errors | outcome.snapshots).values():
+        self._disk.write(self._batch)
+        for error in self._disk.errors.values():
             raise error
 
 

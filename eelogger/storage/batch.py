@@ -24,7 +24,8 @@ class Sink:
 
     def mark(self, us: int) -> None:
         """Note that all lines of what arrived up to `us` have been handed over."""
-        raise NotImplementedError
+        if batch := self.room(""):
+            batch.mark_us = us
 
     def write_stream(self, path: str, text: str) -> None:
         """Take a line of a stream log."""
@@ -49,30 +50,21 @@ class Sink:
 
 @dataclass(eq=False)
 class Batch(Sink):
-    """Lines by file until they are on disk; `size` is their length in characters.
-
-    `identities` wait for the lines of their delay logs, those in `ready` for none. `moves` is asked once the lines
-    before were tried.
-    """
+    """Lines by file until they are on disk; `size` is their length in characters."""
 
     stream: Lines = field(default_factory=dict)
     delay: Lines = field(default_factory=dict)
     other: Lines = field(default_factory=dict)
-    identities: list[tuple[str, str]] = field(default_factory=list)
-    ready: list[str] = field(default_factory=list)
+    identities: list[tuple[str, str]] = field(default_factory=list)  # each with the delay log that it waits for, or ""
     snapshots: dict[str, str | bytes] = field(default_factory=dict)
     mark_us: int | None = None
     size: int = 0
-    moves: Moves | None = None
+    moves: Moves | None = None  # asked once the lines were tried
 
     def room(self, text: str) -> "Batch":
         """Itself, whatever its size."""
         self.size += len(text)
         return self
-
-    def mark(self, us: int) -> None:
-        """Note that all lines of what arrived up to then have been handed over."""
-        self.mark_us = us
 
     @property
     def files(self) -> tuple[Lines, Lines, Lines]:
@@ -82,7 +74,7 @@ class Batch(Sink):
     @property
     def lines(self) -> int:
         """How many are not on disk, a record of several counted once; may be asked while the thread writes."""
-        return len(self.identities) + len(self.ready) + sum(len(texts) for f in self.files for texts in [*f.values()])
+        return len(self.identities) + sum(len(texts) for f in self.files for texts in [*f.values()])
 
     @property
     def is_empty(self) -> bool:

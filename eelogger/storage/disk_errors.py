@@ -65,38 +65,28 @@ def free_inodes(path: Path) -> int | None:
 
 
 class Trouble:
-    """What the disk refuses now, by path; `cause` is what is wrong, or was when it cost lines."""
+    """What the disk refuses now; `cause`, with a hint, is what is wrong, or was when it cost lines."""
 
     def __init__(self) -> None:
-        self.errors: Errors = {}
-        self.snapshots: dict[str, int] = {}  # how often each that cannot be written was tried
+        self.held: Errors = {}  # files whose lines wait
         self.cause = "the disk is too slow", _NO_HINT
         self._since = 0.0
+        self._snapshots: set[str] = set()
 
-    def heed(
-        self, errors: Errors, snapshots: Errors, stuck: Collection[str], skipped: Collection[str], fate: str
-    ) -> None:
-        """Take over what a batch met, and say it once; `fate` is what became of the lines that waited."""
-        before = self.errors
-        self.errors = {path: error for path, error in before.items() if path in skipped} | errors
-        if new := {path: e for path, e in errors.items() if path not in before and (path in stuck or not before)}:
+    def heed(self, errors: Errors, snapshots: Collection[str], stuck: Collection[str]) -> None:
+        """Take over what is refused now, and say it once; `stuck` are files that could not be moved."""
+        before, self.held = self.held, {path: error for path, error in errors.items() if path not in snapshots}
+        if new := {path: e for path, e in self.held.items() if path not in before and (path in stuck or not before)}:
             _log.warning("%s; lines are held (%s)", *_describe(new, stuck))
-        if not before:
-            self._since = time.monotonic()
-        if self.errors:
-            self.cause = _describe(self.errors, stuck)
-        elif before:
-            _log.info("writing works again after %.1f s: %s", time.monotonic() - self._since, fate)
-        tries = {path: self.snapshots.get(path, 0) + 1 for path in snapshots}
-        self.snapshots = {path: n for path, n in self.snapshots.items() if path in skipped} | tries
-        for path, error in snapshots.items():
-            if tries[path] == 2:  # on Windows a reader that holds it for a moment is no trouble
-                _log.warning("cannot write %s: %s (%s)", path, *explain(error, path))
-
-    @property
-    def paths(self) -> set[str]:
-        """What is not to be tried before its time."""
-        return {*self.errors, *self.snapshots}
+        if self.held:
+            self._since = self._since if before else time.monotonic()
+            self.cause = _describe(self.held, stuck)
+            return
+        if before:
+            _log.info("writing works again after %.1f s: nothing waits any more", time.monotonic() - self._since)
+        for path in errors.keys() - self._snapshots:
+            _log.warning("cannot write %s: %s (%s)", path, *explain(errors[path], path))
+        self._snapshots = set(errors)
 
     def error(self, text: str, lost_lines: int) -> DiskError:
         """The error that ends a run."""

@@ -78,7 +78,7 @@ class Upkeep:
                     Thread(target=self._prune, args=(self._prune_for,), name="prune", daemon=True).start()
                     self._prune_for = ""
         finally:
-            thread.shutdown(wait=False)
+            thread.shutdown()
             thread.wait_idle(0.1)  # a look that is under way must not take the lock again after its release
 
     def prune(self, today: str) -> None:
