@@ -42,6 +42,7 @@ def test_a_person_can_read_it() -> None:
         "done": "2026-11-22T11:59:59.000000Z",
         "clean": True,
         "since": "2026-11-18T11:06:40.000000Z",
+        "login": None,
     }
 
 

@@ -19,8 +19,7 @@ from .disk_errors import explain
 from .line_blocks import whole_lines, whole_lines_backwards
 from .paths import TEMPORARY, LogPaths, day_of, is_day, temporary
 
-_LINE_TIME = re.compile(rb"(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+)").match
-_LINE_DAY = re.compile(rb"\n(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2})T").findall
+_LINE_TIME = re.compile(rb"(?m)^(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+)")
 
 
 class Move(NamedTuple):
@@ -62,11 +61,10 @@ def move(move: Move) -> None:
     if not (merging or move.keep):
         try:
             os.replace(source, target)
+            return
         except OSError as error:
             if error.errno != errno.EXDEV:  # `days` may be on another file system
                 raise
-        else:
-            return
     beside = target + TEMPORARY
     try:
         if merging:
@@ -85,21 +83,21 @@ def move(move: Move) -> None:
 
 
 def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
-    # Once only those that an earlier move, cut short before the source went, has brought.
-    for _, entries in groupby(merge(_timed(older), _timed(newer, is_newer=True), key=itemgetter(0)), itemgetter(0)):
+    both = merge(_timed(older, False), _timed(newer, True), key=itemgetter(0))
+    for _, entries in groupby(both, itemgetter(0)):
         there: Counter[bytes] = Counter()
         for _, is_newer, line in entries:
-            if is_newer and there[line]:
+            if is_newer and there[line]:  # an earlier move, cut short before the source went, has brought it
                 there[line] -= 1
                 continue
             there[line] += not is_newer
             yield line
 
 
-def _timed(file: BinaryIO, is_newer: bool = False) -> Iterator[tuple[bytes, bool, bytes]]:
+def _timed(file: BinaryIO, is_newer: bool) -> Iterator[tuple[bytes, bool, bytes]]:
     time = b""  # the latest so far: a line stays behind those before it, whatever its own time is
     for line in file:
-        if match := _LINE_TIME(line):
+        if match := _LINE_TIME.match(line):
             time = max(time, match[1])
         yield time, is_newer, line if line.endswith(b"\n") else line + b"\n"
 
@@ -115,20 +113,16 @@ def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list
                 beside.unlink()
     stuck = []
     for path in () if put_back else _day_files(paths):
-        if earlier := _earlier_day(path, day):
-            late = Move(str(path), str(paths.day(earlier).root / path.relative_to(paths.root)))
-            try:
-                move(late)
-            except OSError:
-                stuck.append(late)
+        if day_of(path.stat().st_mtime_ns // 1000) >= day or (last := _last_day(path) or day) >= day:
+            continue
+        if any(found >= day for found in _days_in(next(whole_lines(path, block_bytes=1 << 14), b""))):
+            continue  # it was begun in this day, before the clock was put back
+        late = Move(str(path), str(paths.day(last).root / path.relative_to(paths.root)))
+        try:
+            move(late)
+        except OSError:
+            stuck.append(late)
     return stuck
-
-
-def _earlier_day(path: Path, day: str) -> str | None:
-    if day_of(path.stat().st_mtime_ns // 1000) < day and (last := _last_day(path)) and last < day:
-        first = next(whole_lines(path, block_bytes=1 << 14), b"")  # put back over midnight: begun in this day
-        return None if any(str(found, "ascii") >= day for found in _LINE_DAY(b"\n" + first)) else last
-    return None
 
 
 def check_move(paths: LogPaths) -> None:
@@ -164,11 +158,12 @@ def _day_files(paths: LogPaths) -> list[Path]:
 
 def _last_day(path: Path) -> str | None:
     with suppress(OSError):
-        for _, block in whole_lines_backwards(path, 1 << 14):
-            # Only what follows a newline is the beginning of a line.
-            if days := [text for found in _LINE_DAY(b"\n" + block) if is_day(text := str(found, "ascii"))]:
-                return max(days)
+        return next((max(days) for _, block in whole_lines_backwards(path, 1 << 14) if (days := _days_in(block))), None)
     return None
+
+
+def _days_in(block: bytes) -> list[str]:
+    return [day for time in _LINE_TIME.findall(block) if is_day(day := str(time[:10], "ascii"))]
 
 
 def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) -> tuple[list[str], str]:
@@ -186,15 +181,14 @@ def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) ->
     for number, day in enumerate(past):
         if number >= len(past) - keep_days and (max_bytes is None or total <= max_bytes):
             break
+        folder = paths.day(day).root
         try:
-            folder = paths.day(day).root
             os.replace(folder, temporary(folder))  # as a whole: a reader never finds half of a day
             shutil.rmtree(temporary(folder))
+            removed.append(day)
+            total -= sizes[day]
         except OSError as error:
             warning = "day {} cannot be removed: {} ({})".format(day, *explain(error))
-            continue
-        removed.append(day)
-        total -= sizes[day]
     if max_bytes is not None and total > max_bytes and not warning:
         warning = f"what is left has {total / 1e6:.1f} MB, more than the {max_bytes / 1e6:.1f} MB that may be kept"
     return removed, warning

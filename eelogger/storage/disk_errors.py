@@ -36,8 +36,10 @@ def explain(error: BaseException, path: str | os.PathLike[str] = "") -> tuple[st
     """What is wrong, of any exception, and a hint; a full disk is told from one whose inodes are used up."""
     if not isinstance(error, OSError):
         return f"{type(error).__name__}: {error}", "this name or text cannot be written; the rest goes on"
-    folder = Path(path or error.filename or ".").parent
-    if error.errno == errno.ENOSPC and free_inodes(folder) == 0 and free_bytes(folder):
+    where = Path(error.filename or path or ".")
+    if error.errno == errno.ENOTDIR and (in_the_way := [one for one in where.parents if os.path.isfile(one)]):
+        return f"{in_the_way[0]} is not a directory", _IN_THE_WAY
+    if error.errno == errno.ENOSPC and free_inodes(where.parent) == 0 and free_bytes(where.parent):
         return "no inodes are left", "remove files, since space is not what is missing: see df -i"
     return error.strerror or str(error), _HINTS.get(error.errno or 0, _NO_HINT)
 

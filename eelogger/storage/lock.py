@@ -86,12 +86,12 @@ class DirectoryLock:
 
 def _refusal(paths: LogPaths) -> AlreadyRunning:
     (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
-    message = (f"process {pid}" if pid else "another process") + f" has {paths.root}"
-    message += f" since {since}" if since else ""
-    if is_stale := stale_s > STALE_S:
-        message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
+    message = f"process {pid} has {paths.root} since {since}" if pid else f"another process has {paths.root}"
     hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status"
-    return AlreadyRunning(message, hint, stale_s=stale_s if is_stale else None)
+    if stale_s <= STALE_S:
+        return AlreadyRunning(message, hint)
+    message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
+    return AlreadyRunning(message, hint, stale_s=stale_s)
 
 
 class ProcessState(NamedTuple):

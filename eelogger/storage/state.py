@@ -63,8 +63,7 @@ def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
 
 
 def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
-    content.pop("login", None)
-    return json.dumps(content | ({"login": asdict(login)} if login else {}), indent=0) + "\n"
+    return json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n"
 
 
 def _login(content: dict[str, Any]) -> RefusedLogin | None:
@@ -87,15 +86,12 @@ def is_news(paths: LogPaths, reason: str, now_s: float, every_s: float = DAY_S) 
 def forget(paths: LogPaths, lasting: Collection[str] = ()) -> None:
     """A run works again: the next trouble is news, but for reasons that do not pass by that."""
     told = _told(paths)
-    kept = {reason: at_s for reason, at_s in told.items() if reason in lasting}
-    if kept != told:
-        _tell(paths, kept)
+    if told.keys() - lasting:
+        _tell(paths, {reason: at_s for reason, at_s in told.items() if reason in lasting})
 
 
 def _told(paths: LogPaths) -> dict[str, float]:
-    with suppress(OverflowError):
-        return {what: float(at) for what, at in read_object(paths.said).items() if isinstance(at, int | float)}
-    return {}
+    return {reason: at_s for reason, at_s in read_object(paths.said).items() if isinstance(at_s, float)}
 
 
 def _tell(paths: LogPaths, told: dict[str, float]) -> None:
