@@ -189,7 +189,7 @@ class Parts:
         state, today = self.state(), self.recorder.day
         day = self.recorder.handler.new_day()
         self.writer.barrier(partial(day_moves, self.paths, ended))
-        self.upkeep.prune(today)
+        self.upkeep.prune_for = today
         self.snapshots.end_day(
             replace(state, date=ended, day=day, coverage=coverage, gaps=coverage.gaps, until_us=until_us)
         )

@@ -133,7 +133,7 @@ class Run:
             text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
             parts.recorder.rejects.add(Reject("torn-line", "", text), parts.ready_us, size)
         parts.recorder.turn_day(parts.ready_us)
-        parts.upkeep.prune(parts.recorder.day)
+        parts.upkeep.prune_for = parts.recorder.day
         # A kill in the first second must be restored from too.
         parts.snapshots.write_state(force=True)
 

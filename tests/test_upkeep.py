@@ -104,7 +104,7 @@ async def test_old_days_go_but_not_while_one_is_being_moved(
             return []
 
         writer.barrier(moves)
-        upkeep.prune("2026-11-22")
+        upkeep.prune_for = "2026-11-22"
         await asyncio.sleep(0.1)
         assert len(writer.paths.days()) == 2
         waits.clear()

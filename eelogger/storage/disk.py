@@ -55,10 +55,8 @@ class Disk:
         return (time.perf_counter_ns() - started) // 1000
 
     def _tried(self, path: str, call: Callable[..., object], *args: object) -> bool:
-        if path in self.errors or self.is_refused:
-            return False
-        self.is_refused = not self._may_write()
-        if self.is_refused:
+        self.is_refused = self.is_refused or not self._may_write()
+        if self.is_refused or path in self.errors:
             return False
         try:
             call(*args)

@@ -52,10 +52,7 @@ class SpaceWatch:
 
 @dataclass
 class Upkeep:
-    """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again.
-
-    The lock is touched only while the loop and the writer live, so that another process can tell a hung one.
-    """
+    """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again."""
 
     lock: DirectoryLock
     writer: Writer
@@ -63,8 +60,8 @@ class Upkeep:
     on_retaken: Callable[[], None]
     keep_days: int
     max_bytes: int | None
-    _space: SpaceWatch = field(default_factory=SpaceWatch, init=False)
-    _prune_for: str = field(default="", init=False)
+    prune_for: str = ""  # the day for which days beyond the bounds are to be removed, soon
+    space: SpaceWatch = field(default_factory=SpaceWatch)
 
     async def run(self) -> None:
         """Until cancelled; raises `AlreadyRunning` when another process has taken the directory."""
@@ -74,26 +71,22 @@ class Upkeep:
                 await asyncio.sleep(self.timing.tick_s)
                 if await asyncio.wrap_future(thread.submit(self._look, tick)):
                     self.on_retaken()
-                if self._prune_for and not self.writer.moving:  # else a folder could go in the middle of its move
-                    Thread(target=self._prune, args=(self._prune_for,), name="prune", daemon=True).start()
-                    self._prune_for = ""
+                if self.prune_for and not self.writer.moving:  # else a folder could go in the middle of its move
+                    Thread(target=self._prune, args=(self.prune_for,), name="prune", daemon=True).start()
+                    self.prune_for = ""
         finally:
             thread.shutdown()
             thread.wait_idle(0.1)  # a look that is under way must not take the lock again after its release
 
-    def prune(self, today: str) -> None:
-        """Remove the days beyond the bounds, soon, once no file is being moved."""
-        self._prune_for = today
-
     def _look(self, tick: int) -> bool:
         free = free_bytes(self.writer.paths.root) if tick % SPACE_TICKS == 0 else None
-        if free is not None and (warning := self._space.look(self.writer.written_bytes, free)):
+        if free is not None and (warning := self.space.look(self.writer.written_bytes, free)):
             _log.warning("%s", warning)
         with suppress(OSError):  # a disk that refuses this refuses lines too, and that is the writer's to tell
             if not self.lock.still_ours():
                 self.lock.acquire()
                 return True
-            if tick % TOUCH_TICKS == 0 and not self.writer.hangs:
+            if tick % TOUCH_TICKS == 0 and not self.writer.hangs:  # so that other processes can tell a hung one
                 self.lock.touch()
         return False
 

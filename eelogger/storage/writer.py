@@ -61,7 +61,6 @@ class Writer(Sink):
         self.failed = asyncio.Future()
         self.failed.add_done_callback(asyncio.Future.exception)  # so that nobody has to ask
         self._task = asyncio.create_task(self._run(), name="writer")
-        self._task.add_done_callback(self._ended)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -165,13 +164,17 @@ class Writer(Sink):
 
     async def _run(self) -> None:
         rest_s = self._timing.write_rest_s
-        while await self._is_due():
-            took_us = await self._write()
-            if not self._closing:
-                # The dearer the batches, the fewer; nobody sees a line later than a quarter of a second.
-                await asyncio.sleep(min(max(rest_s, 4e-6 * took_us), 3 * rest_s))
-            elif self._disk.is_refused:
-                return  # another process has the directory
+        try:
+            while await self._is_due():
+                took_us = await self._write()
+                if not self._closing:
+                    # The dearer the batches, the fewer; nobody sees a line later than a quarter of a second.
+                    await asyncio.sleep(min(max(rest_s, 4e-6 * took_us), 3 * rest_s))
+                elif self._disk.is_refused:
+                    return  # another process has the directory
+        except Exception as defect:
+            if not self.failed.done():
+                self.failed.set_exception(defect)
 
     async def _is_due(self) -> bool:
         """Wait until something is to be written; False when all is done."""
@@ -209,7 +212,3 @@ class Writer(Sink):
             self._trouble.heed(self._disk.errors, held.snapshots, self.stuck)
         self._written.set()
         return took_us
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not (task.cancelled() or self.failed.done()) and (error := task.exception()) is not None:
-            self.failed.set_exception(error)
