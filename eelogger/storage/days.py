@@ -139,13 +139,8 @@ def check_move(paths: LogPaths) -> None:
 
 
 def guess_day(paths: LogPaths) -> str | None:
-    """The day of the latest last line, else of the latest change of a file; None where there are no files."""
-    files = _day_files(paths)
-    return max(
-        [day for path in files if (day := _last_day(path))]
-        or [day_of(path.stat().st_mtime_ns // 1000) for path in files],
-        default=None,
-    )
+    """The day of the latest last line; None where there is none."""
+    return max((day for path in _day_files(paths) if (day := _last_day(path))), default=None)
 
 
 def _day_files(paths: LogPaths) -> list[Path]:

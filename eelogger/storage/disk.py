@@ -13,7 +13,7 @@ from .line_blocks import size_of, whole_lines
 from .paths import TEMPORARY, LogPaths
 
 # A named pipe under a log's name is an error at once, not an open that waits for a reader.
-_MODE: Final = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_MODE: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 LINES_AT_ONCE: Final = 10_000  # lines joined for one write; bounds the memory it takes to write out a long wait
 
 
@@ -117,13 +117,9 @@ class Disk:
 def _append(batch: Batch, path: str, texts: list[str], most: int) -> None:
     text = "".join(texts[:most])
     data = text.encode("utf-8", "backslashreplace")
-    kept, error = append(path, data)
-    if kept or error is None:
-        rest = data[kept:].decode(errors="replace")
-        texts[:most] = rest.splitlines(keepends=True)
-        batch.size -= len(text) - len(rest)
-    if error is not None:
-        raise error
+    rest = data[append(path, data) :].decode(errors="replace")
+    texts[:most] = rest.splitlines(keepends=True)
+    batch.size -= len(text) - len(rest)
 
 
 def _delay_log_of(stream_path: str) -> str:
@@ -131,37 +127,38 @@ def _delay_log_of(stream_path: str) -> str:
     return os.path.join(os.path.dirname(folder), name.removesuffix("_stream.log") + ".log")
 
 
-def append(path: str, data: bytes, how: int = os.O_APPEND) -> tuple[int, OSError | None]:
-    """Append whole lines, all or none: how many bytes are in the file for good, and what went wrong.
+def append(path: str, data: bytes) -> int:
+    """Append whole lines, all or none: how many bytes are in the file for good; raises `OSError` when none is.
 
-    Only some are when others changed the file meanwhile, or it cannot be cut. Raises `OSError` when it does not open.
+    Only some are when others changed the file meanwhile, or it cannot be cut.
     """
     try:
-        fd = os.open(path, _MODE | how, 0o644)
+        fd = os.open(path, _MODE, 0o644)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        fd = os.open(path, _MODE | how, 0o644)
+        fd = os.open(path, _MODE, 0o644)
     written = 0
     try:
         while written < len(data):
             written += os.write(fd, data[written:])
-    except OSError as error:
-        return _cut_back(fd, data, written), error
+    except OSError:
+        written = _cut_back(fd, data, written)
+        if not written:
+            raise
     finally:
         # Each byte was accepted by then; what close can still report belongs to fsync, which is not promised.
         with suppress(OSError):
             os.close(fd)
-    return written, None
+    return written
 
 
 def replace(path: str, content: str | bytes) -> None:
     """Put `content` in the place of a file in one step; raises `OSError` and leaves the old one then."""
     beside = path + TEMPORARY
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     try:
-        _, error = append(beside, data, os.O_TRUNC)
-        if error is not None:
-            raise error
+        with open(beside, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
         try:
             os.replace(beside, path)
         except PermissionError:  # on Windows a reader may hold it for a moment

@@ -19,7 +19,6 @@ from .paths import LogPaths
 REMEMBERED: Final = 1_000  # batches whose durations are kept: a minute at the highest rates, hours at low ones
 # A batch that takes longer is the disk's fault: lines are held for it up to the bound, and no longer.
 SLOW_S: Final = 1.0
-HANGS_S: Final = 60.0  # a batch takes milliseconds, on a slow disk seconds
 LEND_CHARS: Final = 8192
 # While a batch is written, the loop waits so long for the thread at every so many characters handed over: only one
 # thread runs Python at a time, and each system call gives that up. At saturation a batch of 500 cameras takes 30 ms,
@@ -131,11 +130,6 @@ class Writer(Sink):
     def pending_lines(self) -> int:
         """How many lines wait for the disk, a record of several counted once."""
         return sum(batch.lines for batch in (self._held, *self._queue))
-
-    @property
-    def hangs(self) -> bool:
-        """Whether a batch has been in the thread for longer than a slow disk explains."""
-        return self._thread.busy_s() > HANGS_S
 
     @property
     def is_behind(self) -> bool:
