@@ -4,14 +4,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 from disks import until
 
-from eelogger.errors import AlreadyRunning
 from eelogger.model import Timing
 from eelogger.storage.days import Move
 from eelogger.storage.lock import DirectoryLock
@@ -23,59 +22,32 @@ TIMING = Timing(tick_s=0.01, disk_retry_s=0.02, write_rest_s=0.001)
 
 
 @asynccontextmanager
-async def running(
-    log_dir: Path, on_retaken: Callable[[], None] = lambda: None, *, is_read: bool = True
-) -> AsyncIterator[tuple[Upkeep, Writer]]:
-    """A directory that is kept; the writer begins once the day is read."""
+async def running(log_dir: Path, *, is_read: bool = True) -> AsyncIterator[Upkeep]:
+    """A directory that is kept; its writer begins once the day is read."""
     paths = LogPaths(log_dir)
     writer = Writer(paths, buffer_bytes=1 << 20, timing=TIMING)
     with DirectoryLock(paths) as lock:
         async with writer if is_read else nullcontext():
-            upkeep = Upkeep(lock, writer, TIMING, on_retaken, keep_days=1, max_bytes=None)
+            upkeep = Upkeep(lock, writer, TIMING, lambda: None, keep_days=1, max_bytes=None)
             task = asyncio.create_task(upkeep.run())
-            try:
-                yield upkeep, writer
-            finally:
-                task.cancel()
-                (result,) = await asyncio.gather(task, return_exceptions=True)
-                if isinstance(result, Exception):
-                    raise result
+            yield upkeep
+            task.cancel()
 
 
-async def test_the_lock_shows_life_while_the_day_is_read(log_dir: Path) -> None:
-    async with running(log_dir, is_read=False) as (_, writer):
-        os.utime(writer.paths.lock, (0, 0))
-        await until(lambda: writer.paths.lock.stat().st_mtime > 1)
+@pytest.mark.parametrize("is_read", [False, True])
+async def test_the_lock_shows_life_also_while_the_day_is_read(log_dir: Path, is_read: bool) -> None:
+    async with running(log_dir, is_read=is_read):
+        os.utime(log_dir / ".lock", (0, 0))
+        await until(lambda: (log_dir / ".lock").stat().st_mtime > 1)
 
 
-async def test_a_lock_that_was_removed_is_taken_again(log_dir: Path) -> None:
-    retaken: list[bool] = []
-    async with running(log_dir, lambda: retaken.append(True)) as (_, writer):
-        writer.paths.lock.unlink()
-        await until(lambda: retaken == [True])
-        assert writer.paths.lock.exists()
-
-
-async def test_another_that_was_faster_has_the_directory(log_dir: Path) -> None:
-    async def lose_it() -> None:
-        async with running(log_dir) as (_, writer):
-            writer.paths.lock.unlink()
-            with DirectoryLock(writer.paths):
-                await asyncio.sleep(0.2)
-
-    with pytest.raises(AlreadyRunning):
-        await lose_it()
-
-
-async def test_old_days_go_but_not_while_one_is_being_moved(
-    log_dir: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_old_days_go_but_not_while_one_is_being_moved(log_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The folder of the day that ended must not go in the middle of its move."""
     caplog.set_level(logging.INFO)
-    async with running(log_dir) as (upkeep, writer):
+    async with running(log_dir) as upkeep:
+        paths = upkeep.writer.paths
         for day in ("2026-11-20", "2026-11-21"):
-            writer.paths.day(day).root.mkdir(parents=True)
-            writer.paths.day(day).gaps.write_text("x\n")
+            paths.day(day).root.mkdir(parents=True)
         waits = [True]
 
         def moves(held: object) -> list[Move]:
@@ -83,12 +55,12 @@ async def test_old_days_go_but_not_while_one_is_being_moved(
                 time.sleep(0.01)
             return []
 
-        writer.barrier(moves)
+        upkeep.writer.barrier(moves)
         upkeep.prune_for = "2026-11-22"
         await asyncio.sleep(0.1)
-        assert len(writer.paths.days()) == 2
+        assert len(paths.days()) == 2
         waits.clear()
-        await until(lambda: writer.paths.days() == ["2026-11-21"])
+        await until(lambda: paths.days() == ["2026-11-21"])
         await until(lambda: "2026-11-20" in caplog.text)
 
 

@@ -188,6 +188,20 @@ class TestBarriers:
         assert (numbers(logs.delay(day=DAY)), numbers(logs.delay())) == ([1], [2])
         assert logs.levels() == [logging.WARNING, logging.INFO]
 
+    async def test_what_stands_in_the_way_of_the_days_is_named(self, logs: Logs) -> None:
+        days = logs.paths.days_dir
+        days.parent.mkdir()
+        days.write_text("mine")
+        async with logs.writer as writer:
+            logs.event(1)
+            await logs.midnight()
+            logs.event(2)
+            await until(lambda: logs.levels() == [logging.WARNING])
+            assert f"{days} is not a directory" in logs.said[0][1]
+            days.unlink()
+            await until(lambda: not writer.stuck)
+        assert (numbers(logs.delay(day=DAY)), numbers(logs.delay())) == ([1], [2])
+
     async def test_a_file_that_cannot_be_moved_holds_up_itself_alone(
         self, logs: Logs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
