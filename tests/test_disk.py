@@ -84,9 +84,17 @@ class TestAppend:
             append(str(path), b"one\ntwo\n")
         assert path.read_bytes() == b"zero\n"
 
-    def others_meanwhile(self, others: Callable[[Path], object], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The disk is full in the middle of an append, and then others change the file."""
-        room = disk_with_room(6)
+    @pytest.mark.parametrize(
+        ("others", "content"),
+        [
+            pytest.param(lambda path: os.truncate(path, 0), b"one\ntwo\n", id="truncated"),
+            pytest.param(append_theirs, b"zero\none\ntwtheirs\ntwo\n", id="appended"),
+        ],
+    )
+    def test_what_others_changed_meanwhile_is_not_cut(
+        self, others: Any, content: bytes, logs: Directory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, room = logs.root / "gaps.log", disk_with_room(6)
         path.write_bytes(b"zero\n")
 
         def write(fd: int, data: bytes) -> int:
@@ -98,21 +106,12 @@ class TestAppend:
                 raise
 
         monkeypatch.setattr(os, "write", write)
-
-    def test_what_others_truncated_meanwhile_is_written_again(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = tmp_path / "c.log"
-        self.others_meanwhile(lambda path: os.truncate(path, 0), path, monkeypatch)
-        with pytest.raises(OSError, match="No space"):
-            append(str(path), b"one\ntwo\n")
-        assert path.read_bytes() == b""
-
-    def test_what_others_wrote_behind_is_not_cut(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = tmp_path / "c.log"
-        self.others_meanwhile(append_theirs, path, monkeypatch)
-        assert append(str(path), b"one\ntwo\n") == len(b"one\n")
-        assert path.read_bytes() == b"zero\none\ntwtheirs\n"
+        for line in ("one\n", "two\n"):
+            logs.batch.write_other(str(path), line)
+        logs.write()
+        logs.write()
+        assert path.read_bytes() == content
+        assert logs.batch.is_empty
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
     def test_a_pipe_in_the_place_of_a_log_does_not_hang(self, tmp_path: Path) -> None:

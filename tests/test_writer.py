@@ -5,8 +5,6 @@ import errno
 import logging
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -27,7 +25,6 @@ from eelogger.storage.writer import Writer
 
 A, B = "100e1e23", "100e1e24"
 DAY, NEXT = "2026-11-21", "2026-11-22"
-REPO = Path(__file__).parent.parent
 
 
 class Logs:
@@ -433,31 +430,3 @@ class TestEnd:
         monkeypatch.undo()
         await closing
         assert numbers(logs.delay()) == [1]
-
-    def test_a_hanging_write_does_not_keep_the_process(self, tmp_path: Path) -> None:
-        ended = subprocess.run([sys.executable, "-c", HANGING, tmp_path], cwd=REPO, capture_output=True, timeout=20)
-        assert (ended.returncode, ended.stdout, ended.stderr) == (74, b"2 lost\n", b"")
-
-
-HANGING = """
-import asyncio, os, sys, time
-from pathlib import Path
-from eelogger.errors import DiskError
-from eelogger.model import Timing
-from eelogger.storage.paths import LogPaths
-from eelogger.storage.writer import Writer
-root = Path(sys.argv[1])
-writer = Writer(LogPaths(root), buffer_bytes=1 << 20, timing=Timing())
-async def main():
-    await writer.__aenter__()
-    os.write = lambda *args: time.sleep(1000)
-    writer.write_stream(str(root / "x"), "x\\n")
-    writer.write_identity("x\\n")
-    await asyncio.sleep(0.05)
-    try:
-        await writer.close(0.1)
-    except DiskError as error:
-        print(error.lost_lines, "lost")
-        return error.exit_code
-sys.exit(asyncio.run(main()))
-"""
