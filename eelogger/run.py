@@ -25,7 +25,7 @@ from .restore import Restore
 from .settings import Settings
 from .storage.camera_files import cut_torn_tails
 from .storage.days import complete_moves, guess_day
-from .storage.disk_errors import unusable
+from .storage.disk_errors import explain
 from .storage.formats import parse_time, time_text
 from .storage.paths import day_of
 from .storage.program_log import ProgramLog
@@ -81,7 +81,8 @@ class Run:
                 opened.enter_context(parts.lock)
                 tails = self._open_day()
             except OSError as error:
-                raise unusable(parts.paths.root, error) from error
+                where, (cause, hint) = error.filename2 or error.filename or parts.paths.root, explain(error)
+                raise DiskError(f"cannot use {where}: {cause}", hint) from error
             self._has_begun = True
             self.on_begun()
             upkeep = asyncio.create_task(self._keep_directory(), name="upkeep")

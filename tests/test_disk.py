@@ -198,10 +198,3 @@ class TestIdentityLog:
             patch.setattr(os, "replace", denied)
             assert self.write(logs, *range(13)) == [[], [*range(13)]]
         assert self.write(logs, 13) == [[*range(13)], [13]]
-
-    @pytest.mark.parametrize("others", [Path.unlink, lambda path: os.truncate(path, 0)])
-    def test_one_that_others_emptied_is_counted_anew(self, others: Any, logs: Directory) -> None:
-        assert self.write(logs, *range(9)) == [[], [*range(9)]]
-        others(logs.uuids)
-        assert self.write(logs, *range(10)) == [[], [*range(10)]]
-        assert self.write(logs, 10) == [[*range(10)], [10]]

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from concurrent import futures
 from functools import partial
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 
 class DaemonThread:
@@ -23,7 +22,7 @@ class DaemonThread:
         self._since = 0.0
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    def submit(self, fn: Callable[[*Ts], T], *args: *Ts) -> futures.Future[T]:
+    def submit(self, fn: Callable[..., T], *args: Any) -> futures.Future[T]:
         """Queue a call; it can not be cancelled any more, because a batch half written must be known as such."""
         future: futures.Future[T] = futures.Future()
         future.set_running_or_notify_cancel()

@@ -9,7 +9,7 @@ from typing import Final
 from ..measure.dedup import GENERATION
 from .batch import Batch, Lines, Moves
 from .days import Move, move
-from .line_blocks import size_of, whole_lines
+from .line_blocks import whole_lines
 from .paths import TEMPORARY, LogPaths
 
 # A named pipe under a log's name is an error at once, not an open that waits for a reader.
@@ -29,7 +29,7 @@ class Disk:
         self.errors: dict[str, Exception] = {}
         self.is_refused = False  # `may_write`, asked before each file, said no: nothing more was written
         self._paths, self._may_write = paths, may_write
-        self._identities, self._identity_bytes = 0, -1  # lines of the identity log; its size when it was written last
+        self._identities: int | None = None  # lines of the identity log, once they are counted
 
     def write(self, batch: Batch, *, retry: bool = True) -> int:
         """Write what the disk takes, then pass the barrier; without `retry` what was refused waits. Returns the µs."""
@@ -75,19 +75,15 @@ class Disk:
                 del files[path]
 
     def _append_identities(self, batch: Batch, texts: list[str]) -> None:
-        path, old = self._paths.uuids, self._paths.uuids_old
-        if self._identity_bytes < 0 or size_of(path) < self._identity_bytes:  # others removed or truncated it
+        path, before = self._paths.uuids, len(texts)
+        if self._identities is None:
             self._identities = sum(block.count(b"\n") for block in whole_lines(path))
         if self._identities >= GENERATION:  # that of `measure.dedup`, which begins anew with as many
             with suppress(OSError):  # while a reader holds it, it goes on past its limit
-                os.replace(path, old)
+                os.replace(path, self._paths.uuids_old)
                 self._identities = 0
-        room, before = GENERATION - self._identities, len(texts)
-        try:
-            _append(batch, os.fspath(path), texts, room if room > 0 else LINES_AT_ONCE)
-        finally:
-            self._identities += before - len(texts)
-            self._identity_bytes = size_of(path)
+        _append(batch, os.fspath(path), texts, max(GENERATION - self._identities, 0) or LINES_AT_ONCE)
+        self._identities += before - len(texts)
 
     def _move(self, one: Move) -> None:
         if self._tried(one.source, move, one):

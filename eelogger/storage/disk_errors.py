@@ -44,13 +44,6 @@ def explain(error: BaseException, path: str | os.PathLike[str] = "") -> tuple[st
     return error.strerror or str(error), _HINTS.get(error.errno or 0, _NO_HINT)
 
 
-def unusable(root: Path, error: OSError) -> DiskError:
-    """The error that ends a start in a directory that cannot be used at all."""
-    where = error.filename2 or error.filename or root
-    message, hint = explain(error, where)
-    return DiskError(f"cannot use {where}: {message}", hint)
-
-
 def free_bytes(path: Path) -> int | None:
     """Bytes free for us, None when that cannot be told."""
     with suppress(OSError):

@@ -58,30 +58,23 @@ class DirectoryLock:
             os.write(fd, content)
             os.ftruncate(fd, len(content))
 
-    def touch(self) -> None:
-        """Show a sign of life."""
-        os.utime(self._paths.lock)
-
     def still_ours(self) -> bool:
         """Whether the file held is the one at the path; False after the directory was removed or replaced."""
         with suppress(OSError):
             return self._fd is not None and os.path.samestat(os.stat(self._paths.lock), os.fstat(self._fd))
         return False
 
-    def release(self) -> None:
-        """Give the directory back; a locked file stays, since another may have opened it already."""
-        if self._fd is not None:
-            if not self._locked and self.still_ours():  # else its heartbeat would refuse the next start
-                self._paths.lock.unlink()
-            os.close(self._fd)  # unlocks
-            self._fd = None
-
     def __enter__(self) -> Self:
         self.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        # A locked file stays, since another may have opened it; else its heartbeat would refuse the next start.
+        if not self._locked and self.still_ours():
+            self._paths.lock.unlink()
+        if self._fd is not None:
+            os.close(self._fd)  # unlocks
+            self._fd = None
 
 
 def _refusal(paths: LogPaths) -> AlreadyRunning:

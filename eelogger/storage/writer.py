@@ -85,8 +85,8 @@ class Writer(Sink):
         await asyncio.wait([self._task])
         self._thread.shutdown()
         lost = self._refused + self.pending_lines
-        if lost or self.moving:
-            raise self._trouble.error(f"{lost} lines are lost" if lost else "files were not moved", lost)
+        if lost:
+            raise self._trouble.error(f"{lost} lines are lost", lost)
         if cancelled:
             raise asyncio.CancelledError
 
