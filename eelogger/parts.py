@@ -48,7 +48,6 @@ class Parts:
     read: float | None = 0.0
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
-    _cameras_text = ""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
@@ -64,12 +63,14 @@ class Parts:
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
         self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
         self.credentials = Credentials()
+        known = CameraList(read_cameras(paths), read_bridges(paths))
+        self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
         self.session = Session(
             load,
             settings,
             self.recorder,
             self.credentials,
-            known=CameraList(read_cameras(paths), read_bridges(paths)),
+            known=known,
             timing=timing,
             on_date=self._note_date,
             on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
@@ -165,14 +166,14 @@ class Parts:
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 
-    def write_cameras(self) -> None:
-        """Write `cameras.json`, which others may have removed."""
+    def write_cameras(self, paths: LogPaths) -> None:
+        """Write `cameras.json`, which others may have removed, or that of a day."""
         if self._cameras_text:
-            self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
+            self.writer.replace(os.fspath(paths.cameras), self._cameras_text)
 
     def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
         self._cameras_text = cameras_text(cameras.values(), bridges)
-        self.write_cameras()
+        self.write_cameras(self.paths)
 
     def _note_date(self, sample: DateSample) -> None:
         self.vitals.date_sample(sample)
@@ -181,7 +182,7 @@ class Parts:
 
     def _retaken(self) -> None:
         _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
-        self.write_cameras()
+        self.write_cameras(self.paths)
         self.snapshots.write_again()
 
     def _new_day(self, ended: str, coverage: Coverage) -> None:
@@ -189,6 +190,7 @@ class Parts:
         state, today = self.state(), self.recorder.day
         day = self.recorder.handler.new_day()
         self.writer.barrier(partial(day_moves, self.paths, ended))
+        self.write_cameras(self.paths.day(ended))
         self.upkeep.prune_for = today
         self.snapshots.end_day(
             replace(state, date=ended, day=day, coverage=coverage, gaps=coverage.gaps, until_us=until_us)

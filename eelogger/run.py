@@ -105,7 +105,7 @@ class Run:
         before = parts.before = read_state(paths)
         day = before.day if before else guess_day(paths) or day_of(parts.started_us)
         put_back = before is not None and before.alive_us < parse_time(day)
-        parts.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
+        parts.writer.stuck.update(complete_moves(paths, day, put_back=put_back))
         tails = cut_torn_tails(paths)
         parts.recorder.begin(day)
         if before is None:
@@ -229,4 +229,4 @@ class Run:
                 parts.writer.mark(now)
             if tick % ticks_a_minute == 0 or tick == FIRST_HEALTH_TICK:
                 await parts.write_health()
-                parts.write_cameras()
+                parts.write_cameras(parts.paths)

@@ -12,7 +12,6 @@ import pytest
 from disks import until
 
 from eelogger.model import Timing
-from eelogger.storage.days import Move
 from eelogger.storage.lock import DirectoryLock
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.upkeep import SpaceWatch, Upkeep
@@ -50,10 +49,10 @@ async def test_old_days_go_but_not_while_one_is_being_moved(log_dir: Path, caplo
             paths.day(day).root.mkdir(parents=True)
         waits = [True]
 
-        def moves(held: object) -> list[Move]:
+        def moves(held: object) -> dict[str, str]:
             while waits:
                 time.sleep(0.01)
-            return []
+            return {}
 
         upkeep.writer.barrier(moves)
         upkeep.prune_for = "2026-11-22"

@@ -80,18 +80,18 @@ class Files:
     def rename(self, which: int) -> None:
         old = self.log(which)
         self.cameras[which] = replace(self.cameras[which], name=f"Name {self.count} {old.stem[:9]}")
-        for one in rename_moves(self.paths, {old.stem: self.log(which).stem}):
-            move(one)
+        for source, target in rename_moves(self.paths, {old.stem: self.log(which).stem}).items():
+            move(source, target)
         self.paths.cameras.write_text(cameras_text(self.cameras))
 
     def midnight(self) -> None:
         """Every other day stands on another file system, where its files are copied: other inodes."""
         self.day += 1
-        for one in day_moves(self.paths, f"2026-11-{self.day:02d}"):
-            move(one)
-            if self.day % 2 and os.path.exists(one.target):
-                shutil.copy(one.target, f"{one.target}.new")
-                os.replace(f"{one.target}.new", one.target)
+        for source, target in day_moves(self.paths, f"2026-11-{self.day:02d}").items():
+            move(source, target)
+            if self.day % 2 and os.path.exists(target):
+                shutil.copy(target, f"{target}.new")
+                os.replace(f"{target}.new", target)
 
     def truncate(self, which: int) -> None:
         if self.log(which).exists():
@@ -175,8 +175,8 @@ def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) ->
     follower.poll(0)
     append(front, line(5), line(6))
     assert numbers(follower.poll()) == [5, 6]
-    for one in day_moves(paths, "2026-11-22"):
-        move(one)
+    for source, target in day_moves(paths, "2026-11-22").items():
+        move(source, target)
     append(front, line(7))
     assert numbers(follower.poll()) == [7]
 

@@ -19,7 +19,7 @@ from disks import until
 from eelogger.errors import DiskError
 from eelogger.model import Camera, Timing
 from eelogger.storage.camera_files import cameras_text
-from eelogger.storage.days import Move, day_moves, rename_moves
+from eelogger.storage.days import day_moves, rename_moves
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.writer import Writer
 
@@ -172,7 +172,7 @@ class TestBarriers:
     async def test_what_comes_after_waits_until_it_is_known_what_moves(self, logs: Logs) -> None:
         tries = []
 
-        def moves(held: object) -> list[Move]:
+        def moves(held: object) -> dict[str, str]:
             tries.append(held)
             if len(tries) < 3:
                 raise PermissionError(errno.EACCES, "Permission denied", str(logs.paths.root))

@@ -105,7 +105,7 @@ class Replay:
         self._batch = Batch()
         self._disk = Disk(self._paths)
         self._days = [self._parts[0].day]
-        self._updates = 0
+        self._updates, self._cameras = 0, ""
         self._since_us, self._last_us = sys.maxsize, 0
         self._unknown: list[int] = []  # from when to when, in this day, without a record
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
@@ -119,7 +119,8 @@ class Replay:
         for part in self._parts:
             recorder.turn_day(parse_time(part.day))
             recorder.use_files(part.cameras.values())
-            self._put(self._paths.cameras, cameras_text(part.cameras.values(), part.bridges))
+            self._cameras = cameras_text(part.cameras.values(), part.bridges)
+            self._put(self._paths.cameras, self._cameras)
             day = part.day if part.gaps is not None else None
             for item in updates(part.files, part.gaps, day=day, skipped=self._skipped, on_read=on_read):
                 at_us = item.to_us if isinstance(item, Gap) else item.arrived_us
@@ -155,8 +156,9 @@ class Replay:
         self._end_day()
         self._recorder.handler.new_day()
         self._flush()
-        for one in day_moves(self._paths, ended):
-            move(one)
+        for source, target in day_moves(self._paths, ended).items():
+            move(source, target)
+        self._put(self._paths.day(ended).cameras, self._cameras)
         self._days.append(self._recorder.day)
 
     def _end_day(self) -> None:

@@ -1,12 +1,10 @@
 """Hold lines, snapshots and a barrier until they are on disk."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from .days import Move
-
-# Tells in the writer's thread what is to be moved, given the paths of lines that are still held.
-Moves = Callable[[Collection[str]], Iterable[Move]]
+# Tells in the writer's thread which files go where, given the paths of lines that are still held.
+Moves = Callable[[Collection[str]], Mapping[str, str]]
 Lines = dict[str, list[str]]  # texts by file, in order
 
 

@@ -12,7 +12,7 @@ from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from .camera_files import own_stems
 from .disk_errors import explain
@@ -22,43 +22,30 @@ from .paths import TEMPORARY, LogPaths, day_of, is_day, temporary
 _LINE_TIME = re.compile(rb"(?m)^(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+)")
 
 
-class Move(NamedTuple):
-    """A file that gets another place; with `keep` it is copied and stays."""
-
-    source: str
-    target: str
-    keep: bool = False
-
-
-def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> list[Move]:
-    """The files of the day that go to `days/{day}/`, those of `held` lines too; copies of cameras' files stay."""
-    archive = paths.day(day)
-    files = _day_files(paths)
+def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> dict[str, str]:
+    """Where the day's files go, those of `held` lines too: to `days/{day}/`. Copies and the list of cameras stay."""
+    archive, files = paths.day(day), _day_files(paths)
     files += [p for p in map(Path, held) if p.is_relative_to(paths.root) and not p.is_relative_to(paths.days_dir)]
-    names = dict.fromkeys(path.relative_to(paths.root) for path in files)
-    moves = [Move(str(paths.root / name), str(archive.root / name)) for name in names]
-    # The cameras are still the same tomorrow: their list is copied.
-    return [*moves, Move(str(paths.cameras), str(archive.cameras), keep=True)] if moves else []
+    return {str(path): str(archive.root / path.relative_to(paths.root)) for path in files}
 
 
-def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> list[Move]:
-    """The files of cameras that get another stem (old → new); lists nothing."""
+def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> dict[str, str]:
+    """Where the files of cameras go that get another stem (old → new); lists nothing."""
     places = (paths.stream, paths.delay)
-    return [Move(str(place(old)), str(place(new))) for old, new in renames.items() for place in places]
+    return {str(place(old)): str(place(new)) for old, new in renames.items() for place in places}
 
 
-def move(move: Move) -> None:
+def move(source: str, target: str) -> None:
     """Move a file that may be missing; a target that exists gets its lines in time order. `OSError` passes.
 
     Where it is cut short, the same call ends it, and no line is lost or there twice.
     """
-    source, target = move.source, move.target
     if not os.path.isfile(source):  # what else may stand there is not ours to move
         return
     os.makedirs(os.path.dirname(target), exist_ok=True)
     # They are one file where the file system ignores case or composition and only that differs.
-    merging = not move.keep and os.path.exists(target) and not os.path.samefile(source, target)
-    if not (merging or move.keep):
+    merging = os.path.exists(target) and not os.path.samefile(source, target)
+    if not merging:
         try:
             os.replace(source, target)
             return
@@ -78,8 +65,7 @@ def move(move: Move) -> None:
         with suppress(OSError):
             os.unlink(beside)
         raise
-    if not move.keep:
-        os.unlink(source)
+    os.unlink(source)
 
 
 def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
@@ -102,7 +88,7 @@ def _timed(file: BinaryIO, is_newer: bool) -> Iterator[tuple[bytes, bool, bytes]
         yield time, is_newer, line if line.endswith(b"\n") else line + b"\n"
 
 
-def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list[Move]:
+def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> dict[str, str]:
     """At a start: remove temporaries, and move what could not be moved at its midnight; what still cannot be.
 
     `day` is that of the files here. When the clock was `put_back` over midnight, earlier lines are this day's too.
@@ -111,17 +97,17 @@ def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> list
         for beside in (*folder.root.glob(f"*{TEMPORARY}"), *folder.stream_dir.glob(f"*{TEMPORARY}")):
             with suppress(OSError):
                 beside.unlink()
-    stuck = []
+    stuck = {}
     for path in () if put_back else _day_files(paths):
         if day_of(path.stat().st_mtime_ns // 1000) >= day or (last := _last_day(path) or day) >= day:
             continue
         if any(found >= day for found in _days_in(next(whole_lines(path, block_bytes=1 << 14), b""))):
             continue  # it was begun in this day, before the clock was put back
-        late = Move(str(path), str(paths.day(last).root / path.relative_to(paths.root)))
+        source, target = str(path), str(paths.day(last).root / path.relative_to(paths.root))
         try:
-            move(late)
+            move(source, target)
         except OSError:
-            stuck.append(late)
+            stuck[source] = target
     return stuck
 
 
@@ -130,7 +116,7 @@ def check_move(paths: LogPaths) -> None:
     probe, target = temporary(paths.root / "move"), paths.days_dir / "moved"
     probe.write_bytes(b"")
     try:
-        move(Move(str(probe), str(target)))
+        move(str(probe), str(target))
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)

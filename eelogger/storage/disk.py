@@ -8,7 +8,7 @@ from typing import Final
 
 from ..measure.dedup import GENERATION
 from .batch import Batch, Lines, Moves
-from .days import Move, move
+from .days import move
 from .line_blocks import whole_lines
 from .paths import TEMPORARY, LogPaths
 
@@ -20,12 +20,12 @@ LINES_AT_ONCE: Final = 10_000  # lines joined for one write; bounds the memory i
 class Disk:
     """Writes batches into one directory; what is written leaves its batch as it happens.
 
-    What follows from a line that could not be written waits too; other files go on. `stuck` are moves that failed, by
-    source: lines for such a file wait. `errors` are what is refused now, by path, snapshots and moves included.
+    What follows from a line that could not be written waits too; other files go on. `stuck` are files that could not
+    be moved, and where they go: their lines wait. `errors` are what is refused now, by path, also snapshots and moves.
     """
 
     def __init__(self, paths: LogPaths, may_write: Callable[[], bool] = lambda: True) -> None:
-        self.stuck: dict[str, Move] = {}
+        self.stuck: dict[str, str] = {}
         self.errors: dict[str, Exception] = {}
         self.is_refused = False  # `may_write`, asked before each file, said no: nothing more was written
         self._paths, self._may_write = paths, may_write
@@ -37,8 +37,8 @@ class Disk:
         self.is_refused = False
         if retry:
             self.errors.clear()
-        for one in [*self.stuck.values()]:
-            self._move(one)
+        for source, target in [*self.stuck.items()]:
+            self._move(source, target)
         self._append_all(batch, batch.stream)
         self._append_all(batch, batch.delay, waiting=set(map(_delay_log_of, batch.stream)))
         self._append_all(batch, batch.other)
@@ -85,27 +85,25 @@ class Disk:
         _append(batch, os.fspath(path), texts, max(GENERATION - self._identities, 0) or LINES_AT_ONCE)
         self._identities += before - len(texts)
 
-    def _move(self, one: Move) -> None:
-        if self._tried(one.source, move, one):
-            self.stuck.pop(one.source, None)
+    def _move(self, source: str, target: str) -> None:
+        if self._tried(source, move, source, target):
+            self.stuck.pop(source, None)
         elif not self.is_refused:
-            self.stuck[one.source] = one
+            self.stuck[source] = target
 
     def _pass(self, batch: Batch, moves: Moves) -> None:
-        found, held = list[Move](), [path for files in batch.files for path in files]
-        if not self._tried(os.fspath(self._paths.root), lambda: found.extend(moves(held))):
+        targets, held = dict[str, str](), [path for files in batch.files for path in files]
+        if not self._tried(os.fspath(self._paths.root), lambda: targets.update(moves(held))):
             return  # until it can be told what is to be moved, all that comes after waits
-        targets = {one.source: one.target for one in found if not one.keep}
         batch.follow(targets)
         # A file that missed its new name at a rename goes with its day all the same.
-        for one in self.stuck.values():
-            self.stuck[one.source] = one._replace(target=targets.get(one.target, one.target))
-        for one in found:
-            if one.source in self.stuck:
+        self.stuck |= {source: targets.get(target, target) for source, target in self.stuck.items()}
+        for source, target in targets.items():
+            if source in self.stuck:
                 continue  # an earlier day's file is still there
-            if one.source in self.errors and not one.keep:
-                self.errors[one.target] = self.errors.pop(one.source)
-            self._move(one)
+            if source in self.errors:
+                self.errors[target] = self.errors.pop(source)
+            self._move(source, target)
         if not self.is_refused:
             batch.moves = None
 
