@@ -22,7 +22,7 @@ from oracle import compare, read_logs
 from eelogger.errors import AlreadyRunning, DiskError
 from eelogger.model import Camera, Timing
 from eelogger.simulator import Account
-from eelogger.storage.camera_files import cameras_text, known_cameras, own_stems
+from eelogger.storage.camera_files import cameras_text, known_cameras, own_stems, read_cameras
 from eelogger.storage.lock import DirectoryLock
 from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
@@ -148,6 +148,7 @@ async def test_a_state_of_a_wrong_day_is_archived_under_its_date(cloud: FaultClo
         await until(lambda: event.identity in here.text("processed_event_uuids.log"))
         assert here.parts.recorder.day == day_of(time.time_ns() // 1000)
     assert days_of_lines(log_dir) == {"": {day_of(time.time_ns() // 1000)}, wrong: {wrong}}
+    assert list(read_cameras(paths.day(wrong))) == [camera.id]
 
 
 async def test_one_second_of_a_wrong_clock_costs_one_second(cloud: FaultCloud, log_dir: Path, shift: Shift) -> None:

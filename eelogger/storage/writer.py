@@ -53,7 +53,6 @@ class Writer(Sink):
         self._trouble = Trouble()
         self._retry_at = 0.0
         self._wake, self._written = asyncio.Event(), asyncio.Event()
-        self._lend_at = LEND_CHARS
         self._durations_us: deque[int] = deque(maxlen=REMEMBERED)
 
     async def __aenter__(self) -> Self:
@@ -105,8 +104,7 @@ class Writer(Sink):
         forming.size += size
         if forming.size == size:
             self._wake.set()
-        elif forming.size > self._lend_at:
-            self._lend_at = forming.size + LEND_CHARS
+        elif forming.size % LEND_CHARS < size:  # it went past a multiple
             self._thread.wait_idle(LEND_S)
         return forming
 
@@ -192,7 +190,6 @@ class Writer(Sink):
             if not self._queue:
                 self._queue.append(Batch())
         size, retry = held.size, time.monotonic() >= self._retry_at
-        self._lend_at = LEND_CHARS
         took_us = await wrap(self._disk.write)(held, retry=retry, executor=self._thread)
         if retry:
             self._retry_at = time.monotonic() + self._timing.disk_retry_s
