@@ -385,23 +385,6 @@ class TestEnd:
                 await logs.writer.close(1)
         assert (caught.value.lost_lines, logs.delay().exists(), logs.said) == (2, False, [])
 
-    async def test_cancelling_it_twice_loses_nothing(self, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "write", lambda *args, real=os.write: time.sleep(0.02) or real(*args))  # type: ignore[func-returns-value]
-
-        async def use() -> None:
-            async with logs.writer:
-                for number in range(20):
-                    logs.event(number)
-                await asyncio.sleep(9)
-
-        user = asyncio.create_task(use())
-        for _ in range(2):  # the second time while it is being closed
-            await asyncio.sleep(0.01)
-            user.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await user
-        assert numbers(logs.stream()) == numbers(logs.delay()) == list(range(20))
-
     async def test_a_disk_that_hangs_is_left_and_the_loss_counted(
         self, logs: Logs, monkeypatch: pytest.MonkeyPatch
     ) -> None:

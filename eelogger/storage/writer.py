@@ -71,23 +71,14 @@ class Writer(Sink):
         self._closing = True
         self._retry_at = 0.0
         self._wake.set()
-        end = time.monotonic() + (self._timing.disk_close_s if deadline_s is None else deadline_s)
-        cancelled = False
-        while not self._task.done() and (left := end - time.monotonic()) > 0:
-            try:
-                await asyncio.wait([self._task], timeout=left)
-            except asyncio.CancelledError:
-                cancelled = True
+        await asyncio.wait([self._task], timeout=self._timing.disk_close_s if deadline_s is None else deadline_s)
         self._full = True
         self._abandoned = not self._task.done()  # what hangs must write nothing when it goes on after the end
         self._task.cancel()
         await asyncio.wait([self._task])
         self._thread.shutdown()
-        lost = self._refused + self.pending_lines
-        if lost:
+        if lost := self._refused + self.pending_lines:
             raise self._trouble.error(f"{lost} lines are lost", lost)
-        if cancelled:
-            raise asyncio.CancelledError
 
     def room(self, text: str) -> Batch | None:
         """The batch that takes this text; None once the buffer was full: what is on disk is complete up to a moment."""
