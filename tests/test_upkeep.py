@@ -24,7 +24,7 @@ TIMING = Timing(tick_s=0.01, disk_retry_s=0.02, write_rest_s=0.001)
 async def running(log_dir: Path, *, is_read: bool = True) -> AsyncIterator[Upkeep]:
     """A directory that is kept; its writer begins once the day is read."""
     paths = LogPaths(log_dir)
-    writer = Writer(paths, buffer_bytes=1 << 20, timing=TIMING)
+    writer = Writer(paths, buffer_bytes=1 << 20, timing=TIMING, may_write=lambda: True)
     with DirectoryLock(paths) as lock:
         async with writer if is_read else nullcontext():
             upkeep = Upkeep(lock, writer, TIMING, lambda: None, keep_days=1, max_bytes=None)

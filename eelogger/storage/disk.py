@@ -99,11 +99,8 @@ class Disk:
         # A file that missed its new name at a rename goes with its day all the same.
         self.stuck |= {source: targets.get(target, target) for source, target in self.stuck.items()}
         for source, target in targets.items():
-            if source in self.stuck:
-                continue  # an earlier day's file is still there
-            if source in self.errors:
-                self.errors[target] = self.errors.pop(source)
-            self._move(source, target)
+            if source not in self.stuck:  # else an earlier day's file is still there
+                self._move(source, target)
         if not self.is_refused:
             batch.moves = None
 

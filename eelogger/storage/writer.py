@@ -34,9 +34,7 @@ class Writer(Sink):
     `done_us` is the newest mark all of whose lines are on disk.
     """
 
-    def __init__(
-        self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool]) -> None:
         self.paths = paths
         self.failed: asyncio.Future[None]
         self.done_us: int | None = None
