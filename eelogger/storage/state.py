@@ -36,7 +36,9 @@ class State:
 def state_text(state: State) -> str:
     """The content of `.state`."""
     alive, done, since = map(time_text, (state.alive_us, state.done_us, state.since_us))
-    return _text({"day": state.day, "alive": alive, "done": done, "clean": state.clean, "since": since}, state.login)
+    login = state.login and asdict(state.login)
+    content = {"day": state.day, "alive": alive, "done": done, "clean": state.clean, "since": since, "login": login}
+    return json.dumps(content, indent=0) + "\n"
 
 
 def read_state(paths: LogPaths) -> State | None:
@@ -59,11 +61,7 @@ def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
     content = read_object(paths.state)
     if _login(content) != login:
         with suppress(OSError):
-            replace(os.fspath(paths.state), _text(content, login))
-
-
-def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
-    return json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n"
+            replace(os.fspath(paths.state), json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n")
 
 
 def _login(content: dict[str, Any]) -> RefusedLogin | None:
