@@ -70,7 +70,6 @@ class Writer(Sink):
         self._retry_at = 0.0
         self._wake.set()
         await asyncio.wait([self._task], timeout=self._timing.disk_close_s if deadline_s is None else deadline_s)
-        self._full = True
         self._abandoned = not self._task.done()  # what hangs must write nothing when it goes on after the end
         self._task.cancel()
         await asyncio.wait([self._task])
