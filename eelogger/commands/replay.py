@@ -85,7 +85,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.info(f"broken off: {_shown(target)} is not complete, remove it")
         raise
     except OSError as error:
-        said, hint = explain(error, error.filename or str(target))
+        said, hint = explain(error)
         hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
         raise DiskError(said, hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():

@@ -16,7 +16,7 @@ _IN_THE_WAY: Final = "something else has that name: move it, or log elsewhere (E
 _HINTS: Final = {
     # The last one is a named pipe.
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENXIO), _IN_THE_WAY),
-    errno.ENOSPC: "free some space, or keep fewer days (EEN_KEEP_DAYS)",
+    errno.ENOSPC: "free some space (or inodes: df -i), or keep fewer days (EEN_KEEP_DAYS)",
     errno.EDQUOT: "raise the quota, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
@@ -32,15 +32,13 @@ Errors = dict[str, Exception]  # by path
 _log = logging.getLogger(__name__)
 
 
-def explain(error: BaseException, path: str | os.PathLike[str] = "") -> tuple[str, str]:
-    """What is wrong, of any exception, and a hint; a full disk is told from one whose inodes are used up."""
+def explain(error: BaseException) -> tuple[str, str]:
+    """What is wrong, of any exception, and a hint."""
     if not isinstance(error, OSError):
         return f"{type(error).__name__}: {error}", "this name or text cannot be written; the rest goes on"
-    where = Path(error.filename or path or ".")
-    if error.errno == errno.ENOTDIR and (in_the_way := [one for one in where.parents if os.path.isfile(one)]):
-        return f"{in_the_way[0]} is not a directory", _IN_THE_WAY
-    if error.errno == errno.ENOSPC and free_inodes(where.parent) == 0 and free_bytes(where.parent):
-        return "no inodes are left", "remove files, since space is not what is missing: see df -i"
+    if error.errno == errno.ENOTDIR and error.filename:
+        for folder in filter(os.path.isfile, Path(error.filename).parents):
+            return f"{folder} is not a directory", _IN_THE_WAY
     return error.strerror or str(error), _HINTS.get(error.errno or 0, _NO_HINT)
 
 
@@ -80,7 +78,7 @@ class Trouble:
         if before:
             _log.info("writing works again after %.1f s: nothing waits any more", time.monotonic() - self._since)
         for path in errors.keys() - self._snapshots:
-            _log.warning("cannot write %s: %s (%s)", path, *explain(errors[path], path))
+            _log.warning("cannot write %s: %s (%s)", path, *explain(errors[path]))
         self._snapshots = set(errors)
 
     def error(self, text: str, lost_lines: int) -> DiskError:
@@ -90,6 +88,6 @@ class Trouble:
 
 def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:
     path, error = next(iter(errors.items()))
-    cause, hint = explain(error, path)
+    cause, hint = explain(error)
     more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
     return f"cannot {'move' if path in stuck else 'write'} {path}{more}: {cause}", hint
