@@ -161,7 +161,7 @@ class TestStart:
     def test_what_could_not_be_moved_at_its_midnight_is_moved_or_told(self, paths: LogPaths) -> None:
         put_day(paths, 9, "x")
         late, today = map(paths.delay, CAMERAS)
-        put(today, "time=2026-11-22T09:00:00Z today\n")
+        put(today, "time=2026-11-22T00:00:01Z today\n" + f"time={DAY}T23:50:00Z the clock was put back\n" * 1000)
         for path in (late, today, paths.gaps):
             os.utime(path, (us(f"{DAY}T12:00:00") / 1e6,) * 2)
         replace = os.replace
