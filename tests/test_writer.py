@@ -90,13 +90,13 @@ def no_space(*args: object) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def refusing(call: str, *names: str, error: int = errno.EPERM) -> tuple[str, Any]:
-    """That call of `os` refuses everything with one of these names in its path."""
+def refusing(call: str, name: str) -> tuple[str, Any]:
+    """That call of `os` refuses everything with this name in its path."""
     real = getattr(os, call)
 
     def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
-        if any(name in os.fspath(path) for name in names):
-            raise OSError(error, os.strerror(error), os.fspath(path))
+        if name in os.fspath(path):
+            raise PermissionError(errno.EPERM, "Operation not permitted", os.fspath(path))
         return real(path, *args, **kwargs)
 
     return call, refuse

@@ -89,7 +89,7 @@ def _timed(file: BinaryIO, is_newer: bool) -> Iterator[tuple[bytes, bool, bytes]
 
 
 def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> dict[str, str]:
-    """At a start: remove temporaries, and move what could not be moved at its midnight; what still cannot be.
+    """At a start, remove temporaries and move what missed its midnight; returns what still cannot be moved.
 
     `day` is that of the files here. When the clock was `put_back` over midnight, earlier lines are this day's too.
     """

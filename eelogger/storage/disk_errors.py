@@ -58,7 +58,7 @@ def free_inodes(path: Path) -> int | None:
 
 
 class Trouble:
-    """What the disk refuses now; `cause`, with a hint, is what is wrong, or was when it cost lines."""
+    """What the disk refuses now; `cause` is the latest reason why lines were held, with a hint."""
 
     def __init__(self) -> None:
         self.held: Errors = {}  # files whose lines wait
@@ -67,7 +67,7 @@ class Trouble:
         self._snapshots: set[str] = set()
 
     def heed(self, errors: Errors, snapshots: Collection[str], stuck: Collection[str]) -> None:
-        """Take over what is refused now, and say it once; `stuck` are files that could not be moved."""
+        """Note what is refused now, and log it once; `stuck` are files that could not be moved."""
         before, self.held = self.held, {path: error for path, error in errors.items() if path not in snapshots}
         if new := {path: e for path, e in self.held.items() if path not in before and (path in stuck or not before)}:
             _log.warning("%s; lines are held (%s)", *_describe(new, stuck))

@@ -78,7 +78,7 @@ class Writer(Sink):
             raise self._trouble.error(f"{lost} lines are lost", lost)
 
     def room(self, text: str) -> Batch | None:
-        """The batch that takes this text; None once the buffer was full: what is on disk is complete up to a moment."""
+        """The batch that takes this text; None from a full buffer on, so that the files are complete up to then."""
         size = len(text)
         if self._full or (self._pending + size > self._bound and not self._works):
             self._refused += size > 0
@@ -132,7 +132,7 @@ class Writer(Sink):
         return self._trouble.cause[0] if self._trouble.held else ""
 
     async def idle(self) -> None:
-        """Wait until no line and no barrier waits: never, while lines keep coming or a file cannot be written."""
+        """Wait until nothing waits for the disk: as long as lines keep coming, or the disk refuses one."""
         while self._held.size or self.moving or not self._queue[0].is_empty:
             self._written.clear()
             await self._written.wait()
