@@ -69,11 +69,14 @@ class Trouble:
     def heed(self, errors: Errors, snapshots: Collection[str], stuck: Collection[str]) -> None:
         """Note what is refused now, and log it once; `stuck` are files that could not be moved."""
         before, self.held = self.held, {path: error for path, error in errors.items() if path not in snapshots}
-        if new := {path: e for path, e in self.held.items() if path not in before and (path in stuck or not before)}:
-            _log.warning("%s; lines are held (%s)", *_describe(new, stuck))
         if self.held:
-            self._since = self._since if before else time.monotonic()
-            self.cause = _describe(self.held, stuck)
+            path, error = next(iter(self.held.items()))
+            reason, hint = explain(error)
+            more = f" and {len(self.held) - 1} more" if len(self.held) > 1 else ""
+            self.cause = f"cannot {'move' if path in stuck else 'write'} {path}{more}: {reason}", hint
+            if not before:
+                self._since = time.monotonic()
+                _log.warning("%s; lines are held (%s)", *self.cause)
             return
         if before:
             _log.info("writing works again after %.1f s: nothing waits any more", time.monotonic() - self._since)
@@ -84,10 +87,3 @@ class Trouble:
     def error(self, text: str, lost_lines: int) -> DiskError:
         """The error that ends a run."""
         return DiskError(f"{text}: {self.cause[0]}", self.cause[1], lost_lines=lost_lines)
-
-
-def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:
-    path, error = next(iter(errors.items()))
-    cause, hint = explain(error)
-    more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
-    return f"cannot {'move' if path in stuck else 'write'} {path}{more}: {cause}", hint

@@ -132,7 +132,7 @@ class Writer(Sink):
         return self._trouble.cause[0] if self._trouble.held else ""
 
     async def idle(self) -> None:
-        """Wait until nothing waits for the disk: as long as lines keep coming, or the disk refuses one."""
+        """Wait until nothing waits for the disk; for ever while lines keep coming or one is refused."""
         while self._held.size or self.moving or not self._queue[0].is_empty:
             self._written.clear()
             await self._written.wait()
