@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import shutil
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -63,7 +62,6 @@ class Trouble:
     def __init__(self) -> None:
         self.held: Errors = {}  # files whose lines wait
         self.cause = "the disk is too slow", _NO_HINT
-        self._since = 0.0
         self._snapshots: set[str] = set()
 
     def heed(self, errors: Errors, snapshots: Collection[str], stuck: Collection[str]) -> None:
@@ -75,11 +73,10 @@ class Trouble:
             more = f" and {len(self.held) - 1} more" if len(self.held) > 1 else ""
             self.cause = f"cannot {'move' if path in stuck else 'write'} {path}{more}: {reason}", hint
             if not before:
-                self._since = time.monotonic()
                 _log.warning("%s; lines are held (%s)", *self.cause)
             return
         if before:
-            _log.info("writing works again after %.1f s: nothing waits any more", time.monotonic() - self._since)
+            _log.info("writing works again: nothing waits any more")
         for path in errors.keys() - self._snapshots:
             _log.warning("cannot write %s: %s (%s)", path, *explain(errors[path]))
         self._snapshots = set(errors)
