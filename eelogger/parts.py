@@ -154,8 +154,8 @@ class Parts:
         held_since_us = max(done_us, self.ready_us)
         if alive_us - held_since_us > HELD_US:
             alive_us = held_since_us
-        login = self.credentials.remembered
-        return state_text(State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us, login))
+        state = State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us)
+        return state_text(state, self.credentials.remembered)
 
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""

@@ -113,7 +113,7 @@ class Run:
         else:
             parts.coverage.since_us = min(before.since_us, parts.started_us)
             parts.coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
-        parts.credentials.remembered = before.login if before else read_refused_login(paths)
+        parts.credentials.remembered = read_refused_login(paths)
         return tails
 
     def _begin(self, found: Restore, tails: list[tuple[Path, bytes, int]]) -> None:

@@ -30,15 +30,13 @@ class State:
     done_us: int  # all that arrived before has all its lines on disk
     clean: bool  # the run ended by itself
     since_us: int  # when the day's first observation was meant to begin
-    login: RefusedLogin | None = None  # to be waited for
 
 
-def state_text(state: State) -> str:
-    """The content of `.state`."""
+def state_text(state: State, login: RefusedLogin | None = None) -> str:
+    """The content of `.state`, with the refused login that is to be waited for."""
     alive, done, since = map(time_text, (state.alive_us, state.done_us, state.since_us))
-    login = state.login and asdict(state.login)
-    content = {"day": state.day, "alive": alive, "done": done, "clean": state.clean, "since": since, "login": login}
-    return json.dumps(content, indent=0) + "\n"
+    content = {"day": state.day, "alive": alive, "done": done, "clean": state.clean, "since": since}
+    return json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n"
 
 
 def read_state(paths: LogPaths) -> State | None:
@@ -47,7 +45,7 @@ def read_state(paths: LogPaths) -> State | None:
     with suppress(ValueError, KeyError, TypeError):
         alive_us, done_us, since_us = (parse_time(content[key]) for key in ("alive", "done", "since"))
         if is_day(content["day"]) and all(0 <= us < _YEAR_3000_US for us in (alive_us, done_us, since_us)):
-            return State(content["day"], alive_us, done_us, content.get("clean") is True, since_us, _login(content))
+            return State(content["day"], alive_us, done_us, content.get("clean") is True, since_us)
     return None
 
 
