@@ -15,7 +15,7 @@ _IN_THE_WAY: Final = "something else has that name: move it, or log elsewhere (E
 _HINTS: Final = {
     # The last one is a named pipe.
     **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENXIO), _IN_THE_WAY),
-    errno.ENOSPC: "free some space (or inodes: df -i), or keep fewer days (EEN_KEEP_DAYS)",
+    errno.ENOSPC: "free some space (df -h) or inodes (df -i), or keep fewer days (EEN_KEEP_DAYS)",
     errno.EDQUOT: "raise the quota, or keep fewer days (EEN_KEEP_DAYS)",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
