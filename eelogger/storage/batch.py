@@ -55,7 +55,7 @@ class Batch(Sink):
     other: Lines = field(default_factory=dict)
     identities: list[tuple[str, str]] = field(default_factory=list)  # each with the delay log that it waits for, or ""
     snapshots: dict[str, str | bytes] = field(default_factory=dict)
-    mark_us: int | None = None
+    mark_us: int = 0  # the newest moment up to which all lines are here; 0: none
     size: int = 0
     moves: Moves | None = None  # asked once the lines were tried
 
@@ -77,7 +77,7 @@ class Batch(Sink):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be done."""
-        return not (self.size or self.snapshots or self.moves) and self.mark_us is None
+        return not (self.size or self.snapshots or self.moves or self.mark_us)
 
     def extend(self, later: "Batch") -> None:
         """Take up a later batch: what is still here goes before it."""
@@ -88,7 +88,7 @@ class Batch(Sink):
         self.snapshots |= later.snapshots
         self.size += later.size
         self.moves = later.moves
-        self.mark_us = self.mark_us if later.mark_us is None else later.mark_us
+        self.mark_us = later.mark_us or self.mark_us
 
     def follow(self, targets: Mapping[str, str]) -> None:
         """Let the lines that are held for files go where these go."""

@@ -185,8 +185,8 @@ class Writer(Sink):
         self.written_bytes += size - held.size
         if size:
             self._durations_us.append(took_us)
-        if not held.size and held.mark_us is not None:
-            self.done_us, held.mark_us = held.mark_us, None
+        if not held.size and held.mark_us:
+            self.done_us, held.mark_us = held.mark_us, 0
         if not self._disk.is_refused:
             self._trouble.heed(self._disk.errors, held.snapshots, self.stuck)
         self._written.set()
