@@ -1,7 +1,4 @@
-"""Keep `.state`, from which the next run goes on, and `.said`, what cron was told; damaged ones are as good as none.
-
-A wrong setting or a refused key may leave no run that could keep `.said`. Where it fails, the program talks more.
-"""
+"""Keep `.state`, from which the next run goes on, and `.said`, what cron was told; a damaged one counts as none."""
 
 import json
 import os
@@ -86,7 +83,7 @@ def forget(paths: LogPaths, lasting: Collection[str] = ()) -> None:
         _tell(paths, {reason: at_s for reason, at_s in told.items() if reason in lasting})
 
 
-def _told(paths: LogPaths) -> dict[str, float]:
+def _told(paths: LogPaths) -> dict[str, float]:  # where this or `_tell` fails, the program says more than it must
     return {reason: at_s for reason, at_s in read_object(paths.said).items() if isinstance(at_s, float)}
 
 
