@@ -67,9 +67,8 @@ class Disk:
 
     def _append_all(self, batch: Batch, files: Lines, waiting: Collection[str] = ()) -> None:
         for path, texts in [*files.items()]:
-            if path in waiting or path in self.stuck:
-                continue
-            while texts and self._tried(path, _append, batch, path, texts, LINES_AT_ONCE):
+            # What is stuck was tried before, and is an error.
+            while texts and path not in waiting and self._tried(path, _append, batch, path, texts, LINES_AT_ONCE):
                 pass
             if not texts:
                 del files[path]
