@@ -20,8 +20,8 @@ LINES_AT_ONCE: Final = 10_000  # lines joined for one write; bounds the memory i
 class Disk:
     """Writes batches into one directory; what is written leaves its batch as it happens.
 
-    What follows from a line that could not be written waits too; other files go on. `stuck` are files that could not
-    be moved, and where they go: their lines wait. `errors` are what is refused now, by path, also snapshots and moves.
+    What follows from a line that could not be written waits too; other files go on. `stuck` are files that are still
+    to be moved, and where: their lines wait. `errors` are what is refused now, by path, also snapshots and moves.
     """
 
     def __init__(self, paths: LogPaths, may_write: Callable[[], bool] = lambda: True) -> None:
@@ -37,8 +37,7 @@ class Disk:
         self.is_refused = False
         if retry:
             self.errors.clear()
-        for source, target in [*self.stuck.items()]:
-            self._move(source, target)
+        self._move_all()
         self._append_all(batch, batch.stream)
         self._append_all(batch, batch.delay, waiting=set(map(_delay_log_of, batch.stream)))
         self._append_all(batch, batch.other)
@@ -84,24 +83,21 @@ class Disk:
         _append(batch, os.fspath(path), texts, max(GENERATION - self._identities, 0) or LINES_AT_ONCE)
         self._identities += before - len(texts)
 
-    def _move(self, source: str, target: str) -> None:
-        if self._tried(source, move, source, target):
-            self.stuck.pop(source, None)
-        elif not self.is_refused:
-            self.stuck[source] = target
+    def _move_all(self) -> None:
+        for source, target in [*self.stuck.items()]:
+            if self._tried(source, move, source, target):
+                del self.stuck[source]
 
     def _pass(self, batch: Batch, moves: Moves) -> None:
         targets, held = dict[str, str](), [path for files in batch.files for path in files]
         if not self._tried(os.fspath(self._paths.root), lambda: targets.update(moves(held))):
             return  # until it can be told what is to be moved, all that comes after waits
         batch.follow(targets)
-        # A file that missed its new name at a rename goes with its day all the same.
-        self.stuck |= {source: targets.get(target, target) for source, target in self.stuck.items()}
-        for source, target in targets.items():
-            if source not in self.stuck:  # else an earlier day's file is still there
-                self._move(source, target)
-        if not self.is_refused:
-            batch.moves = None
+        # What is stuck belongs to an earlier day; but a file that missed its new name at a rename goes with this one.
+        stuck = {source: targets.get(target, target) for source, target in self.stuck.items()}
+        self.stuck |= targets | stuck
+        self._move_all()
+        batch.moves = None
 
 
 def _append(batch: Batch, path: str, texts: list[str], most: int) -> None:
