@@ -159,9 +159,8 @@ def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) ->
     past = [day for day in sizes if day != today]
     total = _bytes([*_day_files(paths), paths.uuids, paths.uuids_old]) + sum(sizes.values())
     removed, warning = list[str](), ""
-    for number, day in enumerate(past):
-        if number >= len(past) - keep_days and (max_bytes is None or total <= max_bytes):
-            break
+    while past and (len(past) > keep_days or (max_bytes is not None and total > max_bytes)):
+        day = past.pop(0)
         folder = paths.day(day).root
         try:
             os.replace(folder, temporary(folder))  # as a whole: a reader never finds half of a day
