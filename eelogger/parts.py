@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,10 @@ from .cloud.session import Session
 from .cloud.sign_in import Credentials
 from .measure.coverage import Coverage
 from .measure.handler import Handler
-from .model import DAY_US, DateSample, Timing
+from .model import DAY_US, Camera, DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
-from .storage.batch import Batch
 from .storage.camera_files import cameras_text, read_bridges, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
@@ -50,26 +49,24 @@ class Parts:
         self.lock = lock = DirectoryLock(paths)
         self.writer = Writer(paths, buffer_bytes=settings.disk_buffer_bytes, timing=timing, may_write=lock.still_ours)
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
-        self._first = Batch()  # the lines until the day's files were read
-        self.recorder = Recorder(handler, self._first, Coverage(started_us), paths, day=day_of(started_us))
+        self.recorder = Recorder(handler, self.writer, Coverage(started_us), paths, day=day_of(started_us))
         self.recorder.on_day_end = self._end_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
         self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
         self.credentials = Credentials()
+        known = CameraList(read_cameras(paths), read_bridges(paths))
+        self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
         self.session = Session(
             load,
             settings,
             self.recorder,
             self.credentials,
-            known=CameraList(read_cameras(paths), read_bridges(paths)),
+            known=known,
             timing=timing,
             on_date=self._note_date,
             on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
             on_lag=self.lag.note,
-            # Also where nothing changed: others may have removed the file.
-            on_cameras=lambda cameras, bridges: self.writer.replace(
-                os.fspath(paths.cameras), cameras_text(cameras.values(), bridges)
-            ),
+            on_cameras=self._note_cameras,
         )
         self.snapshots = Snapshots(
             self.writer.replace,
@@ -89,15 +86,13 @@ class Parts:
         reading = self.reading = Restore(self.recorder)
         thread = DaemonThread("restore")
         restoring = asyncio.wrap_future(thread.submit(reading.run, self.writer.done_us))
-        thread.shutdown(wait=False)
+        thread.shutdown()
         # A stop does not wait for the disk: the thread is left behind, and writes nothing.
         waited: tuple[asyncio.Future[Any], ...] = restoring, stop
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if stop.done():
             return None
         restoring.result()
-        self.writer.add(self._first)
-        self.recorder.lines = self.writer
         self.recorder.handler.totals.clear()
         self.reading = None
         return reading
@@ -146,8 +141,8 @@ class Parts:
         held_since_us = max(done_us, self.ready_us)
         if alive_us - held_since_us > 5_000_000:
             alive_us = held_since_us
-        login = self.credentials.remembered
-        return state_text(State(recorder.day, alive_us, done_us, clean, recorder.coverage.since_us, login))
+        state = State(recorder.day, alive_us, done_us, clean, recorder.coverage.since_us)
+        return state_text(state, self.credentials.remembered)
 
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
@@ -158,6 +153,11 @@ class Parts:
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 
+    def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
+        # Also where nothing changed: others may have removed the file.
+        self._cameras_text = cameras_text(cameras.values(), bridges)
+        self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
+
     def _note_date(self, sample: DateSample) -> None:
         self.vitals.date_sample(sample)
         if warning := self.vitals.clock_warning(now_us()):
@@ -166,6 +166,8 @@ class Parts:
     def _end_day(self, today: str) -> None:
         ended = self.state()
         self.writer.barrier(partial(day_moves, self.paths, ended.date))
-        self.upkeep.prune(today)
+        if self._cameras_text:
+            self.writer.replace(os.fspath(self.paths.day(ended.date).cameras), self._cameras_text)
+        self.upkeep.prune_for = today
         self.snapshots.end_day(ended)
         _log.info("a new day: %s; the files of %s are in days/%s", today, ended.date, ended.date)

@@ -24,7 +24,7 @@ from .restore import Restore
 from .settings import Settings
 from .storage.camera_files import cut_torn_tails
 from .storage.days import complete_moves, guess_day
-from .storage.disk_errors import unusable
+from .storage.disk_errors import explain
 from .storage.formats import parse_time, time_text
 from .storage.paths import day_of
 from .storage.program_log import ProgramLog
@@ -75,7 +75,8 @@ class Run:
                 opened.enter_context(parts.lock)
                 self._open_day()
             except OSError as error:
-                raise unusable(parts.paths.root, error) from error
+                where, (cause, hint) = error.filename2 or error.filename or parts.paths.root, explain(error)
+                raise DiskError(f"cannot use {where}: {cause}", hint) from error
             self._has_begun = True
             self.on_begun()
             upkeep = asyncio.create_task(self._end_with(parts.upkeep.run()), name="upkeep")
@@ -98,7 +99,7 @@ class Run:
         before = read_state(paths)
         day = before.day if before else guess_day(paths) or day_of(started_us)
         put_back = before is not None and before.alive_us < parse_time(day)
-        parts.writer.stuck.update({move.source: move for move in complete_moves(paths, day, put_back=put_back)})
+        parts.writer.stuck.update(complete_moves(paths, day, put_back=put_back))
         for path, cut, size in cut_torn_tails(paths):  # what the line said is in the stream log, or was never whole
             text = f"{path.name}: {cut.decode('utf-8', 'backslashreplace')}"
             parts.recorder.rejects.add(Reject("torn-line", "", text), started_us, size)
@@ -110,7 +111,7 @@ class Run:
             coverage.open_gap(before.alive_us, "stopped" if before.clean else "died")
             parts.writer.done_us = before.done_us
         parts.recorder.begin(day, coverage)
-        parts.credentials.remembered = before.login if before else read_refused_login(paths)
+        parts.credentials.remembered = read_refused_login(paths)
 
     def _begin(self, found: Restore) -> None:
         parts = self.parts
@@ -127,7 +128,7 @@ class Run:
         parts.recorder.on_event = self.on_event
         parts.ready_us = now_us()
         parts.recorder.turn_day(parts.ready_us)
-        parts.upkeep.prune(parts.recorder.day)
+        parts.upkeep.prune_for = parts.recorder.day
         # A kill in the first second must be restored from too.
         parts.snapshots.write_state(force=True)
 

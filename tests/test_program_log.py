@@ -21,7 +21,7 @@ log = logging.getLogger("test")
 async def writer(log_dir: Path) -> AsyncIterator[Writer]:
     log.setLevel(logging.INFO)
     paths = LogPaths(log_dir)
-    async with Writer(paths, buffer_bytes=1 << 20, timing=Timing()) as writer:
+    async with Writer(paths, buffer_bytes=1 << 20, timing=Timing(), may_write=lambda: True) as writer:
         with ProgramLog(writer):
             yield writer
 

@@ -1,6 +1,7 @@
 """One run: its start, its days, its end, and what others do to its directory meanwhile."""
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -19,10 +20,10 @@ from launch import CHILD, credentials, launch
 from oracle import compare, read_logs
 
 from eelogger.clock import now_us
-from eelogger.errors import AlreadyRunning
+from eelogger.errors import AlreadyRunning, DiskError
 from eelogger.model import Camera, Timing
 from eelogger.simulator import Account
-from eelogger.storage.camera_files import cameras_text, known_cameras, own_stems
+from eelogger.storage.camera_files import cameras_text, known_cameras, own_stems, read_cameras
 from eelogger.storage.lock import DirectoryLock
 from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
@@ -134,6 +135,7 @@ async def test_a_state_of_a_wrong_day_is_archived_under_its_date(cloud: FaultClo
         await until(lambda: event.identity in here.text("processed_event_uuids.log"))
         assert here.parts.recorder.day == day_of(now_us())
     assert days_of_lines(log_dir) == {"": {day_of(now_us())}, wrong: {wrong}}
+    assert list(read_cameras(paths.day(wrong))) == [camera.id]
 
 
 async def test_one_second_of_a_wrong_clock_costs_one_second(cloud: FaultCloud, log_dir: Path, shift: Shift) -> None:
@@ -252,6 +254,27 @@ async def test_a_disk_that_works_is_never_the_reason_of_lost_lines(cloud: FaultC
         last = await cloud.emit(camera)
         await until(lambda: last.identity in here.text("processed_event_uuids.log"))
     assert compare(cloud.sent, log_dir).ok
+
+
+async def test_a_stop_waits_for_a_disk_that_refuses_but_not_for_ever(
+    cloud: FaultCloud, log_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, *args: Any, real: Any = os.open) -> int:
+        if path.endswith(".log"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        return int(real(path, *args))
+
+    async with run_here(cloud, log_dir, timing=replace(QUICK, disk_close_s=2.5)) as here:
+        await cloud.wait_subscribed(3)
+        await until((log_dir / "summary.log").exists)
+        monkeypatch.setattr(os, "open", refuse)
+        await cloud.emit(cloud.camera_ids()[0])
+        await until(lambda: bool(here.parts.writer.trouble))
+        began = time.monotonic()
+        with pytest.raises(DiskError, match=r"\d+ lines are lost: .*No space left") as caught:
+            await here.stop()
+        assert 2.4 < time.monotonic() - began < 3.2
+    assert (caught.value.exit_code, caught.value.lost_lines >= 3) == (74, True)
 
 
 async def test_a_broken_settings_file_leaves_the_last_good_settings_in_force(cloud: FaultCloud, tmp_path: Path) -> None:

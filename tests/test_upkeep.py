@@ -4,18 +4,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 from disks import until
 
-from eelogger.errors import AlreadyRunning
 from eelogger.model import Timing
-from eelogger.storage import writer as writer_module
-from eelogger.storage.days import Move
 from eelogger.storage.lock import DirectoryLock
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.upkeep import SpaceWatch, Upkeep
@@ -25,90 +21,45 @@ TIMING = Timing(tick_s=0.01, disk_retry_s=0.02, write_rest_s=0.001)
 
 
 @asynccontextmanager
-async def running(log_dir: Path, on_retaken: Callable[[], None] = lambda: None) -> AsyncIterator[tuple[Upkeep, Writer]]:
+async def running(log_dir: Path, *, is_read: bool = True) -> AsyncIterator[Upkeep]:
+    """A directory that is kept; its writer begins once the day is read."""
     paths = LogPaths(log_dir)
+    writer = Writer(paths, buffer_bytes=1 << 20, timing=TIMING, may_write=lambda: True)
     with DirectoryLock(paths) as lock:
-        async with Writer(paths, buffer_bytes=1 << 20, timing=TIMING) as writer:
-            upkeep = Upkeep(lock, writer, TIMING, on_retaken, keep_days=1, max_bytes=None)
+        async with writer if is_read else nullcontext():
+            upkeep = Upkeep(lock, writer, TIMING, lambda: None, keep_days=1, max_bytes=None)
             task = asyncio.create_task(upkeep.run())
-            try:
-                yield upkeep, writer
-            finally:
-                task.cancel()
-                (result,) = await asyncio.gather(task, return_exceptions=True)
-                if isinstance(result, Exception):
-                    raise result
+            yield upkeep
+            task.cancel()
 
 
-async def test_the_lock_shows_life_unless_a_write_hangs(log_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "HANGS_S", 0.05)
-    async with running(log_dir) as (_, writer):
-        path = writer.paths.lock
-
-        def is_touched() -> bool:
-            os.utime(path, (0, 0))
-            time.sleep(0.15)
-            return path.stat().st_mtime > 1
-
-        assert await asyncio.to_thread(is_touched)
-        hanging, write = [True], os.write
-
-        def hangs(*args: Any) -> int:
-            while hanging:
-                time.sleep(0.01)
-            return write(*args)
-
-        monkeypatch.setattr(os, "write", hangs)
-        writer.write_other(str(writer.paths.gaps), "x\n")
-        await until(lambda: writer.hangs)
-        await asyncio.sleep(0.05)
-        assert not await asyncio.to_thread(is_touched)
-        hanging.clear()
-        await writer.idle()
-        assert await asyncio.to_thread(is_touched)
+@pytest.mark.parametrize("is_read", [False, True])
+async def test_the_lock_shows_life_also_while_the_day_is_read(log_dir: Path, is_read: bool) -> None:
+    async with running(log_dir, is_read=is_read):
+        os.utime(log_dir / ".lock", (0, 0))
+        await until(lambda: (log_dir / ".lock").stat().st_mtime > 1)
 
 
-async def test_a_lock_that_was_removed_is_taken_again(log_dir: Path) -> None:
-    retaken: list[bool] = []
-    async with running(log_dir, lambda: retaken.append(True)) as (_, writer):
-        writer.paths.lock.unlink()
-        await until(lambda: retaken == [True])
-        assert writer.paths.lock.exists()
-
-
-async def test_another_that_was_faster_has_the_directory(log_dir: Path) -> None:
-    async def lose_it() -> None:
-        async with running(log_dir) as (_, writer):
-            writer.paths.lock.unlink()
-            with DirectoryLock(writer.paths):
-                await asyncio.sleep(0.2)
-
-    with pytest.raises(AlreadyRunning):
-        await lose_it()
-
-
-async def test_old_days_go_but_not_while_one_is_being_moved(
-    log_dir: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_old_days_go_but_not_while_one_is_being_moved(log_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The folder of the day that ended must not go in the middle of its move."""
     caplog.set_level(logging.INFO)
-    async with running(log_dir) as (upkeep, writer):
+    async with running(log_dir) as upkeep:
+        paths = upkeep.writer.paths
         for day in ("2026-11-20", "2026-11-21"):
-            writer.paths.day(day).root.mkdir(parents=True)
-            writer.paths.day(day).gaps.write_text("x\n")
+            paths.day(day).root.mkdir(parents=True)
         waits = [True]
 
-        def moves(held: object) -> list[Move]:
+        def moves(held: object) -> dict[str, str]:
             while waits:
                 time.sleep(0.01)
-            return []
+            return {}
 
-        writer.barrier(moves)
-        upkeep.prune("2026-11-22")
+        upkeep.writer.barrier(moves)
+        upkeep.prune_for = "2026-11-22"
         await asyncio.sleep(0.1)
-        assert len(writer.paths.days()) == 2
+        assert len(paths.days()) == 2
         waits.clear()
-        await until(lambda: writer.paths.days() == ["2026-11-21"])
+        await until(lambda: paths.days() == ["2026-11-21"])
         await until(lambda: "2026-11-20" in caplog.text)
 
 

@@ -76,14 +76,14 @@ class Files:
     def rename(self, which: int) -> None:
         old = self.log(which)
         self.cameras[which] = replace(self.cameras[which], name=f"Name {self.count} {old.stem[:9]}")
-        for one in rename_moves(self.paths, {old.stem: self.log(which).stem}):
-            move(one)
+        for source, target in rename_moves(self.paths, {old.stem: self.log(which).stem}).items():
+            move(source, target)
         self.paths.cameras.write_text(cameras_text(self.cameras))
 
     def midnight(self) -> None:
         self.day += 1
-        for one in day_moves(self.paths, f"2026-11-{self.day:02d}"):
-            move(one)
+        for source, target in day_moves(self.paths, f"2026-11-{self.day:02d}").items():
+            move(source, target)
 
     def rewrite(self, which: int, kept: int) -> None:
         """What an editor does, or `tail -n 3 x > y; mv y x`: the last lines of this file, or none."""
@@ -170,8 +170,8 @@ def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) ->
     follower.poll(0)
     append(front, line(5), line(6, delay_us=-1))
     assert numbers(follower.poll()) == [5, 6]
-    for one in day_moves(paths, "2026-11-22"):
-        move(one)
+    for source, target in day_moves(paths, "2026-11-22").items():
+        move(source, target)
     append(front, line(7))
     assert numbers(follower.poll()) == [7]
 

@@ -68,7 +68,7 @@ class LoopDelayLoop(asyncio.SelectorEventLoop):
         """Look up in a daemon thread each: a resolver that hangs must not keep the process from ending."""
         thread = DaemonThread("resolver")
         answer = thread.submit(partial(socket.getaddrinfo, host, port, **hints))
-        thread.shutdown(wait=False)
+        thread.shutdown()
         return await asyncio.wrap_future(answer)
 
 

@@ -19,7 +19,7 @@ from ..settings import Settings, load
 from ..storage.batch import Batch
 from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, stream_logs
 from ..storage.days import day_moves, move
-from ..storage.disk import Flush, IdentityLog
+from ..storage.disk import Disk
 from ..storage.disk_errors import explain
 from ..storage.formats import label, parse_time, worst_line
 from ..storage.line_blocks import OnRead, Skipped, size_of
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
             said = replay.run(on_read)
     except OSError as error:
-        what, hint = explain(error, error.filename or target)
+        what, hint = explain(error)
         hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
         raise DiskError(what, hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
@@ -94,7 +94,7 @@ class Replay:
 
     def __init__(self, parts: Sequence[Part], target: Path, settings: Settings, skipped: Skipped) -> None:
         self._parts, self._skipped, self._paths = parts, skipped, LogPaths(target)
-        self._batch, self._identities = Batch(), IdentityLog(self._paths)
+        self._batch, self._disk, self._cameras = Batch(), Disk(self._paths), ""
         self._since_us, self._last_us = sys.maxsize, 0
         self._unknown: list[int] = []  # from when to when, in this day, without a record
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
@@ -107,7 +107,7 @@ class Replay:
         for part in self._parts:
             recorder.turn_day(parse_time(part.day))
             recorder.use_files(part.cameras.values())
-            snapshots[str(self._paths.cameras)] = cameras_text(part.cameras.values(), part.bridges)
+            self._cameras = snapshots[str(self._paths.cameras)] = cameras_text(part.cameras.values(), part.bridges)
             day = part.day if part.gaps is not None else None
             for item in updates(part.files, part.gaps, day=day, skipped=self._skipped, on_read=on_read):
                 at_us = item.to_us if isinstance(item, Gap) else item.arrived_us
@@ -141,8 +141,10 @@ class Replay:
     def _turn_day(self, today: str) -> None:
         self._end_day()
         self._flush()
-        for one in day_moves(self._paths, self._recorder.day):
-            move(one)
+        ended = self._recorder.day
+        for source, target in day_moves(self._paths, ended).items():
+            move(source, target)
+        self._batch.snapshots[str(self._paths.day(ended).cameras)] = self._cameras
 
     def _end_day(self) -> None:
         if self._unknown:
@@ -154,8 +156,8 @@ class Replay:
             self._batch.snapshots[str(self._paths.max_delay)] = "".join(lines)
 
     def _flush(self) -> None:
-        outcome = Flush(self._batch, self._identities).run()
-        for error in (outcome.errors | outcome.snapshots).values():
+        self._disk.write(self._batch)
+        for error in self._disk.errors.values():
             raise error
 
 

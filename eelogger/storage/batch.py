@@ -1,12 +1,10 @@
 """Hold lines, snapshots and a barrier until they are on disk."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from .days import Move
-
-# Tells in the writer's thread what is to be moved, given the paths of lines that are still held.
-Moves = Callable[[Collection[str]], Iterable[Move]]
+# Tells in the writer's thread which files go where, given the paths of lines that are still held.
+Moves = Callable[[Collection[str]], Mapping[str, str]]
 Lines = dict[str, list[str]]  # texts by file, in order
 
 
@@ -24,7 +22,8 @@ class Sink:
 
     def mark(self, us: int) -> None:
         """Note that all lines of what arrived up to `us` have been handed over."""
-        raise NotImplementedError
+        if batch := self.room(""):
+            batch.mark_us = us
 
     def write_stream(self, path: str, text: str) -> None:
         """Take a line of a stream log."""
@@ -49,30 +48,21 @@ class Sink:
 
 @dataclass(eq=False)
 class Batch(Sink):
-    """Lines by file until they are on disk; `size` is their length in characters.
-
-    `identities` wait for the lines of their delay logs, those in `ready` for none. `moves` is asked once the lines
-    before were tried.
-    """
+    """Lines by file until they are on disk; `size` is their length in characters."""
 
     stream: Lines = field(default_factory=dict)
     delay: Lines = field(default_factory=dict)
     other: Lines = field(default_factory=dict)
-    identities: list[tuple[str, str]] = field(default_factory=list)
-    ready: list[str] = field(default_factory=list)
+    identities: list[tuple[str, str]] = field(default_factory=list)  # each with the delay log that it waits for, or ""
     snapshots: dict[str, str | bytes] = field(default_factory=dict)
-    mark_us: int | None = None
+    mark_us: int = 0  # the newest moment up to which all lines are here; 0: none
     size: int = 0
-    moves: Moves | None = None
+    moves: Moves | None = None  # asked once the lines were tried
 
     def room(self, text: str) -> "Batch":
         """Itself, whatever its size."""
         self.size += len(text)
         return self
-
-    def mark(self, us: int) -> None:
-        """Note that all lines of what arrived up to then have been handed over."""
-        self.mark_us = us
 
     @property
     def files(self) -> tuple[Lines, Lines, Lines]:
@@ -82,12 +72,12 @@ class Batch(Sink):
     @property
     def lines(self) -> int:
         """How many are not on disk, a record of several counted once; may be asked while the thread writes."""
-        return len(self.identities) + len(self.ready) + sum(len(texts) for f in self.files for texts in [*f.values()])
+        return len(self.identities) + sum(len(texts) for f in self.files for texts in [*f.values()])
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be done."""
-        return not (self.size or self.snapshots or self.moves) and self.mark_us is None
+        return not (self.size or self.snapshots or self.moves or self.mark_us)
 
     def extend(self, later: "Batch") -> None:
         """Take up a later batch: what is still here goes before it."""
@@ -98,7 +88,7 @@ class Batch(Sink):
         self.snapshots |= later.snapshots
         self.size += later.size
         self.moves = later.moves
-        self.mark_us = self.mark_us if later.mark_us is None else later.mark_us
+        self.mark_us = later.mark_us or self.mark_us
 
     def follow(self, targets: Mapping[str, str]) -> None:
         """Let the lines that are held for files go where these go."""

@@ -58,41 +58,34 @@ class DirectoryLock:
             os.write(fd, content)
             os.ftruncate(fd, len(content))
 
-    def touch(self) -> None:
-        """Show a sign of life."""
-        os.utime(self._paths.lock)
-
     def still_ours(self) -> bool:
         """Whether the file held is the one at the path; False after the directory was removed or replaced."""
         with suppress(OSError):
             return self._fd is not None and os.path.samestat(os.stat(self._paths.lock), os.fstat(self._fd))
         return False
 
-    def release(self) -> None:
-        """Give the directory back; a locked file stays, since another may have opened it already."""
-        if self._fd is not None:
-            if not self._locked and self.still_ours():  # else its heartbeat would refuse the next start
-                self._paths.lock.unlink()
-            os.close(self._fd)  # unlocks
-            self._fd = None
-
     def __enter__(self) -> Self:
         self.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        # A locked file stays, since another may have opened it; else its heartbeat would refuse the next start.
+        if not self._locked and self.still_ours():
+            self._paths.lock.unlink()
+        if self._fd is not None:
+            os.close(self._fd)  # unlocks
+            self._fd = None
 
 
 def refusal(paths: LogPaths) -> AlreadyRunning:
     """The error that ends a start beside another logger."""
     (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
-    message = (f"process {pid}" if pid else "another process") + f" has {paths.root}"
-    message += f" since {since}" if since else ""
-    if is_stale := stale_s > STALE_S:
-        message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
+    message = f"process {pid} has {paths.root} since {since}" if pid else f"another process has {paths.root}"
     hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status"
-    return AlreadyRunning(message, hint, stale_s=stale_s if is_stale else None)
+    if stale_s <= STALE_S:
+        return AlreadyRunning(message, hint)
+    message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
+    return AlreadyRunning(message, hint, stale_s=stale_s)
 
 
 class ProcessState(NamedTuple):

@@ -1,7 +1,4 @@
-"""Keep `.state`, from which the next run goes on, and `.said`, what cron was told; damaged ones are as good as none.
-
-A wrong setting or a refused key may leave no run that could keep `.said`. Where it fails, the program talks more.
-"""
+"""Keep `.state`, from which the next run goes on, and `.said`, what cron was told; a damaged one counts as none."""
 
 import json
 import os
@@ -30,13 +27,13 @@ class State:
     done_us: int  # all that arrived before has all its lines on disk
     clean: bool  # the run ended by itself
     since_us: int  # when the day's first observation was meant to begin
-    login: RefusedLogin | None = None  # to be waited for
 
 
-def state_text(state: State) -> str:
-    """The content of `.state`."""
+def state_text(state: State, login: RefusedLogin | None = None) -> str:
+    """The content of `.state`, with the refused login that is to be waited for."""
     alive, done, since = map(time_text, (state.alive_us, state.done_us, state.since_us))
-    return _text({"day": state.day, "alive": alive, "done": done, "clean": state.clean, "since": since}, state.login)
+    content = {"day": state.day, "alive": alive, "done": done, "clean": state.clean, "since": since}
+    return json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n"
 
 
 def read_state(paths: LogPaths) -> State | None:
@@ -45,7 +42,7 @@ def read_state(paths: LogPaths) -> State | None:
     with suppress(ValueError, KeyError, TypeError):
         alive_us, done_us, since_us = (parse_time(content[key]) for key in ("alive", "done", "since"))
         if is_day(content["day"]) and all(0 <= us < _YEAR_3000_US for us in (alive_us, done_us, since_us)):
-            return State(content["day"], alive_us, done_us, content.get("clean") is True, since_us, _login(content))
+            return State(content["day"], alive_us, done_us, content.get("clean") is True, since_us)
     return None
 
 
@@ -59,12 +56,7 @@ def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
     content = read_object(paths.state)
     if _login(content) != login:
         with suppress(OSError):
-            replace(os.fspath(paths.state), _text(content, login))
-
-
-def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
-    content.pop("login", None)
-    return json.dumps(content | ({"login": asdict(login)} if login else {}), indent=0) + "\n"
+            replace(os.fspath(paths.state), json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n")
 
 
 def _login(content: dict[str, Any]) -> RefusedLogin | None:
@@ -87,15 +79,12 @@ def is_news(paths: LogPaths, reason: str, now_s: float, every_s: float = DAY_S) 
 def forget(paths: LogPaths, lasting: Collection[str] = ()) -> None:
     """A run works again: the next trouble is news, but for reasons that do not pass by that."""
     told = _told(paths)
-    kept = {reason: at_s for reason, at_s in told.items() if reason in lasting}
-    if kept != told:
-        _tell(paths, kept)
+    if told.keys() - lasting:
+        _tell(paths, {reason: at_s for reason, at_s in told.items() if reason in lasting})
 
 
-def _told(paths: LogPaths) -> dict[str, float]:
-    with suppress(OverflowError):
-        return {what: float(at) for what, at in read_object(paths.said).items() if isinstance(at, int | float)}
-    return {}
+def _told(paths: LogPaths) -> dict[str, float]:  # where this or `_tell` fails, the program says more than it must
+    return {reason: at_s for reason, at_s in read_object(paths.said).items() if isinstance(at_s, float)}
 
 
 def _tell(paths: LogPaths, told: dict[str, float]) -> None:

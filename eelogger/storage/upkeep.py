@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,10 +53,7 @@ class SpaceWatch:
 
 @dataclass
 class Upkeep:
-    """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again.
-
-    The lock is touched only while the loop and the writer live, so that another process can tell a hung one.
-    """
+    """The directory of one run; `on_retaken` is called after it, or its lock file, was removed and is ours again."""
 
     lock: DirectoryLock
     writer: Writer
@@ -63,8 +61,8 @@ class Upkeep:
     on_retaken: Callable[[], None]
     keep_days: int
     max_bytes: int | None
-    _space: SpaceWatch = field(default_factory=SpaceWatch, init=False)
-    _prune_for: str = field(default="", init=False)
+    prune_for: str = ""  # the day for which days beyond the bounds are to be removed, soon
+    space: SpaceWatch = field(default_factory=SpaceWatch)
 
     async def run(self) -> None:
         """Until cancelled; raises `AlreadyRunning` when another process has taken the directory."""
@@ -75,27 +73,23 @@ class Upkeep:
                 if await asyncio.wrap_future(thread.submit(self._look, tick)):
                     _log.warning("%s was removed or replaced, and is made anew", self.writer.paths.root)
                     self.on_retaken()
-                if self._prune_for and not self.writer.moving:  # else a folder could go in the middle of its move
-                    Thread(target=self._prune, args=(self._prune_for,), name="prune", daemon=True).start()
-                    self._prune_for = ""
+                if self.prune_for and not self.writer.moving:  # else a folder could go in the middle of its move
+                    Thread(target=self._prune, args=(self.prune_for,), name="prune", daemon=True).start()
+                    self.prune_for = ""
         finally:
-            thread.shutdown(wait=False)
+            thread.shutdown()
             thread.wait_idle(0.1)  # a look that is under way must not take the lock again after its release
-
-    def prune(self, today: str) -> None:
-        """Remove the days beyond the bounds, soon, once no file is being moved."""
-        self._prune_for = today
 
     def _look(self, tick: int) -> bool:
         free = free_bytes(self.writer.paths.root) if tick % SPACE_TICKS == 0 else None
-        if free is not None and (warning := self._space.look(self.writer.written_bytes, free)):
+        if free is not None and (warning := self.space.look(self.writer.written_bytes, free)):
             _log.warning("%s", warning)
         with suppress(OSError):  # a disk that refuses this refuses lines too, and that is the writer's to tell
             if not self.lock.still_ours():
                 self.lock.acquire()
                 return True
-            if tick % TOUCH_TICKS == 0 and not self.writer.hangs:
-                self.lock.touch()
+            if tick % TOUCH_TICKS == 0:
+                os.utime(self.writer.paths.lock)  # a sign of life
         return False
 
     def _prune(self, today: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from math import inf
+from contextlib import suppress
 from typing import Final, Self
 
 from aiofiles.os import wrap
@@ -12,15 +12,13 @@ from aiofiles.os import wrap
 from ..model import Timing
 from .batch import Batch, Moves, Sink
 from .daemon_thread import DaemonThread
-from .days import Move
-from .disk import Flush, IdentityLog
+from .disk import Disk
 from .disk_errors import Trouble
 from .paths import LogPaths
 
 REMEMBERED: Final = 1_000  # batches whose durations are kept: a minute at the highest rates, hours at low ones
 # A batch that takes longer is the disk's fault: lines are held for it up to the bound, and no longer.
 SLOW_S: Final = 1.0
-HANGS_S: Final = 60.0  # a batch takes milliseconds, on a slow disk seconds
 LEND_CHARS: Final = 8192
 # While a batch is written, the loop waits so long for the thread at every so many characters handed over: only one
 # thread runs Python at a time, and each system call gives that up. At saturation a batch of 500 cameras takes 30 ms,
@@ -36,35 +34,29 @@ class Writer(Sink):
     `done_us` is the newest mark all of whose lines are on disk.
     """
 
-    def __init__(
-        self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool]) -> None:
         self.paths = paths
         self.failed: asyncio.Future[None]
-        self.stuck: dict[str, Move] = {}
         self.done_us: int | None = None
         self.written_bytes = 0
         self._bound = buffer_bytes
         self._timing = timing
-        self._may_write: Callable[[], bool] = lambda: not self._abandoned and may_write()
         self._full = self._closing = self._abandoned = False
+        self._disk = Disk(paths, lambda: not self._abandoned and may_write())
+        self.stuck = self._disk.stuck
+        self._thread = DaemonThread("writer")
         self._queue = deque([Batch()])
         self._held = Batch()  # what is being written, or could not be
-        self._identities = IdentityLog(paths)
         self._pending = self._refused = 0
         self._trouble = Trouble()
-        self._retry_at = inf
-        self._sleeper: asyncio.Future[None] | None = None
-        self._lend_at, self._lent_size = LEND_CHARS, 0
+        self._retry_at = 0.0
+        self._wake, self._written = asyncio.Event(), asyncio.Event()
         self._durations_us: deque[int] = deque(maxlen=REMEMBERED)
 
     async def __aenter__(self) -> Self:
         self.failed = asyncio.Future()
         self.failed.add_done_callback(asyncio.Future.exception)  # so that nobody has to ask
-        self._rested = asyncio.Event()
-        self._thread = DaemonThread("writer")
         self._task = asyncio.create_task(self._run(), name="writer")
-        self._task.add_done_callback(self._ended)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -75,31 +67,21 @@ class Writer(Sink):
         if self._closing:
             return
         self._closing = True
-        self._retry_at = time.monotonic()
-        self._rouse()
-        end = self._retry_at + (self._timing.disk_close_s if deadline_s is None else deadline_s)
-        cancelled = False
-        while not self._task.done() and (left := end - time.monotonic()) > 0:
-            try:
-                await asyncio.wait([self._task], timeout=left)
-            except asyncio.CancelledError:
-                cancelled = True
-        self._full = True
+        self._retry_at = 0.0
+        self._wake.set()
+        await asyncio.wait([self._task], timeout=self._timing.disk_close_s if deadline_s is None else deadline_s)
         self._abandoned = not self._task.done()  # what hangs must write nothing when it goes on after the end
         self._task.cancel()
         await asyncio.wait([self._task])
-        self._thread.shutdown(wait=not self._abandoned)
-        lost = self._refused + self.pending_lines
-        if lost or self.moving:
-            raise self._trouble.error(f"{lost} lines are lost" if lost else "files were not moved", lost)
-        if cancelled:
-            raise asyncio.CancelledError
+        self._thread.shutdown()
+        if lost := self._refused + self.pending_lines:
+            raise self._trouble.error(f"{lost} lines are lost", lost)
 
     def room(self, text: str) -> Batch | None:
-        """The batch that takes this text; None once the buffer was full: what is on disk is complete up to a moment."""
+        """The batch that takes this text; None from a full buffer on, so that the files are complete up to then."""
         size = len(text)
         if self._full or (self._pending + size > self._bound and not self._works):
-            self._refused += 1
+            self._refused += size > 0
             if not (self._full or self.failed.done()):
                 cause = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
                 self.failed.set_exception(self._trouble.error(cause, 1))
@@ -108,39 +90,22 @@ class Writer(Sink):
         self._pending += size
         forming = self._queue[-1]
         forming.size += size
-        if self._sleeper is not None:
-            self._rouse()
-        elif forming.size > self._lend_at:
-            # Lend the interpreter to the thread while a batch is being written and lines keep coming. When no file
-            # was written since the last loan, it may be the disk that is waited for.
-            self._lend_at = forming.size + LEND_CHARS
-            if self._held.size != self._lent_size or self._thread.busy_s() < SLOW_S:
-                self._lent_size = self._held.size
-                self._thread.wait_idle(LEND_S)
+        if forming.size == size:
+            self._wake.set()
+        elif forming.size % LEND_CHARS < size:  # it went past a multiple
+            self._thread.wait_idle(LEND_S)
         return forming
-
-    def mark(self, us: int) -> None:
-        """Say that all lines of everything that arrived up to `us` were handed over."""
-        if not self._full:
-            self._queue[-1].mark_us = us
-            self._rouse()
-
-    def add(self, batch: Batch) -> None:
-        """Hand over a whole batch; its size is not bounded."""
-        self._pending += batch.size
-        self._queue[-1].extend(batch)
-        self._rouse()
 
     def replace(self, path: str, content: str | bytes) -> None:
         """Hand over the new content of a snapshot; of several for one path the latest counts."""
         self._queue[-1].snapshots[path] = content
-        self._rouse()
+        self._wake.set()
 
     def barrier(self, moves: Moves) -> None:
         """Move files between what came before and what comes after; lines that are held follow their file."""
         self._queue[-1].moves = moves
         self._queue.append(Batch())
-        self._rouse()
+        self._wake.set()
 
     @property
     def moving(self) -> bool:
@@ -153,29 +118,24 @@ class Writer(Sink):
         return sum(batch.lines for batch in (self._held, *self._queue))
 
     @property
-    def hangs(self) -> bool:
-        """Whether a batch has been in the thread for longer than a slow disk explains."""
-        return self._thread.busy_s() > HANGS_S
-
-    @property
     def is_behind(self) -> bool:
         """Whether more waits than should, though the disk works: what comes may wait where it came from."""
         return self._pending > self._bound // 2 and self._works
 
     @property
     def _works(self) -> bool:
-        return not self._trouble.errors and self._thread.busy_s() < SLOW_S
+        return not self._trouble.held and self._thread.busy_s() < SLOW_S
 
     @property
     def trouble(self) -> str:
         """What the disk refuses now, "" when nothing."""
-        return self._trouble.cause[0] if self._trouble.errors else ""
+        return self._trouble.cause[0] if self._trouble.held else ""
 
     async def idle(self) -> None:
-        """Wait until no line and no barrier waits: never, while lines keep coming or a file cannot be written."""
+        """Wait until nothing waits for the disk; for ever while lines keep coming or one is refused."""
         while self._held.size or self.moving or not self._queue[0].is_empty:
-            self._rested.clear()
-            await self._rested.wait()
+            self._written.clear()
+            await self._written.wait()
 
     def write_p99_us(self) -> int:
         """99th percentile of what the latest `REMEMBERED` batches took on disk, in µs."""
@@ -184,61 +144,50 @@ class Writer(Sink):
 
     async def _run(self) -> None:
         rest_s = self._timing.write_rest_s
-        while await self._due():
-            while self._held.moves is None and not self._queue[0].is_empty:
-                self._held.extend(self._queue.popleft())
-                if not self._queue:
-                    self._queue.append(Batch())
-            flush = await self._turn()
-            if not self._closing:
-                # The dearer the batches, the fewer; nobody sees a line later than a quarter of a second.
-                await asyncio.sleep(min(max(rest_s, 4e-6 * flush.took_us), 3 * rest_s))
-            elif flush.refused:
-                return  # another process has the directory
+        try:
+            while await self._is_due():
+                took_us = await self._write()
+                if not self._closing:
+                    # The dearer the batches, the fewer; nobody sees a line later than a quarter of a second.
+                    await asyncio.sleep(min(max(rest_s, 4e-6 * took_us), 3 * rest_s))
+                elif self._disk.is_refused:
+                    return  # another process has the directory
+        except Exception as defect:
+            if not self.failed.done():
+                self.failed.set_exception(defect)
 
-    async def _due(self) -> bool:
+    async def _is_due(self) -> bool:
         """Wait until something is to be written; False when all is done."""
-        while True:
-            if self._held.moves is None and not self._queue[0].is_empty:
-                return True
-            if self._closing and not (self._held.size or self._held.moves):
+        held = self._held
+        while held.moves is not None or self._queue[0].is_empty:
+            if self._closing and not (held.size or held.moves):
                 return False
-            left = self._retry_at - time.monotonic()
-            if left <= 0:
+            retry_s = self._retry_at - time.monotonic() if self.stuck or not held.is_empty else None
+            if retry_s is not None and retry_s <= 0:
                 return True
-            self._sleeper = asyncio.Future()
-            await asyncio.wait([self._sleeper], timeout=min(left, HANGS_S))
-            self._sleeper = None
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(retry_s):
+                    await self._wake.wait()
+        return True
 
-    def _rouse(self) -> None:
-        if self._sleeper is not None:
-            self._sleeper.set_result(None)
-            self._sleeper = None
-
-    async def _turn(self) -> Flush:
-        trouble, held, started = self._trouble, self._held, time.monotonic()
-        skip = trouble.paths if started < self._retry_at else set()
-        waiting = self.pending_lines if trouble.errors else 0
-        self._lent_size = size = held.size
-        self._lend_at = LEND_CHARS
-        flush = Flush(held, self._identities, skip, self._may_write, self.stuck)
-        await wrap(flush.run)(executor=self._thread)
+    async def _write(self) -> int:
+        held = self._held
+        while held.moves is None and not self._queue[0].is_empty:
+            held.extend(self._queue.popleft())
+            if not self._queue:
+                self._queue.append(Batch())
+        size, retry = held.size, time.monotonic() >= self._retry_at
+        took_us = await wrap(self._disk.write)(held, retry=retry, executor=self._thread)
+        if retry:
+            self._retry_at = time.monotonic() + self._timing.disk_retry_s
         self._pending -= size - held.size
         self.written_bytes += size - held.size
         if size:
-            self._durations_us.append(flush.took_us)
-        if not held.size and held.mark_us is not None:
-            self.done_us, held.mark_us = held.mark_us, None
-        if not flush.refused:
-            fate = f"{self._refused} were lost" if self._refused else "none was lost"
-            trouble.heed(flush.errors, flush.snapshots, self.stuck, skip, f"{waiting} lines waited, {fate}")
-        if not (trouble.paths or flush.refused):
-            self._retry_at = inf
-        elif not started < self._retry_at < inf:
-            self._retry_at = time.monotonic() + self._timing.disk_retry_s
-        self._rested.set()
-        return flush
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not (task.cancelled() or self.failed.done()) and (error := task.exception()) is not None:
-            self.failed.set_exception(error)
+            self._durations_us.append(took_us)
+        if not held.size and held.mark_us:
+            self.done_us, held.mark_us = held.mark_us, 0
+        if not self._disk.is_refused:
+            self._trouble.heed(self._disk.errors, held.snapshots, self.stuck)
+        self._written.set()
+        return took_us
