@@ -30,7 +30,7 @@ from .storage.state import State, state_text
 from .storage.upkeep import Upkeep
 from .storage.writer import Writer
 from .views.run_state import OwnError, RunState, Vitals
-from .views.snapshots import HealthLog, Snapshots
+from .views.snapshots import HealthLog, Snapshots, encoded
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Parts:
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
     _cameras_text = ""
+    _stated: object = None  # of which revision `.state` is
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
@@ -63,7 +64,7 @@ class Parts:
         self.recorder = Recorder(handler, self.writer, self.coverage, paths, day=day_of(started_us))
         self.recorder.on_new_day = self._new_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
-        self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
+        self.vitals, self.lag, self.health = Vitals(), LagMeter(), HealthLog()
         self.credentials = Credentials()
         self.session = Session(
             load,
@@ -81,8 +82,7 @@ class Parts:
             self.writer.replace,
             paths,
             now=self.state,
-            revision=lambda: (self.recorder.messages, self.session.state, len(self.coverage.gaps)),
-            state_text=self.state_text,
+            revision=self._revision,
             metrics_file=settings.metrics_file,
             timing=timing,
         )
@@ -117,25 +117,23 @@ class Parts:
         """Where the run stands."""
         now = now_us()
         recorder, session, writer = self.recorder, self.session, self.writer
-        lag, rtt = self.lag.since_start(), self.vitals.rtt(now)
+        lag = self.lag.since_start()
         return RunState(
             state=session.state if self.read is None else "reading the day",
             since_us=session.state_since_us,
             written_us=now,
             started_us=self.started_us,
+            until_us=self.ended_us or now,
             date=recorder.day,
             day=recorder.handler.day,
             cameras=recorder.cameras,
-            coverage=self.coverage,
-            until_us=self.ended_us or None,
             known=recorder.known,
+            coverage=self.coverage,
             totals=recorder.handler.totals,
             rejected=recorder.rejects.counts,
-            gaps=self.coverage.gaps,
             offset=self.vitals.bounds.offset(now),
             kernel=self.kernel,
-            rtt_us=rtt[0] if rtt else None,
-            rtt_source=rtt[1] if rtt else "",
+            rtt=self.vitals.rtt(now),
             own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), lag.n),
             write_p99_us=writer.write_p99_us(),
             left=session.refresher.left,
@@ -148,9 +146,14 @@ class Parts:
             queued_bytes=session.queued_bytes,
         )
 
-    def state_text(self, clean: bool) -> str:
-        """The content of `.state`."""
-        before = self.before
+    def _revision(self) -> object:
+        return self.recorder.messages, self.session.state, len(self.coverage.gaps)
+
+    def write_state(self, *, force: bool = False, clean: bool = False) -> None:
+        """Replace `.state` when something happened since, or when told to."""
+        if not force and self._revision() == self._stated:
+            return
+        self._stated, before = self._revision(), self.before
         done_us = self.writer.done_us or (before.done_us if before else self.started_us)
         alive_us = now_us() if self.coverage.blind_since_us is None else self.coverage.blind_since_us
         # Before the first line of this run is on disk, lines wait at most since it could have any.
@@ -158,16 +161,15 @@ class Parts:
         if alive_us - held_since_us > HELD_US:
             alive_us = held_since_us
         login = self.credentials.remembered
-        return state_text(State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us, login))
+        state = State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us, login)
+        self.writer.replace(os.fspath(self.paths.state), state_text(state))
 
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
         self.kernel = kernel_state()
-        lag = self.lag.take_minute()
-        line = await self.health.line(
-            self.state(), lag_p99_us=lag.p99_us, lag_max_us=lag.max_us, rtt_max_us=self.vitals.take_rtt_max_us()
-        )
-        self.writer.write_other(os.fspath(self.paths.health), line)
+        lag, rtt_max_us = self.lag.take_minute(), self.vitals.take_rtt_max_us()
+        pieces = self.health.line(self.state(), lag.p99_us, lag.max_us, rtt_max_us)
+        self.writer.write_other(os.fspath(self.paths.health), (await encoded(pieces)).decode())
 
     def write_cameras(self) -> None:
         """Write `cameras.json`, which others may have removed."""
@@ -179,22 +181,23 @@ class Parts:
         self.write_cameras()
 
     def _note_date(self, sample: DateSample) -> None:
-        self.vitals.date_sample(sample)
+        if step := self.vitals.date_sample(sample):
+            self.recorder.note_gap(step)
         if warning := self.vitals.clock_warning(now_us()):
             _log.warning("%s", warning)
 
     def _retaken(self) -> None:
         _log.warning("%s was removed or replaced, and is made anew", self.paths.root)
         self.write_cameras()
+        self.write_state(force=True)
         self.snapshots.write_again()
 
     def _new_day(self, ended: str, coverage: Coverage) -> None:
-        until_us = min(parse_time(ended) + DAY_US, now_us())
+        until_us = min(parse_time(ended) + DAY_US - 1, now_us())
         state, today = self.state(), self.recorder.day
         day = self.recorder.handler.new_day()
         self.writer.barrier(partial(day_moves, self.paths, ended))
         self.upkeep.prune(today)
-        self.snapshots.end_day(
-            replace(state, date=ended, day=day, coverage=coverage, gaps=coverage.gaps, until_us=until_us)
-        )
+        self.write_state(force=True)
+        self.snapshots.end_day(replace(state, date=ended, day=day, coverage=coverage, until_us=until_us))
         _log.info("a new day: %s; the files of %s are in days/%s", today, ended, ended)

@@ -37,6 +37,7 @@ STATE_WAIT_S: Final = 2.0
 # The collector stops the event loop, so it looks ten times less often at new objects: nearly all go by their count.
 GC_THRESHOLDS: Final = (20_000, 5, 50)
 NAMED: Final = 5  # files that cannot be read are named, so many of them
+STATE_IDLE_TICKS: Final = 10  # where nothing happens `.state` is written once in so many
 FIRST_HEALTH_TICK: Final = 3  # so that `status` knows a run that has just begun
 
 _log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class Run:
         parts.recorder.turn_day(parts.ready_us)
         parts.upkeep.prune(parts.recorder.day)
         # A kill in the first second must be restored from too.
-        parts.snapshots.write_state(force=True)
+        parts.write_state(force=True)
 
     async def _live(self) -> None:
         parts = self.parts
@@ -175,7 +176,7 @@ class Run:
         await parts.write_health()  # a run shorter than a minute leaves its clock, network and own error too
         await parts.snapshots.finish(f"STOPPED {time_text(now_us())} {self._how_it_ended()}")
         await self._written()
-        parts.snapshots.write_state(force=True, clean=not self._is_broken)
+        parts.write_state(force=True, clean=not self._is_broken)
         waited_s = asyncio.get_running_loop().time() - began_s
         await parts.writer.close(max(0.0, parts.timing.disk_close_s - waited_s))
 
@@ -226,6 +227,7 @@ class Run:
                 now = now_us()
                 parts.recorder.turn_day(now)
                 parts.writer.mark(now)
+            parts.write_state(force=tick % STATE_IDLE_TICKS == 0)
             if tick % ticks_a_minute == 0 or tick == FIRST_HEALTH_TICK:
                 await parts.write_health()
                 parts.write_cameras()

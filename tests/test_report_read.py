@@ -193,7 +193,7 @@ def test_observed_is_the_period_less_the_gaps_and_what_nobody_watched(log_dir: P
     assert {each.figures.observed for each in made.rows["namespace"]} == {made.total.figures.observed}
     assert next(row.figures.observed for row in made.rows["camera"] if row.name == "Lobby") == pytest.approx(0.7)
     others = report(root, since_us=NOON_US - 5 * HOUR, until_us=NOON_US, cameras=["100e0000"]).conditions["observed"]
-    gap = "1 gap, 60 min 00 s in all, the longest 60 min 00 s from 2026-11-22 07:00:00 UTC (closed-1006)"
+    gap = "1 gap, 60 min 00 s in all, longest 60 min 00 s from 2026-11-22 07:00:00 UTC (closed-1006)"
     assert others == f"80.0 % of the period; {gap}"
     whole = report(root)
     assert whole.to_us == NOON_US

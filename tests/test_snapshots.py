@@ -30,8 +30,10 @@ class Run:
     def __init__(self, root: Path, known: dict[str, Camera], timing: Timing, metrics_file: Path | None = None) -> None:
         self.files, self.writes = dict[str, str](), list[str]()
         self.day, self.known, self.messages, self.fields = Day(), known, 0, dict[str, Any]()
-        self.root, revision, state_text = root, (lambda: self.messages), (lambda clean: f"clean={clean}")
-        self.snapshots = Snapshots(self.replace, LogPaths(root), self.state, revision, state_text, metrics_file, timing)
+        self.root = root
+        self.snapshots = Snapshots(
+            self.replace, LogPaths(root), self.state, lambda: self.messages, metrics_file, timing
+        )
 
     def replace(self, path: str, content: bytes | str) -> None:
         name = str(Path(path).relative_to(self.root))
@@ -75,7 +77,6 @@ async def test_all_files_are_there_at_once_and_maxima_stand_worst_first(tmp_path
         assert await run.written("maxeventdelay.log") == ""
         assert (await run.written("summary.log")).startswith("connected since ")
         assert "eelogger_connected 1" in await run.written("node.prom")
-        assert await run.written(".state") == "clean=False"
         add(run.day, events(run.known))
         run.snapshots.write_again()
         lines = (await run.written("maxeventdelay.log", "\n")).splitlines()
@@ -129,15 +130,13 @@ async def test_the_end_of_a_run_is_shown_with_its_reason(tmp_path: Path) -> None
     run.turn_day()
     add(run.day, [verdict("00000001", 5 * SECOND, NOON_US + DAY_US)])
     await run.snapshots.finish("STOPPED at last")
-    run.snapshots.write_state(force=True, clean=True)
     assert run.files["summary.log"].startswith("STOPPED at last\n")
     assert "delay_s=5.000000" in run.files["maxeventdelay.log"]
     assert "node.prom" in run.files
-    assert run.files[".state"] == "clean=True"
     assert f"({DATE} UTC" in run.files[f"days/{DATE}/summary.log"], "an ended day is waited for"
 
 
-@pytest.mark.parametrize("make", [summary.render, closing_table, metrics.render, snapshots._worst_lines])
+@pytest.mark.parametrize("make", [summary.render, closing_table, metrics.render, snapshots.worst_lines])
 def test_with_ten_thousand_cameras_no_piece_takes_long(make: Any) -> None:
     known = many(10_000)
     preview = Histogram()

@@ -107,7 +107,7 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
     preview.add(250_000)
     state = run_state(
         day, cameras("Front\x1b Door"), totals={"duplicate": 4120, "pre": 7}, rejected={"not-json": 2}, gaps=gaps,
-        offset=Offset(2_000_000, 90_000), kernel=KernelClock(False, 16_000_000), rtt_us=41_000, rtt_source="pong",
+        offset=Offset(2_000_000, 90_000), kernel=KernelClock(False, 16_000_000), rtt=(41_000, "pong"),
         own_error=OwnError(300, 4_100, 10_000, 9), write_p99_us=2_000, previews={"100e0000": preview},
         left={"100e0000": CloudNotice("100e0000", 404, "gone\n")}, disk="No space left on device", held_lines=12,
     )  # fmt: skip
@@ -147,7 +147,7 @@ def test_the_worst_200_cameras_are_shown_and_the_others_counted() -> None:
 
 def test_a_day_that_ended_is_shown_as_at_its_end() -> None:
     late = [verdict("100e0000", SECOND, NOON_US + 11 * HOUR_US + i) for i in range(20)]
-    lines = render(run_state(day_of(late), cameras("a"), written_us=NOON_US + 12 * HOUR_US + SECOND))
+    lines = render(run_state(day_of(late), cameras("a"), until_us=NOON_US + 12 * HOUR_US - 1))
     assert next(line for line in lines if line.startswith("  Intrusion"))[21:28].strip() == "20"
 
 

@@ -53,9 +53,9 @@ def test_an_event_is_one_line_as_in_the_readme() -> None:
 
 def full(**fields: Any) -> RunState:
     events = [verdict("100e0000", delay_us, NOON_US + i) for i, delay_us in enumerate([1_900_000, *[412_000] * 10])]
-    values = {
+    values: dict[str, Any] = {
         "written_us": NOON_US + 125 * 60 * SECOND, "totals": {"measured": 4100, "early": 20, "duplicate": 7},
-        "last": events[-1], "rtt_us": 23_400, "gaps": [Gap("gap", NOON_US, NOON_US + SECOND, "no-pong")],
+        "last": events[-1], "rtt": (23_400, "pong"), "gaps": [Gap("gap", NOON_US, NOON_US + SECOND, "no-pong")],
         "own_error": OwnError(300, 900, 10_000, 50),
     }  # fmt: skip
     known = cameras("Front Door", *["x"] * 11)
@@ -77,7 +77,7 @@ def test_a_wide_terminal_shows_everything_that_is_known() -> None:
 @given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(40, 200))
 def test_any_state_and_event_fits_any_terminal(state: str, disk: str, us: int | None, columns: int) -> None:
     last = verdict("100e0000", 0, event=disk)._replace(kind=INITIAL, delay_us=us)
-    fields: dict[str, Any] = {"offset": Offset(us or 0, 0), "rtt_us": abs(us or 0), "disk": disk, "last": last}
+    fields: dict[str, Any] = {"offset": Offset(us or 0, 0), "rtt": (abs(us or 0), "pong"), "disk": disk, "last": last}
     written_us = NOON_US + 7 * abs(us or 0)
     line = status_line(run_state(Day(), {}, state=state, written_us=written_us, **fields), columns)
     for text in (line, event_line(last, state, columns).removesuffix("\n")):

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from ..measure.coverage import is_missed
 from ..measure.histogram import P50, P95, Histogram, merged
 from ..model import DAY_US, Gap
+from ..views.sentences import is_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ def over_time(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int,
     ax.plot(days, p50, color=_C["line"], label="median", marker="o")
     # Above the axes: inside it would cover something in most reports.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    blind = [gap for gap in gaps if gap.kind in ("gap", "suspend") and not gap.camera_id and is_missed(gap)]
+    blind = [gap for gap in gaps if is_shown(gap) and not gap.camera_id]
     for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:_MOST_SHADES]:
         start, end = max(gap.from_us, from_us) / DAY_US, min(gap.to_us, to_us) / DAY_US
         ax.axvspan(start, max(start, end), color=_C["gap"], linewidth=0.6)
@@ -127,7 +127,7 @@ def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[Point]:
         p50, p95 = map(_log_s, slot.quantiles_us((P50, P95)))
         points.append(((number + 0.5) * slot_us / DAY_US, p50, p95))
     for gap in gaps:
-        if gap.kind == "gap" and not gap.camera_id and gap.to_us - gap.from_us >= slot_us:
+        if is_shown(gap) and not gap.camera_id and gap.to_us - gap.from_us >= slot_us:
             points.append(((gap.from_us + gap.to_us) / 2 / DAY_US, math.nan, math.nan))
     return sorted(points)
 

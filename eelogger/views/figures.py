@@ -1,7 +1,7 @@
 """Figures, rows and tables that every view and report shows; `texts` turns their µs into seconds."""
 
 from bisect import insort
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -52,10 +52,9 @@ def sum_up(tallies: Iterable[Tally]) -> Tally:
     return whole
 
 
-def first_sights(statistics: CameraStatistics) -> dict[str, int]:
+def first_sights(of: CameraStatistics) -> Counter[str]:
     """A camera's first sights of the day by verdict."""
-    early, initial, undated = statistics.early, statistics.initial, statistics.undated
-    return {MEASURED: statistics.n, EARLY: early, INITIAL: initial, UNDATED: undated}
+    return Counter({MEASURED: of.n, EARLY: of.early, INITIAL: of.initial, UNDATED: of.undated})
 
 
 def tally_of(statistics: CameraStatistics, worst: Verdict | None = None) -> Tally:

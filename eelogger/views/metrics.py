@@ -1,6 +1,5 @@
 """The metrics of a run as a textfile for Prometheus' node_exporter; those of the day start anew at midnight."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -8,7 +7,7 @@ from ..measure.camera_statistics import CameraStatistics
 from ..measure.histogram import Histogram
 from .figures import first_sights
 from .run_state import RunState
-from .sentences import group_name
+from .sentences import group_name, is_shown
 from .tables import printable
 
 # Upper bounds of the exported buckets; ours are 2 % wide, so a count may be off by what is within 2 % of a limit.
@@ -17,7 +16,7 @@ LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 def render(state: RunState) -> Iterator[str]:
     """The textfile in pieces."""
-    first_seen, latest = Counter(first_sights(CameraStatistics())), list[str]()
+    first_seen, latest = first_sights(CameraStatistics()), list[str]()
     yield _head("event_delay_seconds", "histogram", "Arrival minus the event's own timestamp, since midnight UTC.")
     for camera_id, statistics in list(state.day.cameras.items()):
         first_seen.update(first_sights(statistics))
@@ -48,15 +47,14 @@ def render(state: RunState) -> Iterator[str]:
 def _gauges(state: RunState, observed: float) -> Iterator[tuple[str, str, float | None]]:
     """Name, meaning and value; None is what is unknown."""
     own, offset = state.own_error, state.offset
-    gaps_us = sum(gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap" and not gap.camera_id)
-    rtt_s = None if state.rtt_us is None else state.rtt_us / 1e6
+    gaps_us = sum(gap.to_us - gap.from_us for gap in filter(is_shown, state.coverage.gaps) if not gap.camera_id)
     offset_s, bound_s = (offset.offset_us / 1e6, offset.bound_us / 1e6) if offset else (None, None)
     yield "connected", "1 while subscribed.", int(state.state == "connected")
     yield "gap_seconds_total", "Time of the UTC day without a subscription.", gaps_us / 1e6
     yield "observed_ratio", "Share of the UTC day that was observed, the mean over all cameras.", observed
     yield "own_error_p99_seconds", "99 % of events were stamped within this, since this start.", own.p99_us / 1e6
     yield "own_error_max_seconds", "How late the logger itself was at worst, since this start.", own.max_us / 1e6
-    yield "round_trip_seconds", "Round trip of the connection.", rtt_s
+    yield "round_trip_seconds", "Round trip of the connection.", state.rtt and state.rtt[0] / 1e6
     yield "clock_offset_seconds", "Cloud clock minus local clock.", offset_s
     yield "clock_offset_bound_seconds", "The true offset is within this of the one given.", bound_s
     yield "last_write_timestamp_seconds", "When these metrics were written.", state.written_us / 1e6

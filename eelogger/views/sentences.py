@@ -1,13 +1,14 @@
-"""Sentences and names that summary, closing table and report share."""
+"""Sentences and names that summary, closing table and report share, and which gaps they show."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from ..measure.coverage import is_missed
 from ..measure.seconds import seconds3
-from ..model import FOUR_CCS, NAMESPACES, Camera, Group
+from ..model import FOUR_CCS, NAMESPACES, Camera, Gap, Group
 from .figures import Figures
-from .number_format import share
+from .number_format import count, share, span
 
 CONTAINS: Final = (
     "A delay is camera or bridge clock error + site uplink + cloud + our network − our clock error;"
@@ -45,3 +46,16 @@ def camera_labels(cameras: Iterable[Camera]) -> dict[str, str]:
     known = list(cameras)
     used = Counter(camera.name for camera in known)
     return {camera.id: camera_label(camera, used) for camera in known}
+
+
+def is_shown(gap: Gap) -> bool:
+    """Whether a gap is shown and counted: nothing was observed, and events may have been missed."""
+    return gap.kind == "gap" and gap.to_us > gap.from_us and is_missed(gap)
+
+
+def gaps_text(gaps: Iterable[Gap]) -> str:
+    """How many of these gaps are shown, how long they are in all, and the longest."""
+    lengths = [gap.to_us - gap.from_us for gap in filter(is_shown, gaps)]
+    if not lengths:
+        return "no gap"
+    return f"{count(len(lengths), 'gap')}, {span(sum(lengths))} in all, longest {span(max(lengths))}"

@@ -7,6 +7,7 @@ from ..measure.histogram import P95, merged
 from ..model import LOGGED_KINDS, MEASURED, Verdict
 from .number_format import clock_time, count, decimal, milliseconds, share, span
 from .run_state import RunState
+from .sentences import is_shown
 from .tables import cell, cut, printable, width
 
 MANY: Final = 40  # with more cameras the line goes without a p95: merging their hours each second would delay stamps
@@ -40,12 +41,12 @@ def _pieces(state: RunState) -> Iterator[str]:
     if state.last is not None and state.last.delay_us is not None:
         yield f"last {span(state.last.delay_us)}"
     if len(state.day.cameras) <= MANY:
-        recent = merged(statistics.recent(None, state.written_us) for statistics in state.day.cameras.values())
+        recent = merged(statistics.recent(None, state.until_us) for statistics in state.day.cameras.values())
         if recent.n:
             yield f"p95 {span(recent.quantile_us(P95))}"
-    if state.rtt_us is not None:
-        yield f"RTT {milliseconds(state.rtt_us)}"
-    gaps = sum(gap.kind == "gap" for gap in state.gaps)
+    if state.rtt:
+        yield f"RTT {milliseconds(state.rtt[0])}"
+    gaps = sum(map(is_shown, state.coverage.gaps))
     yield count(gaps, "gap") if gaps else "no gap"
     if state.own_error.n:
         yield f"own {milliseconds(state.own_error.p99_us)}"

@@ -8,10 +8,10 @@ from typing import Final
 from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
-from . import sentences
 from .figures import FEW, NO_BRIDGE, Figures, Row, Tally, first_sights, headlines, keep_worst, shown, tally_of
 from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
 from .run_state import RunState
+from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, is_shown, suspect
 from .tables import Column, cell, cut, printable, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
@@ -37,13 +37,13 @@ def _in_lines(make: Callable[[RunState], Iterator[str]]) -> Callable[[RunState],
 @_in_lines
 def render(state: RunState) -> Iterator[str]:
     """The summary in pieces."""
-    totals, cameras, bridges, suspects = Counter(first_sights(_NO_EVENTS)), list[Row](), dict[str, list[str]](), 0
+    totals, cameras, bridges, suspects = first_sights(_NO_EVENTS), list[Row](), dict[str, list[str]](), 0
     for camera_id in state.camera_ids():
         camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
         bridges.setdefault(camera.bridge, []).append(camera_id)
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
-        recent = Figures(Tally(statistics.recent(None, state.now_us)))
+        recent = Figures(Tally(statistics.recent(None, state.until_us)))
         keep_worst(cameras, Row(camera_id, camera.name, recent, camera.bridge), CAMERAS)
         yield ""
     lasted = span(max(0, state.written_us - state.since_us))  # a run that stopped says when by itself
@@ -53,7 +53,7 @@ def render(state: RunState) -> Iterator[str]:
     for label, text in _head(state, totals, suspects, by_all):
         yield from wrapped(f"{label:<11}", text)
     yield from _previews(state)
-    since = clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
+    since = clock_time((state.until_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
         yield from _bridges(state, bridges, since)
     yield from _cameras(state, cameras, sum(map(len, bridges.values())), since)
@@ -73,18 +73,17 @@ def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: f
         error = f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel.synchronised else "NOT synchronised"
         clock += f"; kernel: {error}"
     yield "clock", clock
-    rtt = "unknown" if state.rtt_us is None else f"{milliseconds(state.rtt_us)} ({state.rtt_source})"
-    yield "network", f"round trip {rtt}"
+    yield "network", f"round trip {f'{milliseconds(state.rtt[0])} ({state.rtt[1]})' if state.rtt else 'unknown'}"
     yield "own error", _own_error(state)
     yield "observed", f"{share(observed)} of the day; {_gaps(state)}"
     if state.disk:
         yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
-    yield "meaning", sentences.CONTAINS
+    yield "meaning", CONTAINS
     if left := list(state.left.items()):
         some = "; ".join(f"{state.name(camera_id)}: {status} {text}" for camera_id, (_, status, text) in left[:_LEFT])
         yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), _LONGEST)
     if suspects:
-        yield "?", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"
+        yield "?", f"{count(suspects, 'camera')}: {SUSPECT}"
 
 
 def _own_error(state: RunState) -> str:
@@ -97,15 +96,12 @@ def _own_error(state: RunState) -> str:
 
 def _gaps(state: RunState) -> str:
     """How many gaps and how long; the last ones, also those that only taint figures (steps, suspends)."""
-    text, blind_us = "no gap", [gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap"]
-    if blind_us:
-        text = f"{count(len(blind_us), 'gap')}, {span(sum(blind_us))} in all, longest {span(max(blind_us))}"
-    last = []
-    for gap in state.gaps[-_LAST_GAPS:]:
+    gaps, last = state.coverage.gaps, []
+    for gap in [gap for gap in gaps if gap.kind != "gap" or is_shown(gap)][-_LAST_GAPS:]:
         kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
         why = printable(f"{gap.reason} {state.name(gap.camera_id)}").rstrip()
         last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {why}")
-    return f"{text}; last: {', '.join(last)}" if last else text
+    return gaps_text(gaps) + (f"; last: {', '.join(last)}" if last else "")
 
 
 def _counts(totals: Mapping[str, int]) -> str:
@@ -135,13 +131,14 @@ def _previews(state: RunState) -> Iterator[str]:
 
 def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iterator[str]:
     """One slow bridge points to its site, all of them to the cloud or to us."""
-    worst, days, observed = list[Row](), dict[str, Figures](), state.observed()
-    for bridge, camera_ids in bridges.items():
-        cameras = [state.day.cameras[camera_id] for camera_id in camera_ids if camera_id in state.day.cameras]
-        recent, day = Tally(), Tally()
-        yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
-        yield from day.add(map(tally_of, cameras))
-        days[bridge] = Figures(day, sum(map(observed, camera_ids)) / len(camera_ids))
+    cameras = {
+        bridge: [state.day.cameras.get(camera_id, _NO_EVENTS) for camera_id in camera_ids]
+        for bridge, camera_ids in bridges.items()
+    }
+    worst, observed = list[Row](), state.observed()
+    for bridge, all_statistics in cameras.items():
+        recent = Tally()
+        yield from recent.add(Tally(statistics.recent(None, state.until_us)) for statistics in all_statistics)
         keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, Figures(recent)), BRIDGES)
     titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
@@ -150,12 +147,15 @@ def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iter
     )
     yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed"
     for row in worst:
-        whole = days[row.id]
-        name = cell(("?" if whole.suspect else "") + row.name, 10)
-        recent_text, day_text = (
-            f"{figures.events:>8}{_durations(figures, _OF_BRIDGE, 7)}" for figures in (row.figures, whole)
+        camera_ids, day = bridges[row.id], Tally()
+        yield from day.add(map(tally_of, cameras[row.id]))
+        whole = Figures(day)
+        name, part = (
+            cell(("?" if whole.suspect else "") + row.name, 10),
+            sum(map(observed, camera_ids)) / len(camera_ids),
         )
-        yield f"{name}{len(bridges[row.id]):>9,}{recent_text} │{day_text}{share(whole.observed or 0):>9}"
+        recent_text, day_text = (f"{of.events:>8}{_durations(of, _OF_BRIDGE, 7)}" for of in (row.figures, whole))
+        yield f"{name}{len(camera_ids):>9,}{recent_text} │{day_text}{share(part):>9}"
     yield _more(len(bridges) - len(worst), "bridge")
 
 
@@ -172,7 +172,7 @@ def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iter
         hours, part = sparkline(statistics.hourly_p95), share(observed(row.id))
         yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
-            yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}"
+            yield f"  ? {suspect(Figures(tally_of(statistics)))}"
         yield from _groups(state, statistics)
     yield _more(number - len(worst), "camera")
 
@@ -184,8 +184,8 @@ def _maximum(verdict: Verdict | None) -> str:
 def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
     groups = statistics.groups
     for group in [*([None] if len(groups) > 1 else []), *groups]:
-        label = "all" if group is None else sentences.group_name(group, state.names)
-        recent, day = Figures(Tally(statistics.recent(group, state.now_us))), Figures(Tally(statistics.day(group)))
+        label = "all" if group is None else group_name(group, state.names)
+        recent, day = Figures(Tally(statistics.recent(group, state.until_us))), Figures(Tally(statistics.day(group)))
         of_recent = f"{clock_time(statistics.latest_us(group), seconds=True)}{_durations(recent, _OF_CAMERA, 6)}"
         of_day = f"{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
         yield f"  {cell(label, 19)}{recent.events:>7} {of_recent} │{of_day}"
@@ -209,11 +209,11 @@ def closing_table(state: RunState) -> Iterator[str]:
             suspects += statistics.suspect
             keep_worst(worst, Row(camera_id, name, Figures(tallies[-1], observed(camera_id))), CLOSING)
         yield ""
-    rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst]
+    rows = [replace(row, name=camera_label(state.camera(row.id), used)) for row in worst]
     whole = Tally()
     yield from whole.add(tallies)
     by_all = yield from state.observed_by_all()
-    whose = sentences.camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
+    whose = camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     if rows:
         yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
         signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
@@ -223,6 +223,6 @@ def closing_table(state: RunState) -> Iterator[str]:
     if quiet:
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
-        yield from wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}")
+        yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}")
     yield from headlines(rows, Row("", "All cameras", Figures(whole, by_all)), whose)
     yield f"Own error: {_own_error(state)}"
