@@ -49,12 +49,12 @@ def test_a_narrower_terminal_keeps_no_scraps(monkeypatch: pytest.MonkeyPatch) ->
     screen, columns = Screen(), 100
     console = Console(None, screen, screen)
     monkeypatch.setattr(console, "columns", lambda stream=None: columns)
-    console.show(lambda columns: "x" * 99)
+    console.show("x" * 99)
     columns, before = 40, len(screen.getvalue())
     console.error("a remark")
     three_rows = "\r\x1b7" + "\x1b[K\x1b[B" * 3 + "\x1b8"
     assert screen.getvalue()[before:] == f"{three_rows}\r\ra remark\n", "too wide now, it waits"
-    console.show(lambda columns: "y" * 39)
+    console.show("y" * 39)
     assert screen.lines[-1] == "y" * 39
 
 
@@ -63,7 +63,7 @@ def test_each_line_covers_the_one_before(texts: list[str]) -> None:
     screen = Screen()
     console = Console(None, screen, screen)
     for text in [*texts, ""]:
-        console.show(lambda columns, text=text: text)  # type: ignore[misc]
+        console.show(text)
         assert screen.lines == [text.rstrip()]
         assert screen.getvalue().endswith("\r" if texts else "")
 
@@ -73,7 +73,7 @@ def test_quiet_leaves_remarks_out_and_no_line_where_there_is_no_terminal(quiet: 
     out, err = io.StringIO(), io.StringIO()
     for console in (Console(io.StringIO("somebody\r\nsecret\n"), out, err), Console(None, None, None)):
         console.quiet = quiet
-        console.show(lambda columns: "connected")
+        console.show("connected")
         console.info("remark")
         console.error("trouble")
         console.write("asked for\n")
@@ -91,6 +91,7 @@ async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is
     with open(writing, "w") as out:
         err = io.StringIO()
         console = Console(None, out, err)
+        console.waits = False
         for _ in range(2 * PENDING):
             console.write("x" * 99 + "\n")
         console.info("a remark")
@@ -112,13 +113,12 @@ async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is
 
 def child(script: str, **streams: object) -> subprocess.Popen[str]:
     head = "import asyncio, os, sys, time\nfrom eelogger.views.console import Console\n"
-    head += "console = Console(sys.stdin, sys.stdout, sys.stderr)\n"
+    head += "console = Console(sys.stdin, sys.stdout, sys.stderr)\nconsole.waits = False\n"
     return subprocess.Popen([sys.executable, "-c", head + script], cwd=ROOT, text=True, **streams)  # type: ignore[call-overload, no-any-return]
 
 
 def test_a_reader_that_has_gone_is_a_broken_pipe() -> None:
-    script = "async def main(): console.write('x\\n')\n"
-    script += "try:\n    while True:\n        asyncio.run(main())\n        time.sleep(0.001)\n"
+    script = "try:\n    while True:\n        console.write('x\\n')\n        time.sleep(0.001)\n"
     script += "except BrokenPipeError:\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n    sys.exit(7)"
     with child(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -129,13 +129,12 @@ def test_a_reader_that_has_gone_is_a_broken_pipe() -> None:
         assert process.wait(20) == 7
 
 
-@pytest.mark.parametrize("is_read", [True, False])
-def test_a_command_waits_for_its_reader_and_a_run_does_not(is_read: bool) -> None:
-    script = "async def main():\n    for i in range(40): console.write('x' * 4095 + '\\n')\nasyncio.run(main())\n"
-    script += "for i in range(300): console.write('x' * 4095 + '\\n')\n" if is_read else ""
-    with child(script + "console.close()", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_command_waits_for_its_reader_and_a_run_does_not(waits: bool) -> None:
+    script = f"console.waits = {waits}\nfor i in range(340): console.write('x' * 4095 + '\\n')\nconsole.close()"
+    with child(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
-        if is_read:
+        if waits:
             time.sleep(0.5)
             assert len(process.stdout.read()) == 340 * 4096
         assert process.wait(20) == 0

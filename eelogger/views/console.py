@@ -27,6 +27,7 @@ class Console:
 
     def __init__(self, keyboard: TextIO | None, out: TextIO | None, err: TextIO | None) -> None:
         self.quiet = False
+        self.waits = True  # for a stream that takes nothing; a run does not, since that would hold up its stamps
         self.out, self.err = out, err
         self.terminals = [stream for stream in (keyboard, out, err) if stream and stream.isatty()]
         self._keyboard = keyboard
@@ -69,25 +70,23 @@ class Console:
             return os.get_terminal_size((stream or self.out).fileno()).columns or PIPE_COLUMNS  # type: ignore[union-attr]
         return PIPE_COLUMNS
 
-    def show(self, draw: Callable[[int], str]) -> None:
-        """Draw a line over the one before, for so many columns; only on a terminal, "" takes it away."""
-        if self.quiet or self.err not in self.terminals:
+    def show(self, text: str) -> None:
+        """Draw a line over the one before, only on a terminal; "" takes it away."""
+        if self.quiet or self.err is None or self.err not in self.terminals:
             return
         if not self._is_in_foreground():
             self._line = ""  # the shell writes there now
-            return
-        text, outlet = draw(self.columns(self.err)), self.err and self._outlets.get(_device(self.err))
-        if not (text and outlet and outlet.busy_s()):
-            self._draw(text)
+        elif not text or self.waits or not self._outlet(self.err).busy_s():
+            self._draw(cut(text, self.columns(self.err) - 1))
 
     async def keep_status_line(self, draw: Callable[[int], str]) -> None:
-        """Draw the line each second until cancelled."""
+        """Draw the line each second, for so many columns, until cancelled."""
         try:
-            while True:
-                self.show(draw)
+            while not self.quiet and self.err in self.terminals:
+                self.show(draw(self.columns(self.err)))
                 await asyncio.sleep(REDRAW_S)
         finally:
-            self.show(lambda columns: "")
+            self.show("")
 
     def close(self) -> None:
         """Wait a bounded time until what was written is out; the last call."""
@@ -115,17 +114,18 @@ class Console:
 
     def _write(self, stream: TextIO | None, text: str) -> None:
         """Write or hand over a text; raises `OSError` when nobody reads it any more."""
-        if stream is None:
-            return
-        device, may_wait = _device(stream), _may_wait()
-        if may_wait and device not in self._outlets:
+        if stream is not None and self.waits:
             stream.write(text)
             stream.flush()
-            return
-        outlet = self._outlets.get(device) or self._outlets.setdefault(device, _Outlet())
-        if may_wait and stream is self.out:  # as in any other program nothing is dropped that was asked for
-            futures.wait([*outlet.calls])
-        outlet.put(stream, text)
+        elif stream is not None:
+            self._outlet(stream).put(stream, text)
+
+    def _outlet(self, stream: TextIO) -> "_Outlet":
+        device: object = stream
+        with contextlib.suppress(OSError, ValueError):  # no file
+            status = os.fstat(stream.fileno())
+            device = status.st_dev, status.st_ino
+        return self._outlets.get(device) or self._outlets.setdefault(device, _Outlet())
 
     def _is_in_foreground(self) -> bool:
         # else it is not our controlling terminal, or a system without process groups.
@@ -179,21 +179,6 @@ def _write_through(stream: TextIO, text: str) -> None:
             time.sleep(0.02)
 
 
-def _device(stream: TextIO) -> object:
-    with contextlib.suppress(OSError, ValueError):  # no file
-        status = os.fstat(stream.fileno())
-        return status.st_dev, status.st_ino
-    return id(stream)
-
-
-def _may_wait() -> bool:
-    """Whether this is the main thread, without an event loop that runs in it."""
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        return False
-    return threading.current_thread() is threading.main_thread()
-
-
 @contextlib.contextmanager
 def progress(doing: str, console: Console) -> Iterator[Callable[[int, int], None]]:
     """A line about long work, told the bytes done and in all as often as one likes; at the end it is gone."""
@@ -203,9 +188,9 @@ def progress(doing: str, console: Console) -> Iterator[Callable[[int, int], None
         nonlocal drawn_s
         if time.monotonic() >= drawn_s + REDRAW_S:
             drawn_s = time.monotonic()
-            console.show(lambda columns: cut(f"{doing} {done / max(1, total):4.0%}", columns - 1))
+            console.show(f"{doing} {done / max(1, total):4.0%}")
 
     try:
         yield advance
     finally:
-        console.show(lambda columns: "")
+        console.show("")
