@@ -168,8 +168,8 @@ class Parts:
         """Write the past minute's line of `health.log`."""
         self.kernel = kernel_state()
         lag, rtt_max_us = self.lag.take_minute(), self.vitals.take_rtt_max_us()
-        pieces = self.health.line(self.state(), lag.p99_us, lag.max_us, rtt_max_us)
-        self.writer.write_other(os.fspath(self.paths.health), (await encoded(pieces)).decode())
+        lines = self.health.line(self.state(), lag.p99_us, lag.max_us, rtt_max_us)
+        self.writer.write_other(os.fspath(self.paths.health), (await encoded(lines)).decode())
 
     def write_cameras(self) -> None:
         """Write `cameras.json`, which others may have removed."""

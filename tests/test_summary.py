@@ -18,11 +18,11 @@ HALF_EARLY = [verdict("100e0000", i * 3_000 - 300_000, NOON_US + i) for i in ran
 
 
 def render(state: RunState) -> list[str]:
-    return "".join(summary.render(state)).splitlines()
+    return "\n".join(filter(None, summary.render(state))).splitlines()
 
 
 def closing(state: RunState) -> list[str]:
-    return "".join(closing_table(state)).splitlines()
+    return "\n".join(filter(None, closing_table(state))).splitlines()
 
 
 def titles(lines: list[str]) -> list[str]:
@@ -94,7 +94,7 @@ def test_bridges_are_compared_and_shares_count_all_cameras_and_their_own_gaps() 
     assert not any(line.startswith("BRIDGES") for line in render(run_state(Day(), cameras("a"))))
     assert any(line.startswith("observed   83.3 % of the day; ") for line in lines)
     assert closing(state)[-2].endswith("; observed 83.3 %")
-    assert "eelogger_observed_ratio 0.8333333" in "".join(metrics.render(state))
+    assert "eelogger_observed_ratio 0.8333333" in "\n".join(metrics.render(state))
 
 
 def test_the_head_says_everything_a_reader_must_know() -> None:

@@ -12,7 +12,7 @@ from eelogger.measure.camera_statistics import CameraStatistics, Day
 from eelogger.measure.clock_offset import Offset
 from eelogger.model import INITIAL, UNDATED, Gap
 from eelogger.storage.formats import parse_time
-from eelogger.views.figures import Figures, Tally, shown, sum_up, tally_of, texts
+from eelogger.views.figures import Figures, Tally, shown, summed, tally_of, texts
 from eelogger.views.number_format import share
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import event_heading, event_line, status_line
@@ -105,7 +105,7 @@ def nearest_rank(values: list[int], per_mille: int) -> int:
 
 @given(st.lists(DELAYS, max_size=20))
 def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> None:
-    found = Figures(sum_up(map(tally, parts)))
+    found = Figures(summed([*map(tally, parts)]))
     dated = [delay for part in parts for delay in part]
     measured = [delay for delay in dated if delay >= 0]
     assert (found.events, found.early) == (len(measured), len(dated) - len(measured))

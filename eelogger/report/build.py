@@ -8,7 +8,7 @@ from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
 from ..storage.paths import day_of
-from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, sum_up
+from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, summed
 from ..views.number_format import count
 from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
@@ -112,7 +112,7 @@ def _rows(
     rows: dict[str, list[Row]] = {}
     for (kind, of, group), tallies in found.items():
         over = [of] if kind in ("camera", "cell") else bridges[of] if kind == "bridge" else cameras
-        figures = Figures(sum_up(tallies), sum(map(share, over)) / len(over) if is_known else None)
+        figures = Figures(summed(tallies), sum(map(share, over)) / len(over) if is_known else None)
         name = names[kind][of] if kind in names else group_name("" if group is None else group, query.names)
         row = Row(of, name, figures, cameras[of].bridge if of in cameras else of, group)
         rows.setdefault(kind, []).append(row)

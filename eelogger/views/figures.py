@@ -1,14 +1,14 @@
 """Figures, rows and tables that every view and report shows; `texts` turns their µs into seconds."""
 
 from bisect import insort
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics, is_suspect
-from ..measure.histogram import P50, P95, P99, Histogram, signed_quantile_us
+from ..measure.histogram import P50, P95, P99, Histogram, merged, signed_quantile_us
 from ..measure.seconds import mean3, seconds3
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
 from ..storage.formats import time_text
@@ -32,23 +32,25 @@ class Tally:
     max_event: Verdict | None = None
     clean_max: Verdict | None = None
 
-    def add(self, tallies: Iterable["Tally"]) -> Iterator[str]:
-        """Count what others have counted, in short steps that yield empty pieces."""
-        rest = iter(tallies)
-        while some := list(islice(rest, _AT_ONCE)):
-            self.delays.merge(*(other.delays for other in some))
-            self.early.merge(*(other.early for other in some))
-            self.initial += sum(other.initial for other in some)
-            self.undated += sum(other.undated for other in some)
-            self.max_event = _worst(other.max_event for other in (self, *some))
-            self.clean_max = _worst(other.clean_max for other in (self, *some))
-            yield ""
 
-
-def sum_up(tallies: Iterable[Tally]) -> Tally:
+def summed(tallies: Collection[Tally]) -> Tally:
     """Several tallies as one."""
-    whole = Tally()
-    deque(whole.add(tallies), maxlen=0)
+    return Tally(
+        merged(each.delays for each in tallies),
+        merged(each.early for each in tallies),
+        sum(each.initial for each in tallies),
+        sum(each.undated for each in tallies),
+        _worst(each.max_event for each in tallies),
+        _worst(each.clean_max for each in tallies),
+    )
+
+
+def summed_in_steps(tallies: Iterable[Tally]) -> Generator[str, None, Tally]:
+    """The same in short steps that yield empty lines."""
+    whole, rest = Tally(), iter(tallies)
+    while some := list(islice(rest, _AT_ONCE)):
+        whole = summed([whole, *some])
+        yield ""
     return whole
 
 

@@ -15,7 +15,7 @@ LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 
 def render(state: RunState) -> Iterator[str]:
-    """The textfile in pieces."""
+    """The lines of the textfile."""
     first_seen, latest = first_sights(CameraStatistics()), list[str]()
     yield _head("event_delay_seconds", "histogram", "Arrival minus the event's own timestamp, since midnight UTC.")
     for camera_id, statistics in list(state.day.cameras.items()):
@@ -41,7 +41,8 @@ def render(state: RunState) -> Iterator[str]:
     observed = yield from state.observed_by_all()
     for name, text, value in _gauges(state, observed):
         if value is not None:
-            yield _head(name, "counter" if name.endswith("_total") else "gauge", text) + _line(name, {}, value)
+            yield _head(name, "counter" if name.endswith("_total") else "gauge", text)
+            yield _line(name, {}, value)
 
 
 def _gauges(state: RunState, observed: float) -> Iterator[tuple[str, str, float | None]]:
@@ -71,14 +72,15 @@ def _histogram(name: str, labels: dict[str, str], delays: Histogram) -> Iterator
     reached = {f"{limit:g}": sum(n for us, n in counts if us <= limit * 1_000_000) for limit in LIMITS_S}
     for limit, n in {**reached, "+Inf": delays.n}.items():
         yield _line(f"{name}_bucket", labels | {"le": limit}, n)
-    yield _line(f"{name}_sum", labels, delays.total_us / 1e6) + _line(f"{name}_count", labels, delays.n)
+    yield _line(f"{name}_sum", labels, delays.total_us / 1e6)
+    yield _line(f"{name}_count", labels, delays.n)
 
 
 def _head(name: str, kind: str, text: str) -> str:
-    return f"# HELP eelogger_{name} {text}\n# TYPE eelogger_{name} {kind}\n"
+    return f"# HELP eelogger_{name} {text}\n# TYPE eelogger_{name} {kind}"
 
 
 def _line(name: str, labels: dict[str, str], value: float) -> str:
     escaped = {key: printable(text).replace("\\", "\\\\").replace('"', '\\"') for key, text in labels.items()}
     inside = ",".join(f'{key}="{text}"' for key, text in escaped.items())
-    return f"eelogger_{name}{f'{{{inside}}}' if inside else ''} {value!r}\n"
+    return f"eelogger_{name}{f'{{{inside}}}' if inside else ''} {value!r}"

@@ -72,7 +72,7 @@ class RunState:
         return self.coverage.shares(parse_time(self.date), self.until_us)
 
     def observed_by_all(self) -> Generator[str, None, float]:
-        """The share of all cameras, the mean over each; in short steps that yield empty pieces."""
+        """The share of all cameras, the mean over each; in short steps that yield empty lines."""
         observed, camera_ids, total = self.observed(), self.camera_ids(), 0.0
         for camera_id in camera_ids:
             total += observed(camera_id)

@@ -18,7 +18,7 @@ from ..model import Timing
 from ..storage.formats import label, time_text, worst_line
 from ..storage.paths import LogPaths
 from . import metrics, summary
-from .figures import Tally
+from .figures import Tally, summed_in_steps
 from .run_state import RunState
 from .sentences import is_shown
 
@@ -102,10 +102,9 @@ class HealthLog:
         self._events = self._rejected = 0
 
     def line(self, state: RunState, lag_p99_us: int, lag_max_us: int, rtt_max_us: int | None) -> Iterator[str]:
-        """The line of the past minute after empty pieces; `commands.status` reads it. What is unknown is left out."""
-        cameras, early, recent = list(state.day.cameras.values()), 0, Tally()
-        last_us = state.last.arrived_us if state.last else 0
-        yield from recent.add(Tally(statistics.recent(None, state.until_us)) for statistics in cameras)
+        """The line of the past minute after empty ones; `commands.status` reads it. What is unknown is left out."""
+        cameras, early, last_us = list(state.day.cameras.values()), 0, state.last.arrived_us if state.last else 0
+        recent = yield from summed_in_steps(Tally(each.recent(None, state.until_us)) for each in cameras)
         for statistics in cameras:
             early += statistics.recent_early(state.until_us)
             last_us = max(last_us, statistics.latest_us())
@@ -138,21 +137,22 @@ class HealthLog:
             "held": state.held_lines,
         }
         self._events, self._rejected = events, rejected
-        yield " ".join(f"{key}={value}" for key, value in pairs.items() if value != "") + "\n"
+        yield " ".join(f"{key}={value}" for key, value in pairs.items() if value != "")
 
 
 def worst_lines(state: RunState) -> Iterator[str]:
     """The lines of `maxeventdelay.log`: one for each camera, worst first."""
     for verdict in sorted(state.day.worst.values(), key=attrgetter("delay_us"), reverse=True):
-        yield worst_line(verdict, label(state.camera(verdict.camera_id)))
+        yield worst_line(verdict, label(state.camera(verdict.camera_id))).removesuffix("\n")
 
 
-async def encoded(pieces: Iterable[str]) -> bytes:
-    """All pieces, empty ones too, as one text; the loop runs after each 0.5 ms, so a piece takes well below that."""
+async def encoded(lines: Iterable[str]) -> bytes:
+    """All lines but empty ones as one text; the loop runs after each 0.5 ms, so a line takes well below that."""
     # To encode or join them at once would take too long: a BytesIO grows in place, and gives it away uncopied.
     content, began_s = io.BytesIO(), time.perf_counter()
-    for piece in pieces:
-        content.write(piece.encode("utf-8", "backslashreplace"))
+    for line in lines:
+        if line:
+            content.write(f"{line}\n".encode("utf-8", "backslashreplace"))
         if time.perf_counter() - began_s > SLICE_S:
             await asyncio.sleep(0)
             began_s = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The text of `summary.log` and the closing table of a run, in pieces of at most a camera's work, empty ones too."""
+"""The lines of `summary.log` and of a run's closing table; `snapshots.encoded` leaves the empty ones out."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,7 +8,19 @@ from typing import Final
 from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
-from .figures import FEW, NO_BRIDGE, Figures, Row, Tally, first_sights, headlines, keep_worst, shown, tally_of
+from .figures import (
+    FEW,
+    NO_BRIDGE,
+    Figures,
+    Row,
+    Tally,
+    first_sights,
+    headlines,
+    keep_worst,
+    shown,
+    summed_in_steps,
+    tally_of,
+)
 from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
 from .run_state import RunState
 from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, is_shown, suspect
@@ -17,10 +29,7 @@ from .tables import Column, cell, cut, printable, table, wrapped
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
 BRIDGES: Final = 20
 CLOSING: Final = 20
-_PREVIEWS: Final = 10
-_LEFT: Final = 5
-_LAST_GAPS: Final = 3
-_LONGEST: Final = 2 * 108
+PREVIEWS: Final = 10
 _NO_EVENTS: Final = CameraStatistics()
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
 _OF_BRIDGE: Final = ("min", "p50", "p95")
@@ -29,18 +38,13 @@ _CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s
 _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
 
-def _in_lines(make: Callable[[RunState], Iterator[str]]) -> Callable[[RunState], Iterator[str]]:
-    """Give each line that is not empty its newline."""
-    return lambda state: (line and f"{line}\n" for line in make(state))
-
-
-@_in_lines
 def render(state: RunState) -> Iterator[str]:
-    """The summary in pieces."""
-    totals, cameras, bridges, suspects = first_sights(_NO_EVENTS), list[Row](), dict[str, list[str]](), 0
+    """The summary."""
+    totals, suspects, cameras, observed = first_sights(_NO_EVENTS), 0, list[Row](), state.observed()
+    bridges: dict[str, list[tuple[CameraStatistics, float]]] = {}
     for camera_id in state.camera_ids():
         camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
-        bridges.setdefault(camera.bridge, []).append(camera_id)
+        bridges.setdefault(camera.bridge, []).append((statistics, observed(camera_id)))
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
         recent = Figures(Tally(statistics.recent(None, state.until_us)))
@@ -75,13 +79,19 @@ def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: f
     yield "clock", clock
     yield "network", f"round trip {f'{milliseconds(state.rtt[0])} ({state.rtt[1]})' if state.rtt else 'unknown'}"
     yield "own error", _own_error(state)
-    yield "observed", f"{share(observed)} of the day; {_gaps(state)}"
+    last = []  # also those that only taint figures (steps, suspends)
+    for gap in [gap for gap in state.coverage.gaps if gap.kind != "gap" or is_shown(gap)][-3:]:
+        kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
+        why = printable(f"{gap.reason} {state.name(gap.camera_id)}").rstrip()
+        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {why}")
+    gaps = gaps_text(state.coverage.gaps) + (f"; last: {', '.join(last)}" if last else "")
+    yield "observed", f"{share(observed)} of the day; {gaps}"
     if state.disk:
         yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
     yield "meaning", CONTAINS
     if left := list(state.left.items()):
-        some = "; ".join(f"{state.name(camera_id)}: {status} {text}" for camera_id, (_, status, text) in left[:_LEFT])
-        yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), _LONGEST)
+        some = "; ".join(f"{state.name(camera_id)}: {status} {text}" for camera_id, (_, status, text) in left[:5])
+        yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), 2 * 108)
     if suspects:
         yield "?", f"{count(suspects, 'camera')}: {SUSPECT}"
 
@@ -92,16 +102,6 @@ def _own_error(state: RunState) -> str:
         return "not measured yet"
     p99, most, limit, write = map(milliseconds, (own.p99_us, own.max_us, own.threshold_us, state.write_p99_us))
     return f"p99 {p99}, max {most}; above {limit} a line carries lag_s=; disk write p99 {write}"
-
-
-def _gaps(state: RunState) -> str:
-    """How many gaps and how long; the last ones, also those that only taint figures (steps, suspends)."""
-    gaps, last = state.coverage.gaps, []
-    for gap in [gap for gap in gaps if gap.kind != "gap" or is_shown(gap)][-_LAST_GAPS:]:
-        kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
-        why = printable(f"{gap.reason} {state.name(gap.camera_id)}").rstrip()
-        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {why}")
-    return gaps_text(gaps) + (f"; last: {', '.join(last)}" if last else "")
 
 
 def _counts(totals: Mapping[str, int]) -> str:
@@ -120,7 +120,7 @@ def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
 def _previews(state: RunState) -> Iterator[str]:
     probed, previews = list[Row](), list(state.previews.items())
     for camera_id, delays in previews:
-        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(Tally(delays))), _PREVIEWS)
+        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(Tally(delays))), PREVIEWS)
         yield ""
     if probed:
         yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
@@ -129,16 +129,10 @@ def _previews(state: RunState) -> Iterator[str]:
         yield _more(len(previews) - len(probed), "camera")
 
 
-def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iterator[str]:
-    """One slow bridge points to its site, all of them to the cloud or to us."""
-    cameras = {
-        bridge: [state.day.cameras.get(camera_id, _NO_EVENTS) for camera_id in camera_ids]
-        for bridge, camera_ids in bridges.items()
-    }
-    worst, observed = list[Row](), state.observed()
-    for bridge, all_statistics in cameras.items():
-        recent = Tally()
-        yield from recent.add(Tally(statistics.recent(None, state.until_us)) for statistics in all_statistics)
+def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, float]]], since: str) -> Iterator[str]:
+    worst = list[Row]()
+    for bridge, cameras in bridges.items():
+        recent = yield from summed_in_steps(Tally(each.recent(None, state.until_us)) for each, _ in cameras)
         keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, Figures(recent)), BRIDGES)
     titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
@@ -147,15 +141,14 @@ def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iter
     )
     yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed"
     for row in worst:
-        camera_ids, day = bridges[row.id], Tally()
-        yield from day.add(map(tally_of, cameras[row.id]))
-        whole = Figures(day)
+        cameras = bridges[row.id]
+        whole = Figures((yield from summed_in_steps(tally_of(each) for each, _ in cameras)))
+        recent_text, day_text = (f"{of.events:>8}{_durations(of, _OF_BRIDGE, 7)}" for of in (row.figures, whole))
         name, part = (
             cell(("?" if whole.suspect else "") + row.name, 10),
-            sum(map(observed, camera_ids)) / len(camera_ids),
+            sum(part for _, part in cameras) / len(cameras),
         )
-        recent_text, day_text = (f"{of.events:>8}{_durations(of, _OF_BRIDGE, 7)}" for of in (row.figures, whole))
-        yield f"{name}{len(camera_ids):>9,}{recent_text} │{day_text}{share(part):>9}"
+        yield f"{name}{len(cameras):>9,}{recent_text} │{day_text}{share(part):>9}"
     yield _more(len(bridges) - len(worst), "bridge")
 
 
@@ -173,7 +166,15 @@ def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iter
         yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
             yield f"  ? {suspect(Figures(tally_of(statistics)))}"
-        yield from _groups(state, statistics)
+        groups = statistics.groups
+        for group in [*([None] if len(groups) > 1 else []), *groups]:
+            label = "all" if group is None else group_name(group, state.names)
+            recent, day = (
+                Figures(Tally(delays)) for delays in (statistics.recent(group, state.until_us), statistics.day(group))
+            )
+            latest = clock_time(statistics.latest_us(group), seconds=True)
+            of_recent = f"{recent.events:>7} {latest}{_durations(recent, _OF_CAMERA, 6)}"
+            yield f"  {cell(label, 19)}{of_recent} │{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
     yield _more(number - len(worst), "camera")
 
 
@@ -181,19 +182,8 @@ def _maximum(verdict: Verdict | None) -> str:
     return f"{short(verdict.delay_us or 0)} {clock_time(verdict.arrived_us, seconds=True)}" if verdict else "-"
 
 
-def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
-    groups = statistics.groups
-    for group in [*([None] if len(groups) > 1 else []), *groups]:
-        label = "all" if group is None else group_name(group, state.names)
-        recent, day = Figures(Tally(statistics.recent(group, state.until_us))), Figures(Tally(statistics.day(group)))
-        of_recent = f"{clock_time(statistics.latest_us(group), seconds=True)}{_durations(recent, _OF_CAMERA, 6)}"
-        of_day = f"{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
-        yield f"  {cell(label, 19)}{recent.events:>7} {of_recent} │{of_day}"
-
-
-@_in_lines
 def closing_table(state: RunState) -> Iterator[str]:
-    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces."""
+    """The day's worst cameras and the sentences to send, as `ping` prints them at its end."""
     if state.reading is not None:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
@@ -210,8 +200,7 @@ def closing_table(state: RunState) -> Iterator[str]:
             keep_worst(worst, Row(camera_id, name, Figures(tallies[-1], observed(camera_id))), CLOSING)
         yield ""
     rows = [replace(row, name=camera_label(state.camera(row.id), used)) for row in worst]
-    whole = Tally()
-    yield from whole.add(tallies)
+    whole = yield from summed_in_steps(tallies)
     by_all = yield from state.observed_by_all()
     whose = camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     if rows:
