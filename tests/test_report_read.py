@@ -35,8 +35,8 @@ def test_verdicts_that_are_no_delays_are_counted_apart_and_clean_maxima_found(lo
         verdict("100e0000", -300_000),
     ]
     found = report(write_logs(log_dir, events)).total.figures
-    assert (found.events, found.early, found.initial, found.undated) == (3, 1, 1, 1)
-    assert (found.max_us, found.suspect, found.signed_p50_us) == (9 * SECOND, True, 4_000_000)
+    assert (found.events, found.early.n, found.initial, found.undated) == (3, 1, 1, 1)
+    assert (texts(found)["max_s"], found.suspect, texts(found)["all_dated_p50_s"]) == ("9.000", True, "4.000")
     assert found.max_event is not None
     assert found.clean_max is not None
     assert found.max_event.identity == "nine"

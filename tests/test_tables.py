@@ -10,9 +10,10 @@ from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
 from eelogger.measure.camera_statistics import CameraStatistics, Day
 from eelogger.measure.clock_offset import Offset
+from eelogger.measure.histogram import signed_quantile_us
 from eelogger.model import INITIAL, UNDATED, Gap
 from eelogger.storage.formats import parse_time
-from eelogger.views.figures import Figures, Tally, shown, summed, tally_of, texts
+from eelogger.views.figures import Figures, figures_of, shown, summed, texts
 from eelogger.views.number_format import share
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import event_heading, event_line, status_line
@@ -88,7 +89,7 @@ def test_any_state_and_event_fits_any_terminal(state: str, disk: str, us: int | 
 DELAYS = st.lists(st.integers(-(10**7), 10**8), max_size=12)
 
 
-def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Tally:
+def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Figures:
     statistics = CameraStatistics()
     worst = None
     for i, delay_us in enumerate(delays):
@@ -96,7 +97,7 @@ def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Tally:
             statistics.observe_early(NOON_US + i, delay_us)
         elif statistics.observe(NOON_US + i, delay_us, 103):
             worst = verdict(camera_id, delay_us, NOON_US + i)
-    return tally_of(statistics, worst)
+    return figures_of(statistics, worst)
 
 
 def nearest_rank(values: list[int], per_mille: int) -> int:
@@ -105,28 +106,29 @@ def nearest_rank(values: list[int], per_mille: int) -> int:
 
 @given(st.lists(DELAYS, max_size=20))
 def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> None:
-    found = Figures(summed([*map(tally, parts)]))
+    found = summed([*map(tally, parts)])
     dated = [delay for part in parts for delay in part]
     measured = [delay for delay in dated if delay >= 0]
-    assert (found.events, found.early) == (len(measured), len(dated) - len(measured))
+    assert (found.events, found.early.n) == (len(measured), len(dated) - len(measured))
     assert found.suspect == ((len(dated) - len(measured)) * 100 > len(dated))
     if measured:
-        assert (found.min_us, found.max_us, found.total_us) == (min(measured), max(measured), sum(measured))
+        all_us = found.durations_us
+        assert (all_us["min"], all_us["max"], found.delays.total_us) == (min(measured), max(measured), sum(measured))
         assert found.max_event is not None
         assert found.max_event.delay_us == max(measured)
-        for per_mille, us in ((500, found.p50_us), (900, found.p90_us), (950, found.p95_us), (990, found.p99_us)):
-            assert us == pytest.approx(nearest_rank(measured, per_mille), rel=0.0101, abs=500)
+        for per_mille, name in ((500, "p50"), (900, "p90"), (950, "p95"), (990, "p99")):
+            assert all_us[name] == pytest.approx(nearest_rank(measured, per_mille), rel=0.0101, abs=500)
     if found.suspect:
-        assert found.signed_p95_us == pytest.approx(nearest_rank(dated, 950), rel=0.0101, abs=500)
-    else:
-        assert found.signed_p50_us is found.signed_p95_us is None
+        assert signed_quantile_us(found.early, found.delays, 950) == pytest.approx(
+            nearest_rank(dated, 950), rel=0.0101, abs=500
+        )
 
 
 def test_numbers_become_text_in_one_place() -> None:
     counted = tally([1_000_500, 1_001_500, -2_000_000])
     counted.clean_max = verdict("100e0000", 1_000_500, identity="a\nb")
-    counted.initial = 3
-    assert texts(Figures(counted, 0.9999)) == {
+    counted.initial, counted.observed = 3, 0.9999
+    assert texts(counted) == {
         "events": "2", "min_s": "1.000", "avg_s": "1.001", "p50_s": "1.000", "p90_s": "1.002", "p95_s": "1.002",
         "p99_s": "1.002", "max_s": "1.002", "clean_max_s": "1.000",
         "max_at_utc": "2026-11-22T12:00:00.000001Z", "max_uuid": f"u{NOON_US + 1}",
@@ -134,5 +136,5 @@ def test_numbers_become_text_in_one_place() -> None:
         "early": "1", "initial": "3", "undated": "0", "observed_percent": "99.9", "suspect": "1",
         "all_dated_p50_s": "1.000", "all_dated_p95_s": "1.002",
     }  # fmt: skip
-    assert shown(Figures(Tally()), ["events", "max_s", "max_uuid", "observed_percent"]) == ["0", "-", "-", "unknown"]
-    assert set(texts(Figures(Tally())).values()) == {"0", ""}
+    assert shown(Figures(), ["events", "max_s", "max_uuid", "observed_percent"]) == ["0", "-", "-", "unknown"]
+    assert set(texts(Figures()).values()) == {"0", ""}

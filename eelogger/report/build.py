@@ -8,9 +8,9 @@ from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
 from ..storage.paths import day_of
-from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, summed
+from ..views.figures import NO_BRIDGE, Figures, Row, rank, summed
 from ..views.number_format import count
-from ..views.sentences import SUSPECT, camera_labels, group_name
+from ..views.sentences import SUSPECT, camera_labels, group_name, headlines
 from . import conditions
 from .plots import Timeline
 from .query import Query
@@ -101,7 +101,7 @@ def _rows(
         bridges.setdefault(camera.bridge, set()).add(camera.id)
     names = {"account": {"": "all cameras"}, "camera": labels, "cell": labels}
     names["bridge"] = {bridge: bridge or NO_BRIDGE for bridge in bridges}
-    found: dict[tuple[str, str, Group | None], list[Tally]] = defaultdict(list)
+    found: dict[tuple[str, str, Group | None], list[Figures]] = defaultdict(list)
     found |= {("bridge", bridge, None): [] for bridge in bridges}
     found |= {("camera", camera_id, None): [] for camera_id in cameras}
     for cell in cells:
@@ -112,7 +112,8 @@ def _rows(
     rows: dict[str, list[Row]] = {}
     for (kind, of, group), tallies in found.items():
         over = [of] if kind in ("camera", "cell") else bridges[of] if kind == "bridge" else cameras
-        figures = Figures(summed(tallies), sum(map(share, over)) / len(over) if is_known else None)
+        figures = summed(tallies)
+        figures.observed = sum(map(share, over)) / len(over) if is_known else None
         name = names[kind][of] if kind in names else group_name("" if group is None else group, query.names)
         row = Row(of, name, figures, cameras[of].bridge if of in cameras else of, group)
         rows.setdefault(kind, []).append(row)

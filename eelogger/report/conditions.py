@@ -72,7 +72,7 @@ def sentences(
     total: Figures, minutes: Iterable[dict[str, int]], gaps: Sequence[Gap], cameras: Container[str]
 ) -> Iterator[tuple[str, str]]:
     """How far the figures of these `cameras` can be trusted: label and sentence; `minutes` are from `read_health`."""
-    counts = f"early {total.early:,}, initial {total.initial:,}, undated {total.undated:,}"
+    counts = f"early {total.early.n:,}, initial {total.initial:,}, undated {total.undated:,}"
     yield "events", f"measured {total.events:,}, {counts}"
     worst: dict[str, int] = {}
     for minute in minutes:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..measure.coverage import is_missed
+from ..measure.histogram import P50, P95, signed_quantile_us
 from ..measure.seconds import seconds3
 from ..model import FOUR_CCS, NAMESPACES, Camera, Gap, Group
-from .figures import Figures
-from .number_format import count, share, span
+from .figures import Figures, Row
+from .number_format import clock_time, count, moment, share, span
+from .tables import printable
 
 CONTAINS: Final = (
     "A delay is camera or bridge clock error + site uplink + cloud + our network − our clock error;"
@@ -22,11 +24,32 @@ SUSPECT: Final = (
 
 def suspect(figures: Figures) -> str:
     """How far the figures of a suspect row are cut off; signed quantiles count early events as negative delays."""
-    dated = figures.early + figures.events
-    return (
-        f"{figures.early:,} of {dated:,} dated events ({share(figures.early / dated)}) came before their own timestamp;"
-        f" over all dated p50 {seconds3(figures.signed_p50_us or 0)} s, p95 {seconds3(figures.signed_p95_us or 0)} s"
-    )
+    early, dated = figures.early.n, figures.early.n + figures.events
+    p50, p95 = (seconds3(signed_quantile_us(figures.early, figures.delays, each)) for each in (P50, P95))
+    before = f"{early:,} of {dated:,} dated events ({share(early / dated)}) came before their own timestamp"
+    return f"{before}; over all dated p50 {p50} s, p95 {p95} s"
+
+
+def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
+    """The sentences to send: of the worst row and, unless it alone has events, of `total` (its worst is `whose`)."""
+    measured = [row for row in ranked if row.figures.events]
+    told = [_headline(measured[0], "", dated)] if measured else []
+    return told if len(measured) == 1 else [*told, _headline(total, whose, dated)]
+
+
+def _headline(row: Row, whose: str, dated: bool) -> str:
+    """How long nearly all took, the worst, and how much was observed at all."""
+    figures, name, part = row.figures, printable(row.name), row.figures.observed
+    observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
+    if not figures.events:
+        return f"{name}: no measured event; {observed}"
+    at = ""
+    if figures.max_event:
+        at_us = figures.max_event.arrived_us
+        at = f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
+    who, wrong = f" ({printable(whose)})" if whose else "", " (? a clock is wrong)" if figures.suspect else ""
+    within, worst = (span(figures.durations_us[each]) for each in ("p95", "max"))
+    return f"{name}: 95 % within {within}, worst {worst}{at}{who}; {observed}{wrong}"
 
 
 def group_name(group: Group, names: Mapping[int, str] = NAMESPACES) -> str:

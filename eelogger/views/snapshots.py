@@ -18,7 +18,7 @@ from ..model import Timing
 from ..storage.formats import label, time_text, worst_line
 from ..storage.paths import LogPaths
 from . import metrics, summary
-from .figures import Tally, summed_in_steps
+from .figures import Figures, summed_in_steps
 from .run_state import RunState
 from .sentences import is_shown
 
@@ -104,7 +104,7 @@ class HealthLog:
     def line(self, state: RunState, lag_p99_us: int, lag_max_us: int, rtt_max_us: int | None) -> Iterator[str]:
         """The line of the past minute after empty ones; `commands.status` reads it. What is unknown is left out."""
         cameras, early, last_us = list(state.day.cameras.values()), 0, state.last.arrived_us if state.last else 0
-        recent = yield from summed_in_steps(Tally(each.recent(None, state.until_us)) for each in cameras)
+        recent = yield from summed_in_steps(Figures(each.recent(None, state.until_us)) for each in cameras)
         for statistics in cameras:
             early += statistics.recent_early(state.until_us)
             last_us = max(last_us, statistics.latest_us())

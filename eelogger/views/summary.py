@@ -1,29 +1,17 @@
 """The lines of `summary.log` and of a run's closing table; `snapshots.encoded` leaves the empty ones out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
-from .figures import (
-    FEW,
-    NO_BRIDGE,
-    Figures,
-    Row,
-    Tally,
-    first_sights,
-    headlines,
-    keep_worst,
-    shown,
-    summed_in_steps,
-    tally_of,
-)
+from .figures import FEW, NO_BRIDGE, Figures, Row, figures_of, first_sights, keep_worst, shown, summed_in_steps
 from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
 from .run_state import RunState
-from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, is_shown, suspect
+from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, headlines, is_shown, suspect
 from .tables import Column, cell, cut, printable, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
@@ -47,7 +35,7 @@ def render(state: RunState) -> Iterator[str]:
         bridges.setdefault(camera.bridge, []).append((statistics, observed(camera_id)))
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
-        recent = Figures(Tally(statistics.recent(None, state.until_us)))
+        recent = Figures(statistics.recent(None, state.until_us))
         keep_worst(cameras, Row(camera_id, camera.name, recent, camera.bridge), CAMERAS)
         yield ""
     lasted = span(max(0, state.written_us - state.since_us))  # a run that stopped says when by itself
@@ -113,14 +101,14 @@ def _more(hidden: int, what: str) -> str:
 
 
 def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
-    all_us = [getattr(figures, f"{name}_us") for name in names]
-    return "".join(f"{short(us) if figures.events else '-':>{columns}}" for us in all_us)
+    all_us = figures.durations_us
+    return "".join(f"{short(all_us[name]) if all_us else '-':>{columns}}" for name in names)
 
 
 def _previews(state: RunState) -> Iterator[str]:
     probed, previews = list[Row](), list(state.previews.items())
     for camera_id, delays in previews:
-        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(Tally(delays))), PREVIEWS)
+        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(delays)), PREVIEWS)
         yield ""
     if probed:
         yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
@@ -132,8 +120,8 @@ def _previews(state: RunState) -> Iterator[str]:
 def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, float]]], since: str) -> Iterator[str]:
     worst = list[Row]()
     for bridge, cameras in bridges.items():
-        recent = yield from summed_in_steps(Tally(each.recent(None, state.until_us)) for each, _ in cameras)
-        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, Figures(recent)), BRIDGES)
+        recent = yield from summed_in_steps(Figures(each.recent(None, state.until_us)) for each, _ in cameras)
+        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, recent), BRIDGES)
     titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
         f"\nBRIDGES ({len(bridges):,}), worst p95 since {since} first."
@@ -142,7 +130,7 @@ def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, fl
     yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed"
     for row in worst:
         cameras = bridges[row.id]
-        whole = Figures((yield from summed_in_steps(tally_of(each) for each, _ in cameras)))
+        whole = yield from summed_in_steps(figures_of(each) for each, _ in cameras)
         recent_text, day_text = (f"{of.events:>8}{_durations(of, _OF_BRIDGE, 7)}" for of in (row.figures, whole))
         name, part = (
             cell(("?" if whole.suspect else "") + row.name, 10),
@@ -165,12 +153,12 @@ def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iter
         hours, part = sparkline(statistics.hourly_p95), share(observed(row.id))
         yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
-            yield f"  ? {suspect(Figures(tally_of(statistics)))}"
+            yield f"  ? {suspect(figures_of(statistics))}"
         groups = statistics.groups
         for group in [*([None] if len(groups) > 1 else []), *groups]:
             label = "all" if group is None else group_name(group, state.names)
             recent, day = (
-                Figures(Tally(delays)) for delays in (statistics.recent(group, state.until_us), statistics.day(group))
+                Figures(delays) for delays in (statistics.recent(group, state.until_us), statistics.day(group))
             )
             latest = clock_time(statistics.latest_us(group), seconds=True)
             of_recent = f"{recent.events:>7} {latest}{_durations(recent, _OF_CAMERA, 6)}"
@@ -187,7 +175,7 @@ def closing_table(state: RunState) -> Iterator[str]:
     if state.reading is not None:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
-    observed, used, worst, tallies = state.observed(), Counter[str](), list[Row](), list[Tally]()
+    observed, used, worst, parts = state.observed(), Counter[str](), list[Row](), list[Figures]()
     quiet = suspects = 0
     for camera_id in state.camera_ids():
         name, statistics = state.camera(camera_id).name, state.day.cameras.get(camera_id)
@@ -195,23 +183,23 @@ def closing_table(state: RunState) -> Iterator[str]:
         if statistics is None:
             quiet += 1
         else:
-            tallies.append(tally_of(statistics, state.day.worst.get(camera_id)))
+            parts.append(figures_of(statistics, state.day.worst.get(camera_id), observed(camera_id)))
             suspects += statistics.suspect
-            keep_worst(worst, Row(camera_id, name, Figures(tallies[-1], observed(camera_id))), CLOSING)
+            keep_worst(worst, Row(camera_id, name, parts[-1]), CLOSING)
         yield ""
     rows = [replace(row, name=camera_label(state.camera(row.id), used)) for row in worst]
-    whole = yield from summed_in_steps(tallies)
-    by_all = yield from state.observed_by_all()
+    whole = yield from summed_in_steps(parts)
+    whole.observed = yield from state.observed_by_all()
     whose = camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     if rows:
         yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
         signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
         columns = [Column("camera", right=False), *map(Column, (*_CLOSING, *signed.values()))]
         yield from table(columns, [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows])
-    yield _more(len(tallies) - len(worst), "camera")
+    yield _more(len(parts) - len(worst), "camera")
     if quiet:
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
         yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}")
-    yield from headlines(rows, Row("", "All cameras", Figures(whole, by_all)), whose)
+    yield from headlines(rows, Row("", "All cameras", whole), whose)
     yield f"Own error: {_own_error(state)}"
