@@ -30,7 +30,7 @@ from ..storage.paths import LogPaths
 from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
 from ..views.number_format import count, span
-from ..views.tables import Column, printable, table, wrapped
+from ..views.tables import printable, table, wrapped
 from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
 LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
@@ -69,7 +69,7 @@ def report(findings: Sequence[Finding]) -> Iterator[str]:
         first, *more = wrapped("", finding.result, _COLUMNS)
         more += [line for hint in finding.hints for line in wrapped("→ ", hint, _COLUMNS)]
         rows += [(finding.what, first, finding.verdict), *(("", line, "") for line in more)]
-    yield from table([Column(title, False, _ANY) for title in ("what", "result", "verdict")], rows)
+    yield from table(("what", "result", "verdict"), rows, left=("what", "result", "verdict"), widest=_ANY)
     yield ""
     code = exit_code(findings)
     if code == AlreadyRunning.exit_code:

@@ -26,7 +26,7 @@ from ..storage.delaylog import DelayRow, rows
 from ..storage.paths import LogPaths
 from ..views.console import Console
 from ..views.number_format import count, milliseconds
-from ..views.tables import Column, table
+from ..views.tables import table
 
 SECONDS: Final = 6.0
 START_S: Final = 20.0
@@ -146,7 +146,7 @@ def _table(outcome: Outcome) -> Iterator[str]:
     lines = [["events", str(outcome.sent), str(len(outcome.logged))]]
     for name, part in (("p50", 500), ("p95", 950), ("p99", 990), ("max", 1000)):
         lines.append([f"delay {name}, s", *(seconds3(_quantile(values, part)) for values in (true_us, measured_us))])
-    return table((Column("what", right=False), Column("truth"), Column("measured")), lines)
+    return table(("what", "truth", "measured"), lines)
 
 
 def _quantile(values: Sequence[int], per_mille: int) -> int:

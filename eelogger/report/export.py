@@ -18,7 +18,7 @@ from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, shown, texts
 from ..views.number_format import count
 from ..views.sentences import CONTAINS, group_name, suspect
-from ..views.tables import Column, printable, table, wrapped
+from ..views.tables import printable, table, wrapped
 from .build import Report
 from .query import Query
 from .read import Event, sentences
@@ -160,15 +160,15 @@ def _lines(report: Report, within: int) -> Iterator[str]:
         yield from wrapped(label, sentence, within)
     for what, rows in report.tables.items():
         yield from ("", f"By {what}, {RANKED}")
-        titles = [Column(what, right=False), *(Column(heading(name)) for name in FIGURES)]
-        yield from table(titles, [[row.title, *shown(row.figures, FIGURES)] for row in rows[:SHOWN]], within=within)
+        figures = ([row.title, *shown(row.figures, FIGURES)] for row in rows[:SHOWN])
+        yield from table([what, *map(heading, FIGURES)], figures, within=within)
         yield from _more(rows, what)
         for row in filter(lambda row: row.figures.suspect, rows[:SHOWN]):
             yield from wrapped("? ", f"{printable(row.name)}: {suspect(row.figures)}", within)
     if report.worst:
         yield from ("", "Worst events")
-        titles = [Column(heading(name), name not in _LEFT, 64) for name in _WORST]
-        yield from table(titles, map(_event, report.worst[:SHOWN]), within=within)
+        cells = map(_event, report.worst[:SHOWN])
+        yield from table([*map(heading, _WORST)], cells, left=_LEFT, widest=64, within=within)
         yield from _more(report.worst, "event")
     yield from ("", *sentences(report.skipped))
     yield from wrapped("", f"{CONTAINS} All times are UTC, all durations seconds.", within)

@@ -10,7 +10,7 @@ from ..model import Camera
 from ..storage.formats import time_text
 from ..views.number_format import count, moment
 from ..views.sentences import camera_labels, group_name
-from ..views.tables import Column, printable, table, wrapped
+from ..views.tables import printable, table, wrapped
 from .export import SHOWN, WIDEST, csv_line, csv_row, head_of_json
 from .query import Query
 from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
@@ -107,7 +107,7 @@ def _lines(found: Found, within: int) -> Iterator[str]:
         shown = [*rows[:SHOWN], *(found.rows("all") if what == "camera" else ())]
         if len(shown) > 1:  # a single bridge tells nothing that the account does not
             yield ""
-            yield from table([Column(what, right=False), *map(Column, _TITLES)], map(_cells, shown), within=within)
+            yield from table([what, *_TITLES], map(_cells, shown), within=within)
         if len(rows) > SHOWN:
             yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
     yield ""

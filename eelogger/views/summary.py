@@ -12,7 +12,7 @@ from .figures import FEW, NO_BRIDGE, Figures, Row, figures_of, first_sights, kee
 from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
 from .run_state import RunState
 from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, headlines, is_shown, suspect
-from .tables import Column, cell, cut, printable, table, wrapped
+from .tables import cell, cut, printable, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
 BRIDGES: Final = 20
@@ -113,7 +113,7 @@ def _previews(state: RunState) -> Iterator[str]:
     if probed:
         yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
         rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed]
-        yield from table([Column("name", right=False), *map(Column, _OF_PREVIEW)], rows)
+        yield from table(["name", *_OF_PREVIEW], rows)
         yield _more(len(previews) - len(probed), "camera")
 
 
@@ -132,10 +132,8 @@ def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, fl
         cameras = bridges[row.id]
         whole = yield from summed_in_steps(figures_of(each) for each, _ in cameras)
         recent_text, day_text = (f"{of.events:>8}{_durations(of, _OF_BRIDGE, 7)}" for of in (row.figures, whole))
-        name, part = (
-            cell(("?" if whole.suspect else "") + row.name, 10),
-            sum(part for _, part in cameras) / len(cameras),
-        )
+        name = cell(("?" if whole.suspect else "") + row.name, 10)
+        part = sum(observed for _, observed in cameras) / len(cameras)
         yield f"{name}{len(cameras):>9,}{recent_text} │{day_text}{share(part):>9}"
     yield _more(len(bridges) - len(worst), "bridge")
 
@@ -157,9 +155,7 @@ def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iter
         groups = statistics.groups
         for group in [*([None] if len(groups) > 1 else []), *groups]:
             label = "all" if group is None else group_name(group, state.names)
-            recent, day = (
-                Figures(delays) for delays in (statistics.recent(group, state.until_us), statistics.day(group))
-            )
+            recent, day = Figures(statistics.recent(group, state.until_us)), Figures(statistics.day(group))
             latest = clock_time(statistics.latest_us(group), seconds=True)
             of_recent = f"{recent.events:>7} {latest}{_durations(recent, _OF_CAMERA, 6)}"
             yield f"  {cell(label, 19)}{of_recent} │{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
@@ -194,8 +190,8 @@ def closing_table(state: RunState) -> Iterator[str]:
     if rows:
         yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
         signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
-        columns = [Column("camera", right=False), *map(Column, (*_CLOSING, *signed.values()))]
-        yield from table(columns, [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows])
+        cells = [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows]
+        yield from table(["camera", *_CLOSING, *signed.values()], cells)
     yield _more(len(parts) - len(worst), "camera")
     if quiet:
         yield f"{count(quiet, 'camera')} without an event"
