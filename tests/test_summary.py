@@ -122,7 +122,7 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
         "1 gap, 20.0 s in all, longest 20.0 s; last: 12:00:00 20.0 s closed-1001, suspend 12:00:00 1.0 s sleep",
         "No space left on device; 12 lines held in memory",
         "the server dropped 1 camera: Front\\x1b Door: 404 gone\\n",
-        "PREVIEW PROBE",
+        "previews delay of their timestamps since this start: p50 0.250 s, p95 0.250 s, max 0.250 s",
         "A delay is camera or bridge clock error",
     ):
         assert part in text

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 asyncio.run(audit.compare())
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.results and STDOUT not in files:
-                console.write("".join(text(audit.found(is_partial=True), console.columns())))
+                console.write("\n".join([*text(audit.found(is_partial=True), console.columns()), ""]))
             raise
         found = audit.found()
         _require(found)
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             file.write([BOM] * (place == options.csv and place != STDOUT))
             file.write(outputs[place](found))
     if STDOUT not in files:
-        console.write("".join(text(found, console.columns())))
+        console.write("\n".join([*text(found, console.columns()), ""]))
     for place in files:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")
@@ -149,8 +149,8 @@ class Audit:
 
     def found(self, *, is_partial: bool = False) -> Found:
         """What was found so far."""
-        results, names = self.results, self._listed.bridges
-        return Found(self._query, self._made_us, self._cameras, names, results, self.missing, self._notes(), is_partial)
+        cameras, results, notes = self._cameras, self.results, self._notes()
+        return Found(self._query, self._made_us, cameras, results, self.missing, notes, is_partial)
 
     async def _sign_in(self) -> tuple[Settings, CameraList]:
         """Find a key that reads the camera list; not by a login beside a logger, whose session that may end."""

@@ -1,6 +1,7 @@
 """Show what an audit found: sentences, tables, JSON, and a row for each missing event."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,50 +33,52 @@ class Found:
     query: Query
     made_us: int
     cameras: Mapping[str, Camera]
-    bridges: Mapping[str, str]
     results: Mapping[str, Reconciliation]
     missing: Sequence[tuple[Camera, Missing]]
     notes: list[str]
     is_partial: bool
 
     @cached_property
+    def hours(self) -> Hours:
+        """The counts of all cameras by hour."""
+        hours = defaultdict[int, Counts](Counts)
+        for result in self.results.values():
+            for hour_us, counts in result.hours.items():
+                hours[hour_us].update(counts)
+        return hours
+
+    @property
     def total(self) -> Counts:
         """The counts of all cameras."""
-        return summed(counts for result in self.results.values() for counts in result.hours.values())
+        return summed(self.hours.values())
 
-    def rows(self, kind: str) -> list[Row]:
-        """The rows of all bridges, of all cameras, or of the account, worst first."""
-        ids = {i: {"bridge": self.cameras[i].bridge, "camera": i, "all": ""}[kind] for i in self.results}
-        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in ids.values()}
-        names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
-        hours: dict[str, dict[int, Counts]] = {}
-        for camera_id, result in self.results.items():
-            for hour_us, counts in result.hours.items():
-                hours.setdefault(ids[camera_id], {}).setdefault(hour_us, Counts()).update(counts)
-        return sorted(((i, names[i], of) for i, of in hours.items()), key=_rank)
+    def rows(self) -> list[Row]:
+        """A row for each camera of which something is known, worst first."""
+        labels = camera_labels(self.cameras.values())
+        return sorted(((i, labels[i], result.hours) for i, result in self.results.items() if result.hours), key=_rank)
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
         yield from self.notes
-        if self.total["edge"]:
-            near = f"{count(self.total['edge'], 'event')} in our gaps lie so near the edge of one"
+        if n := self.total["edge"]:
+            near = f"{count(n, 'event')} in our gaps lie so near the edge of one"
             yield f"{near} that the stream may have lost them: the upper bound says how much that would be."
         if n := sum(result.unreadable for result in self.results.values()):
             yield f"{count(n, 'row')} of the lists could not be read, and do not count."
         if n := sum(result.damaged for result in self.results.values()):
             yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
-        found = [f"{printable(name)}: {note}." for i, name, _ in self.rows("camera") for note in self._notes_of(i)]
-        yield from found[:NOTED]
-        if len(found) > NOTED:
-            yield f"… and {count(len(found) - NOTED, 'more note')} of this kind."
-
-    def _notes_of(self, camera_id: str) -> Iterator[str]:
-        result = self.results[camera_id]
-        if result.unlisted:
-            before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
-            yield f"its list begins at {moment(result.begins_us)}, later than the period (retention?): {before}"
-        if hours := summed(result.hours.values())["unknown"]:
-            yield f"{count(hours, 'hour')} unknown: {printable(result.failure)}"
+        own = []
+        for camera_id, name, hours in self.rows():
+            result = self.results[camera_id]
+            if n := result.unlisted:
+                before = f"{count(n, 'event')} delivered before that cannot be compared"
+                begins = f"its list begins at {moment(result.begins_us)}, later than the period (retention?)"
+                own.append(f"{printable(name)}: {begins}: {before}.")
+            if n := summed(hours.values())["unknown"]:
+                own.append(f"{printable(name)}: {count(n, 'hour')} unknown: {printable(result.failure)}.")
+        yield from own[:NOTED]
+        if len(own) > NOTED:
+            yield f"… and {count(len(own) - NOTED, 'more note')} of this kind."
 
 
 def _rank(row: Row) -> tuple[int, int, str]:
@@ -93,23 +96,19 @@ def sentence(counts: Counts) -> str:
 
 
 def text(found: Found, columns: int) -> Iterator[str]:
-    """The result in lines, newlines included."""
-    return (f"{line}\n" for line in _lines(found, min(columns, WIDEST)))
-
-
-def _lines(found: Found, within: int) -> Iterator[str]:
-    period = found.query.period(found.query.since_us, found.query.until_us)
+    """The result in lines."""
+    within, query = min(columns, WIDEST), found.query
+    period = query.period(query.since_us, query.until_us)
     yield from wrapped("", f"Annotations recorded in the cloud and delivered, {period}", within)
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence(found.total), within)
-    for what, rows in (("bridge", found.rows("bridge")), ("camera", found.rows("camera"))):
-        shown = [*rows[:SHOWN], *(found.rows("all") if what == "camera" else ())]
-        if len(shown) > 1:  # a single bridge tells nothing that the account does not
-            yield ""
-            yield from table([what, *_TITLES], map(_cells, shown), within=within)
-        if len(rows) > SHOWN:
-            yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
+    if rows := found.rows():
+        shown = [*rows[:SHOWN], ("", "all", found.hours)]
+        yield ""
+        yield from table(["camera", *_TITLES], map(_cells, shown), within=within)
+    if len(rows) > SHOWN:
+        yield f"… and {count(len(rows) - SHOWN, 'more camera')}; --json has all"
     yield ""
     for note in found.all_notes():
         yield from wrapped("- ", note, within)
@@ -119,9 +118,12 @@ def _cells(row: Row) -> list[str]:
     _, name, hours = row
     c, worst_us = summed(hours.values()), max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
     of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if c["missing"] else "-"
-    first = c["recorded"], c["recorded"] - c["missing"] - c["gap"], c["missing"], c["gap"]
-    last = c["unrecorded"], c["unknown"]
+    first, last = (c["recorded"], _delivered(c), c["missing"], c["gap"]), (c["unrecorded"], c["unknown"])
     return [name, *(f"{n:,}" for n in first), *_percents(c), *(f"{n:,}" for n in last), of_worst]
+
+
+def _delivered(counts: Counts) -> int:
+    return counts["recorded"] - counts["missing"] - counts["gap"]
 
 
 def _percents(counts: Counts) -> tuple[str, str]:
@@ -139,12 +141,11 @@ def json_text(found: Found) -> Iterator[str]:
         "complete": not found.total["unknown"],
         "sentence": sentence(found.total),
         "notes": [*found.all_notes()],
-        "total": _values(found.rows("all")[0][2]),
-        "bridges": [{"bridge_id": i, **_values(hours)} for i, _, hours in found.rows("bridge")],
+        "total": _values(found.hours),
         "cameras": [
             {"camera_id": i, "name": printable(cameras[i].name), "bridge_id": cameras[i].bridge}
             | {"failure": printable(found.results[i].failure), **_values(hours)}
-            for i, _, hours in found.rows("camera")
+            for i, _, hours in found.rows()
         ],
     }
     yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -157,8 +158,7 @@ def _values(hours: Hours) -> dict[str, Any]:
 
 def _numbers(counts: Counts) -> dict[str, Any]:
     share, bounds = share_lost(counts)
-    delivered = counts["recorded"] - counts["missing"] - counts["gap"]
-    more = {"delivered": delivered, "share_lost": share, "share_bounds": bounds}
+    more = {"delivered": _delivered(counts), "share_lost": share, "share_bounds": bounds}
     return {kind: counts[kind] for kind in KINDS} | more
 
 

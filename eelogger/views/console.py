@@ -51,18 +51,16 @@ class Console:
         with contextlib.suppress(OSError):  # a terminal that was closed
             self._write_above(self.err, f"{text}\n")
 
-    def ask(self, prompt: str) -> str:
+    def ask(self, prompt: str, *, is_secret: bool = False) -> str:
         """A line from the keyboard or a pipe, without its end; raises `EOFError` when there is none."""
+        if is_secret and self._keyboard in self.terminals:
+            return getpass.getpass(prompt)
         if self._keyboard in self.terminals:
             self._write(self.err, prompt)
         line = self._keyboard.readline() if self._keyboard else ""
         if not line:
             raise EOFError
         return line.rstrip("\r\n")
-
-    def ask_secret(self, prompt: str) -> str:
-        """The same, and nobody sees what is typed."""
-        return getpass.getpass(prompt) if self._keyboard in self.terminals else self.ask(prompt)
 
     def columns(self, stream: TextIO | None = None) -> int:
         """How wide a stream's terminal is (`out`'s unless told), or `PIPE_COLUMNS` where it is none."""
@@ -94,11 +92,10 @@ class Console:
 
     def _draw(self, text: str) -> None:
         if text != self._line:
-            taken, columns = width(self._line), self.columns(self.err)
+            taken = width(self._line)
             erase, blank = "", " " * (taken - width(text))
-            if taken > columns and os.name == "posix":  # a terminal that became narrower has wrapped it into rows
-                rows = "\x1b[K\x1b[B" * (-(-taken // columns))
-                erase, blank = f"\r\x1b7{rows}\x1b8", ""
+            if taken > self.columns(self.err):  # a terminal that became narrower has wrapped it into rows
+                erase, blank = "\r\x1b[J", ""
             with contextlib.suppress(OSError):
                 self._write(self.err, f"{erase}\r{text}{blank}\r")
             self._line = text

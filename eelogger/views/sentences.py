@@ -1,14 +1,12 @@
 """Sentences and names that summary, closing table and report share, and which gaps they show."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from ..measure.coverage import is_missed
-from ..measure.histogram import P50, P95, signed_quantile_us
-from ..measure.seconds import seconds3
 from ..model import FOUR_CCS, NAMESPACES, Camera, Gap, Group
-from .figures import Figures, Row
+from .figures import Figures, Row, texts
 from .number_format import clock_time, count, moment, share, span
 from .tables import printable
 
@@ -24,32 +22,25 @@ SUSPECT: Final = (
 
 def suspect(figures: Figures) -> str:
     """How far the figures of a suspect row are cut off; signed quantiles count early events as negative delays."""
-    early, dated = figures.early.n, figures.early.n + figures.events
-    p50, p95 = (seconds3(signed_quantile_us(figures.early, figures.delays, each)) for each in (P50, P95))
+    early, dated, values = figures.early.n, figures.early.n + figures.events, texts(figures)
     before = f"{early:,} of {dated:,} dated events ({share(early / dated)}) came before their own timestamp"
-    return f"{before}; over all dated p50 {p50} s, p95 {p95} s"
+    return f"{before}; over all dated p50 {values['all_dated_p50_s']} s, p95 {values['all_dated_p95_s']} s"
 
 
-def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
+def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> Iterator[str]:
     """The sentences to send: of the worst row and, unless it alone has events, of `total` (its worst is `whose`)."""
     measured = [row for row in ranked if row.figures.events]
-    told = [_headline(measured[0], "", dated)] if measured else []
-    return told if len(measured) == 1 else [*told, _headline(total, whose, dated)]
-
-
-def _headline(row: Row, whose: str, dated: bool) -> str:
-    """How long nearly all took, the worst, and how much was observed at all."""
-    figures, name, part = row.figures, printable(row.name), row.figures.observed
-    observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
-    if not figures.events:
-        return f"{name}: no measured event; {observed}"
-    at = ""
-    if figures.max_event:
-        at_us = figures.max_event.arrived_us
-        at = f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
-    who, wrong = f" ({printable(whose)})" if whose else "", " (? a clock is wrong)" if figures.suspect else ""
-    within, worst = (span(figures.durations_us[each]) for each in ("p95", "max"))
-    return f"{name}: 95 % within {within}, worst {worst}{at}{who}; {observed}{wrong}"
+    for row in measured if len(measured) == 1 else [*measured[:1], total]:
+        figures, part, delays = row.figures, row.figures.observed, "no measured event"
+        if figures.events:
+            within, worst = (span(figures.durations_us[each]) for each in ("p95", "max"))
+            delays = f"95 % within {within}, worst {worst}"
+        if top := figures.max_event:
+            delays += f" at {moment(top.arrived_us)[:16] if dated else clock_time(top.arrived_us)} UTC"
+            delays += f" ({printable(whose)})" if row is total and whose else ""
+        observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
+        wrong = " (? a clock is wrong)" if figures.suspect else ""
+        yield f"{printable(row.name)}: {delays}; {observed}{wrong}"
 
 
 def group_name(group: Group, names: Mapping[int, str] = NAMESPACES) -> str:

@@ -17,11 +17,9 @@ from .tables import cell, cut, printable, table, wrapped
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
 BRIDGES: Final = 20
 CLOSING: Final = 20
-PREVIEWS: Final = 10
 _NO_EVENTS: Final = CameraStatistics()
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
 _OF_BRIDGE: Final = ("min", "p50", "p95")
-_OF_PREVIEW: Final = ("events", "p50_s", "p95_s", "max_s")
 _CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s", "early", "initial", "undated")
 _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
@@ -42,22 +40,27 @@ def render(state: RunState) -> Iterator[str]:
     yield printable(state.headline or f"{state.state} since {moment(state.since_us)} ({lasted})")
     yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}"
     by_all = yield from state.observed_by_all()
-    for label, text in _head(state, totals, suspects, by_all):
+    previews = yield from summed_in_steps(map(Figures, list(state.previews.values())))
+    for label, text in _head(state, totals, suspects, by_all, previews):
         yield from wrapped(f"{label:<11}", text)
-    yield from _previews(state)
     since = clock_time((state.until_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
         yield from _bridges(state, bridges, since)
     yield from _cameras(state, cameras, sum(map(len, bridges.values())), since)
 
 
-def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: float) -> Iterator[tuple[str, str]]:
+def _head(
+    state: RunState, totals: Mapping[str, int], suspects: int, observed: float, previews: Figures
+) -> Iterator[tuple[str, str]]:
     """What must be seen before any figure: totals, clock, network, own error, gaps, what is suspect."""
     yield "day", f"{_counts(totals)} ({state.date} UTC, what stands in the delay logs)"
     kinds = [DUPLICATE, IGNORED, UNIDENTIFIED, *(["pre"] if "pre" in state.totals else [])]
     since_start = {kind: state.totals.get(kind, 0) for kind in kinds} | {"rejected": sum(state.rejected.values())}
     reasons = _counts(dict(Counter(state.rejected).most_common()))
     yield "this run", f"{_counts(since_start)}{f' ({reasons})' if reasons else ''}"
+    if previews.events:
+        p50, p95, most = shown(previews, ("p50_s", "p95_s", "max_s"))
+        yield "previews", f"delay of their timestamps since this start: p50 {p50} s, p95 {p95} s, max {most} s"
     offset, kernel, clock = state.offset, state.kernel, "not compared with the cloud's yet"
     if offset is not None:
         clock = f"{offset.sentence()}; cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
@@ -103,18 +106,6 @@ def _more(hidden: int, what: str) -> str:
 def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
     all_us = figures.durations_us
     return "".join(f"{short(all_us[name]) if all_us else '-':>{columns}}" for name in names)
-
-
-def _previews(state: RunState) -> Iterator[str]:
-    probed, previews = list[Row](), list(state.previews.items())
-    for camera_id, delays in previews:
-        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(delays)), PREVIEWS)
-        yield ""
-    if probed:
-        yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
-        rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed]
-        yield from table(["name", *_OF_PREVIEW], rows)
-        yield _more(len(previews) - len(probed), "camera")
 
 
 def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, float]]], since: str) -> Iterator[str]:
