@@ -47,16 +47,16 @@ def render(state: RunState) -> Iterator[str]:
 
 def _gauges(state: RunState, observed: float) -> Iterator[tuple[str, str, float | None]]:
     """Name, meaning and value; None is what is unknown."""
-    own, offset = state.own_error, state.offset
-    gaps_us = sum(gap.to_us - gap.from_us for gap in filter(is_shown, state.coverage.gaps) if not gap.camera_id)
-    offset_s, bound_s = (offset.offset_us / 1e6, offset.bound_us / 1e6) if offset else (None, None)
+    own, offset, rtt, gaps = state.own_error, state.offset, state.rtt, filter(is_shown, state.coverage.gaps)
+    gaps_us = sum(gap.to_us - gap.from_us for gap in gaps if not gap.camera_id)
     yield "connected", "1 while subscribed.", int(state.state == "connected")
     yield "gap_seconds_total", "Time of the UTC day without a subscription.", gaps_us / 1e6
     yield "observed_ratio", "Share of the UTC day that was observed, the mean over all cameras.", observed
     yield "own_error_p99_seconds", "99 % of events were stamped within this, since this start.", own.p99_us / 1e6
     yield "own_error_max_seconds", "How late the logger itself was at worst, since this start.", own.max_us / 1e6
-    yield "round_trip_seconds", "Round trip of the connection.", state.rtt and state.rtt[0] / 1e6
-    yield "clock_offset_seconds", "Cloud clock minus local clock.", offset_s
+    yield "round_trip_seconds", "Round trip of the connection.", rtt and rtt[0] / 1e6
+    yield "clock_offset_seconds", "Cloud clock minus local clock.", offset and offset.offset_us / 1e6
+    bound_s = offset and offset.bound_us / 1e6
     yield "clock_offset_bound_seconds", "The true offset is within this of the one given.", bound_s
     yield "last_write_timestamp_seconds", "When these metrics were written.", state.written_us / 1e6
 
