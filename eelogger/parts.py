@@ -79,12 +79,7 @@ class Parts:
             on_cameras=self._note_cameras,
         )
         self.snapshots = Snapshots(
-            self.writer.replace,
-            paths,
-            now=self.state,
-            revision=self._revision,
-            metrics_file=settings.metrics_file,
-            timing=timing,
+            self.writer.replace, paths, now=self.state, metrics_file=settings.metrics_file, timing=timing
         )
         keep = settings.keep_days, settings.log_max_bytes
         self.upkeep = Upkeep(self.lock, self.writer, timing, self._retaken, *keep)
@@ -146,14 +141,12 @@ class Parts:
             queued_bytes=session.queued_bytes,
         )
 
-    def _revision(self) -> object:
-        return self.recorder.messages, self.session.state, len(self.coverage.gaps)
-
     def write_state(self, *, force: bool = False, clean: bool = False) -> None:
         """Replace `.state` when something happened since, or when told to."""
-        if not force and self._revision() == self._stated:
+        stated, before = (self.recorder.messages, self.session.state, len(self.coverage.gaps)), self.before
+        if not force and stated == self._stated:
             return
-        self._stated, before = self._revision(), self.before
+        self._stated = stated
         done_us = self.writer.done_us or (before.done_us if before else self.started_us)
         alive_us = now_us() if self.coverage.blind_since_us is None else self.coverage.blind_since_us
         # Before the first line of this run is on disk, lines wait at most since it could have any.

@@ -178,16 +178,8 @@ def _write_through(stream: TextIO, text: str) -> None:
 
 @contextlib.contextmanager
 def progress(doing: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A line about long work, told the bytes done and in all as often as one likes; at the end it is gone."""
-    drawn_s = time.monotonic()
-
-    def advance(done: int, total: int) -> None:
-        nonlocal drawn_s
-        if time.monotonic() >= drawn_s + REDRAW_S:
-            drawn_s = time.monotonic()
-            console.show(f"{doing} {done / max(1, total):4.0%}")
-
+    """A line about long work, told what is done and what there is; at the end it is gone."""
     try:
-        yield advance
+        yield lambda done, total: console.show(f"{doing} {done / max(1, total):4.0%}")
     finally:
         console.show("")

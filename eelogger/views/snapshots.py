@@ -33,7 +33,6 @@ class Snapshots:
     write: Callable[[str, bytes | str], None]
     paths: LogPaths
     now: Callable[[], RunState]
-    revision: Callable[[], object]  # equal as long as nothing happened that a snapshot would show
     metrics_file: Path | None
     timing: Timing
 
@@ -59,18 +58,20 @@ class Snapshots:
                     await self._wake.wait()
 
     async def _render_due(self, now_s: float) -> None:
-        paths, timing = self.paths, self.timing
+        state, paths, timing = self.now(), self.paths, self.timing
+        # Equal as long as nothing happened that the summary would show.
+        revision = sum(state.totals.values()), sum(state.rejected.values()), state.state, len(state.coverage.gaps)
         files = [
-            (paths.max_delay, worst_lines, self.now().day.worst_changes, 0.0),
-            (paths.summary, summary.render, self.revision(), timing.summary_s),
+            (paths.max_delay, worst_lines, state.day.worst_changes, 0.0),
+            (paths.summary, summary.render, revision, timing.summary_s),
         ]
         if self.metrics_file is not None:
             files.append((self.metrics_file, metrics.render, now_s, timing.metrics_s))
-        for path, render, revision, pause_s in files:
+        for path, render, changes, pause_s in files:
             at_s, shown = self._shown.get(path, (-math.inf, None))
             # Also where nothing comes: shares and round trip change with time.
-            if now_s - at_s >= (timing.health_s if revision == shown else pause_s):
-                self._shown[path] = now_s, revision
+            if now_s - at_s >= (timing.health_s if changes == shown else pause_s):
+                self._shown[path] = now_s, changes
                 state = self.now()
                 content = await encoded(render(state))
                 if state.date == self.now().date:  # else it shows no day rightly
