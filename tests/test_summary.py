@@ -103,7 +103,7 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
     gaps, preview = [Gap("gap", *blind), Gap("suspend", *slept)], Histogram()
     preview.add(250_000)
     state = run_state(
-        day, cameras("Front\x1b Door"), totals={"duplicate": 4120, "pre": 7}, rejected={"not-json": 2}, gaps=gaps,
+        day, cameras("Front\x1b Door"), totals={"duplicate": 4120, "pre": 1}, rejected={"not-json": 2}, gaps=gaps,
         offset=Offset(2_000_000, 90_000), kernel=KernelClock(False, 16_000_000), rtt=(41_000, "pong"),
         own_error=OwnError(300, 4_100, 10_000, 9), write_p99_us=2_000, previews={"100e0000": preview},
         left={"100e0000": CloudNotice("100e0000", 404, "gone\n")}, disk="No space left on device", held_lines=12,
@@ -112,7 +112,7 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
     for part in (
         "connected since 2026-11-22 12:00:00 UTC (10 min 00 s)",
         "measured 1, early 1, initial 0, undated 0",
-        "duplicate 4,120, ignored 0, unidentified 0, pre 7, rejected 2 (not-json 2)",
+        "duplicate 4,120, ignored 0, unidentified 0, pre 1, rejected 2 (not-json 2)",
         "the local clock is 2.0 s behind (± 0.1 s): every delay is shown about 2.0 s too short",
         "kernel: NOT synchronised",
         "round trip 41.0 ms (pong)",

@@ -17,8 +17,6 @@ from ..storage.daemon_thread import DaemonThread
 from .tables import cut, width
 
 PIPE_COLUMNS: Final = 120  # how wide a table is where there is no terminal
-REDRAW_S: Final = 1.0
-PATIENCE_S: Final = 1.0  # so long a run waits for a terminal or pipe that takes nothing
 PENDING: Final = 1000  # so many texts wait for a device, others are dropped
 
 
@@ -82,13 +80,13 @@ class Console:
         try:
             while not self.quiet and self.err in self.terminals:
                 self.show(draw(self.columns(self.err)))
-                await asyncio.sleep(REDRAW_S)
+                await asyncio.sleep(1.0)
         finally:
             self.show("")
 
     def close(self) -> None:
-        """Wait a bounded time until what was written is out; the last call."""
-        futures.wait([call for outlet in self._outlets.values() for call in outlet.calls], PATIENCE_S)
+        """Wait, but for a second at most, until what was written is out; the last call."""
+        futures.wait([call for outlet in self._outlets.values() for call in outlet.calls], timeout=1.0)
 
     def _draw(self, text: str) -> None:
         if text != self._line:

@@ -59,13 +59,9 @@ class RunState:
         """A camera by its id, also one that left."""
         return self.known.get(camera_id) or Camera(camera_id, "")
 
-    def name(self, camera_id: str) -> str:
-        """What a camera is called: its id where it has no name."""
-        return self.camera(camera_id).name or camera_id
-
     def camera_ids(self) -> list[str]:
         """All cameras of the day: those attached, and those that left it and have figures."""
-        return [*self.cameras, *(self.day.cameras.keys() - self.cameras.keys())]
+        return [*self.cameras, *(camera_id for camera_id in self.day.cameras if camera_id not in self.cameras)]
 
     def observed(self) -> Callable[[str], float]:
         """The share of the day that was observed, by camera id; "" is the connection's."""

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
 
 from ..measure.histogram import P95
 from ..measure.seconds import seconds3, seconds6
@@ -21,9 +20,6 @@ from . import metrics, summary
 from .figures import Figures, summed_in_steps
 from .run_state import RunState
 from .sentences import is_shown
-
-REST: Final = 20  # a rendering may take a second with thousands of cameras: so many times as long it rests then
-SLICE_S: Final = 0.0005
 
 
 @dataclass
@@ -52,7 +48,8 @@ class Snapshots:
             self._wake.clear()
             began_s = time.monotonic()
             await self._render_due(began_s)
-            rest_s = max(self.timing.tick_s, REST * (time.monotonic() - began_s))
+            # With thousands of cameras a rendering may take a second; at most 5 % of all time goes into them.
+            rest_s = max(self.timing.tick_s, 20 * (time.monotonic() - began_s))
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest_s):
                     await self._wake.wait()
@@ -154,7 +151,7 @@ async def encoded(lines: Iterable[str]) -> bytes:
     for line in lines:
         if line:
             content.write(f"{line}\n".encode("utf-8", "backslashreplace"))
-        if time.perf_counter() - began_s > SLICE_S:
+        if time.perf_counter() - began_s > 0.0005:
             await asyncio.sleep(0)
             began_s = time.perf_counter()
     return content.getvalue()

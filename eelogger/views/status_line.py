@@ -11,10 +11,6 @@ from .sentences import is_shown
 from .tables import cell, cut, printable, width
 
 MANY: Final = 40  # with more cameras the line goes without a p95: merging their hours each second would delay stamps
-_NAME: Final = 32
-_EVENT: Final = 24
-_DELAY: Final = 12
-_OTHERS: Final = len("09:07:20") + 3 * 2 + _DELAY + len("  undated")
 
 
 def status_line(state: RunState, columns: int) -> str:
@@ -66,7 +62,7 @@ def event_line(verdict: Verdict, name: str, columns: int) -> str:
 
 
 def _event(at: str, name: str, event: str, delay: str, kind: str, columns: int) -> str:
-    room = max(12, columns - 1 - _OTHERS)
-    event_columns = min(_EVENT, room * 2 // 5)
-    cells = [cell(name, min(_NAME, room - event_columns)), cell(event, event_columns), cell(delay, _DELAY, right=True)]
+    room = max(12, columns - 36)  # beside time, delay, a verdict and the blanks between
+    event_columns = min(24, room * 2 // 5)
+    cells = [cell(name, min(32, room - event_columns)), cell(event, event_columns), cell(delay, 12, right=True)]
     return cut("  ".join([at, *cells]) + kind, columns - 1).rstrip() + "\n"

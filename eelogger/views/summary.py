@@ -15,8 +15,6 @@ from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, h
 from .tables import cell, cut, printable, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
-BRIDGES: Final = 20
-CLOSING: Final = 20
 _NO_EVENTS: Final = CameraStatistics()
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
 _OF_BRIDGE: Final = ("min", "p50", "p95")
@@ -54,10 +52,10 @@ def _head(
 ) -> Iterator[tuple[str, str]]:
     """What must be seen before any figure: totals, clock, network, own error, gaps, what is suspect."""
     yield "day", f"{_counts(totals)} ({state.date} UTC, what stands in the delay logs)"
-    kinds = [DUPLICATE, IGNORED, UNIDENTIFIED, *(["pre"] if "pre" in state.totals else [])]
-    since_start = {kind: state.totals.get(kind, 0) for kind in kinds} | {"rejected": sum(state.rejected.values())}
-    reasons = _counts(dict(Counter(state.rejected).most_common()))
-    yield "this run", f"{_counts(since_start)}{f' ({reasons})' if reasons else ''}"
+    since_start = {kind: state.totals.get(kind, 0) for kind in (DUPLICATE, IGNORED, UNIDENTIFIED)}
+    since_start |= {"pre": previews.events} if previews.events else {}
+    reasons = f" ({_counts(dict(Counter(state.rejected).most_common()))})" if state.rejected else ""
+    yield "this run", f"{_counts(since_start | {'rejected': sum(state.rejected.values())})}{reasons}"
     if previews.events:
         p50, p95, most = shown(previews, ("p50_s", "p95_s", "max_s"))
         yield "previews", f"delay of their timestamps since this start: p50 {p50} s, p95 {p95} s, max {most} s"
@@ -73,15 +71,15 @@ def _head(
     last = []  # also those that only taint figures (steps, suspends)
     for gap in [gap for gap in state.coverage.gaps if gap.kind != "gap" or is_shown(gap)][-3:]:
         kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
-        why = printable(f"{gap.reason} {state.name(gap.camera_id)}").rstrip()
-        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {why}")
+        why = f"{gap.reason} {state.camera(gap.camera_id).name or gap.camera_id}".rstrip()
+        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {printable(why)}")
     gaps = gaps_text(state.coverage.gaps) + (f"; last: {', '.join(last)}" if last else "")
     yield "observed", f"{share(observed)} of the day; {gaps}"
     if state.disk:
         yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
     yield "meaning", CONTAINS
     if left := list(state.left.items()):
-        some = "; ".join(f"{state.name(camera_id)}: {status} {text}" for camera_id, (_, status, text) in left[:5])
+        some = "; ".join(f"{state.camera(i).name or i}: {status} {text}" for i, (_, status, text) in left[:5])
         yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), 2 * 108)
     if suspects:
         yield "?", f"{count(suspects, 'camera')}: {SUSPECT}"
@@ -112,7 +110,7 @@ def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, fl
     worst = list[Row]()
     for bridge, cameras in bridges.items():
         recent = yield from summed_in_steps(Figures(each.recent(None, state.until_us)) for each, _ in cameras)
-        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, recent), BRIDGES)
+        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, recent), 20)
     titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
         f"\nBRIDGES ({len(bridges):,}), worst p95 since {since} first."
@@ -172,7 +170,7 @@ def closing_table(state: RunState) -> Iterator[str]:
         else:
             parts.append(figures_of(statistics, state.day.worst.get(camera_id), observed(camera_id)))
             suspects += statistics.suspect
-            keep_worst(worst, Row(camera_id, name, parts[-1]), CLOSING)
+            keep_worst(worst, Row(camera_id, name, parts[-1]), 20)
         yield ""
     rows = [replace(row, name=camera_label(state.camera(row.id), used)) for row in worst]
     whole = yield from summed_in_steps(parts)

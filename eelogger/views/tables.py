@@ -2,7 +2,7 @@
 
 import textwrap
 import unicodedata
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 NARROWEST: Final = 10  # a name cut shorter cannot be recognised
@@ -54,12 +54,7 @@ def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
 
 
 def table(
-    titles: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    left: Container[str] = (),
-    widest: int = 32,
-    within: int = 0,
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = (), widest: int = 32, within: int = 0
 ) -> Iterator[str]:
     """The lines of a table, without newlines; those `left` (if none, the first) hold text, others figures.
 
