@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 asyncio.run(audit.compare())
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.results and STDOUT not in files:
-                console.write("\n".join([*text(audit.found(is_partial=True), console.columns()), ""]))
+                console.write("".join(text(audit.found(is_partial=True), console.columns())))
             raise
         found = audit.found()
         _require(found)
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             file.write([BOM] * (place == options.csv and place != STDOUT))
             file.write(outputs[place](found))
     if STDOUT not in files:
-        console.write("\n".join([*text(found, console.columns()), ""]))
+        console.write("".join(text(found, console.columns())))
     for place in files:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")

@@ -78,7 +78,7 @@ def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | Non
         timeline=reading.timeline,
         gaps=gaps,
         skipped=reading.skipped(),
-        headlines=[*headlines(rows["camera"], total, whose, dated=day_of(from_us) != day_of(to_us))],
+        headlines=headlines(rows["camera"], total, whose, dated=day_of(from_us) != day_of(to_us)),
         suspects=[f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects or total.figures.suspect else [],
         conditions=dict(conditions.sentences(total.figures, health, gaps, cameras)),
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -33,8 +33,8 @@ class Found:
     query: Query
     made_us: int
     cameras: Mapping[str, Camera]
-    results: Mapping[str, Reconciliation]
-    missing: Sequence[tuple[Camera, Missing]]
+    results: dict[str, Reconciliation]
+    missing: list[tuple[Camera, Missing]]
     notes: list[str]
     is_partial: bool
 
@@ -96,9 +96,12 @@ def sentence(counts: Counts) -> str:
 
 
 def text(found: Found, columns: int) -> Iterator[str]:
-    """The result in lines."""
-    within, query = min(columns, WIDEST), found.query
-    period = query.period(query.since_us, query.until_us)
+    """The result in lines, newlines included."""
+    return (f"{line}\n" for line in _lines(found, min(columns, WIDEST)))
+
+
+def _lines(found: Found, within: int) -> Iterator[str]:
+    period = found.query.period(found.query.since_us, found.query.until_us)
     yield from wrapped("", f"Annotations recorded in the cloud and delivered, {period}", within)
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"

@@ -84,9 +84,10 @@ class Console:
         finally:
             self.show("")
 
-    def close(self) -> None:
-        """Wait, but for a second at most, until what was written is out; the last call."""
+    def close(self) -> OSError | None:
+        """Wait, but for a second at most, until what was written is out; returns what `out` refused."""
         futures.wait([call for outlet in self._outlets.values() for call in outlet.calls], timeout=1.0)
+        return self._outlet(self.out).refused if self.out and self._outlets else None
 
     def _draw(self, text: str) -> None:
         if text != self._line:
@@ -144,6 +145,7 @@ class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a fu
     def __init__(self) -> None:
         super().__init__("console")
         self._lock, self._dropped = threading.Lock(), 0
+        self.refused: OSError | None = None
         self.calls: deque[futures.Future[None]] = deque()
 
     def put(self, stream: TextIO, text: str) -> None:
@@ -157,7 +159,14 @@ class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a fu
             if self._dropped:
                 text = f"({self._dropped} texts are left out here: they were not taken in time)\n{text}"
             self._dropped = 0
-            self.calls.append(self.submit(_write_through, stream, text))
+            self.calls.append(self.submit(self._write, stream, text))
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            _write_through(stream, text)
+        except OSError as error:
+            self.refused = error
+            raise
 
 
 def _write_through(stream: TextIO, text: str) -> None:

@@ -1,7 +1,7 @@
 """Sentences and names that summary, closing table and report share, and which gaps they show."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..measure.coverage import is_missed
@@ -27,9 +27,9 @@ def suspect(figures: Figures) -> str:
     return f"{before}; over all dated p50 {values['all_dated_p50_s']} s, p95 {values['all_dated_p95_s']} s"
 
 
-def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> Iterator[str]:
+def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
     """The sentences to send: of the worst row and, unless it alone has events, of `total` (its worst is `whose`)."""
-    measured = [row for row in ranked if row.figures.events]
+    measured, told = [row for row in ranked if row.figures.events], []
     for row in measured if len(measured) == 1 else [*measured[:1], total]:
         figures, part, delays = row.figures, row.figures.observed, "no measured event"
         if figures.events:
@@ -40,7 +40,8 @@ def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool
             delays += f" ({printable(whose)})" if row is total and whose else ""
         observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
         wrong = " (? a clock is wrong)" if figures.suspect else ""
-        yield f"{printable(row.name)}: {delays}; {observed}{wrong}"
+        told.append(f"{printable(row.name)}: {delays}; {observed}{wrong}")
+    return told
 
 
 def group_name(group: Group, names: Mapping[int, str] = NAMESPACES) -> str:
