@@ -114,18 +114,6 @@ def child(script: str, **streams: object) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", head + script], cwd=ROOT, text=True, **streams)  # type: ignore[call-overload, no-any-return]
 
 
-def test_a_reader_that_has_gone_is_a_broken_pipe() -> None:
-    script = "try:\n    while True:\n        console.write('x\\n')\n        time.sleep(0.001)\n"
-    script += "except BrokenPipeError:\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n    sys.exit(7)"
-    with child(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline() == "x\n"
-        process.stdout.close()
-        assert process.stderr.read() == ""
-        assert process.wait(20) == 7
-
-
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_command_waits_for_its_reader_and_a_run_does_not(waits: bool) -> None:
     script = f"console.waits = {waits}\nfor i in range(340): console.write('x' * 4095 + '\\n')\nconsole.close()"
