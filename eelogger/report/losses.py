@@ -16,7 +16,6 @@ from .export import SHOWN, WIDEST, csv_line, csv_row, head_of_json
 from .query import Query
 from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
 
-NOTED: Final = 10  # notes about single cameras
 _MISSING: Final = ("camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status")
 _TITLES: Final = (
     "recorded", "delivered", "missing", "in gaps", "lost %", "95 % bounds", "unrecorded", "unknown h", "worst hour",
@@ -67,18 +66,15 @@ class Found:
             yield f"{count(n, 'row')} of the lists could not be read, and do not count."
         if n := sum(result.damaged for result in self.results.values()):
             yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
-        own = []
-        for camera_id, name, hours in self.rows():
-            result = self.results[camera_id]
-            if n := result.unlisted:
-                before = f"{count(n, 'event')} delivered before that cannot be compared"
-                begins = f"its list begins at {moment(result.begins_us)}, later than the period (retention?)"
-                own.append(f"{printable(name)}: {begins}: {before}.")
-            if n := summed(hours.values())["unknown"]:
-                own.append(f"{printable(name)}: {count(n, 'hour')} unknown: {printable(result.failure)}.")
-        yield from own[:NOTED]
-        if len(own) > NOTED:
-            yield f"… and {count(len(own) - NOTED, 'more note')} of this kind."
+        if late := [result for result in self.results.values() if result.unlisted]:
+            begin = f"{count(len(late), 'list begins', 'lists begin')} later than the period (retention?), the last at"
+            before = (
+                f"{count(sum(result.unlisted for result in late), 'event')} delivered before that cannot be compared"
+            )
+            yield f"{begin} {moment(max(result.begins_us for result in late))}: {before}."
+        if n := self.total["unknown"]:
+            failures = filter(None, (result.failure for result in self.results.values()))
+            yield f"{count(n, 'hour')} unknown: {printable(next(failures))}."
 
 
 def _rank(row: Row) -> tuple[int, int, str]:

@@ -45,12 +45,10 @@ def cell(text: str, columns: int, *, right: bool = False) -> str:
     return blank + shown if right else shown + blank
 
 
-def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
+def wrapped(label: str, text: str, columns: int = 120) -> list[str]:
     """Lines of printable text, broken between words, beside a label that stands on the first one only."""
-    room = max(1, columns - len(label))
-    for line in textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]:
-        yield label + line
-        label = " " * len(label)
+    wrapper = textwrap.TextWrapper(columns, label, " " * len(label), break_long_words=False, break_on_hyphens=False)
+    return wrapper.wrap(text) or [label]
 
 
 def table(
