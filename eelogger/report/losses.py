@@ -22,7 +22,6 @@ _TITLES: Final = (
 )  # fmt: skip
 
 Hours = Mapping[int, Counts]
-Row = tuple[str, str, Hours]  # id, what it is called, counts by hour
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,10 @@ class Found:
         """The counts of all cameras."""
         return summed(self.hours.values())
 
-    def rows(self) -> list[Row]:
-        """A row for each camera of which something is known, worst first."""
-        labels = camera_labels(self.cameras.values())
-        return sorted(((i, labels[i], result.hours) for i, result in self.results.items() if result.hours), key=_rank)
+    def ranked(self) -> list[str]:
+        """The ids of the cameras of which something is known, worst first."""
+        totals = {i: summed(result.hours.values()) for i, result in self.results.items() if result.hours}
+        return sorted(totals, key=lambda i: (-totals[i]["missing"], -totals[i]["recorded"], self.cameras[i].name, i))
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
@@ -74,17 +73,12 @@ class Found:
             yield f"{begin} {moment(max(result.begins_us for result in late))}: {before}."
         if n := self.total["unknown"]:
             failures = filter(None, (result.failure for result in self.results.values()))
-            yield f"{count(n, 'hour')} unknown: {printable(next(failures))}."
-
-
-def _rank(row: Row) -> tuple[int, int, str]:
-    whole = summed(row[2].values())
-    return -whole["missing"], -whole["recorded"], row[1]
+            yield f"{count(n, 'hour')} unknown: {printable(next(failures, ''))}."
 
 
 def sentence(counts: Counts) -> str:
     """What was lost, to be sent as it is."""
-    share, bounds = _percents(counts)
+    share, bounds = _percents(_numbers(counts))
     lost = "" if share == "-" else f" ({share} %, 95 % bounds {bounds} %)"
     never = f"of {count(counts['recorded'], 'event')} recorded {counts['missing']:,} never arrived while we listened"
     unknown = f"; {count(counts['unknown'], 'hour')} of lists unknown" if counts["unknown"] else ""
@@ -102,31 +96,28 @@ def _lines(found: Found, within: int) -> Iterator[str]:
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence(found.total), within)
-    if rows := found.rows():
-        shown = [*rows[:SHOWN], ("", "all", found.hours)]
+    if ranked := found.ranked():
+        labels = camera_labels(found.cameras.values())
+        cells = [_cells(labels[camera_id], found.results[camera_id].hours) for camera_id in ranked[:SHOWN]]
         yield ""
-        yield from table(["camera", *_TITLES], map(_cells, shown), within=within)
-    if len(rows) > SHOWN:
-        yield f"… and {count(len(rows) - SHOWN, 'more camera')}; --json has all"
+        yield from table(["camera", *_TITLES], [*cells, _cells("all", found.hours)], within=within)
+    if len(ranked) > SHOWN:
+        yield f"… and {count(len(ranked) - SHOWN, 'more camera')}; --json has all"
     yield ""
     for note in found.all_notes():
         yield from wrapped("- ", note, within)
 
 
-def _cells(row: Row) -> list[str]:
-    _, name, hours = row
-    c, worst_us = summed(hours.values()), max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
-    of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if c["missing"] else "-"
-    first, last = (c["recorded"], _delivered(c), c["missing"], c["gap"]), (c["unrecorded"], c["unknown"])
-    return [name, *(f"{n:,}" for n in first), *_percents(c), *(f"{n:,}" for n in last), of_worst]
+def _cells(name: str, hours: Hours) -> list[str]:
+    of = _numbers(summed(hours.values()))
+    worst_us = max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
+    of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if of["missing"] else "-"
+    first = (f"{of[kind]:,}" for kind in ("recorded", "delivered", "missing", "gap"))
+    return [name, *first, *_percents(of), f"{of['unrecorded']:,}", f"{of['unknown']:,}", of_worst]
 
 
-def _delivered(counts: Counts) -> int:
-    return counts["recorded"] - counts["missing"] - counts["gap"]
-
-
-def _percents(counts: Counts) -> tuple[str, str]:
-    share, bounds = share_lost(counts)
+def _percents(numbers: dict[str, Any]) -> tuple[str, str]:
+    share, bounds = numbers["share_lost"], numbers["share_bounds"]
     if share is None:
         return "-", "-"
     part, low, high = ("<0.01" if 0 < p < 0.0001 else f"{p * 100:.2f}" for p in (share, *bounds))
@@ -135,7 +126,7 @@ def _percents(counts: Counts) -> tuple[str, str]:
 
 def json_text(found: Found) -> Iterator[str]:
     """Everything as one JSON object; shares are between 0 and 1."""
-    query, cameras = found.query, found.cameras
+    query, cameras, results = found.query, found.cameras, found.results
     content = head_of_json(query, found.made_us, query.since_us, query.until_us) | {
         "complete": not found.total["unknown"],
         "sentence": sentence(found.total),
@@ -143,8 +134,8 @@ def json_text(found: Found) -> Iterator[str]:
         "total": _values(found.hours),
         "cameras": [
             {"camera_id": i, "name": printable(cameras[i].name), "bridge_id": cameras[i].bridge}
-            | {"failure": printable(found.results[i].failure), **_values(hours)}
-            for i, _, hours in found.rows()
+            | {"failure": printable(results[i].failure), **_values(results[i].hours)}
+            for i in found.ranked()
         ],
     }
     yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -157,7 +148,8 @@ def _values(hours: Hours) -> dict[str, Any]:
 
 def _numbers(counts: Counts) -> dict[str, Any]:
     share, bounds = share_lost(counts)
-    more = {"delivered": _delivered(counts), "share_lost": share, "share_bounds": bounds}
+    delivered = counts["recorded"] - counts["missing"] - counts["gap"]
+    more = {"delivered": delivered, "share_lost": share, "share_bounds": bounds}
     return {kind: counts[kind] for kind in KINDS} | more
 
 
