@@ -9,12 +9,14 @@ from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from .figures import FEW, NO_BRIDGE, Figures, Row, figures_of, first_sights, keep_worst, shown, summed_in_steps
-from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
+from .number_format import clock_time, count, milliseconds, moment, share, short, span
 from .run_state import RunState
 from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, headlines, is_shown, suspect
 from .tables import cell, cut, printable, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
+STEPS: Final = "▁▂▃▄▅▆▇█"
+STEP_US: Final = 250_000  # one scale for all cameras and days, so that pictures can be compared
 _NO_EVENTS: Final = CameraStatistics()
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
 _OF_BRIDGE: Final = ("min", "p50", "p95")
@@ -130,14 +132,15 @@ def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, fl
 def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iterator[str]:
     titles, observed = "".join(f"{name:>6}" for name in _OF_CAMERA), state.observed()
     yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
-    yield f"p95 of each hour: {LEGEND}"
+    first_s, last_s = STEP_US / 1e6, (STEP_US << 6) / 1e6
+    yield f"p95 of each hour: {STEPS[0]} up to {first_s:g} s, each step doubles, {STEPS[-1]} over {last_s:g} s"
     yield f"{'name':<29} {'id':<8}  {'bridge':<8}  00    06    12    18     {'max at':>15}    clean max at observed"
     yield f"{f'since {since}: events':>28} {'latest':>8}{titles} │{'day':>7}{titles}"
     for row in worst:
         statistics = state.day.cameras.get(row.id, _NO_EVENTS)
         maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
         name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
-        hours, part = sparkline(statistics.hourly_p95), share(observed(row.id))
+        hours, part = "".join(map(_step, statistics.hourly_p95)), share(observed(row.id))
         yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
             yield f"  ? {suspect(figures_of(statistics))}"
@@ -149,6 +152,11 @@ def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iter
             of_recent = f"{recent.events:>7} {latest}{_durations(recent, _OF_CAMERA, 6)}"
             yield f"  {cell(label, 19)}{of_recent} │{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
     yield _more(number - len(worst), "camera")
+
+
+def _step(us: int | None) -> str:
+    doublings = 0 if us is None else (-(-max(us, 1) // STEP_US) - 1).bit_length()
+    return " " if us is None else STEPS[min(doublings, len(STEPS) - 1)]
 
 
 def _maximum(verdict: Verdict | None) -> str:
