@@ -32,15 +32,14 @@ class Screen(io.StringIO):
 
 def shown(text: str) -> list[str]:
     """What stands in each line after all its texts were written over each other."""
-    return ["".join(written_over(line)).rstrip() for line in text.split("\n")]
-
-
-def written_over(line: str) -> list[str]:
-    cells: list[str] = []
-    for text in line.split("\r"):
-        new = [cell for char in text for cell in [char, ""][: width(char)]]
-        cells[: len(new)] = new
-    return cells
+    lines = []
+    for line in text.split("\n"):
+        cells: list[str] = []
+        for part in line.split("\r"):
+            new = [cell for char in part for cell in [char, ""][: width(char)]]
+            cells[: len(new)] = new
+        lines.append("".join(cells).rstrip())
+    return lines
 
 
 def test_a_narrower_terminal_keeps_no_scraps(monkeypatch: pytest.MonkeyPatch) -> None:

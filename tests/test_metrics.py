@@ -116,5 +116,3 @@ def test_a_clock_warning_comes_once_each_time_it_changes() -> None:
     assert step is not None
     assert step.kind == "clock-step"
     assert "agrees" in (vitals.clock_warning(NOON_US) or "")
-    vitals.bounds.restart()
-    assert vitals.bounds.offset(NOON_US) is None
