@@ -50,7 +50,7 @@ class Parts:
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
     _cameras_text = ""
-    _stated: object = None  # of which revision `.state` is
+    _stated: object = None  # what `.state` shows
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
@@ -143,7 +143,8 @@ class Parts:
 
     def write_state(self, *, force: bool = False, clean: bool = False) -> None:
         """Replace `.state` when something happened since, or when told to."""
-        stated, before = (self.recorder.messages, self.session.state, len(self.coverage.gaps)), self.before
+        recorder, before = self.recorder, self.before
+        stated = recorder.day, recorder.messages, self.session.state, len(self.coverage.gaps)
         if not force and stated == self._stated:
             return
         self._stated = stated
@@ -154,7 +155,7 @@ class Parts:
         if alive_us - held_since_us > HELD_US:
             alive_us = held_since_us
         login = self.credentials.remembered
-        state = State(self.recorder.day, alive_us, done_us, clean, self.coverage.since_us, login)
+        state = State(recorder.day, alive_us, done_us, clean, self.coverage.since_us, login)
         self.writer.replace(os.fspath(self.paths.state), state_text(state))
 
     async def write_health(self) -> None:
@@ -191,6 +192,6 @@ class Parts:
         day = self.recorder.handler.new_day()
         self.writer.barrier(partial(day_moves, self.paths, ended))
         self.upkeep.prune(today)
-        self.write_state(force=True)
+        asyncio.get_running_loop().call_soon(self.write_state)
         self.snapshots.end_day(replace(state, date=ended, day=day, coverage=coverage, until_us=until_us))
         _log.info("a new day: %s; the files of %s are in days/%s", today, ended, ended)
