@@ -116,10 +116,7 @@ class Console:
             self._outlet(stream).put(stream, text)
 
     def _outlet(self, stream: TextIO) -> "_Outlet":
-        device: object = stream
-        with contextlib.suppress(OSError, ValueError):  # no file
-            status = os.fstat(stream.fileno())
-            device = status.st_dev, status.st_ino
+        device = "terminal" if stream in self.terminals else stream
         return self._outlets.get(device) or self._outlets.setdefault(device, _Outlet())
 
     def _is_in_foreground(self) -> bool:
@@ -139,7 +136,7 @@ class LogHandler(logging.Handler):
 
 
 class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps
-    """A thread that writes to one device: two streams that lead to the same terminal keep their order."""
+    """A thread that writes to one stream, or to both that lead to the terminal: they keep their order."""
 
     def __init__(self) -> None:
         super().__init__("console")
