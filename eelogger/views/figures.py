@@ -47,7 +47,7 @@ class Figures:
 
     @cached_property
     def durations_us(self) -> dict[str, int]:
-        """The `DURATIONS`, none without events; asked for when all is counted."""
+        """Each of `DURATIONS`, none without events; it stays as it was when first asked for."""
         delays = self.delays
         if not delays.n:
             return {}

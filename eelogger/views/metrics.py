@@ -37,7 +37,7 @@ def render(state: RunState) -> Iterator[str]:
     yield _head("events_total", "counter", "Measured, early, initial, undated since midnight UTC, others since start.")
     yield from (_line("events_total", {"verdict": kind}, n) for kind, n in {**state.totals, **first_seen}.items())
     yield _head("rejected_total", "counter", "Parts of messages that could not be read, since start.")
-    yield from (_line("rejected_total", {"reason": reason}, n) for reason, n in state.rejected.items())
+    yield from (_line("rejected_total", {"reason": reason}, n) for reason, n in list(state.rejected.items()))
     observed = yield from state.observed_by_all()
     for name, text, value in _gauges(state, observed):
         if value is not None:
