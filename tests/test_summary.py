@@ -8,8 +8,12 @@ from eelogger.measure.clock_offset import Offset
 from eelogger.measure.coverage import Coverage
 from eelogger.measure.histogram import Histogram
 from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, CloudNotice, Gap
+from eelogger.report.conditions import sentences
 from eelogger.views import metrics, summary
+from eelogger.views.figures import Figures
 from eelogger.views.run_state import OwnError, RunState
+from eelogger.views.snapshots import HealthLog
+from eelogger.views.status_line import status_line
 from eelogger.views.summary import closing_table
 from eelogger.views.tables import width
 
@@ -125,6 +129,18 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
         assert part in text
     assert "round trip unknown" in "\n".join(render(run_state(day, {})))
     assert render(run_state(day, {}, headline="STOPPED now"))[0] == "STOPPED now"
+
+
+def test_every_view_shows_the_same_gaps() -> None:
+    lasted = {"no-pong": 20, "started": 50, "added": 40, "dns": 0}
+    gaps = [Gap("gap", NOON_US, NOON_US + s * SECOND, reason) for reason, s in lasted.items()]
+    state = run_state(Day(), {}, gaps=[*gaps, Gap("suspend", NOON_US, NOON_US + SECOND, "sleep")])
+    assert "; 1 gap, 20.0 s in all, longest 20.0 s; last: 12:00:00 20.0 s no-pong, suspend" in "\n".join(render(state))
+    assert status_line(state, 200).endswith(" · 1 gap")
+    assert " gaps=1 " in "".join(HealthLog().line(state, 0, 0, None))
+    assert "eelogger_gap_seconds_total 20.0" in metrics.render(state)
+    told = dict(sentences(Figures(observed=0.9), [], gaps, []))["observed"]
+    assert told.startswith("90.0 % of the period; 1 gap, 20.0 s in all, longest 20.0 s from 2026-11-22 12:00:00 UTC")
 
 
 def test_it_fits_into_120_columns_and_holds_nothing_unprintable() -> None:
