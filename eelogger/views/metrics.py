@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from ..measure.camera_statistics import CameraStatistics
 from ..measure.histogram import Histogram
+from ..model import Camera
 from .figures import first_sights
-from .run_state import RunState
+from .run_state import NO_EVENTS, RunState
 from .sentences import group_name, is_shown
 from .tables import printable
 
@@ -16,12 +16,13 @@ LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 def render(state: RunState) -> Iterator[str]:
     """The lines of the textfile."""
-    first_seen, latest = first_sights(CameraStatistics()), list[str]()
+    first_seen, latest, shares = first_sights(NO_EVENTS), list[str](), list[float]()
     yield _head("event_delay_seconds", "histogram", "Arrival minus the event's own timestamp, since midnight UTC.")
-    for camera_id, statistics in list(state.day.cameras.items()):
+    for camera, statistics, part in state.cameras_of_day():
+        shares.append(part)
         first_seen.update(first_sights(statistics))
         yield ""
-        labels = _camera(state, camera_id)
+        labels = _labels(camera)
         if statistics.n:
             latest.append(_line("last_event_timestamp_seconds", labels, statistics.latest_us() / 1e6))
         for group in statistics.groups:
@@ -31,15 +32,14 @@ def render(state: RunState) -> Iterator[str]:
             yield from _histogram("event_delay_seconds", of_group, statistics.day(group))
     yield _head("preview_delay_seconds", "histogram", "Delay of preview timestamps, since start.")
     for camera_id, delays in list(state.previews.items()):
-        yield from _histogram("preview_delay_seconds", _camera(state, camera_id), delays)
+        yield from _histogram("preview_delay_seconds", _labels(state.camera(camera_id)), delays)
     yield _head("last_event_timestamp_seconds", "gauge", "Arrival of the camera's latest measured event.")
     yield from latest
     yield _head("events_total", "counter", "Measured, early, initial, undated since midnight UTC, others since start.")
     yield from (_line("events_total", {"verdict": kind}, n) for kind, n in {**state.totals, **first_seen}.items())
     yield _head("rejected_total", "counter", "Parts of messages that could not be read, since start.")
     yield from (_line("rejected_total", {"reason": reason}, n) for reason, n in list(state.rejected.items()))
-    observed = yield from state.observed_by_all()
-    for name, text, value in _gauges(state, observed):
+    for name, text, value in _gauges(state, state.observed_by_all(shares)):
         if value is not None:
             yield _head(name, "counter" if name.endswith("_total") else "gauge", text)
             yield _line(name, {}, value)
@@ -61,9 +61,8 @@ def _gauges(state: RunState, observed: float) -> Iterator[tuple[str, str, float 
     yield "last_write_timestamp_seconds", "When these metrics were written.", state.written_us / 1e6
 
 
-def _camera(state: RunState, camera_id: str) -> dict[str, str]:
-    camera = state.camera(camera_id)
-    return {"camera": camera_id, "name": camera.name, "bridge": camera.bridge}
+def _labels(camera: Camera) -> dict[str, str]:
+    return {"camera": camera.id, "name": camera.name, "bridge": camera.bridge}
 
 
 def _histogram(name: str, labels: dict[str, str], delays: Histogram) -> Iterator[str]:

@@ -1,17 +1,18 @@
 """The present of a run as one value; its clock and network."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ..clock import KernelClock
-from ..measure.camera_statistics import Day
+from ..measure.camera_statistics import CameraStatistics, Day
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import Coverage
 from ..measure.histogram import Histogram
 from ..model import Camera, CloudNotice, DateSample, Gap, Verdict
 from ..storage.formats import parse_time
 
+NO_EVENTS: Final = CameraStatistics()  # of a camera without an event
 RTT_US: Final = 120_000_000  # a round trip that is older says nothing of the network as it is
 
 
@@ -59,21 +60,16 @@ class RunState:
         """A camera by its id, also one that left."""
         return self.known.get(camera_id) or Camera(camera_id, "")
 
-    def camera_ids(self) -> list[str]:
-        """All cameras of the day: those attached, and those that left it and have figures."""
-        return [*self.cameras, *(camera_id for camera_id in self.day.cameras if camera_id not in self.cameras)]
+    def cameras_of_day(self) -> Iterator[tuple[Camera, CameraStatistics, float]]:
+        """Each camera, attached or with figures of the day: its statistics, and the share that was observed."""
+        observed = self.coverage.shares(parse_time(self.date), self.until_us)
+        for camera_id in [*self.cameras, *(each for each in self.day.cameras if each not in self.cameras)]:
+            yield self.camera(camera_id), self.day.cameras.get(camera_id, NO_EVENTS), observed(camera_id)
 
-    def observed(self) -> Callable[[str], float]:
-        """The share of the day that was observed, by camera id; "" is the connection's."""
-        return self.coverage.shares(parse_time(self.date), self.until_us)
-
-    def observed_by_all(self) -> Generator[str, None, float]:
-        """The share of all cameras, the mean over each; in short steps that yield empty lines."""
-        observed, camera_ids, total = self.observed(), self.camera_ids(), 0.0
-        for camera_id in camera_ids:
-            total += observed(camera_id)
-            yield ""
-        return total / len(camera_ids) if camera_ids else observed("")
+    def observed_by_all(self, shares: Sequence[float]) -> float:
+        """The mean of all cameras' shares; the connection's where there is no camera."""
+        whole = self.coverage.observed_share(parse_time(self.date), self.until_us)
+        return sum(shares) / len(shares) if shares else whole
 
 
 class Vitals:

@@ -101,13 +101,15 @@ class HealthLog:
 
     def line(self, state: RunState, lag_p99_us: int, lag_max_us: int, rtt_max_us: int | None) -> Iterator[str]:
         """The line of the past minute after empty ones; `commands.status` reads it. What is unknown is left out."""
-        cameras, early, last_us = list(state.day.cameras.values()), 0, state.last.arrived_us if state.last else 0
-        recent = yield from summed_in_steps(Figures(each.recent(None, state.until_us)) for each in cameras)
-        for statistics in cameras:
+        cameras, shares, early, last_us = [], list[float](), 0, state.last.arrived_us if state.last else 0
+        for _, statistics, part in state.cameras_of_day():
+            cameras.append(statistics)
+            shares.append(part)
             early += statistics.recent_early(state.until_us)
             last_us = max(last_us, statistics.latest_us())
             yield ""
-        observed = yield from state.observed_by_all()
+        recent = yield from summed_in_steps(Figures(each.recent(None, state.until_us)) for each in cameras)
+        observed = state.observed_by_all(shares)
         events, rejected = sum(state.totals.values()), sum(state.rejected.values())
         n, offset, kernel = recent.delays.n, state.offset, state.kernel
         pairs = {

@@ -1,6 +1,6 @@
 """The lines of `summary.log` and of a run's closing table; `snapshots.encoded` leaves the empty ones out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -10,14 +10,13 @@ from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from .figures import FEW, NO_BRIDGE, Figures, Row, figures_of, first_sights, keep_worst, shown, summed_in_steps
 from .number_format import clock_time, count, milliseconds, moment, share, short, span
-from .run_state import RunState
+from .run_state import NO_EVENTS, RunState
 from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, headlines, is_shown, suspect
 from .tables import cell, cut, printable, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
 STEPS: Final = "▁▂▃▄▅▆▇█"
 STEP_US: Final = 250_000  # one scale for all cameras and days, so that pictures can be compared
-_NO_EVENTS: Final = CameraStatistics()
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
 _OF_BRIDGE: Final = ("min", "p50", "p95")
 _CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s", "early", "initial", "undated")
@@ -26,27 +25,26 @@ _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"
 
 def render(state: RunState) -> Iterator[str]:
     """The summary."""
-    totals, suspects, cameras, observed = first_sights(_NO_EVENTS), 0, list[Row](), state.observed()
-    bridges: dict[str, list[tuple[CameraStatistics, float]]] = {}
-    for camera_id in state.camera_ids():
-        camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
-        bridges.setdefault(camera.bridge, []).append((statistics, observed(camera_id)))
+    totals, suspects, cameras, shares = first_sights(NO_EVENTS), 0, list[Row](), list[float]()
+    bridges = defaultdict[str, list[tuple[CameraStatistics, float]]](list)
+    for camera, statistics, part in state.cameras_of_day():
+        bridges[camera.bridge].append((statistics, part))
+        shares.append(part)
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
-        recent = Figures(statistics.recent(None, state.until_us))
-        keep_worst(cameras, Row(camera_id, camera.name, recent, camera.bridge), CAMERAS)
+        recent = Figures(statistics.recent(None, state.until_us), observed=part)
+        keep_worst(cameras, Row(camera.id, camera.name, recent, camera.bridge), CAMERAS)
         yield ""
     lasted = span(max(0, state.written_us - state.since_us))  # a run that stopped says when by itself
     yield printable(state.headline or f"{state.state} since {moment(state.since_us)} ({lasted})")
     yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}"
-    by_all = yield from state.observed_by_all()
     previews = yield from summed_in_steps(map(Figures, list(state.previews.values())))
-    for label, text in _head(state, totals, suspects, by_all, previews):
+    for label, text in _head(state, totals, suspects, state.observed_by_all(shares), previews):
         yield from wrapped(f"{label:<11}", text)
     since = clock_time((state.until_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
         yield from _bridges(state, bridges, since)
-    yield from _cameras(state, cameras, sum(map(len, bridges.values())), since)
+    yield from _cameras(state, cameras, len(shares), since)
 
 
 def _head(
@@ -130,17 +128,17 @@ def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, fl
 
 
 def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iterator[str]:
-    titles, observed = "".join(f"{name:>6}" for name in _OF_CAMERA), state.observed()
+    titles = "".join(f"{name:>6}" for name in _OF_CAMERA)
     yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
     first_s, last_s = STEP_US / 1e6, (STEP_US << 6) / 1e6
     yield f"p95 of each hour: {STEPS[0]} up to {first_s:g} s, each step doubles, {STEPS[-1]} over {last_s:g} s"
     yield f"{'name':<29} {'id':<8}  {'bridge':<8}  00    06    12    18     {'max at':>15}    clean max at observed"
     yield f"{f'since {since}: events':>28} {'latest':>8}{titles} │{'day':>7}{titles}"
     for row in worst:
-        statistics = state.day.cameras.get(row.id, _NO_EVENTS)
+        statistics = state.day.cameras.get(row.id, NO_EVENTS)
         maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
         name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
-        hours, part = "".join(map(_step, statistics.hourly_p95)), share(observed(row.id))
+        hours, part = "".join(map(_step, statistics.hourly_p95)), share(row.figures.observed or 0)
         yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
             yield f"  ? {suspect(figures_of(statistics))}"
@@ -168,21 +166,18 @@ def closing_table(state: RunState) -> Iterator[str]:
     if state.reading is not None:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
-    observed, used, worst, parts = state.observed(), Counter[str](), list[Row](), list[Figures]()
-    quiet = suspects = 0
-    for camera_id in state.camera_ids():
-        name, statistics = state.camera(camera_id).name, state.day.cameras.get(camera_id)
-        used[name] += 1
-        if statistics is None:
-            quiet += 1
-        else:
-            parts.append(figures_of(statistics, state.day.worst.get(camera_id), observed(camera_id)))
+    used, worst, parts, shares, suspects = Counter[str](), list[Row](), list[Figures](), list[float](), 0
+    for camera, statistics, part in state.cameras_of_day():
+        used[camera.name] += 1
+        shares.append(part)
+        if statistics is not NO_EVENTS:
+            parts.append(figures_of(statistics, state.day.worst.get(camera.id), part))
             suspects += statistics.suspect
-            keep_worst(worst, Row(camera_id, name, parts[-1]), 20)
+            keep_worst(worst, Row(camera.id, camera.name, parts[-1]), 20)
         yield ""
     rows = [replace(row, name=camera_label(state.camera(row.id), used)) for row in worst]
     whole = yield from summed_in_steps(parts)
-    whole.observed = yield from state.observed_by_all()
+    whole.observed = state.observed_by_all(shares)
     whose = camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     if rows:
         yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
@@ -190,7 +185,7 @@ def closing_table(state: RunState) -> Iterator[str]:
         cells = [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows]
         yield from table(["camera", *_CLOSING, *signed.values()], cells)
     yield _more(len(parts) - len(worst), "camera")
-    if quiet:
+    if quiet := len(shares) - len(parts):
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
         yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}")
