@@ -54,7 +54,7 @@ class Snapshots:
                 async with asyncio.timeout(rest_s):
                     await self._wake.wait()
 
-    async def _render_due(self, now_s: float) -> None:
+    async def _render_due(self, now_s: float, headline: str = "") -> None:
         state, paths, timing = self.now(), self.paths, self.timing
         # Equal as long as nothing happened that the summary would show.
         revision = sum(state.totals.values()), sum(state.rejected.values()), state.state, len(state.coverage.gaps)
@@ -69,7 +69,7 @@ class Snapshots:
             # Also where nothing comes: shares and round trip change with time.
             if now_s - at_s >= (timing.health_s if changes == shown else pause_s):
                 self._shown[path] = now_s, changes
-                state = self.now()
+                state = replace(self.now(), headline=headline)
                 content = await encoded(render(state))
                 if state.date == self.now().date:  # else it shows no day rightly
                     self.write(os.fspath(path), content)
@@ -87,10 +87,8 @@ class Snapshots:
         """The last snapshots of a run; `headline` says how it stopped."""
         if self._ended is not None:
             await self._ended
-        state = replace(self.now(), headline=headline)
-        await self._finish_day(state, self.paths)
-        if self.metrics_file is not None:
-            self.write(os.fspath(self.metrics_file), await encoded(metrics.render(state)))
+        self.write_again()
+        await self._render_due(time.monotonic(), headline)
 
 
 class HealthLog:
