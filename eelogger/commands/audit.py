@@ -149,8 +149,8 @@ class Audit:
 
     def found(self, *, is_partial: bool = False) -> Found:
         """What was found so far."""
-        cameras, results, notes = self._cameras, self.results, self._notes()
-        return Found(self._query, self._made_us, cameras, results, self.missing, notes, is_partial)
+        results, names = self.results, self._listed.bridges
+        return Found(self._query, self._made_us, self._cameras, names, results, self.missing, self._notes(), is_partial)
 
     async def _sign_in(self) -> tuple[Settings, CameraList]:
         """Find a key that reads the camera list; not by a login beside a logger, whose session that may end."""

@@ -22,6 +22,7 @@ _TITLES: Final = (
 )  # fmt: skip
 
 Hours = Mapping[int, Counts]
+Row = tuple[str, str, Hours]  # id, what it is called, counts by hour
 
 
 @dataclass(frozen=True)
@@ -31,29 +32,27 @@ class Found:
     query: Query
     made_us: int
     cameras: Mapping[str, Camera]
+    bridges: Mapping[str, str]
     results: dict[str, Reconciliation]
     missing: list[tuple[Camera, Missing]]
     notes: list[str]
     is_partial: bool
 
     @cached_property
-    def hours(self) -> Hours:
-        """The counts of all cameras by hour."""
-        hours = defaultdict[int, Counts](Counts)
-        for result in self.results.values():
-            for hour_us, counts in result.hours.items():
-                hours[hour_us].update(counts)
-        return hours
-
-    @property
     def total(self) -> Counts:
         """The counts of all cameras."""
-        return summed(self.hours.values())
+        return summed(counts for result in self.results.values() for counts in result.hours.values())
 
-    def ranked(self) -> list[str]:
-        """The ids of the cameras of which something is known, worst first."""
-        totals = {i: summed(result.hours.values()) for i, result in self.results.items() if result.hours}
-        return sorted(totals, key=lambda i: (-totals[i]["missing"], -totals[i]["recorded"], self.cameras[i].name, i))
+    def rows(self, kind: str) -> list[Row]:
+        """The rows of each bridge, of each camera, or of all, worst first."""
+        hours = defaultdict[str, dict[int, Counts]](lambda: defaultdict(Counts))
+        for camera_id, result in self.results.items():
+            of = {"bridge": self.cameras[camera_id].bridge, "camera": camera_id, "all": ""}[kind]
+            for hour_us, counts in result.hours.items():
+                hours[of][hour_us].update(counts)
+        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in hours}
+        names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
+        return sorted(((i, names[i], by_hour) for i, by_hour in hours.items()), key=_rank)
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
@@ -76,6 +75,11 @@ class Found:
             yield f"{count(n, 'hour')} unknown: {printable(next(failures, ''))}."
 
 
+def _rank(row: Row) -> tuple[int, int, str]:
+    whole = summed(row[2].values())
+    return -whole["missing"], -whole["recorded"], row[1]
+
+
 def sentence(counts: Counts) -> str:
     """What was lost, to be sent as it is."""
     share, bounds = _percents(_numbers(counts))
@@ -96,19 +100,21 @@ def _lines(found: Found, within: int) -> Iterator[str]:
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence(found.total), within)
-    if ranked := found.ranked():
-        labels = camera_labels(found.cameras.values())
-        cells = [_cells(labels[camera_id], found.results[camera_id].hours) for camera_id in ranked[:SHOWN]]
-        yield ""
-        yield from table(["camera", *_TITLES], [*cells, _cells("all", found.hours)], within=within)
-    if len(ranked) > SHOWN:
-        yield f"… and {count(len(ranked) - SHOWN, 'more camera')}; --json has all"
+    for what, rest in (("bridge", []), ("camera", found.rows("all"))):
+        rows = found.rows(what)
+        shown = [*rows[:SHOWN], *rest]
+        if len(shown) > 1:  # a single bridge tells nothing that the account does not
+            yield ""
+            yield from table([what, *_TITLES], map(_cells, shown), within=within)
+        if len(rows) > SHOWN:
+            yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
     yield ""
     for note in found.all_notes():
         yield from wrapped("- ", note, within)
 
 
-def _cells(name: str, hours: Hours) -> list[str]:
+def _cells(row: Row) -> list[str]:
+    _, name, hours = row
     of = _numbers(summed(hours.values()))
     worst_us = max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
     of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if of["missing"] else "-"
@@ -126,16 +132,17 @@ def _percents(numbers: dict[str, Any]) -> tuple[str, str]:
 
 def json_text(found: Found) -> Iterator[str]:
     """Everything as one JSON object; shares are between 0 and 1."""
-    query, cameras, results = found.query, found.cameras, found.results
+    query, cameras = found.query, found.cameras
     content = head_of_json(query, found.made_us, query.since_us, query.until_us) | {
         "complete": not found.total["unknown"],
         "sentence": sentence(found.total),
         "notes": [*found.all_notes()],
-        "total": _values(found.hours),
+        "total": _values(found.rows("all")[0][2]),
+        "bridges": [{"bridge_id": i, **_values(hours)} for i, _, hours in found.rows("bridge")],
         "cameras": [
             {"camera_id": i, "name": printable(cameras[i].name), "bridge_id": cameras[i].bridge}
-            | {"failure": printable(results[i].failure), **_values(results[i].hours)}
-            for i in found.ranked()
+            | {"failure": printable(found.results[i].failure), **_values(hours)}
+            for i, _, hours in found.rows("camera")
         ],
     }
     yield json.dumps(content, indent=1, ensure_ascii=False) + "\n"
