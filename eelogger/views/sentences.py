@@ -71,6 +71,5 @@ def is_shown(gap: Gap) -> bool:
 def gaps_text(gaps: Iterable[Gap]) -> str:
     """How many of these gaps are shown, how long they are in all, and the longest."""
     lengths = [gap.to_us - gap.from_us for gap in filter(is_shown, gaps)]
-    if not lengths:
-        return "no gap"
-    return f"{count(len(lengths), 'gap')}, {span(sum(lengths))} in all, longest {span(max(lengths))}"
+    number, whole, most = count(len(lengths), "gap"), span(sum(lengths)), span(max(lengths, default=0))
+    return f"{number}, {whole} in all, longest {most}" if lengths else "no gap"

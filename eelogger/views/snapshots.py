@@ -92,10 +92,9 @@ class Snapshots:
 
 
 class HealthLog:
-    """Makes a line of `health.log` a minute; remembers the counts of the minute before."""
+    """Makes a line of `health.log` a minute."""
 
-    def __init__(self) -> None:
-        self._events = self._rejected = 0
+    _events = _rejected = 0  # up to the line before
 
     def line(self, state: RunState, lag_p99_us: int, lag_max_us: int, rtt_max_us: int | None) -> Iterator[str]:
         """The line of the past minute after empty ones; `commands.status` reads it. What is unknown is left out."""
