@@ -107,26 +107,11 @@ async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is
     assert taken.count(b"x\n") + sum(map(int, dropped)) == 2 * PENDING
 
 
-def child(script: str, **streams: object) -> subprocess.Popen[str]:
-    head = "import asyncio, os, sys, time\nfrom eelogger.views.console import Console\n"
-    head += "console = Console(sys.stdin, sys.stdout, sys.stderr)\nconsole.waits = False\n"
-    return subprocess.Popen([sys.executable, "-c", head + script], cwd=ROOT, text=True, **streams)  # type: ignore[call-overload, no-any-return]
-
-
-@pytest.mark.parametrize("waits", [True, False])
-def test_a_command_waits_for_its_reader_and_a_run_does_not(waits: bool) -> None:
-    script = f"console.waits = {waits}\nfor i in range(340): console.write('x' * 4095 + '\\n')\nconsole.close()"
-    with child(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        if waits:
-            time.sleep(0.5)
-            assert len(process.stdout.read()) == 340 * 4096
-        assert process.wait(20) == 0
-
-
 KEEPS_A_LINE = """
-import fcntl, logging, termios
-from eelogger.views.console import LogHandler
+import asyncio, fcntl, logging, os, sys, termios
+from eelogger.views.console import Console, LogHandler
+console = Console(sys.stdin, sys.stdout, sys.stderr)
+console.waits = False
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 async def main():
     drawing = asyncio.create_task(console.keep_status_line(lambda columns: "connected · 正門"))
@@ -152,8 +137,10 @@ else:
 @pytest.mark.parametrize("background", [False, True])
 def test_on_a_real_terminal_the_line_stays_below_and_in_the_background_there_is_none(background: bool) -> None:
     ours, theirs = pty.openpty()
-    script = KEEPS_A_LINE.replace("BACKGROUND", str(background))
-    with child(script, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+    line = [sys.executable, "-c", KEEPS_A_LINE.replace("BACKGROUND", str(background))]
+    with subprocess.Popen(
+        line, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
         os.close(theirs)
         text = b""
         try:
