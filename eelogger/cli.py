@@ -144,7 +144,6 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 def _log_events(options: argparse.Namespace, console: Console, *, started_s: float) -> int:
     from .cloud.loop_delay import loop_factory
 
-    console.waits = False
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         if options.demo:
             runner.run(_log_demo(options, console, started_s))

@@ -87,7 +87,7 @@ async def test_a_pipe_that_nobody_reads_holds_up_nothing_and_what_was_dropped_is
     with open(writing, "w") as out:
         err = io.StringIO()
         console = Console(None, out, err)
-        console.waits = False
+        await console.keep_status_line(lambda columns: "")
         for _ in range(2 * PENDING):
             console.write("x" * 99 + "\n")
         console.info("a remark")
@@ -111,7 +111,6 @@ KEEPS_A_LINE = """
 import asyncio, fcntl, logging, os, sys, termios
 from eelogger.views.console import Console, LogHandler
 console = Console(sys.stdin, sys.stdout, sys.stderr)
-console.waits = False
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 async def main():
     drawing = asyncio.create_task(console.keep_status_line(lambda columns: "connected · 正門"))

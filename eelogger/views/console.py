@@ -25,18 +25,18 @@ class Console:
 
     def __init__(self, keyboard: TextIO | None, out: TextIO | None, err: TextIO | None) -> None:
         self.quiet = False
-        self.waits = True  # for a stream that takes nothing; a run does not, since that would hold up its stamps
         self.out, self.err = out, err
         self.terminals = [stream for stream in (keyboard, out, err) if stream and stream.isatty()]
         self._keyboard = keyboard
         self._outlets: dict[object, _Outlet] = {}
         self._line = ""
+        self._waits = True
         for stream in (out, err):
             if isinstance(stream, io.TextIOWrapper):  # one that lacks a letter of a camera's name is no reason to fail
                 stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> None:
-        """Text that was asked for, newlines included; `OSError` when nobody takes it, unless `waits` is False."""
+        """Text that was asked for, newlines included; `OSError` when nobody takes it, but not in a run."""
         self._write_above(self.out, text)
 
     def info(self, text: str) -> None:
@@ -72,11 +72,12 @@ class Console:
             return
         if not self._is_in_foreground():
             self._line = ""  # the shell writes there now
-        elif not text or self.waits or not self._outlet(self.err).busy_s():
+        elif not text or self._waits or not self._outlet(self.err).busy_s():
             self._draw(cut(text, self.columns(self.err) - 1))
 
     async def keep_status_line(self, draw: Callable[[int], str]) -> None:
-        """Draw the line each second, for so many columns, until cancelled."""
+        """Draw the line each second, for so many columns, until cancelled. From now on nothing waits for a stream."""
+        self._waits = False  # what a terminal or pipe does not take would hold up the stamps of a run
         try:
             while not self.quiet and self.err in self.terminals:
                 self.show(draw(self.columns(self.err)))
@@ -109,7 +110,7 @@ class Console:
             self._draw(line)
 
     def _write(self, stream: TextIO | None, text: str) -> None:
-        if stream is not None and self.waits:
+        if stream is not None and self._waits:
             stream.write(text)
             stream.flush()
         elif stream is not None:
