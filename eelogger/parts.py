@@ -28,7 +28,7 @@ from .storage.state import State, state_text
 from .storage.upkeep import Upkeep
 from .storage.writer import Writer
 from .views.run_state import OwnError, RunState, Vitals
-from .views.snapshots import HealthLog, Snapshots
+from .views.snapshots import HealthLog, Snapshots, encoded
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class Parts:
     reading: Restore | None = None
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
+    _cameras_text = ""
+    _stated: object = None  # what `.state` shows
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
         self.settings, self.timing, self.started_us = settings, timing, started_us
@@ -52,7 +54,7 @@ class Parts:
         self.recorder = Recorder(handler, self.writer, Coverage(started_us), paths, day=day_of(started_us))
         self.recorder.on_day_end = self._end_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
-        self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
+        self.vitals, self.lag, self.health = Vitals(), LagMeter(), HealthLog()
         self.credentials = Credentials()
         known = CameraList(read_cameras(paths), read_bridges(paths))
         self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
@@ -69,17 +71,9 @@ class Parts:
             on_cameras=self._note_cameras,
         )
         self.snapshots = Snapshots(
-            self.writer.replace,
-            paths,
-            now=self.state,
-            revision=lambda: (self.recorder.messages, self.session.state, len(self.recorder.coverage.gaps)),
-            state_text=self.state_text,
-            metrics_file=settings.metrics_file,
-            timing=timing,
+            self.writer.replace, paths, now=self.state, metrics_file=settings.metrics_file, timing=timing
         )
-        self.upkeep = Upkeep(
-            lock, self.writer, timing, self.snapshots.write_again, settings.keep_days, settings.log_max_bytes
-        )
+        self.upkeep = Upkeep(lock, self.writer, timing, self._write_again, settings.keep_days, settings.log_max_bytes)
 
     async def restore(self, stop: asyncio.Future[None]) -> Restore | None:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
@@ -101,25 +95,23 @@ class Parts:
         """Where the run stands."""
         now = now_us()
         recorder, session, writer = self.recorder, self.session, self.writer
-        lag, rtt = self.lag.since_start(), self.vitals.rtt(now)
+        lag = self.lag.since_start()
         return RunState(
             state=session.state,
             since_us=session.state_since_us,
             written_us=now,
             started_us=self.started_us,
+            until_us=min(self.ended_us or now, parse_time(recorder.day) + DAY_US - 1),
             date=recorder.day,
             day=recorder.handler.day,
             cameras=recorder.cameras,
-            coverage=recorder.coverage,
-            until_us=min(self.ended_us or now, parse_time(recorder.day) + DAY_US - 1),
             known=recorder.known,
+            coverage=recorder.coverage,
             totals=recorder.handler.totals,
             rejected=recorder.rejects.counts,
-            gaps=recorder.coverage.gaps,
             offset=self.vitals.bounds.offset(now),
             kernel=self.kernel,
-            rtt_us=rtt[0] if rtt else None,
-            rtt_source=rtt[1] if rtt else "",
+            rtt=self.vitals.rtt(now),
             own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), lag.n),
             write_p99_us=writer.write_p99_us(),
             left=session.refresher.left,
@@ -132,9 +124,13 @@ class Parts:
             queued_bytes=session.queued_bytes,
         )
 
-    def state_text(self, clean: bool) -> str:
-        """The content of `.state`."""
+    def write_state(self, *, force: bool = False, clean: bool = False) -> None:
+        """Replace `.state` when something happened since, or when told to."""
         recorder, done_us = self.recorder, self.writer.done_us or self.started_us
+        stated = recorder.day, recorder.messages, self.session.state, len(recorder.coverage.gaps)
+        if not force and stated == self._stated:
+            return
+        self._stated = stated
         alive_us, _ = recorder.coverage.blind.get("", (now_us(), ""))
         # Lines that wait longer for the disk may go with the process: until they are written, they were not observed.
         # Before the first line of this run is on disk, they wait at most since it could have any.
@@ -142,32 +138,39 @@ class Parts:
         if alive_us - held_since_us > 5_000_000:
             alive_us = held_since_us
         state = State(recorder.day, alive_us, done_us, clean, recorder.coverage.since_us)
-        return state_text(state, self.credentials.remembered)
+        self.writer.replace(os.fspath(self.paths.state), state_text(state, self.credentials.remembered))
 
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
         self.kernel = kernel_state()
-        lag = self.lag.take_minute()
-        line = await self.health.line(
-            self.state(), lag_p99_us=lag.p99_us, lag_max_us=lag.max_us, rtt_max_us=self.vitals.take_rtt_max_us()
-        )
-        self.writer.write_other(os.fspath(self.paths.health), line)
+        lag, rtt_max_us = self.lag.take_minute(), self.vitals.take_rtt_max_us()
+        lines = self.health.line(self.state(), lag.p99_us, lag.max_us, rtt_max_us)
+        self.writer.write_other(os.fspath(self.paths.health), (await encoded(lines)).decode())
 
     def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
-        # Also where nothing changed: others may have removed the file.
         self._cameras_text = cameras_text(cameras.values(), bridges)
-        self.writer.replace(os.fspath(self.paths.cameras), self._cameras_text)
+        self._write_cameras(self.paths)  # also where nothing changed: others may have removed the file
 
     def _note_date(self, sample: DateSample) -> None:
-        self.vitals.date_sample(sample)
+        if step := self.vitals.date_sample(sample):
+            self.recorder.note_gap(step)
         if warning := self.vitals.clock_warning(now_us()):
             _log.warning("%s", warning)
+
+    def _write_again(self) -> None:
+        self._write_cameras(self.paths)
+        self.write_state(force=True)
+        self.snapshots.write_again()
+
+    def _write_cameras(self, paths: LogPaths) -> None:
+        if self._cameras_text:
+            self.writer.replace(os.fspath(paths.cameras), self._cameras_text)
 
     def _end_day(self, today: str) -> None:
         ended = self.state()
         self.writer.barrier(partial(day_moves, self.paths, ended.date))
-        if self._cameras_text:
-            self.writer.replace(os.fspath(self.paths.day(ended.date).cameras), self._cameras_text)
+        self._write_cameras(self.paths.day(ended.date))
+        asyncio.get_running_loop().call_soon(self.write_state)  # once the recorder has begun the day
         self.upkeep.prune_for = today
         self.snapshots.end_day(ended)
         _log.info("a new day: %s; the files of %s are in days/%s", today, ended.date, ended.date)

@@ -130,7 +130,7 @@ class Run:
         parts.recorder.turn_day(parts.ready_us)
         parts.upkeep.prune_for = parts.recorder.day
         # A kill in the first second must be restored from too.
-        parts.snapshots.write_state(force=True)
+        parts.write_state(force=True)
 
     async def _live(self) -> None:
         parts = self.parts
@@ -169,7 +169,7 @@ class Run:
         await parts.write_health()  # a run shorter than a minute leaves its clock, network and own error too
         await parts.snapshots.finish(f"STOPPED {time_text(now_us())} {self._how_it_ended()}")
         await self._written()
-        parts.snapshots.write_state(force=True, clean=not self._is_broken)
+        parts.write_state(force=True, clean=not self._is_broken)
         waited_s = asyncio.get_running_loop().time() - began_s
         await parts.writer.close(max(0.0, parts.timing.disk_close_s - waited_s))
 
@@ -214,5 +214,6 @@ class Run:
                 now = now_us()
                 parts.recorder.turn_day(now)
                 parts.writer.mark(now)
+            parts.write_state(force=tick % 10 == 0)
             if tick % ticks_a_minute == 0 or tick == 3:  # soon, so that `status` knows a run that has just begun
                 await parts.write_health()

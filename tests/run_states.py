@@ -5,7 +5,7 @@ from typing import Any
 
 from eelogger.measure.camera_statistics import Day
 from eelogger.measure.coverage import Coverage
-from eelogger.model import EARLY, MEASURED, Camera, Verdict
+from eelogger.model import EARLY, MEASURED, NAMESPACES, Camera, Gap, Verdict
 from eelogger.storage.formats import parse_time
 from eelogger.views.run_state import OwnError, RunState
 
@@ -45,9 +45,14 @@ def cameras(*names: str, bridge: str = "100bb001") -> dict[str, Camera]:
     return {f"100e{i:04x}": Camera(f"100e{i:04x}", name, bridge) for i, name in enumerate(names)}
 
 
-def run_state(day: Day, known: dict[str, Camera], **fields: Any) -> RunState:
-    """A run that has been connected since noon, ten minutes ago."""
-    defaults: dict[str, Any] = {"state": "connected", "date": DATE, "coverage": Coverage(NOON_US), "write_p99_us": 0}
-    defaults |= {"written_us": NOON_US + 600 * SECOND, "started_us": NOON_US, "since_us": NOON_US}
-    defaults |= {"own_error": OwnError(0, 0, 0, 0), "day": day, "cameras": known}
+def run_state(day: Day, known: dict[str, Camera], *, gaps: Iterable[Gap] = (), **fields: Any) -> RunState:
+    """A run that has been connected since noon, ten minutes ago; `known` cameras are attached."""
+    written_us = fields.get("written_us", NOON_US + 600 * SECOND)
+    defaults: dict[str, Any] = {
+        "state": "connected", "since_us": NOON_US, "written_us": written_us, "started_us": NOON_US,
+        "until_us": written_us, "date": DATE, "day": day, "cameras": known, "known": known,
+        "coverage": Coverage(NOON_US, list(gaps)), "totals": {}, "rejected": {}, "offset": None, "kernel": None,
+        "rtt": None, "own_error": OwnError(0, 0, 0, 0), "write_p99_us": 0, "left": {}, "previews": {},
+        "names": NAMESPACES, "last": None, "reading": None, "disk": "", "held_lines": 0, "queued_bytes": 0,
+    }  # fmt: skip
     return RunState(**defaults | fields)

@@ -151,6 +151,7 @@ def test_a_report_of_nothing_leaves_the_file_that_was_there(logs: Path, tmp_path
     ("option", "target", "why"),
     [
         ("--csv", "absent/x.csv", "No such file or directory"),
+        ("--json", ".", "Is a directory"),
         ("--events-csv", "/dev/full", "No space left on device"),
         ("--evidence", "file/inside", "Not a directory"),
     ],

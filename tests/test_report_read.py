@@ -35,8 +35,8 @@ def test_verdicts_that_are_no_delays_are_counted_apart_and_clean_maxima_found(lo
         verdict("100e0000", -300_000),
     ]
     found = report(write_logs(log_dir, events)).total.figures
-    assert (found.events, found.early, found.initial, found.undated) == (3, 1, 1, 1)
-    assert (found.max_us, found.suspect, found.signed_p50_us) == (9 * SECOND, True, 4_000_000)
+    assert (found.events, found.early.n, found.initial, found.undated) == (3, 1, 1, 1)
+    assert (texts(found)["max_s"], found.suspect, texts(found)["all_dated_p50_s"]) == ("9.000", True, "4.000")
     assert found.max_event is not None
     assert found.clean_max is not None
     assert found.max_event.identity == "nine"
@@ -193,7 +193,7 @@ def test_observed_is_the_period_less_the_gaps_and_what_nobody_watched(log_dir: P
     assert {each.figures.observed for each in made.rows["namespace"]} == {made.total.figures.observed}
     assert next(row.figures.observed for row in made.rows["camera"] if row.name == "Lobby") == pytest.approx(0.7)
     others = report(root, since_us=NOON_US - 5 * HOUR, until_us=NOON_US, cameras=["100e0000"]).conditions["observed"]
-    gap = "1 gap, 60 min 00 s in all, the longest 60 min 00 s from 2026-11-22 07:00:00 UTC (closed-1006)"
+    gap = "1 gap, 60 min 00 s in all, longest 60 min 00 s from 2026-11-22 07:00:00 UTC (closed-1006)"
     assert others == f"80.0 % of the period; {gap}"
     whole = report(root)
     assert whole.to_us == NOON_US

@@ -114,6 +114,7 @@ async def test_at_midnight_every_line_is_in_its_day(log_dir: Path, shift: Shift)
             for folder, day in ((log_dir, today), (log_dir / "days" / yesterday, yesterday)):
                 assert day in (folder / "summary.log").read_text("utf-8")
                 assert day in (folder / "maxeventdelay.log").read_text("utf-8")
+            assert "since 22:00 first" in (folder / "summary.log").read_text("utf-8"), "shown as at its end"
             assert await logger.stop() == 0, logger.stderr
         assert compare(cloud.sent, log_dir).ok
     assert today != yesterday

@@ -12,7 +12,7 @@ from eelogger.measure.camera_statistics import CameraStatistics, Day
 from eelogger.measure.clock_offset import Offset
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Gap
 from eelogger.storage.formats import parse_time
-from eelogger.views.figures import Figures, Tally, shown, sum_up, tally_of, texts
+from eelogger.views.figures import Figures, figures_of, shown, summed, texts
 from eelogger.views.number_format import share
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import event_heading, event_line, status_line
@@ -39,9 +39,11 @@ def test_a_share_is_never_rounded_up_to_all(part: float) -> None:
 def test_an_event_is_one_line_as_in_the_readme() -> None:
     at_us = parse_time("2026-11-22T09:07:20Z")
     assert event_heading(80) == "UTC       camera                       event                     delay\n"
-    event, undated = verdict("100e0000", 1_230_000, at_us), verdict("100e0000", 0, at_us)
-    early = verdict("100e0000", -300_000, at_us, event="Loitering")
-    late, undated = verdict("100e0000", 260 * SECOND, at_us), undated._replace(kind=UNDATED, delay_us=None)
+    event, late = (verdict("100e0000", delay_us, at_us) for delay_us in (1_230_000, 260 * SECOND))
+    early, undated = (
+        verdict("100e0000", -300_000, at_us, event="Loitering"),
+        event._replace(kind=UNDATED, delay_us=None),
+    )
     assert [event_line(each, "Front Door", 80) for each in (event, early, late, undated)] == [
         "09:07:20  Front Door                   Intrusion                1.23 s\n",
         "09:07:20  Front Door                   Loitering               −0.30 s  early\n",
@@ -53,9 +55,9 @@ def test_an_event_is_one_line_as_in_the_readme() -> None:
 
 def full(**fields: Any) -> RunState:
     events = [verdict("100e0000", delay_us, NOON_US + i) for i, delay_us in enumerate([1_900_000, *[412_000] * 10])]
-    values = {
+    values: dict[str, Any] = {
         "written_us": NOON_US + 125 * 60 * SECOND, "totals": {"measured": 4100, "early": 20, "duplicate": 7},
-        "last": events[-1], "rtt_us": 23_400, "gaps": [Gap("gap", NOON_US, NOON_US + SECOND, "no-pong")],
+        "last": events[-1], "rtt": (23_400, "pong"), "gaps": [Gap("gap", NOON_US, NOON_US + SECOND, "no-pong")],
         "own_error": OwnError(300, 900, 10_000, 50),
     }  # fmt: skip
     known = cameras("Front Door", *["x"] * 11)
@@ -77,7 +79,7 @@ def test_a_wide_terminal_shows_everything_that_is_known() -> None:
 @given(ANY, ANY, st.none() | st.integers(-(10**13), 10**13), st.integers(40, 200))
 def test_any_state_and_event_fits_any_terminal(state: str, disk: str, us: int | None, columns: int) -> None:
     last = verdict("100e0000", 0, event=disk)._replace(kind=INITIAL, delay_us=us)
-    fields: dict[str, Any] = {"offset": Offset(us or 0, 0), "rtt_us": abs(us or 0), "disk": disk, "last": last}
+    fields: dict[str, Any] = {"offset": Offset(us or 0, 0), "rtt": (abs(us or 0), "pong"), "disk": disk, "last": last}
     written_us = NOON_US + 7 * abs(us or 0)
     line = status_line(run_state(Day(), {}, state=state, written_us=written_us, **fields), columns)
     for text in (line, event_line(last, state, columns).removesuffix("\n")):
@@ -88,13 +90,12 @@ def test_any_state_and_event_fits_any_terminal(state: str, disk: str, us: int | 
 DELAYS = st.lists(st.integers(-(10**7), 10**8), max_size=12)
 
 
-def tally(delays: Sequence[int], camera_id: str = "100e0000") -> Tally:
-    statistics = CameraStatistics()
-    worst = None
+def figures(delays: Sequence[int]) -> Figures:
+    statistics, worst = CameraStatistics(), None
     for i, delay_us in enumerate(delays):
         if statistics.count(EARLY if delay_us < 0 else MEASURED, NOON_US + i, delay_us, 103):
-            worst = verdict(camera_id, delay_us, NOON_US + i)
-    return tally_of(statistics, worst)
+            worst = verdict("100e0000", delay_us, NOON_US + i)
+    return figures_of(statistics, worst)
 
 
 def nearest_rank(values: list[int], per_mille: int) -> int:
@@ -103,28 +104,25 @@ def nearest_rank(values: list[int], per_mille: int) -> int:
 
 @given(st.lists(DELAYS, max_size=20))
 def test_figures_are_those_of_all_events_together(parts: list[list[int]]) -> None:
-    found = Figures(sum_up(map(tally, parts)))
+    found = summed([*map(figures, parts)])
     dated = [delay for part in parts for delay in part]
     measured = [delay for delay in dated if delay >= 0]
-    assert (found.events, found.early) == (len(measured), len(dated) - len(measured))
+    assert (found.events, found.early.n) == (len(measured), len(dated) - len(measured))
     assert found.suspect == ((len(dated) - len(measured)) * 100 > len(dated))
     if measured:
-        assert (found.min_us, found.max_us, found.total_us) == (min(measured), max(measured), sum(measured))
+        all_us = found.durations_us
+        assert (all_us["min"], all_us["max"], found.delays.total_us) == (min(measured), max(measured), sum(measured))
         assert found.max_event is not None
         assert found.max_event.delay_us == max(measured)
-        for per_mille, us in ((500, found.p50_us), (900, found.p90_us), (950, found.p95_us), (990, found.p99_us)):
-            assert us == pytest.approx(nearest_rank(measured, per_mille), rel=0.0101, abs=500)
-    if found.suspect:
-        assert found.signed_p95_us == pytest.approx(nearest_rank(dated, 950), rel=0.0101, abs=500)
-    else:
-        assert found.signed_p50_us is found.signed_p95_us is None
+        for per_mille, name in ((500, "p50"), (900, "p90"), (950, "p95"), (990, "p99")):
+            assert all_us[name] == pytest.approx(nearest_rank(measured, per_mille), rel=0.0101, abs=500)
 
 
 def test_numbers_become_text_in_one_place() -> None:
-    counted = tally([1_000_500, 1_001_500, -2_000_000])
+    counted = figures([1_000_500, 1_001_500, -2_000_000])
     counted.clean_max = verdict("100e0000", 1_000_500, identity="a\nb")
-    counted.initial = 3
-    assert texts(Figures(counted, 0.9999)) == {
+    counted.initial, counted.observed = 3, 0.9999
+    assert texts(counted) == {
         "events": "2", "min_s": "1.000", "avg_s": "1.001", "p50_s": "1.000", "p90_s": "1.002", "p95_s": "1.002",
         "p99_s": "1.002", "max_s": "1.002", "clean_max_s": "1.000",
         "max_at_utc": "2026-11-22T12:00:00.000001Z", "max_uuid": f"u{NOON_US + 1}",
@@ -132,5 +130,5 @@ def test_numbers_become_text_in_one_place() -> None:
         "early": "1", "initial": "3", "undated": "0", "observed_percent": "99.9", "suspect": "1",
         "all_dated_p50_s": "1.000", "all_dated_p95_s": "1.002",
     }  # fmt: skip
-    assert shown(Figures(Tally()), ["events", "max_s", "max_uuid", "observed_percent"]) == ["0", "-", "-", "unknown"]
-    assert set(texts(Figures(Tally())).values()) == {"0", ""}
+    assert shown(Figures(), ["events", "max_s", "max_uuid", "observed_percent"]) == ["0", "-", "-", "unknown"]
+    assert set(texts(Figures()).values()) == {"0", ""}

@@ -24,7 +24,7 @@ from ..storage.paths import LogPaths
 from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
 from ..views.number_format import count, span
-from ..views.tables import Column, table, wrapped
+from ..views.tables import table, wrapped
 from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
 LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
@@ -62,7 +62,8 @@ def report(findings: Sequence[Finding]) -> tuple[str, int]:
         last = f"Another logger already uses this directory (exit code {code})."
     elif code:
         last = f"A run would not log anything now: see {what} above (exit code {code})."
-    lines = [*table([Column(title, False, _ANY) for title in ("what", "result", "verdict")], rows), "", last]
+    titles = "what", "result", "verdict"
+    lines = [*table(titles, rows, left=titles, widest=_ANY), "", last]
     return "".join(f"{line}\n" for line in lines), code
 
 

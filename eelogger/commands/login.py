@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     known = f" [{printable(settings.username)}]" if settings.username else ""
     try:
         username = console.ask(f"User name (e-mail address){known}: ").strip() or settings.username
-        password = console.ask_secret("Password: ") if username else ""
+        password = console.ask("Password: ", is_secret=True) if username else ""
         if not password:
             raise LoginRefused("a login needs both user name and password", "start it again and type both")
         key = asyncio.run(login(settings, username, password, _Person(console)))

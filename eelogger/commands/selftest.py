@@ -21,7 +21,7 @@ from ..storage.delaylog import DelayRow, rows
 from ..storage.paths import LogPaths
 from ..views.console import Console
 from ..views.number_format import count, milliseconds
-from ..views.tables import Column, table
+from ..views.tables import table
 
 START_S: Final = 20.0
 SOUND_US: Final = 10_000  # half of all delays must be right within this; a busy machine makes the rest less precise
@@ -103,7 +103,7 @@ def _outcome(logged: Logged, wrong: Sequence[str]) -> Iterator[str]:
         [f"delay {name}, s", *(seconds3(_quantile(values, part)) for values in (true_us, measured_us))]
         for name, part in (("p50", 500), ("p95", 950), ("p99", 990), ("max", 1000))
     ]
-    yield from table((Column("what", right=False), Column("truth"), Column("measured")), lines)
+    yield from table(("what", "truth", "measured"), lines)
     yield ""
     if wrong:
         yield "NOT sound:"

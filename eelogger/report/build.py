@@ -8,9 +8,9 @@ from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Gap, Group
 from ..storage.paths import day_of
-from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, sum_up
+from ..views.figures import NO_BRIDGE, Figures, Row, rank, summed
 from ..views.number_format import count
-from ..views.sentences import SUSPECT, camera_labels, group_name
+from ..views.sentences import SUSPECT, camera_labels, group_name, headlines
 from . import conditions
 from .query import Query
 from .read import Cell, OnEvent, Progress, Reading, folders, sentences
@@ -57,7 +57,7 @@ class Report:
         bridges = defaultdict[str, set[str]](set)
         for camera in (*cameras.values(), *(cell.camera for cell in cells)):
             bridges[camera.bridge].add(camera.id)
-        found: dict[tuple[str, str, Group | None], list[Tally]] = defaultdict(list)
+        found: dict[tuple[str, str, Group | None], list[Figures]] = defaultdict(list)
         found |= {("bridge", bridge, None): [] for bridge in bridges}
         found |= {("camera", camera_id, None): [] for camera_id in cameras}
         for cell in cells:  # each kind holds each event once
@@ -71,7 +71,8 @@ class Report:
         rows = defaultdict[str, list[Row]](list)
         for (kind, of, group), tallies in found.items():
             over = [of] if kind in ("camera", "cell") else bridges[of] if kind == "bridge" else cameras
-            figures = Figures(sum_up(tallies), sum(map(share, over)) / len(over) if is_known else None)
+            figures = summed(tallies)
+            figures.observed = sum(map(share, over)) / len(over) if is_known else None
             name = names[kind][of] if kind in names else group_name("" if group is None else group, self.query.names)
             rows[kind].append(Row(of, name, figures, cameras[of].bridge if of in cameras else of, group))
         return {kind: sorted(of_kind, key=rank) for kind, of_kind in rows.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ..measure.clock_offset import Offset
-from ..measure.coverage import NO_RECORD, UNKNOWN, is_missed
+from ..measure.coverage import NO_RECORD, UNKNOWN
 from ..measure.seconds import micros, seconds3
 from ..model import Gap
 from ..storage.formats import parse_gap_line, parse_pairs, parse_time
@@ -14,7 +14,8 @@ from ..storage.line_blocks import whole_lines
 from ..storage.paths import LogPaths
 from ..storage.state import read_state
 from ..views.figures import Figures
-from ..views.number_format import count, milliseconds, moment, share, span
+from ..views.number_format import count, milliseconds, moment, share
+from ..views.sentences import gaps_text, is_shown
 from ..views.tables import printable
 from .query import FOREVER_US, Query
 
@@ -71,7 +72,7 @@ def sentences(
     total: Figures, minutes: Iterable[dict[str, int]], gaps: Sequence[Gap], cameras: Container[str]
 ) -> Iterator[tuple[str, str]]:
     """How far the figures of these `cameras` can be trusted: label and sentence; `minutes` are from `read_health`."""
-    counts = f"early {total.early:,}, initial {total.initial:,}, undated {total.undated:,}"
+    counts = f"early {total.early.n:,}, initial {total.initial:,}, undated {total.undated:,}"
     yield "events", f"measured {total.events:,}, {counts}"
     worst: dict[str, int] = {}
     for minute in minutes:
@@ -97,15 +98,12 @@ def sentences(
 def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) -> str:
     if part is None:
         return "unknown: nothing on record says when it was observed"
-    blind = [gap for gap in gaps if gap.kind == "gap" and gap.to_us > gap.from_us and is_missed(gap)]
-    text = f"{share(part)} of the period; "
-    if found := sorted((gap.to_us - gap.from_us, gap.from_us, gap.reason) for gap in blind if not gap.camera_id):
-        whole_us, (most_us, from_us, reason) = sum(us for us, _, _ in found), found[-1]
-        text += f"{count(len(found), 'gap')}, {span(whole_us)} in all, the longest {span(most_us)}"
-        text += f" from {moment(from_us)} ({printable(reason)})"
-    else:
-        text += "no gap"
-    own = sum(gap.camera_id in cameras for gap in blind)
+    of_all = [gap for gap in gaps if is_shown(gap) and not gap.camera_id]
+    text = f"{share(part)} of the period; {gaps_text(of_all)}"
+    if of_all:
+        longest = max(of_all, key=lambda gap: gap.to_us - gap.from_us)
+        text += f" from {moment(longest.from_us)} ({printable(longest.reason)})"
+    own = sum(gap.camera_id in cameras for gap in filter(is_shown, gaps))
     return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
 
 

@@ -16,7 +16,7 @@ from .. import __version__
 from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, texts
 from ..views.sentences import CONTAINS, group_name
-from ..views.tables import Column, printable, table, wrapped
+from ..views.tables import printable, table, wrapped
 from .build import Report
 from .query import Query
 from .read import Event, sentences
@@ -160,9 +160,9 @@ def text(report: Report, columns: int = WIDEST) -> str:
     within = min(columns, WIDEST)
     lines = [line for label, sentence in head(report) for line in wrapped(label, sentence, within)]
     for title, caption, names, rows in tables(report):
-        titles = [Column(heading(name), is_number(name) or name == "arrived_utc", 64) for name in names]
+        left = [heading(name) for name in names if not is_number(name) and name != "arrived_utc"]
         cells = ([row[name] or "-" for name in names] for row in rows[:SHOWN])
-        lines += ["", f"{title}, {caption}", *table(titles, cells, within=within)]
+        lines += ["", f"{title}, {caption}", *table([*map(heading, names)], cells, left=left, widest=64, within=within)]
         if len(rows) > SHOWN:
             lines.append(f"… and {len(rows) - SHOWN:,} more; --json has all")
         for row in filter(lambda row: row.get("note"), rows[:SHOWN]):

@@ -1,6 +1,7 @@
 """Show what an audit found: sentences, tables, JSON, and a row for each missing event."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +11,11 @@ from ..model import Camera
 from ..storage.formats import time_text
 from ..views.number_format import count, moment
 from ..views.sentences import camera_labels, group_name
-from ..views.tables import Column, printable, table, wrapped
+from ..views.tables import printable, table, wrapped
 from .export import SHOWN, WIDEST, csv_row, head_of_json
 from .query import Query
 from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
 
-NOTED: Final = 10  # notes about single cameras
 _MISSING: Final = ("camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status")
 _TITLES: Final = (
     "recorded", "delivered", "missing", "in gaps", "lost %", "95 % bounds", "unrecorded", "unknown h", "worst hour",
@@ -44,38 +44,35 @@ class Found:
         return summed(counts for result in self.results.values() for counts in result.hours.values())
 
     def rows(self, kind: str) -> list[Row]:
-        """The rows of all bridges, of all cameras, or of the account, worst first."""
-        ids = {i: {"bridge": self.cameras[i].bridge, "camera": i, "all": ""}[kind] for i in self.results}
-        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in ids.values()}
-        names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
-        hours: dict[str, dict[int, Counts]] = {}
+        """The rows of each bridge, of each camera, or of all, worst first."""
+        hours = defaultdict[str, dict[int, Counts]](lambda: defaultdict(Counts))
         for camera_id, result in self.results.items():
+            of = {"bridge": self.cameras[camera_id].bridge, "camera": camera_id, "all": ""}[kind]
             for hour_us, counts in result.hours.items():
-                hours.setdefault(ids[camera_id], {}).setdefault(hour_us, Counts()).update(counts)
-        return sorted(((i, names[i], of) for i, of in hours.items()), key=_rank)
+                hours[of][hour_us].update(counts)
+        names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in hours}
+        names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
+        return sorted(((i, names[i], by_hour) for i, by_hour in hours.items()), key=_rank)
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
         yield from self.notes
-        if self.total["edge"]:
-            near = f"{count(self.total['edge'], 'event')} in our gaps lie so near the edge of one"
+        if n := self.total["edge"]:
+            near = f"{count(n, 'event')} in our gaps lie so near the edge of one"
             yield f"{near} that the stream may have lost them: the upper bound says how much that would be."
         if n := sum(result.unreadable for result in self.results.values()):
             yield f"{count(n, 'row')} of the lists could not be read, and do not count."
         if n := sum(result.damaged for result in self.results.values()):
             yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
-        found = [f"{printable(name)}: {note}." for i, name, _ in self.rows("camera") for note in self._notes_of(i)]
-        yield from found[:NOTED]
-        if len(found) > NOTED:
-            yield f"… and {count(len(found) - NOTED, 'more note')} of this kind."
-
-    def _notes_of(self, camera_id: str) -> Iterator[str]:
-        result = self.results[camera_id]
-        if result.unlisted:
-            before = f"{count(result.unlisted, 'event')} delivered before that cannot be compared"
-            yield f"its list begins at {moment(result.begins_us)}, later than the period (retention?): {before}"
-        if hours := summed(result.hours.values())["unknown"]:
-            yield f"{count(hours, 'hour')} unknown: {printable(result.failure)}"
+        if late := [result for result in self.results.values() if result.unlisted]:
+            begin = f"{count(len(late), 'list begins', 'lists begin')} later than the period (retention?), the last at"
+            before = (
+                f"{count(sum(result.unlisted for result in late), 'event')} delivered before that cannot be compared"
+            )
+            yield f"{begin} {moment(max(result.begins_us for result in late))}: {before}."
+        if n := self.total["unknown"]:
+            failures = filter(None, (result.failure for result in self.results.values()))
+            yield f"{count(n, 'hour')} unknown: {printable(next(failures, ''))}."
 
 
 def _rank(row: Row) -> tuple[int, int, str]:
@@ -85,7 +82,7 @@ def _rank(row: Row) -> tuple[int, int, str]:
 
 def sentence(counts: Counts) -> str:
     """What was lost, to be sent as it is."""
-    share, bounds = _percents(counts)
+    share, bounds = _percents(_numbers(counts))
     lost = "" if share == "-" else f" ({share} %, 95 % bounds {bounds} %)"
     never = f"of {count(counts['recorded'], 'event')} recorded {counts['missing']:,} never arrived while we listened"
     unknown = f"; {count(counts['unknown'], 'hour')} of lists unknown" if counts["unknown"] else ""
@@ -103,11 +100,12 @@ def _lines(found: Found, within: int) -> Iterator[str]:
     if found.is_partial:
         yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
     yield from wrapped("", sentence(found.total), within)
-    for what, rows in (("bridge", found.rows("bridge")), ("camera", found.rows("camera"))):
-        shown = [*rows[:SHOWN], *(found.rows("all") if what == "camera" else ())]
+    for what, rest in (("bridge", []), ("camera", found.rows("all"))):
+        rows = found.rows(what)
+        shown = [*rows[:SHOWN], *rest]
         if len(shown) > 1:  # a single bridge tells nothing that the account does not
             yield ""
-            yield from table([Column(what, right=False), *map(Column, _TITLES)], map(_cells, shown), within=within)
+            yield from table([what, *_TITLES], map(_cells, shown), within=within)
         if len(rows) > SHOWN:
             yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
     yield ""
@@ -117,15 +115,15 @@ def _lines(found: Found, within: int) -> Iterator[str]:
 
 def _cells(row: Row) -> list[str]:
     _, name, hours = row
-    c, worst_us = summed(hours.values()), max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
-    of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if c["missing"] else "-"
-    first = c["recorded"], c["recorded"] - c["missing"] - c["gap"], c["missing"], c["gap"]
-    last = c["unrecorded"], c["unknown"]
-    return [name, *(f"{n:,}" for n in first), *_percents(c), *(f"{n:,}" for n in last), of_worst]
+    of = _numbers(summed(hours.values()))
+    worst_us = max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
+    of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if of["missing"] else "-"
+    first = (f"{of[kind]:,}" for kind in ("recorded", "delivered", "missing", "gap"))
+    return [name, *first, *_percents(of), f"{of['unrecorded']:,}", f"{of['unknown']:,}", of_worst]
 
 
-def _percents(counts: Counts) -> tuple[str, str]:
-    share, bounds = share_lost(counts)
+def _percents(numbers: dict[str, Any]) -> tuple[str, str]:
+    share, bounds = numbers["share_lost"], numbers["share_bounds"]
     if share is None:
         return "-", "-"
     part, low, high = ("<0.01" if 0 < p < 0.0001 else f"{p * 100:.2f}" for p in (share, *bounds))

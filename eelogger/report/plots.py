@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from ..measure.coverage import is_missed
 from ..measure.histogram import P50, P95, Histogram, merged
 from ..model import DAY_US, Gap
+from ..views.sentences import is_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def _draw_over_time(ax: "Axes", timeline: Timeline, gaps: Sequence[Gap], width_p
     ax.plot(days, p50, color=_LINE, label="median", marker="o")
     # Above the axes: inside it would cover something in most reports.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    blind = [gap for gap in gaps if gap.kind in ("gap", "suspend") and not gap.camera_id and is_missed(gap)]
+    blind = [gap for gap in gaps if is_shown(gap) and not gap.camera_id]
     for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:200]:
         ax.axvspan(gap.from_us / DAY_US, gap.to_us / DAY_US, color=_GAP, linewidth=0.6)
     locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[tuple[float, float, 
         p50, p95 = map(_log_s, slot.quantiles_us((P50, P95)))
         points.append(((number + 0.5) * slot_us / DAY_US, p50, p95))
     for gap in gaps:
-        if gap.kind == "gap" and not gap.camera_id and gap.to_us - gap.from_us >= slot_us:
+        if is_shown(gap) and not gap.camera_id and gap.to_us - gap.from_us >= slot_us:
             points.append(((gap.from_us + gap.to_us) / 2 / DAY_US, math.nan, math.nan))
     return sorted(points)
 

@@ -18,7 +18,7 @@ from ..storage.delaylog import DelayRow, read_rows
 from ..storage.line_blocks import Skipped, read_at, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
-from ..views.figures import Tally
+from ..views.figures import Figures
 from ..views.number_format import count
 from .plots import Timeline
 from .query import FOREVER_US, Query
@@ -41,7 +41,7 @@ class Cell:
     id: str
     camera: Camera
     group: Group
-    tally: Tally = field(default_factory=Tally)
+    tally: Figures = field(default_factory=Figures)
 
 
 class Event(NamedTuple):

@@ -1,9 +1,10 @@
 """Figures, rows and tables that every view and report shows; `texts` turns their µs into seconds."""
 
 from bisect import insort
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -12,18 +13,19 @@ from ..measure.histogram import P50, P95, P99, Histogram, merged, signed_quantil
 from ..measure.seconds import mean3, seconds3
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
 from ..storage.formats import time_text
-from .number_format import clock_time, moment, share, span
+from .number_format import share
 from .tables import printable
 
 FEW: Final = 20  # with fewer events a p95 is little more than the maximum: such rows are listed after the others
 NO_BRIDGE: Final = "(none)"
 P90: Final = 900
+DURATIONS: Final = ("min", "avg", "p50", "p90", "p95", "p99", "max")
 _AT_ONCE: Final = 16  # adding up so many takes half a millisecond, little more than adding one
 
 
-@dataclass(slots=True)
-class Tally:
-    """What figures are made of: `early` holds the negative delays without their sign."""
+@dataclass
+class Figures:
+    """What is counted of some events, and what follows from it; `early` holds negative delays without their sign."""
 
     delays: Histogram = field(default_factory=Histogram)
     early: Histogram = field(default_factory=Histogram)
@@ -31,36 +33,48 @@ class Tally:
     undated: int = 0
     max_event: Verdict | None = None
     clean_max: Verdict | None = None
+    observed: float | None = None
 
-    def add(self, tallies: Iterable["Tally"]) -> Iterator[str]:
-        """Count what others have counted, in short steps that yield empty pieces."""
-        rest = iter(tallies)
-        while some := list(islice(rest, _AT_ONCE)):
-            self.delays = merged([self.delays, *(other.delays for other in some)])
-            self.early = merged([self.early, *(other.early for other in some)])
-            self.initial += sum(other.initial for other in some)
-            self.undated += sum(other.undated for other in some)
-            self.max_event = _worst(other.max_event for other in (self, *some))
-            self.clean_max = _worst(other.clean_max for other in (self, *some))
-            yield ""
+    @property
+    def events(self) -> int:
+        """How many were measured."""
+        return self.delays.n
+
+    @property
+    def suspect(self) -> bool:
+        """The figures cannot be trusted, see `is_suspect`."""
+        return is_suspect(self.early.n, self.events)
+
+    @cached_property
+    def durations_us(self) -> dict[str, int]:
+        """Each of `DURATIONS`, none without events; it stays as it was when first asked for."""
+        delays = self.delays
+        if not delays.n:
+            return {}
+        average_us = round(delays.total_us / delays.n)
+        quantiles = delays.quantiles_us((P50, P90, P95, P99))
+        return dict(zip(DURATIONS, (delays.min_us, average_us, *quantiles, delays.max_us), strict=True))
 
 
-def sum_up(tallies: Iterable[Tally]) -> Tally:
-    """Several tallies as one."""
-    whole = Tally()
-    deque(whole.add(tallies), maxlen=0)
+def summed(parts: Collection[Figures]) -> Figures:
+    """The figures of all parts together."""
+    return Figures(
+        merged(part.delays for part in parts),
+        merged(part.early for part in parts),
+        sum(part.initial for part in parts),
+        sum(part.undated for part in parts),
+        _worst(part.max_event for part in parts),
+        _worst(part.clean_max for part in parts),
+    )
+
+
+def summed_in_steps(parts: Iterable[Figures]) -> Generator[str, None, Figures]:
+    """The same in short steps that yield empty lines."""
+    whole, rest = Figures(), iter(parts)
+    while some := list(islice(rest, _AT_ONCE)):
+        whole = summed([whole, *some])
+        yield ""
     return whole
-
-
-def first_sights(statistics: CameraStatistics) -> dict[str, int]:
-    """A camera's first sights of the day by verdict."""
-    early, initial, undated = statistics.early.n, statistics.initial, statistics.undated
-    return {MEASURED: statistics.n, EARLY: early, INITIAL: initial, UNDATED: undated}
-
-
-def tally_of(statistics: CameraStatistics, worst: Verdict | None = None) -> Tally:
-    """A camera's day as a tally."""
-    return Tally(statistics.day(), statistics.early, statistics.initial, statistics.undated, worst)
 
 
 def _worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
@@ -68,43 +82,37 @@ def _worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
     return max(filter(None, verdicts), key=lambda verdict: (verdict.delay_us or 0, -verdict.arrived_us), default=None)
 
 
-class Figures:
-    """The figures of a tally: durations in µs are 0 while `events` is 0, signed ones None unless `suspect`."""
+def figures_of(day: CameraStatistics, worst: Verdict | None = None, observed: float | None = None) -> Figures:
+    """The figures of a camera's day."""
+    return Figures(day.day(), day.early, day.initial, day.undated, worst, observed=observed)
 
-    def __init__(self, tally: Tally, observed: float | None = None) -> None:
-        delays, early = tally.delays, tally.early
-        self.events, self.total_us, self.min_us, self.max_us = delays.n, delays.total_us, delays.min_us, delays.max_us
-        self.avg_us = round(delays.total_us / (delays.n or 1))
-        quantiles = delays.quantiles_us((P50, P90, P95, P99)) if delays.n else (0, 0, 0, 0)
-        self.p50_us, self.p90_us, self.p95_us, self.p99_us = quantiles
-        self.early, self.initial, self.undated = early.n, tally.initial, tally.undated
-        self.suspect = is_suspect(early.n, delays.n)
-        self.signed_p50_us = signed_quantile_us(early, delays, P50) if self.suspect else None
-        self.signed_p95_us = signed_quantile_us(early, delays, P95) if self.suspect else None
-        self.max_event, self.clean_max, self.observed = tally.max_event, tally.clean_max, observed
+
+def first_sights(day: CameraStatistics) -> Counter[str]:
+    """A camera's first sights of the day by verdict."""
+    return Counter({MEASURED: day.n, EARLY: day.early.n, INITIAL: day.initial, UNDATED: day.undated})
 
 
 def texts(figures: Figures) -> dict[str, str]:
     """Every figure as text by its name, in the order of the CSV; "" where there is none."""
-    n, top, clean = figures.events, figures.max_event, figures.clean_max
-    names = ("min", "avg", "p50", "p90", "p95", "p99", "max")
-    durations = {f"{name}_s": seconds3(getattr(figures, f"{name}_us")) if n else "" for name in names}
-    durations["avg_s"] = mean3(figures.total_us, n) if n else ""  # rounded once
+    delays, early, all_us = figures.delays, figures.early, figures.durations_us
+    top, clean = figures.max_event, figures.clean_max
+    durations = {f"{name}_s": seconds3(all_us[name]) if all_us else "" for name in DURATIONS}
+    durations["avg_s"] = mean3(delays.total_us, delays.n) if delays.n else ""  # rounded once
     return {
-        "events": str(n),
+        "events": str(delays.n),
         **durations,
         "clean_max_s": seconds3(clean.delay_us or 0) if clean else "",
         "max_at_utc": time_text(top.arrived_us) if top else "",
         "max_uuid": printable(top.identity) if top else "",
         "clean_max_at_utc": time_text(clean.arrived_us) if clean else "",
         "clean_max_uuid": printable(clean.identity) if clean else "",
-        "early": str(figures.early),
+        "early": str(early.n),
         "initial": str(figures.initial),
         "undated": str(figures.undated),
         "observed_percent": "" if figures.observed is None else share(figures.observed).removesuffix(" %"),
         "suspect": "1" if figures.suspect else "0",
-        "all_dated_p50_s": "" if figures.signed_p50_us is None else seconds3(figures.signed_p50_us),
-        "all_dated_p95_s": "" if figures.signed_p95_us is None else seconds3(figures.signed_p95_us),
+        "all_dated_p50_s": seconds3(signed_quantile_us(early, delays, P50)) if figures.suspect else "",
+        "all_dated_p95_s": seconds3(signed_quantile_us(early, delays, P95)) if figures.suspect else "",
     }
 
 
@@ -133,8 +141,7 @@ class Row:
 
 def rank(row: Row) -> tuple[bool, int, str, str]:
     """The one ranking: worst p95 first, fewer than `FEW` events last, then by name."""
-    p95_us = row.figures.p95_us if row.figures.events else -1
-    return row.figures.events < FEW, -p95_us, row.name, row.id
+    return row.figures.events < FEW, -row.figures.durations_us.get("p95", -1), row.name, row.id
 
 
 def keep_worst(rows: list[Row], row: Row, most: int) -> None:
@@ -142,24 +149,3 @@ def keep_worst(rows: list[Row], row: Row, most: int) -> None:
     if len(rows) < most or rank(row) < rank(rows[-1]):
         insort(rows, row, key=rank)
         del rows[most:]
-
-
-def headlines(ranked: Iterable[Row], total: Row, whose: str = "", *, dated: bool = False) -> list[str]:
-    """The sentences to send: of the worst row and, unless it alone has events, of `total` (its worst is `whose`)."""
-    measured = [row for row in ranked if row.figures.events]
-    told = [_headline(measured[0], "", dated)] if measured else []
-    return told if len(measured) == 1 else [*told, _headline(total, whose, dated)]
-
-
-def _headline(row: Row, whose: str, dated: bool) -> str:
-    """How long nearly all took, the worst, and how much was observed at all."""
-    figures, name, part = row.figures, printable(row.name), row.figures.observed
-    observed = "what was observed is unknown" if part is None else f"observed {share(part)}"
-    if not figures.events:
-        return f"{name}: no measured event; {observed}"
-    at = ""
-    if figures.max_event:
-        at_us = figures.max_event.arrived_us
-        at = f" at {moment(at_us)[:16] if dated else clock_time(at_us)} UTC"
-    who, wrong = f" ({printable(whose)})" if whose else "", " (? a clock is wrong)" if figures.suspect else ""
-    return f"{name}: 95 % within {span(figures.p95_us)}, worst {span(figures.max_us)}{at}{who}; {observed}{wrong}"

@@ -1,14 +1,7 @@
 """Write numbers, durations and moments for people."""
 
-from collections.abc import Iterable
-from typing import Final
-
 from ..measure.seconds import seconds6
 from ..storage.formats import time_text
-
-STEPS: Final = "▁▂▃▄▅▆▇█"
-STEP_US: Final = 250_000  # one scale for all cameras and days, so that pictures can be compared
-LEGEND: Final = f"{STEPS[0]} up to {STEP_US / 1e6:g} s, each step doubles, {STEPS[-1]} over {(STEP_US << 6) / 1e6:g} s"
 
 
 def decimal(us: int, places: int) -> str:
@@ -66,9 +59,3 @@ def clock_time(us: int, *, seconds: bool = False) -> str:
 def moment(us: int) -> str:
     """`2026-11-22 09:07:20 UTC`."""
     return time_text(us)[:19].replace("T", " ") + " UTC"
-
-
-def sparkline(values_us: Iterable[int | None]) -> str:
-    """One character for each duration in µs, see `LEGEND`; blank where there is none."""
-    steps = (None if us is None else (-(-max(us, 1) // STEP_US) - 1).bit_length() for us in values_us)
-    return "".join(" " if step is None else STEPS[min(step, len(STEPS) - 1)] for step in steps)

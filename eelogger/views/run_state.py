@@ -1,19 +1,19 @@
 """The present of a run as one value; its clock and network."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ..clock import KernelClock
-from ..measure.camera_statistics import Day
+from ..measure.camera_statistics import CameraStatistics, Day
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import Coverage
 from ..measure.histogram import Histogram
-from ..model import DAY_US, NAMESPACES, Camera, CloudNotice, DateSample, Gap, Verdict
+from ..model import Camera, CloudNotice, DateSample, Gap, Verdict
 from ..storage.formats import parse_time
 
+NO_EVENTS: Final = CameraStatistics()  # of a camera without an event
 RTT_US: Final = 120_000_000  # a round trip that is older says nothing of the network as it is
-REST: Final = "REST"
 
 
 class OwnError(NamedTuple):
@@ -27,84 +27,66 @@ class OwnError(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Where a run stands at `written_us`; it refers to the day's statistics and does not copy them."""
+    """Where a run stands; it refers to the day's statistics and does not copy them."""
 
     state: str
     since_us: int
     written_us: int
     started_us: int
+    until_us: int  # the last moment that is shown
     date: str
     day: Day
     cameras: Mapping[str, Camera]  # attached now
+    known: Mapping[str, Camera]  # also those that left
     coverage: Coverage
+    totals: Mapping[str, int]  # verdicts since the start
+    rejected: Mapping[str, int]
+    offset: Offset | None
+    kernel: KernelClock | None
+    rtt: tuple[int, str] | None  # in µs, and whether of a "pong" or by "REST"
     own_error: OwnError
     write_p99_us: int
-    until_us: int | None = None  # the end of what is shown; None while it goes on
-    known: Mapping[str, Camera] = field(default_factory=dict)  # also those that left
-    totals: Mapping[str, int] = field(default_factory=dict)  # verdicts since the start
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    gaps: Sequence[Gap] = ()
-    offset: Offset | None = None
-    kernel: KernelClock | None = None
-    rtt_us: int | None = None
-    rtt_source: str = ""
-    left: Mapping[str, CloudNotice] = field(default_factory=dict)
-    previews: Mapping[str, Histogram] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=lambda: NAMESPACES)
-    last: Verdict | None = None
-    reading: float | None = None  # share of the day's files read so far; None once all are
-    disk: str = ""
-    held_lines: int = 0
-    queued_bytes: int = 0
-    headline: str = ""
-
-    @property
-    def now_us(self) -> int:
-        """The moment that is shown: of a day that has ended, its last."""
-        return min(self.written_us, parse_time(self.date) + DAY_US - 1)
+    left: Mapping[str, CloudNotice]
+    previews: Mapping[str, Histogram]
+    names: Mapping[int, str]
+    last: Verdict | None
+    reading: float | None  # share of the day's files read so far; None once all are
+    disk: str
+    held_lines: int
+    queued_bytes: int
+    headline: str = ""  # how the run stopped
 
     def camera(self, camera_id: str) -> Camera:
         """A camera by its id, also one that left."""
-        return self.cameras.get(camera_id) or self.known.get(camera_id) or Camera(camera_id, "")
+        return self.known.get(camera_id) or Camera(camera_id, "")
 
-    def name(self, camera_id: str) -> str:
-        """What a camera is called: its id where it has no name."""
-        return self.camera(camera_id).name or camera_id
+    def cameras_of_day(self) -> Iterator[tuple[Camera, CameraStatistics, float]]:
+        """Each camera, attached or with figures of the day: its statistics, and the share that was observed."""
+        observed = self.coverage.shares(parse_time(self.date), self.until_us)
+        for camera_id in [*self.cameras, *(each for each in self.day.cameras if each not in self.cameras)]:
+            yield self.camera(camera_id), self.day.cameras.get(camera_id, NO_EVENTS), observed(camera_id)
 
-    def camera_ids(self) -> list[str]:
-        """All cameras of the day: those attached, and those that left it and have figures."""
-        return [*self.cameras, *(self.day.cameras.keys() - self.cameras.keys())]
-
-    def observed(self) -> Callable[[str], float]:
-        """The share of the day that was observed, by camera id; "" is the connection's."""
-        return self.coverage.shares(parse_time(self.date), self.written_us if self.until_us is None else self.until_us)
-
-    def observed_by_all(self) -> Generator[str, None, float]:
-        """The share of all cameras, the mean over each; in short steps that yield empty pieces."""
-        observed, camera_ids, total = self.observed(), self.camera_ids(), 0.0
-        for camera_id in camera_ids:
-            total += observed(camera_id)
-            yield ""
-        return total / len(camera_ids) if camera_ids else observed("")
+    def observed_by_all(self, shares: Sequence[float]) -> float:
+        """The mean of all cameras' shares; the connection's where there is no camera."""
+        whole = self.coverage.observed_share(parse_time(self.date), self.until_us)
+        return sum(shares) / len(shares) if shares else whole
 
 
 class Vitals:
-    """Clock offset and round trip as they are known now; `on_gap` takes the clock steps that `Date` headers reveal."""
+    """Clock offset and round trip as they are known now."""
 
-    def __init__(self, on_gap: Callable[[Gap], None]) -> None:
+    def __init__(self) -> None:
         self.bounds = OffsetBounds()
-        self._on_gap = on_gap
         self._has_warned = False
         self._rtt, self._rtt_at_us = (0, ""), -2 * RTT_US
         self._rtt_max_us: int | None = None
 
-    def date_sample(self, sample: DateSample) -> None:
-        """A REST answer came: its `Date` bounds the clock, its round trip stands in for a missing pong."""
-        if step := self.bounds.add(sample):
-            self._on_gap(step)
+    def date_sample(self, sample: DateSample) -> Gap | None:
+        """A REST answer bounds the clock and stands in for a missing pong; returns the clock step it reveals."""
         latest = self.rtt(sample.received_us)
-        if latest is None or latest[1] == REST:
-            self.rtt_sample(sample.received_us - sample.sent_us, REST, sample.received_us)
+        if latest is None or latest[1] == "REST":
+            self.rtt_sample(sample.received_us - sample.sent_us, "REST", sample.received_us)
+        return self.bounds.add(sample)
 
     def rtt_sample(self, rtt_us: int, source: str, now_us: int) -> None:
         """A round trip, of a ping ("pong") or of a REST call."""

@@ -7,13 +7,10 @@ from ..measure.histogram import P95, merged
 from ..model import LOGGED_KINDS, MEASURED, Verdict
 from .number_format import clock_time, count, decimal, milliseconds, share, span
 from .run_state import RunState
+from .sentences import is_shown
 from .tables import cell, cut, printable, width
 
 MANY: Final = 40  # with more cameras the line goes without a p95: merging their hours each second would delay stamps
-_NAME: Final = 32
-_EVENT: Final = 24
-_DELAY: Final = 12
-_OTHERS: Final = len("09:07:20") + 3 * 2 + _DELAY + len("  undated")
 
 
 def status_line(state: RunState, columns: int) -> str:
@@ -40,12 +37,12 @@ def _pieces(state: RunState) -> Iterator[str]:
     if state.last is not None and state.last.delay_us is not None:
         yield f"last {span(state.last.delay_us)}"
     if len(state.day.cameras) <= MANY:
-        recent = merged(statistics.recent(None, state.written_us) for statistics in state.day.cameras.values())
+        recent = merged(statistics.recent(None, state.until_us) for statistics in state.day.cameras.values())
         if recent.n:
             yield f"p95 {span(recent.quantile_us(P95))}"
-    if state.rtt_us is not None:
-        yield f"RTT {milliseconds(state.rtt_us)}"
-    gaps = sum(gap.kind == "gap" for gap in state.gaps)
+    if state.rtt:
+        yield f"RTT {milliseconds(state.rtt[0])}"
+    gaps = sum(map(is_shown, state.coverage.gaps))
     yield count(gaps, "gap") if gaps else "no gap"
     if state.own_error.n:
         yield f"own {milliseconds(state.own_error.p99_us)}"
@@ -65,7 +62,7 @@ def event_line(verdict: Verdict, name: str, columns: int) -> str:
 
 
 def _event(at: str, name: str, event: str, delay: str, kind: str, columns: int) -> str:
-    room = max(12, columns - 1 - _OTHERS)
-    event_columns = min(_EVENT, room * 2 // 5)
-    cells = [cell(name, min(_NAME, room - event_columns)), cell(event, event_columns), cell(delay, _DELAY, right=True)]
+    room = max(12, columns - 36)  # beside time, delay, a verdict and the blanks between
+    event_columns = min(24, room * 2 // 5)
+    cells = [cell(name, min(32, room - event_columns)), cell(event, event_columns), cell(delay, 12, right=True)]
     return cut("  ".join([at, *cells]) + kind, columns - 1).rstrip() + "\n"

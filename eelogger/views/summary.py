@@ -1,71 +1,64 @@
-"""The text of `summary.log` and the closing table of a run, in pieces of at most a camera's work, empty ones too."""
+"""The lines of `summary.log` and of a run's closing table; `snapshots.encoded` leaves the empty ones out."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
-from . import sentences
-from .figures import FEW, NO_BRIDGE, Figures, Row, Tally, first_sights, headlines, keep_worst, shown, tally_of
-from .number_format import LEGEND, clock_time, count, milliseconds, moment, share, short, span, sparkline
-from .run_state import RunState
-from .tables import Column, cell, cut, printable, table, wrapped
+from .figures import FEW, NO_BRIDGE, Figures, Row, figures_of, first_sights, keep_worst, shown, summed_in_steps
+from .number_format import clock_time, count, milliseconds, moment, share, short, span
+from .run_state import NO_EVENTS, RunState
+from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, headlines, is_shown, suspect
+from .tables import cell, cut, printable, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
-BRIDGES: Final = 20
-CLOSING: Final = 20
-_PREVIEWS: Final = 10
-_LEFT: Final = 5
-_LAST_GAPS: Final = 3
-_LONGEST: Final = 2 * 108
-_NO_EVENTS: Final = CameraStatistics()
+STEPS: Final = "▁▂▃▄▅▆▇█"
+STEP_US: Final = 250_000  # one scale for all cameras and days, so that pictures can be compared
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
 _OF_BRIDGE: Final = ("min", "p50", "p95")
-_OF_PREVIEW: Final = ("events", "p50_s", "p95_s", "max_s")
 _CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s", "early", "initial", "undated")
 _SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
 
-def _in_lines(make: Callable[[RunState], Iterator[str]]) -> Callable[[RunState], Iterator[str]]:
-    """Give each line that is not empty its newline."""
-    return lambda state: (line and f"{line}\n" for line in make(state))
-
-
-@_in_lines
 def render(state: RunState) -> Iterator[str]:
-    """The summary in pieces."""
-    totals, cameras, bridges, suspects = Counter(first_sights(_NO_EVENTS)), list[Row](), dict[str, list[str]](), 0
-    for camera_id in state.camera_ids():
-        camera, statistics = state.camera(camera_id), state.day.cameras.get(camera_id, _NO_EVENTS)
-        bridges.setdefault(camera.bridge, []).append(camera_id)
+    """The summary."""
+    totals, suspects, cameras, shares = first_sights(NO_EVENTS), 0, list[Row](), list[float]()
+    bridges = defaultdict[str, list[tuple[CameraStatistics, float]]](list)
+    for camera, statistics, part in state.cameras_of_day():
+        bridges[camera.bridge].append((statistics, part))
+        shares.append(part)
         totals.update(first_sights(statistics))
         suspects += statistics.suspect
-        recent = Figures(Tally(statistics.recent(None, state.now_us)))
-        keep_worst(cameras, Row(camera_id, camera.name, recent, camera.bridge), CAMERAS)
+        recent = Figures(statistics.recent(None, state.until_us), observed=part)
+        keep_worst(cameras, Row(camera.id, camera.name, recent, camera.bridge), CAMERAS)
         yield ""
     lasted = span(max(0, state.written_us - state.since_us))  # a run that stopped says when by itself
     yield printable(state.headline or f"{state.state} since {moment(state.since_us)} ({lasted})")
     yield f"written    {moment(state.written_us)}; running since {moment(state.started_us)}"
-    by_all = yield from state.observed_by_all()
-    for label, text in _head(state, totals, suspects, by_all):
+    previews = yield from summed_in_steps(map(Figures, list(state.previews.values())))
+    for label, text in _head(state, totals, suspects, state.observed_by_all(shares), previews):
         yield from wrapped(f"{label:<11}", text)
-    yield from _previews(state)
-    since = clock_time((state.now_us // HOUR_US - 1) * HOUR_US)
+    since = clock_time((state.until_us // HOUR_US - 1) * HOUR_US)
     if len(bridges) > 1:
         yield from _bridges(state, bridges, since)
-    yield from _cameras(state, cameras, sum(map(len, bridges.values())), since)
+    yield from _cameras(state, cameras, len(shares), since)
 
 
-def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: float) -> Iterator[tuple[str, str]]:
+def _head(
+    state: RunState, totals: Mapping[str, int], suspects: int, observed: float, previews: Figures
+) -> Iterator[tuple[str, str]]:
     """What must be seen before any figure: totals, clock, network, own error, gaps, what is suspect."""
     yield "day", f"{_counts(totals)} ({state.date} UTC, what stands in the delay logs)"
-    kinds = [DUPLICATE, IGNORED, UNIDENTIFIED, *(["pre"] if "pre" in state.totals else [])]
-    since_start = {kind: state.totals.get(kind, 0) for kind in kinds} | {"rejected": sum(state.rejected.values())}
-    reasons = _counts(dict(Counter(state.rejected).most_common()))
-    yield "this run", f"{_counts(since_start)}{f' ({reasons})' if reasons else ''}"
+    since_start = {kind: state.totals.get(kind, 0) for kind in (DUPLICATE, IGNORED, UNIDENTIFIED)}
+    since_start |= {"pre": previews.events} if previews.events else {}
+    reasons = f" ({_counts(dict(Counter(state.rejected).most_common()))})" if state.rejected else ""
+    yield "this run", f"{_counts(since_start | {'rejected': sum(state.rejected.values())})}{reasons}"
+    if previews.events:
+        p50, p95, most = shown(previews, ("p50_s", "p95_s", "max_s"))
+        yield "previews", f"delay of their timestamps since this start: p50 {p50} s, p95 {p95} s, max {most} s"
     offset, kernel, clock = state.offset, state.kernel, "not compared with the cloud's yet"
     if offset is not None:
         clock = f"{offset.sentence()}; cloud − local {seconds3(offset.offset_us)} s ± {seconds3(offset.bound_us)} s"
@@ -73,18 +66,23 @@ def _head(state: RunState, totals: Mapping[str, int], suspects: int, observed: f
         error = f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel.synchronised else "NOT synchronised"
         clock += f"; kernel: {error}"
     yield "clock", clock
-    rtt = "unknown" if state.rtt_us is None else f"{milliseconds(state.rtt_us)} ({state.rtt_source})"
-    yield "network", f"round trip {rtt}"
+    yield "network", f"round trip {f'{milliseconds(state.rtt[0])} ({state.rtt[1]})' if state.rtt else 'unknown'}"
     yield "own error", _own_error(state)
-    yield "observed", f"{share(observed)} of the day; {_gaps(state)}"
+    last = []  # also those that only taint figures (steps, suspends)
+    for gap in [gap for gap in state.coverage.gaps if gap.kind != "gap" or is_shown(gap)][-3:]:
+        kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
+        why = f"{gap.reason} {state.camera(gap.camera_id).name or gap.camera_id}".rstrip()
+        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {printable(why)}")
+    gaps = gaps_text(state.coverage.gaps) + (f"; last: {', '.join(last)}" if last else "")
+    yield "observed", f"{share(observed)} of the day; {gaps}"
     if state.disk:
         yield "disk", f"{printable(state.disk)}; {count(state.held_lines, 'line')} held in memory"
-    yield "meaning", sentences.CONTAINS
+    yield "meaning", CONTAINS
     if left := list(state.left.items()):
-        some = "; ".join(f"{state.name(camera_id)}: {status} {text}" for camera_id, (_, status, text) in left[:_LEFT])
-        yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), _LONGEST)
+        some = "; ".join(f"{state.camera(i).name or i}: {status} {text}" for i, (_, status, text) in left[:5])
+        yield "left", cut(printable(f"the server dropped {count(len(left), 'camera')}: {some}"), 2 * 108)
     if suspects:
-        yield "?", f"{count(suspects, 'camera')}: {sentences.SUSPECT}"
+        yield "?", f"{count(suspects, 'camera')}: {SUSPECT}"
 
 
 def _own_error(state: RunState) -> str:
@@ -93,19 +91,6 @@ def _own_error(state: RunState) -> str:
         return "not measured yet"
     p99, most, limit, write = map(milliseconds, (own.p99_us, own.max_us, own.threshold_us, state.write_p99_us))
     return f"p99 {p99}, max {most}; above {limit} a line carries lag_s=; disk write p99 {write}"
-
-
-def _gaps(state: RunState) -> str:
-    """How many gaps and how long; the last ones, also those that only taint figures (steps, suspends)."""
-    text, blind_us = "no gap", [gap.to_us - gap.from_us for gap in state.gaps if gap.kind == "gap"]
-    if blind_us:
-        text = f"{count(len(blind_us), 'gap')}, {span(sum(blind_us))} in all, longest {span(max(blind_us))}"
-    last = []
-    for gap in state.gaps[-_LAST_GAPS:]:
-        kind, at = "" if gap.kind == "gap" else f"{gap.kind} ", clock_time(gap.from_us, seconds=True)
-        why = printable(f"{gap.reason} {state.name(gap.camera_id)}").rstrip()
-        last.append(f"{kind}{at} {span(gap.to_us - gap.from_us)} {why}")
-    return f"{text}; last: {', '.join(last)}" if last else text
 
 
 def _counts(totals: Mapping[str, int]) -> str:
@@ -117,32 +102,15 @@ def _more(hidden: int, what: str) -> str:
 
 
 def _durations(figures: Figures, names: Iterable[str], columns: int) -> str:
-    all_us = [getattr(figures, f"{name}_us") for name in names]
-    return "".join(f"{short(us) if figures.events else '-':>{columns}}" for us in all_us)
+    all_us = figures.durations_us
+    return "".join(f"{short(all_us[name]) if all_us else '-':>{columns}}" for name in names)
 
 
-def _previews(state: RunState) -> Iterator[str]:
-    probed, previews = list[Row](), list(state.previews.items())
-    for camera_id, delays in previews:
-        keep_worst(probed, Row(camera_id, state.name(camera_id), Figures(Tally(delays))), _PREVIEWS)
-        yield ""
-    if probed:
-        yield "\nPREVIEW PROBE, delay of preview timestamps since this start, worst p95 first"
-        rows = [[row.name, *shown(row.figures, _OF_PREVIEW)] for row in probed]
-        yield from table([Column("name", right=False), *map(Column, _OF_PREVIEW)], rows)
-        yield _more(len(previews) - len(probed), "camera")
-
-
-def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iterator[str]:
-    """One slow bridge points to its site, all of them to the cloud or to us."""
-    worst, days, observed = list[Row](), dict[str, Figures](), state.observed()
-    for bridge, camera_ids in bridges.items():
-        cameras = [state.day.cameras[camera_id] for camera_id in camera_ids if camera_id in state.day.cameras]
-        recent, day = Tally(), Tally()
-        yield from recent.add(Tally(statistics.recent(None, state.now_us)) for statistics in cameras)
-        yield from day.add(map(tally_of, cameras))
-        days[bridge] = Figures(day, sum(map(observed, camera_ids)) / len(camera_ids))
-        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, Figures(recent)), BRIDGES)
+def _bridges(state: RunState, bridges: dict[str, list[tuple[CameraStatistics, float]]], since: str) -> Iterator[str]:
+    worst = list[Row]()
+    for bridge, cameras in bridges.items():
+        recent = yield from summed_in_steps(Figures(each.recent(None, state.until_us)) for each, _ in cameras)
+        keep_worst(worst, Row(bridge, bridge or NO_BRIDGE, recent), 20)
     titles = "".join(f"{name:>7}" for name in _OF_BRIDGE)
     yield (
         f"\nBRIDGES ({len(bridges):,}), worst p95 since {since} first."
@@ -150,79 +118,76 @@ def _bridges(state: RunState, bridges: dict[str, list[str]], since: str) -> Iter
     )
     yield f"{'bridge':<10}{'cameras':>9}{'events':>8}{titles} │{'day':>8}{titles} observed"
     for row in worst:
-        whole = days[row.id]
+        cameras = bridges[row.id]
+        whole = yield from summed_in_steps(figures_of(each) for each, _ in cameras)
+        recent_text, day_text = (f"{of.events:>8}{_durations(of, _OF_BRIDGE, 7)}" for of in (row.figures, whole))
         name = cell(("?" if whole.suspect else "") + row.name, 10)
-        recent_text, day_text = (
-            f"{figures.events:>8}{_durations(figures, _OF_BRIDGE, 7)}" for figures in (row.figures, whole)
-        )
-        yield f"{name}{len(bridges[row.id]):>9,}{recent_text} │{day_text}{share(whole.observed or 0):>9}"
+        part = sum(observed for _, observed in cameras) / len(cameras)
+        yield f"{name}{len(cameras):>9,}{recent_text} │{day_text}{share(part):>9}"
     yield _more(len(bridges) - len(worst), "bridge")
 
 
 def _cameras(state: RunState, worst: list[Row], number: int, since: str) -> Iterator[str]:
-    titles, observed = "".join(f"{name:>6}" for name in _OF_CAMERA), state.observed()
+    titles = "".join(f"{name:>6}" for name in _OF_CAMERA)
     yield f"\nCAMERAS ({number:,}), worst p95 since {since} first, fewer than {FEW} events last. Seconds, UTC."
-    yield f"p95 of each hour: {LEGEND}"
+    first_s, last_s = STEP_US / 1e6, (STEP_US << 6) / 1e6
+    yield f"p95 of each hour: {STEPS[0]} up to {first_s:g} s, each step doubles, {STEPS[-1]} over {last_s:g} s"
     yield f"{'name':<29} {'id':<8}  {'bridge':<8}  00    06    12    18     {'max at':>15}    clean max at observed"
     yield f"{f'since {since}: events':>28} {'latest':>8}{titles} │{'day':>7}{titles}"
     for row in worst:
-        statistics = state.day.cameras.get(row.id, _NO_EVENTS)
+        statistics = state.day.cameras.get(row.id, NO_EVENTS)
         maxima = "".join(f"{_maximum(day.get(row.id)):>15} " for day in (state.day.worst, state.day.clean))
         name = cell(("?" if statistics.suspect else "") + (row.name or "(no name)"), 29)
-        hours, part = sparkline(statistics.hourly_p95), share(observed(row.id))
+        hours, part = "".join(map(_step, statistics.hourly_p95)), share(row.figures.observed or 0)
         yield f"{name} {cell(row.id, 8)}  {cell(row.bridge, 8)}  {hours} {maxima}{part:>8}"
         if statistics.suspect:
-            yield f"  ? {sentences.suspect(Figures(tally_of(statistics)))}"
-        yield from _groups(state, statistics)
+            yield f"  ? {suspect(figures_of(statistics))}"
+        groups = statistics.groups
+        for group in [*([None] if len(groups) > 1 else []), *groups]:
+            label = "all" if group is None else group_name(group, state.names)
+            recent, day = Figures(statistics.recent(group, state.until_us)), Figures(statistics.day(group))
+            latest = clock_time(statistics.latest_us(group), seconds=True)
+            of_recent = f"{recent.events:>7} {latest}{_durations(recent, _OF_CAMERA, 6)}"
+            yield f"  {cell(label, 19)}{of_recent} │{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
     yield _more(number - len(worst), "camera")
+
+
+def _step(us: int | None) -> str:
+    doublings = 0 if us is None else (-(-max(us, 1) // STEP_US) - 1).bit_length()
+    return " " if us is None else STEPS[min(doublings, len(STEPS) - 1)]
 
 
 def _maximum(verdict: Verdict | None) -> str:
     return f"{short(verdict.delay_us or 0)} {clock_time(verdict.arrived_us, seconds=True)}" if verdict else "-"
 
 
-def _groups(state: RunState, statistics: CameraStatistics) -> Iterator[str]:
-    groups = statistics.groups
-    for group in [*([None] if len(groups) > 1 else []), *groups]:
-        label = "all" if group is None else sentences.group_name(group, state.names)
-        recent, day = Figures(Tally(statistics.recent(group, state.now_us))), Figures(Tally(statistics.day(group)))
-        of_recent = f"{clock_time(statistics.latest_us(group), seconds=True)}{_durations(recent, _OF_CAMERA, 6)}"
-        of_day = f"{day.events:>7}{_durations(day, _OF_CAMERA, 6)}"
-        yield f"  {cell(label, 19)}{recent.events:>7} {of_recent} │{of_day}"
-
-
-@_in_lines
 def closing_table(state: RunState) -> Iterator[str]:
-    """The day's worst cameras and the sentences to send, as `ping` prints them at its end, in pieces."""
+    """The day's worst cameras and the sentences to send, as `ping` prints them at its end."""
     if state.reading is not None:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
-    observed, used, worst, tallies = state.observed(), Counter[str](), list[Row](), list[Tally]()
-    quiet = suspects = 0
-    for camera_id in state.camera_ids():
-        name, statistics = state.camera(camera_id).name, state.day.cameras.get(camera_id)
-        used[name] += 1
-        if statistics is None:
-            quiet += 1
-        else:
-            tallies.append(tally_of(statistics, state.day.worst.get(camera_id)))
+    used, worst, parts, shares, suspects = Counter[str](), list[Row](), list[Figures](), list[float](), 0
+    for camera, statistics, part in state.cameras_of_day():
+        used[camera.name] += 1
+        shares.append(part)
+        if statistics is not NO_EVENTS:
+            parts.append(figures_of(statistics, state.day.worst.get(camera.id), part))
             suspects += statistics.suspect
-            keep_worst(worst, Row(camera_id, name, Figures(tallies[-1], observed(camera_id))), CLOSING)
+            keep_worst(worst, Row(camera.id, camera.name, parts[-1]), 20)
         yield ""
-    rows = [replace(row, name=sentences.camera_label(state.camera(row.id), used)) for row in worst]
-    whole = Tally()
-    yield from whole.add(tallies)
-    by_all = yield from state.observed_by_all()
-    whose = sentences.camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
+    rows = [replace(row, name=camera_label(state.camera(row.id), used)) for row in worst]
+    whole = yield from summed_in_steps(parts)
+    whole.observed = state.observed_by_all(shares)
+    whose = camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     if rows:
         yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
         signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
-        columns = [Column("camera", right=False), *map(Column, (*_CLOSING, *signed.values()))]
-        yield from table(columns, [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows])
-    yield _more(len(tallies) - len(worst), "camera")
-    if quiet:
+        cells = [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows]
+        yield from table(["camera", *_CLOSING, *signed.values()], cells)
+    yield _more(len(parts) - len(worst), "camera")
+    if quiet := len(shares) - len(parts):
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
-        yield from wrapped("? ", f"{count(suspects, 'camera')}: {sentences.SUSPECT}")
-    yield from headlines(rows, Row("", "All cameras", Figures(whole, by_all)), whose)
+        yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}")
+    yield from headlines(rows, Row("", "All cameras", whole), whose)
     yield f"Own error: {_own_error(state)}"

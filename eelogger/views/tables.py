@@ -3,17 +3,9 @@
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 NARROWEST: Final = 10  # a name cut shorter cannot be recognised
-
-
-class Column(NamedTuple):
-    """One column of a table; `widest` bounds what foreign text may take."""
-
-    title: str
-    right: bool = True
-    widest: int = 32
 
 
 def printable(text: str) -> str:
@@ -53,26 +45,26 @@ def cell(text: str, columns: int, *, right: bool = False) -> str:
     return blank + shown if right else shown + blank
 
 
-def wrapped(label: str, text: str, columns: int = 120) -> Iterator[str]:
+def wrapped(label: str, text: str, columns: int = 120) -> list[str]:
     """Lines of printable text, broken between words, beside a label that stands on the first one only."""
-    room = max(1, columns - len(label))
-    for line in textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]:
-        yield label + line
-        label = " " * len(label)
+    wrapper = textwrap.TextWrapper(columns, label, " " * len(label), break_long_words=False, break_on_hyphens=False)
+    return wrapper.wrap(text) or [label]
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, within: int = 0) -> Iterator[str]:
-    """The lines of a table, without newlines: titles, then the rows.
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = (), widest: int = 32, within: int = 0
+) -> Iterator[str]:
+    """The lines of a table, without newlines; those `left` (if none, the first) hold text, others figures.
 
-    To stay `within` so many columns text on the left gives way, the widest first; figures are never cut.
+    `widest` bounds foreign text. To stay `within` so many columns text gives way, the widest first, figures never.
     """
-    shown = [[column.title for column in columns]]
-    shown += [[cut(printable(text), column.widest) for column, text in zip(columns, row, strict=True)] for row in rows]
+    shown = [titles, *([cut(printable(text), widest) for text in row] for row in rows)]
     widths = [max(map(width, texts)) for texts in zip(*shown, strict=True)]
-    room = within - 2 * (len(columns) - 1)
-    giving = [i for i, c in enumerate(columns) if not c.right and within]
-    while giving and sum(widths) > room and widths[widest := max(giving, key=widths.__getitem__)] > NARROWEST:
-        widths[widest] -= 1
+    is_text = [title in (left or titles[:1]) for title in titles]
+    room = within - 2 * (len(titles) - 1)
+    giving = [i for i, gives in enumerate(is_text) if gives and within]
+    while giving and sum(widths) > room and widths[column := max(giving, key=widths.__getitem__)] > NARROWEST:
+        widths[column] -= 1
     for row in shown:
-        cells = (cell(text, w, right=c.right) for c, text, w in zip(columns, row, widths, strict=True))
+        cells = (cell(text, w, right=not is_left) for text, w, is_left in zip(row, widths, is_text, strict=True))
         yield "  ".join(cells).rstrip()
