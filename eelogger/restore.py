@@ -1,6 +1,5 @@
 """Take up the day's files at a start, before anything connects."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +13,9 @@ from .measure.dedup import GENERATION
 from .measure.handler import INITIAL_WINDOW_US, Handler
 from .model import DAY_US, Camera, Gap
 from .recorder import Recorder
-from .storage.camera_files import Logs, delay_logs, known_cameras, own_stems, stream_logs
+from .storage.camera_files import CameraFiles, Logs
 from .storage.delaylog import count, read_rows
-from .storage.formats import parse_pairs, quote
+from .storage.formats import parse_identity, quote
 from .storage.line_blocks import Skipped, size_of, whole_lines
 from .storage.streamlog import find_event, read_gaps, updates
 
@@ -42,10 +41,9 @@ class Restore:
         `done_us`: all that arrived before has its lines (None: everything has).
         """
         recorder, paths = self._recorder, self._recorder.paths
-        stems = own_stems(paths)
-        known = known_cameras(paths, stems)
-        recorder.use_files((known[camera_id] for camera_id in stems), stems)
-        logs, streams = delay_logs(paths, self.skipped, stems), stream_logs(paths, self.skipped, stems)
+        found = CameraFiles(paths, self.skipped)
+        known, logs, streams = found.known(), found.delay(), found.stream()
+        recorder.use_files((known[camera_id] for camera_id in found.stems), found.stems)
         files = paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files)
         self._total = sum(map(size_of, files))
         for path in (paths.uuids_old, paths.uuids):
@@ -75,17 +73,15 @@ class Restore:
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup
         dedup.turn()
-        blocks = whole_lines(path, skipped=self.skipped, on_read=self._on_read)
-        for block in blocks if os.path.exists(path) else ():
-            lines = [line for line in block.decode("utf-8", "replace").split("\n") if line]
-            identities = [parse_pairs(f"uuid={x}").get("uuid", "") if x.startswith('"') else x for x in lines]
+        for block in whole_lines(path, skipped=self.skipped, on_read=self._on_read):
+            identities = [parse_identity(line) for line in block.decode("utf-8", "replace").split("\n") if line]
             dedup.restore(identities)
             self._last_identity = [self._last_identity, *identities][-1]
 
     def _read_delay_logs(self, camera_id: str, files: list[Path], streams: Logs) -> None:
         statistics, worst, clean, clean_us = CameraStatistics(), None, None, -1
         dedup, unlogged = self._handler.dedup, list[tuple[int, str]]()
-        for rows in read_rows(files, day=self._recorder.day, skipped=self.skipped, on_read=self._on_read):
+        for rows in read_rows(files, self._recorder.day, self.skipped, self._on_read):
             self.rows += len(rows)
             # Only rows after the camera's last known identity can be unlogged.
             known = next((number for number in reversed(range(len(rows))) if rows[number].identity in dedup), -1)
@@ -116,7 +112,7 @@ class Restore:
         # Updates from `done_us` on are judged as if they came now; what has its delay line is a duplicate by now.
         recorder, handler = self._recorder, self._handler
         since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
-        order = updates(streams, gaps, since_us, day=recorder.day, skipped=self.skipped, on_read=self._on_read)
+        order = updates(streams, gaps, recorder.day, self.skipped, self._on_read, since_us)
         lines, on_reject = recorder.lines, handler.on_reject
         # Their lines are in the stream logs already, and their rejects in `rejected.log`.
         keep = {"write_delay": lines.write_delay, "write_identity": lines.write_identity}

@@ -21,7 +21,7 @@ from oracle import compare, read_logs
 from eelogger.errors import AlreadyRunning
 from eelogger.model import Camera, Timing
 from eelogger.simulator import Account
-from eelogger.storage.camera_files import cameras_text, known_cameras, own_stems
+from eelogger.storage.camera_files import CameraFiles, cameras_text
 from eelogger.storage.lock import DirectoryLock
 from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
@@ -192,7 +192,7 @@ def test_a_camera_that_left_the_list_keeps_name_and_bridge(tmp_path: Path) -> No
     paths.delay("C_cam_1_100e0001").write_text(f"{line} bridge=100bb001 uuid=u\n")
     paths.stream_dir.mkdir()
     paths.stream("Yard_100e0002").write_text("")
-    cameras = known_cameras(paths, own_stems(paths))
+    cameras = CameraFiles(paths).known()
     assert cameras["100e0001"] == Camera("100e0001", "C:cam/1", "100bb001")
     assert cameras["100e0002"] == Camera("100e0002", "Yard")
 

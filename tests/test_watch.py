@@ -153,7 +153,7 @@ def test_each_line_is_shown_once_whatever_happens_to_the_files(before: int, happ
             if name != "poll":
                 getattr(files, str(name))(*arguments)
         assert follower.poll() == []
-        assert follower.unreadable == 0
+        assert follower.skipped.lines == 0
 
 
 def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> None:
@@ -166,7 +166,7 @@ def test_half_a_line_waits_for_its_other_half(paths: LogPaths, front: Path) -> N
     assert follower.poll() == []
     append(front, line(4)[50:])
     assert numbers(follower.poll()) == [4]
-    assert follower.unreadable == 0
+    assert follower.skipped.lines == 0
 
 
 def test_a_clock_that_is_set_back_hides_nothing(paths: LogPaths, front: Path) -> None:

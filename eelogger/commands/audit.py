@@ -228,6 +228,6 @@ class Audit:
         if self._clock_us:
             off = f"The clock may be up to {span(self._clock_us)} wrong"
             found.append(f"{off}: what happened so near a gap counts as fallen into it.")
-        if gone := len(self._logs.camera_ids - self._listed.cameras.keys()):
+        if gone := len(self._logs.files.keys() - self._listed.cameras.keys()):
             found.append(f"{count(gone, 'camera')} with delay logs left the camera list, and cannot be audited.")
         return found

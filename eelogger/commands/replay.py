@@ -20,7 +20,7 @@ from ..recorder import Recorder
 from ..restore import subscribe_again
 from ..settings import Settings, load
 from ..storage.batch import Batch
-from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, stream_logs
+from ..storage.camera_files import CameraFiles, cameras_text, read_bridges
 from ..storage.days import day_moves, move
 from ..storage.disk import Flush, IdentityLog
 from ..storage.disk_errors import explain
@@ -121,7 +121,7 @@ class Replay:
             recorder.use_files(part.cameras.values())
             self._put(self._paths.cameras, cameras_text(part.cameras.values(), part.bridges))
             day = part.day if part.gaps is not None else None
-            for item in updates(part.files, part.gaps, day=day, skipped=self._skipped, on_read=on_read):
+            for item in updates(part.files, part.gaps, day, self._skipped, on_read):
                 at_us = item.to_us if isinstance(item, Gap) else item.arrived_us
                 self._since_us, self._last_us = min(self._since_us, at_us), max(self._last_us, at_us)
                 if isinstance(item, Gap):
@@ -208,22 +208,22 @@ def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
 
 
 def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
-    folders = [*((root.day(day), day) for day in root.days(skipped.files)), (root, root.root.name)]
+    folders = [*((root.day(day), day) for day in root.days(skipped)), (root, root.root.name)]
     # a run writes health.log every minute, but to gaps.log only when there is a gap.
     recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder, _ in folders)
     for folder, name in folders:
-        files, gaps, state = stream_logs(folder, skipped), read_gaps(folder), read_state(folder)
+        found, gaps, state = CameraFiles(folder, skipped), read_gaps(folder), read_state(folder)
+        files = found.stream()
         day = _first_day(files)
         if recorded and (day or gaps):  # the older script kept all days in one file
             day = name if is_day(name) else state.day if state else day
         if day:
-            cameras = known_cameras(folder, own_stems(folder, skipped.files))
-            yield Part(day, files, cameras, read_bridges(folder), gaps if recorded else None)
+            yield Part(day, files, found.known(), read_bridges(folder), gaps if recorded else None)
 
 
 def _first_day(files: dict[str, list[Path]]) -> str | None:
     """The day of the oldest first line."""
-    first = next((item for item in updates(files, []) if isinstance(item, Update)), None)
+    first = next((item for item in updates(files, [], None, Skipped()) if isinstance(item, Update)), None)
     return day_of(first.arrived_us) if first else None
 
 

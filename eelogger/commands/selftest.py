@@ -23,6 +23,7 @@ from ..run import Run
 from ..settings import demo_settings
 from ..simulator import Account, Cloud, SentEvent
 from ..storage.delaylog import DelayRow, rows
+from ..storage.line_blocks import Skipped
 from ..storage.paths import LogPaths
 from ..views.console import Console
 from ..views.number_format import count, milliseconds
@@ -95,20 +96,20 @@ async def _send(cloud: Cloud, seconds: float) -> None:
         await cloud.emit(camera.id, timestamp=None)
 
 
-def logged_rows(log_dir: Path) -> Iterator[DelayRow | None]:
+def logged_rows(log_dir: Path) -> Iterator[DelayRow]:
     """Read every line of every delay log, those of a day that ended meanwhile too."""
     paths = LogPaths(log_dir)
     for folder in (*map(paths.day, paths.days()), paths):
         for _, _, path in folder.delay_files():
-            yield from rows(path.read_bytes())
+            yield from rows(path.read_bytes(), Skipped())
 
 
-def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow | None]) -> Outcome:
+def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow]) -> Outcome:
     """Hold the lines against what was sent: each identity once, with the right verdict and delay."""
     firsts = {item.event.identity: item for item in reversed(sent)}
-    outcome, found = Outcome(len(firsts)), defaultdict[str, list[DelayRow | None]](list)
+    outcome, found = Outcome(len(firsts)), defaultdict[str, list[DelayRow]](list)
     for row in lines:
-        found[row.identity if row else "a line that cannot be read"].append(row)
+        found[row.identity].append(row)
     for identity in firsts.keys() | found.keys():
         match firsts.get(identity), found[identity]:
             case SentEvent() as item, [DelayRow() as row]:

@@ -17,7 +17,7 @@ from ..errors import NothingToShow
 from ..setting_types import matches
 from ..settings import log_dir_of
 from ..storage.delaylog import DelayRow, rows
-from ..storage.line_blocks import open_file, whole_lines_backwards
+from ..storage.line_blocks import Skipped, open_file, whole_lines_backwards
 from ..storage.lock import DIED, HANGS, NEVER, RUNNING, STOPPED, process_state
 from ..storage.paths import LogPaths, day_of
 from ..views.console import Console
@@ -64,8 +64,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     try:
         _show(paths, follower, follower.poll(options.lines), console)
     finally:
-        if follower.unreadable:
-            console.info(f"skipped {counted(follower.unreadable, 'line')} that could not be read")
+        if follower.skipped.lines:
+            console.info(f"skipped {counted(follower.skipped.lines, 'line')} that could not be read")
 
 
 def _show(paths: LogPaths, follower: "Follower", found: list[DelayRow], console: Console) -> NoReturn:
@@ -104,16 +104,16 @@ class _Place(NamedTuple):
 class Follower:
     """The delay logs of one directory as they grow; a file is known by device and inode, whatever it is called.
 
-    `unreadable` counts lines that are none; `problems` says by path why a file cannot be read.
+    `skipped` counts lines that are none; `problems` says by path why a file cannot be read.
     """
 
     def __init__(self, paths: LogPaths, wants: Callable[[DelayRow], bool] = lambda row: True) -> None:
-        self.unreadable = 0
+        self.skipped = Skipped()
         self.problems: dict[str, str] = {}
         self._paths, self._wants = paths, wants
         self._places: dict[tuple[int, int], _Place] = {}
         self._latest_us: dict[str, int] = {}
-        self._old_days = frozenset(paths.days([]))
+        self._old_days = frozenset(paths.days(Skipped()))
 
     def poll(self, last: int | None = None) -> list[DelayRow]:
         """The events that came since the last call, by arrival; at the first one the `last` that were there."""
@@ -150,11 +150,11 @@ class Follower:
         """Path, camera and whether an unknown file there is a new one; where a file moves to comes last."""
         folders = [(self._paths, True)]
         with suppress(ValueError, OSError):
-            newest = max(self._paths.days([]), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
+            newest = max(self._paths.days(Skipped()), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
             folders.append((self._paths.day(newest), newest not in self._old_days))
-        return (
-            (path, camera_id, is_new) for folder, is_new in folders for camera_id, _, path in folder.delay_files([])
-        )
+        for folder, is_new in folders:
+            for camera_id, _, path in folder.delay_files(Skipped()):
+                yield path, camera_id, is_new
 
     def _read_back(self, path: Path, last: int) -> tuple[list[DelayRow], _Place]:
         """At least the `last` wanted events of a file, and its latest one at the end; where to go on."""
@@ -165,7 +165,7 @@ class Follower:
             if not place.offset:
                 block = block[: block.rfind(b"\n") + 1]  # half a line waits for its other half
                 place = _Place(start + len(block), block[-_BEFORE_BYTES:])
-            readable = [row for row in rows(block) if row is not None]
+            readable = rows(block, Skipped())
             latest = latest or readable[-1:]
             wanted += filter(self._wants, readable if last else ())
             if latest and len(wanted) >= last:
@@ -187,7 +187,5 @@ class Follower:
                 if not whole:
                     break
                 offset, before = file.seek(offset + len(whole)), whole[-_BEFORE_BYTES:]
-                read = rows(whole)
-                self.unreadable += read.count(None)
-                found += [row for row in read if row is not None and row.arrived_us > floor_us]
+                found += [row for row in rows(whole, self.skipped) if row.arrived_us > floor_us]
         return found, _Place(offset, before)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
+from ..storage.line_blocks import Skipped
 from ..storage.paths import day_of
 from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, sum_up
 from ..views.number_format import count
@@ -57,7 +58,7 @@ def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | Non
     reading.read()
     if not any(reading.cells.values()):
         raise _nothing(query, reading)
-    where = folders(query, [])
+    where = folders(query, Skipped())
     from_us, to_us, last_us = conditions.period(query, reading.first_us, reading.last_us, now_us)
     gaps, health = conditions.gaps_in(where, from_us, to_us), conditions.read_health(where, from_us, to_us)
     if to_us > last_us:
@@ -77,7 +78,7 @@ def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | Non
         worst=reading.worst(),
         timeline=reading.timeline,
         gaps=gaps,
-        skipped=reading.skipped(),
+        skipped=reading.skipped,
         headlines=headlines(rows["camera"], total, whose, dated=day_of(from_us) != day_of(to_us)),
         suspects=[f"{SUSPECT} Marked so: {count(suspects, 'camera')}."] if suspects or total.figures.suspect else [],
         conditions=dict(conditions.sentences(total.figures, health, gaps, cameras)),
@@ -125,7 +126,7 @@ def _nothing(query: Query, reading: Reading) -> NothingToShow:
     except OSError as error:
         hint = "--log-dir says where the logs are"
         return NothingToShow(f"{query.log_dir} cannot be read: {error.strerror}", hint)
-    found = [count(len(reading.files), "delay log"), *sentences(reading.skipped())]
+    found = [count(len(reading.files), "delay log"), *sentences(reading.skipped)]
     if reading.files:
         found.append(f"{count(reading.outside, 'event')} outside the period")
     else:

@@ -9,19 +9,21 @@ import platform
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from .. import __version__
 from ..errors import UsageError
 from ..model import HOUR_US, Gap
-from ..storage.camera_files import stream_logs
+from ..storage.camera_files import CameraFiles
 from ..storage.formats import gap_line, time_text
+from ..storage.line_blocks import Skipped, text_lines
 from ..storage.paths import LogPaths, day_of
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from .build import Report
-from .conditions import gaps_in, lines_of
+from .conditions import gaps_in
 from .export import event_fields, head, json_report, text
 from .page import html
 from .read import folders, sentences
@@ -53,8 +55,9 @@ def check_place(directory: Path, *, anonymised: bool) -> None:
 def write_evidence(report: Report, directory: Path, *, self_test: str = "") -> list[Path]:
     """Write the evidence of a report's worst events; the files written. `self_test` is its outcome on this machine."""
     directory.mkdir(parents=True, exist_ok=True)
-    where = folders(report.query, [])
-    gaps, health = gaps_in(where, report.from_us, report.to_us), [*lines_of(paths.health for paths in where)]
+    where = folders(report.query, Skipped())
+    gaps = gaps_in(where, report.from_us, report.to_us)
+    health = [*dict.fromkeys(line for paths in where for line in text_lines(paths.health))]
     contents: dict[str, Iterable[str]] = {
         "README.txt": _readme(report),
         "events.txt": _events(report, where, gaps, health),
@@ -111,9 +114,9 @@ def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
         # When the clock was put back over a midnight, lines stay in the later day.
         days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
     camera_ids = {camera_id for camera_id, _ in wanted}
-    for files in (stream_logs(folder) for folder in where if folder.root.name in days):
+    for files in (CameraFiles(folder, Skipped()).stream() for folder in where if folder.root.name in days):
         for camera_id in camera_ids & files.keys():
-            for line in lines_of(files[camera_id]):
+            for line in chain.from_iterable(map(text_lines, files[camera_id])):
                 for stamp, identity, lines in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
                     if line.startswith(stamp) or identity in line:
                         lines[line] = None

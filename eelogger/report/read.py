@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from ..measure.histogram import bucket_of
 from ..model import DAY_US, EARLY, INITIAL, MEASURED, UNDATED, Camera, Group, Verdict
-from ..storage.camera_files import delay_logs, read_cameras
+from ..storage.camera_files import CameraFiles, Logs
 from ..storage.delaylog import DelayRow, read_rows
-from ..storage.line_blocks import Skipped, read_at, size_of
+from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
 from ..views.figures import Tally
@@ -64,61 +64,57 @@ Progress = Callable[[int, int], None]  # called with the bytes read so far and i
 OnEvent = Callable[[Event], object]
 
 
-def folders(query: Query, unreadable: list[OSError]) -> list[LogPaths]:
+def folders(query: Query, skipped: Skipped) -> list[LogPaths]:
     """The folders that may hold lines of the period, oldest first; the log directory itself is the last.
 
     A folder may begin with lines of the day before, when the clock was set back over a midnight.
     """
     first, last = day_of(query.since_us), day_of(min(query.until_us + DAY_US, FOREVER_US))
     paths = LogPaths(query.log_dir)
-    return [*(paths.day(day) for day in paths.days(unreadable) if first <= day <= last), paths]
+    return [*(paths.day(day) for day in paths.days(skipped) if first <= day <= last), paths]
 
 
 class Reading:
     """The events of a query; `on_event` gets them in the order of reading.
 
-    `cameras` are those it met, called as they are now; `files` holds the good and damaged lines of each delay log;
-    `outside` counts events of other times.
+    `cameras` are those it met, called as they are now; `files` counts the lines of each delay log; `outside` counts
+    events of other times; `skipped` what was not read, and how many events of `--min-delay` are not listed.
     """
 
     def __init__(self, query: Query, progress: Progress, on_event: OnEvent | None = None) -> None:
         self.cells: dict[tuple[bytes, Group], Cell | None] = {}  # None is not asked for
         self.timeline = Timeline()
         self.cameras: dict[str, Camera] = {}
-        self.files: dict[int, tuple[int, int]] = {}  # by a hash of its first good line: a move may also be a copy
+        self.files: dict[int, int] = {}  # by a hash of its first line: a move may also be a copy
+        self.skipped: dict[str, int] = {}
         self.outside = self.last_us = 0
         self.first_us = query.until_us
         self._query, self._progress, self._on_event = query, progress, on_event
-        self._paths, self._skipped = LogPaths(query.log_dir), Skipped()
         self._labels: dict[str, dict[str, str]] = {"camera": {}, "bridge": {}}
         self._listed: dict[str, Camera] = {}
         self._kept: list[tuple[int, int, int, Event]] = []
         self._number = itertools.count(0, -1)
         self._most = query.worst if query.min_delay_us == FOREVER_US else max(query.worst, MOST_LATE)
         self._floor_us = -1
-        self._damaged = self._late = self._empty = self._foreign = self._done = self._total = 0
+        self._late = self._done = self._total = 0
 
     def read(self) -> None:
         """Read everything; what moved meanwhile, to its end."""
+        paths = LogPaths(self._query.log_dir)
         for _ in range(_PASSES):
-            self._skipped = Skipped()
-            found = self._find(self._skipped)
-            self._total = sum(size_of(path) for files in found.values() for each in files.values() for path in each)
-            self._empty = self._done = 0
-            for folder, cameras in found.items():
-                state = read_state(self._paths) if folder == self._paths else None
-                for files in cameras.values():
-                    self._read_camera(files, state.day if state else folder.root.name)
+            skipped = Skipped()
+            found = self._find(skipped)
+            self._total = sum(size_of(path) for logs in found.values() for files in logs.values() for path in files)
+            empty = self._done = 0
+            for folder, logs in found.items():
+                state = read_state(paths) if folder == paths else None
+                for files in logs.values():
+                    empty += self._read_camera(files, state.day if state else folder.root.name, skipped)
             if self._find(Skipped()) == found:
                 break
-        self._foreign = _foreign(self._paths, [*found][:-1])
-
-    def skipped(self) -> dict[str, int]:
-        """How much was not read, and how many events of `--min-delay` are not listed."""
-        damaged = self._damaged + sum(bad for _, bad in self.files.values())
         unlisted = max(0, self._late - len(self.worst()))
-        values = self._empty, len(self._skipped.files), damaged, self._foreign, unlisted
-        return dict(zip(_SKIPPED, values, strict=True))
+        values = empty, len(skipped.files), skipped.lines, _foreign(paths, [*found][:-1]), unlisted
+        self.skipped = dict(zip(_SKIPPED, values, strict=True))
 
     def worst(self) -> list[Event]:
         """The worst measured events, worst first; with `Query.min_delay_us` also all others so late that were kept."""
@@ -137,37 +133,35 @@ class Reading:
             return camera
         return Camera(self.label(camera.id), self.label(camera.id), self.label(camera.bridge, "bridge"))
 
-    def _find(self, skipped: Skipped) -> dict[LogPaths, dict[str, list[Path]]]:
-        """The files of each folder by camera; learn which cameras there are."""
-        where = folders(self._query, skipped.files)
-        found = {folder: delay_logs(folder, skipped) for folder in where}
-        for folder in where:
-            self._listed |= read_cameras(folder)
+    def _find(self, skipped: Skipped) -> dict[LogPaths, Logs]:
+        """The delay logs of each folder; learn which cameras there are."""
+        found = {}
+        for folder in folders(self._query, skipped):
+            files = CameraFiles(folder, skipped)
+            found[folder] = files.delay()
+            self._listed |= files.listed
         self.cameras |= self._listed
         # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
-        for camera_id in sorted({*self._listed, *(i for cameras in found.values() for i in cameras)}):
+        for camera_id in sorted({*self._listed, *(i for logs in found.values() for i in logs)}):
             self.label(camera_id)
         for bridge in sorted({camera.bridge for camera in self._listed.values()}):
             self.label(bridge, "bridge")
         return found
 
-    def _read_camera(self, files: list[Path], day: str) -> None:
-        begun, good, known = None, 0, 0
-        here = Skipped(files=self._skipped.files)
-        for rows in filter(None, read_rows(files, day=day, skipped=here, on_read=self._advance)):
-            if begun is None:
-                begun = hash(rows[0].line)
-                known, _ = self.files.get(begun, (0, 0))
-            self._count(rows[max(0, known - good) :])
-            good, last = good + len(rows), rows[-1]
-        bad = here.lines - (here.lines > 0 and _is_being_written(files[0]))
-        if begun is None:
-            self._empty += bad > 0
-            return
-        self.files[begun] = good, bad
-        camera = last.parsed()[1]
+    def _read_camera(self, files: list[Path], day: str, skipped: Skipped) -> bool:
+        """Count what was not read before; True when there are only damaged lines."""
+        begun, number, damaged = 0, 0, skipped.lines
+        for rows in filter(None, read_rows(files, day, skipped, self._advance)):
+            begun = begun if number else hash(rows[0].line)
+            self._count(rows[max(0, self.files.get(begun, 0) - number) :])
+            number, camera = number + len(rows), rows[-1].parsed()[1]
+        if not number:
+            is_empty, skipped.lines = skipped.lines > damaged, damaged
+            return is_empty
+        self.files[begun] = number
         if camera.id not in self._listed:
             self.cameras[camera.id] = camera
+        return False
 
     def _advance(self, size: int) -> None:
         self._done += size
@@ -192,9 +186,7 @@ class Reading:
             if cell is None:
                 continue
             self.first_us, self.last_us = min(self.first_us, arrived_us), max(self.last_us, arrived_us)
-            if delay_us is not None and abs(delay_us) >= FOREVER_US:
-                self._damaged += 1
-            elif kind == MEASURED:
+            if kind == MEASURED:
                 self._count_measured(row, cell, delay_us or 0)
             elif kind == EARLY:
                 cell.tally.early.add(-(delay_us or 0))
@@ -232,18 +224,11 @@ def sentences(skipped: dict[str, int]) -> list[str]:
     return [f"{verb} {count(n, one, many)}{what}" for n, verb, one, many, what in said if n]
 
 
-def _is_being_written(path: Path) -> bool:
-    try:
-        return read_at(path, max(0, size_of(path) - 1), 1) not in (b"", b"\n")
-    except OSError:
-        return False
-
-
 def _foreign(paths: LogPaths, days: Iterable[LogPaths]) -> int:
     """How much lies among the days that is no log of ours; what the logger is just writing does not count."""
-    expected = {paths.days_dir: set(paths.days([]))}
+    expected = {paths.days_dir: set(paths.days(Skipped()))}
     for day in days:
-        logs = {path.name for _, _, path in (*day.delay_files([]), *day.stream_files([]))}
+        logs = {path.name for _, _, path in (*day.delay_files(Skipped()), *day.stream_files(Skipped()))}
         ours = {f"{name}{suffix}" for name in day.ours for suffix in ("", ".gz")}
         expected |= {day.stream_dir: logs, day.root: logs | ours | {day.stream_dir.name}}
     found = ((name, expected.get(Path(top))) for top, dirs, files in os.walk(paths.days_dir) for name in dirs + files)

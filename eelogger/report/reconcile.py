@@ -2,7 +2,7 @@
 
 import os
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -14,12 +14,10 @@ from ..errors import NothingToShow
 from ..measure.camera_statistics import CREATE_OP
 from ..measure.histogram import P99, Histogram
 from ..model import HOUR_US, INITIAL, MEASURED, Gap, Group
-from ..storage.camera_files import delay_logs
 from ..storage.delaylog import DelayRow, read_rows
-from ..storage.formats import parse_pairs
-from ..storage.line_blocks import Skipped, whole_lines
+from ..storage.formats import parse_identity
+from ..storage.line_blocks import OnRead, Skipped, text_lines
 from ..storage.paths import LogPaths
-from ..storage.state import read_state
 from .query import Query
 from .read import folders
 
@@ -32,7 +30,6 @@ _Z95: Final = 1.96
 # are in no list. `unknown` are hours that could not be compared.
 KINDS: Final = ("recorded", "missing", "gap", "edge", "unrecorded", "unknown")
 Counts = Counter[str]
-_MISSING, _GAP, _EDGE = Counts(missing=1), Counts(gap=1), Counts(gap=1, edge=1)  # a million events share them
 
 
 def summed(parts: Iterable[Counts]) -> Counts:
@@ -60,7 +57,7 @@ class Missing(NamedTuple):
     ns: int | None
     at_us: int | None
     hour_us: int
-    counts_as: Counts
+    counts_as: tuple[str, ...]
 
 
 def mark(uuid: str) -> int:
@@ -135,50 +132,49 @@ class Reconciliation:
         spans = [(gap.from_us, gap.to_us) for gap in self._gaps]
         return [span for span in (*spans, *zip(self._seen_us, self._added_us, strict=True)) if span[1] > span[0]]
 
-    def _missing(self, from_us: int, to_us: int) -> Counts:
+    def _missing(self, from_us: int, to_us: int) -> tuple[str, ...]:
         if any(start < to_us and end > from_us for start, end in self._blind):
-            return _GAP
+            return ("gap",)
         delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
         before_us, after_us = from_us - self._clock_us, to_us + self._clock_us + delay_us
         if any(start < after_us and end > before_us for start, end in self._blind):
-            return _EDGE
-        return _MISSING
+            return "gap", "edge"
+        return ("missing",)
 
 
 class DelayLogs:
-    """The delay logs that may tell of a period, a camera at a time; raises `NothingToShow`.
+    """The delay logs that may tell of a period, by camera id; raises `NothingToShow`.
 
     `known` are the identities of `processed_event_uuids.log` and its `.1`.
     """
 
     def __init__(self, query: Query) -> None:
-        self._paths = LogPaths(query.log_dir)
-        state, skipped = read_state(self._paths), Skipped()
-        # A clock may have been behind at midnight.
-        self.where = folders(replace(query, since_us=max(0, query.since_us - HOUR_US)), skipped.files)
-        self._here, *self._days = [delay_logs(folder, skipped) for folder in reversed(self.where)]
+        self._query = replace(query, since_us=max(0, query.since_us - HOUR_US))  # its clock may have been behind
+        self.files = self._find()
+        self.known = self.read_known()
+
+    def _find(self) -> dict[str, list[Path]]:
+        skipped, found = Skipped(), defaultdict[str, list[Path]](list)
+        # Today's files first: what moves at midnight is met where it was, or where it went.
+        self.where = folders(self._query, skipped)
+        for folder in reversed(self.where):
+            for camera_id, _, path in folder.delay_files(skipped):
+                found[camera_id].append(path)
         for error in skipped.files:
             raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
-        self.camera_ids = {camera_id for found in (self._here, *self._days) for camera_id in found}
-        self._moves_to = self._paths.day(state.day) if state else self._paths
-        self.known = self.read_known()
+        return found
 
     def read_known(self) -> set[int]:
         """The identities that the identity logs have now."""
-        blocks = (block for path in (self._paths.uuids_old, self._paths.uuids) for block in whole_lines(path))
-        texts = (text for block in blocks for text in block.decode("utf-8", "replace").split("\n"))
-        return {mark(parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text) for text in texts}
+        paths = LogPaths(self._query.log_dir)
+        return {mark(parse_identity(line)) for path in (paths.uuids_old, paths.uuids) for line in text_lines(path)}
 
-    def rows(self, camera_id: str, skipped: Skipped, on_read: Callable[[int], object]) -> Iterator[DelayRow]:
+    def rows(self, camera_id: str, skipped: Skipped, on_read: OnRead) -> Iterator[DelayRow]:
         """The delay lines of one camera, some perhaps twice; `on_read` may raise to end it."""
-        # Today's files first: what moves at midnight is met where it was, or where it went.
-        today = self._here.get(camera_id, [])
-        if not all(os.path.exists(path) for path in today):  # renamed with its camera
-            today = [*today, *delay_logs(self._paths).get(camera_id, ())]
-        earlier = [path for found in self._days for path in found.get(camera_id, ())]
-        files = dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])
-        for path in filter(Path.exists, files):
-            for rows in read_rows([path], skipped=skipped, on_read=on_read):
+        if not all(map(os.path.exists, self.files.get(camera_id, ()))):  # midnight, or renamed with its camera
+            self.files = self._find()
+        for path in self.files.get(camera_id, ()):
+            for rows in read_rows([path], None, skipped, on_read):
                 yield from rows
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..errors import MessageError
 from ..measure.seconds import micros, seconds6
-from ..model import Camera, Gap, Reject, RunningFigures, Verdict
+from ..model import Camera, Gap, Reject, Verdict
 
 REJECT_TEXT_CHARS: Final = 2048
 
@@ -90,35 +90,21 @@ def parse_pairs(line: str) -> dict[str, str]:
     return pairs
 
 
-class Label(NamedTuple):
-    """The parts of a delay line that are the same for all events of one camera."""
-
-    name: str
-    tail: str
+# The texts of a camera's name and of its ids, which are the same on all its lines.
+Label = tuple[str, str]
 
 
 def label(camera: Camera) -> Label:
     """Quote the constant parts of a camera's lines once."""
-    return Label(quote(camera.name), f"camera={quote(camera.id)} bridge={quote(camera.bridge)}")
+    return quote(camera.name), f"camera={quote(camera.id)} bridge={quote(camera.bridge)}"
 
 
 def delay_line(verdict: Verdict, camera: Label) -> str:
-    """One line of a delay log, newline included: what a person looks for first, the optional keys last."""
-    return f"{_delay_pairs(verdict, verdict.figures, camera)}\n"
-
-
-def worst_line(verdict: Verdict, camera: Label) -> str:
-    """One line of `maxeventdelay.log`: a delay line without statistics, then the event as it came."""
-    event = "null"  # how deep Python writes depends on who calls; the stream log has the event
-    with suppress(MessageError):
-        event = _json_text(verdict.data)
-    return f"{_delay_pairs(verdict, None, camera)} -- {event}\n"
-
-
-def _delay_pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label) -> str:
+    """One line of a delay log, newline included; change `storage.delaylog`'s expression with it."""
     # Taken apart once: a named field costs five times as much to look up as a local name.
-    kind, _, four_cc, ns, event, identity, arrived_us, event_us, delay_us, *_ = verdict
+    kind, _, four_cc, ns, event, identity, arrived_us, event_us, delay_us, figures, *_ = verdict
     op, seq, gap_us, lag_us, new_max = verdict[10:15]
+    name, ids = camera
     delay = "" if delay_us is None else f" delay_s={seconds6(delay_us)}"
     number = "" if ns is None else f" ns={ns}"
     of_day = of_group = ""
@@ -137,15 +123,17 @@ def _delay_pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label
     if new_max:
         options += " new_max=1"
     return (
-        f"time={_arrival_text(arrived_us)}{delay} verdict={kind} event={quote(event)} name={camera.name}{of_day}"
-        f"{number}{of_group} type={quote(four_cc)} {camera.tail}{event_time} uuid={quote(identity)}{options}"
+        f"time={_arrival_text(arrived_us)}{delay} verdict={kind} event={quote(event)} name={name}{of_day}"
+        f"{number}{of_group} type={quote(four_cc)} {ids}{event_time} uuid={quote(identity)}{options}\n"
     )
 
 
-_FIGURES = RunningFigures(1, "0", "0", "0", "0", "0", "0", 1, "0")
-_EVERYTHING = Verdict("measured", "", "ANNT", 1, "x", "x", 0, 0, 0, _FIGURES, 0, 0, 0, 0, True)
-# The keys of a delay line in the order of `delay_line`; `storage.delaylog` makes its expression from it.
-DELAY_KEYS: Final = tuple(parse_pairs(delay_line(_EVERYTHING, label(Camera("", "")))))
+def worst_line(verdict: Verdict, camera: Label) -> str:
+    """One line of `maxeventdelay.log`: a delay line without statistics, then the event as it came."""
+    event = "null"  # how deep Python writes depends on who calls; the stream log has the event
+    with suppress(MessageError):
+        event = _json_text(verdict.data)
+    return f"{delay_line(verdict._replace(figures=None), camera)[:-1]} -- {event}\n"
 
 
 def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
@@ -165,6 +153,11 @@ def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
     except (KeyError, ValueError):
         return None
     return Verdict(kind, camera.id, four_cc, ns, event, identity, *times, None, op, seq, gap_us, lag_us, is_max), camera
+
+
+def parse_identity(text: str) -> str:
+    """Read a line of `processed_event_uuids.log`."""
+    return parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text
 
 
 def _encoder() -> Callable[[Any], str]:

@@ -31,25 +31,20 @@ class Skipped:
 
 
 def whole_lines(
-    path: Path,
-    start: int = 0,
-    *,
-    skipped: Skipped | None = None,
-    on_read: OnRead | None = None,
-    keep_open: bool = True,
-    block_bytes: int = _BLOCK_BYTES,
+    path: Path, start: int = 0, *, skipped: Skipped | None = None, on_read: OnRead | None = None, block_bytes: int = 0
 ) -> Iterator[bytes]:
-    """Yield the lines of a file from an offset on, in blocks; why it cannot be read to its end goes to `skipped`.
+    """Yield the lines of a file from an offset on, in blocks; a missing file has none.
 
-    `on_read` gets the bytes of each block and may raise to end it. A file kept open is read under another name too;
-    without `keep_open` a plain file holds no descriptor between two blocks.
+    Why it cannot be read to its end goes to `skipped`. `on_read` gets the bytes of each block and may raise to end it.
+    A plain file is kept open, to be read to its end when it is renamed; with `block_bytes` it is opened for each block.
     """
     parts: list[bytes] = []
     try:
-        with open_file(path) if keep_open or path.suffix == ".gz" else nullcontext() as file:
+        with nullcontext() if block_bytes and path.suffix != ".gz" else open_file(path) as file:
             if file:
                 file.seek(start)
-            while chunk := file.read(block_bytes) if file else read_at(path, start, block_bytes):
+            length = block_bytes or _BLOCK_BYTES
+            while chunk := file.read(length) if file else read_at(path, start, length):
                 start += len(chunk)
                 if on_read:
                     on_read(len(chunk))
@@ -59,12 +54,26 @@ def whole_lines(
                     parts.clear()
                 if end < len(chunk):
                     parts.append(chunk[end:])
+    except FileNotFoundError:
+        pass
     except (OSError, EOFError, zlib.error) as error:
         if skipped is not None:
             named = error if isinstance(error, OSError) and error.filename else None
             skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
     if parts:
         yield b"".join(parts)
+
+
+def packed(path: Path) -> Path:
+    """What `gzip` makes of a file."""
+    return path.with_name(f"{path.name}.gz")
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """The lines of a file as text, after those of its packed form; what cannot be read is passed over."""
+    for each in (packed(path), path):
+        for block in whole_lines(each):
+            yield from block.decode("utf-8", "backslashreplace").split("\n")
 
 
 def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Final
 
+from .line_blocks import Skipped
+
 TEMPORARY: Final = ".ee-tmp"  # half-written, worth nothing after a crash; no other suffix is longer
 NAME_BYTES: Final = 255 - len(f"_100e1e23_stream.log{TEMPORARY}")
 PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 units
@@ -117,46 +119,37 @@ class LogPaths:
             raise ValueError(f"no day: {day!r}")
         return LogPaths(self.days_dir / day)
 
-    def days(self, unreadable: list[OSError] | None = None) -> list[str]:
-        """The days that have a folder, oldest first; here and below errors are raised, or go to `unreadable`."""
-        entries = _entries(self.days_dir, unreadable)
+    def days(self, skipped: Skipped | None = None) -> list[str]:
+        """The days that have a folder, oldest first; here and below errors are raised, or go to `skipped`."""
+        entries = _entries(self.days_dir, skipped)
         return sorted(entry.name for entry in entries if is_day(entry.name) and entry.is_dir(follow_symlinks=False))
 
-    def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:
-        """The stems of the ordinary delay and stream logs on disk by camera id; several where there are copies."""
-        found: dict[str, list[str]] = {}
-        for camera_id, stem, path in sorted((*self.delay_files(unreadable), *self.stream_files(unreadable))):
-            if stem not in found.setdefault(camera_id, []) and os.path.isfile(path):
-                found[camera_id].append(stem)
-        return {camera_id: stems for camera_id, stems in found.items() if stems}
-
-    def delay_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
+    def delay_files(self, skipped: Skipped | None = None) -> list[tuple[str, str, Path]]:
         """Camera id, stem and path of each delay log on disk, packed ones too."""
-        return _camera_files(self.root, _DELAY_FILE, unreadable)
+        return _camera_files(self.root, _DELAY_FILE, skipped)
 
-    def stream_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
+    def stream_files(self, skipped: Skipped | None = None) -> list[tuple[str, str, Path]]:
         """Camera id, stem and path of each stream log on disk, packed ones too."""
-        return _camera_files(self.stream_dir, _STREAM_FILE, unreadable)
+        return _camera_files(self.stream_dir, _STREAM_FILE, skipped)
 
 
 def _camera_files(
-    folder: Path, camera_file: Callable[[str], re.Match[str] | None], unreadable: list[OSError] | None
+    folder: Path, camera_file: Callable[[str], re.Match[str] | None], skipped: Skipped | None
 ) -> list[tuple[str, str, Path]]:
-    names = [entry.name for entry in _entries(folder, unreadable)]
+    names = [entry.name for entry in _entries(folder, skipped)]
     matches = [(camera_file(os.fsencode(name).decode("utf-8", "surrogateescape")), name) for name in names]
     found = [(match[2], match[1], folder / name) for match, name in matches if match]
     return sorted(found, key=lambda file: (file[1], file[2]))
 
 
-def _entries(folder: Path, unreadable: list[OSError] | None) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, skipped: Skipped | None) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        if unreadable is None:
+        if skipped is None:
             raise
-        if all(error.filename != known.filename for known in unreadable):
-            unreadable.append(error)
+        skipped.files.append(error)
         return []
