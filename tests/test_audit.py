@@ -26,7 +26,7 @@ from sites import serve
 
 from eelogger.model import Camera, Gap, Verdict
 from eelogger.report.query import Query
-from eelogger.report.reconcile import Counts, DelayLogs, Reconciliation, share_lost
+from eelogger.report.reconcile import Counts, Reconciliation, delivered, find_logs, share_lost
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
 from eelogger.storage.formats import parse_time
@@ -282,13 +282,13 @@ def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) ->
     root = write_logs(tmp_path, [verdict(i, SECOND, at_us, identity=u) for i, u in cameras.items()], alive_us=at_us)
     query, paths = Query(root, at_us - 25 * HOUR, at_us + HOUR), LogPaths(root)
     paths.day(day_of(at_us - 24 * HOUR)).root.mkdir(parents=True)
-    delivered = DelayLogs(query)
+    found = find_logs(query)
     paths.day(day_of(at_us)).root.mkdir(parents=True)
     for _, _, path in paths.delay_files():
         path.rename(paths.day(day_of(at_us)).root / path.name)
     for camera_id, uuid in cameras.items():
         result = Reconciliation([], [], set(), 0)
-        result.deliver(delivered.rows(camera_id, Skipped(), lambda size: None), query, lambda group: True)
+        result.deliver(delivered(found, camera_id, Skipped(), int), query, lambda group: True)
         assert [*result.take(at_us, at_us + HOUR, [(uuid, at_us, 103)])] == []
 
 

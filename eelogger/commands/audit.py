@@ -25,7 +25,7 @@ from ..report.conditions import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
-from ..report.reconcile import DelayLogs, Missing, Reconciliation, mark
+from ..report.reconcile import Missing, Reconciliation, delivered, find_logs, identities, mark
 from ..settings import PROGRAM, Settings, load
 from ..storage.camera_files import read_cameras
 from ..storage.line_blocks import Skipped
@@ -125,7 +125,8 @@ class Audit:
     async def compare(self) -> None:
         """Compare all cameras; may be broken off at any time."""
         try:
-            self._logs = await asyncio.to_thread(DelayLogs, self._query)
+            self._logs = await asyncio.to_thread(find_logs, self._query)
+            self._known = await asyncio.to_thread(identities, self._paths)
             settings, self._listed = await self._sign_in()
             self._query = replace(self._query, bridge_names=self._listed.bridges)
             self._cameras = {i: c for i, c in self._listed.kept(settings).items() if self._query.wants_camera(c)}
@@ -136,7 +137,7 @@ class Audit:
                     for _ in range(AT_ONCE):
                         group.create_task(self._work(waiting, lists))
             await asyncio.sleep(SETTLE_S if self.missing else 0)
-            known = await asyncio.to_thread(self._logs.read_known)
+            known = await asyncio.to_thread(identities, self._paths)
             # What arrived after the delay log was read, and before the list was, is not missing.
             for camera, each in self.missing:
                 if mark(each.uuid) in known:
@@ -170,7 +171,7 @@ class Audit:
 
     def _look_for_gaps(self) -> None:
         """When nobody listened: gaps on record, the time before the first observation and after the last."""
-        period, where, state = (self._query.since_us, self._query.until_us), self._logs.where, read_state(self._paths)
+        period, where, state = (self._query.since_us, self._query.until_us), self._logs.folders, read_state(self._paths)
         self._begun_us = first_observed_us(self._paths) or FOREVER_US
         self._last_us = state.alive_us if state else 0
         self._gaps = gaps_in(where, *period)
@@ -189,9 +190,9 @@ class Audit:
             added = sorted(gap.to_us for gap in gaps if gap.reason == ADDED)
             if camera.id not in self._logged_now:
                 added.append(query.until_us)
-            result = self.results[camera.id] = Reconciliation(gaps, added, logs.known, self._clock_us)
+            result = self.results[camera.id] = Reconciliation(gaps, added, self._known, self._clock_us)
             skipped = Skipped()
-            rows = logs.rows(camera.id, skipped, self._on_read)
+            rows = delivered(logs, camera.id, skipped, self._on_read)
             await asyncio.to_thread(result.deliver, rows, query, partial(self._wants, camera))
             result.damaged = skipped.lines
             if skipped.files:  # all that stands in there would be called missing

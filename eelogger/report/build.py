@@ -126,7 +126,7 @@ def _nothing(query: Query, reading: Reading) -> NothingToShow:
     except OSError as error:
         hint = "--log-dir says where the logs are"
         return NothingToShow(f"{query.log_dir} cannot be read: {error.strerror}", hint)
-    found = [count(len(reading.files), "delay log"), *sentences(reading.skipped)]
+    found = [count(reading.files, "delay log"), *sentences(reading.skipped)]
     if reading.files:
         found.append(f"{count(reading.outside, 'event')} outside the period")
     else:

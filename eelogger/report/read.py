@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ..measure.histogram import bucket_of
 from ..model import DAY_US, EARLY, INITIAL, MEASURED, UNDATED, Camera, Group, Verdict
-from ..storage.camera_files import CameraFiles, Logs
+from ..storage.camera_files import CameraFiles
 from ..storage.delaylog import DelayRow, read_rows
 from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
@@ -24,7 +24,6 @@ from .plots import Timeline
 from .query import FOREVER_US, Query
 
 MOST_LATE: Final = 5_000  # events over `--min-delay` that are kept, the worst ones; the others are counted
-_PASSES: Final = 4  # how often files are read because some moved meanwhile: midnight comes once, renames are rare
 _SKIPPED: Final = {
     "files": ("skipped", "file", "files", " without a single line of a delay log"),
     "errors": ("skipped", "file or folder", "files or folders", " that cannot be read"),
@@ -74,20 +73,47 @@ def folders(query: Query, skipped: Skipped) -> list[LogPaths]:
     return [*(paths.day(day) for day in paths.days(skipped) if first <= day <= last), paths]
 
 
+class DelayLogs:
+    """The delay logs that may tell of a period; `listed` are the cameras by their present names."""
+
+    def __init__(self, query: Query) -> None:
+        self.skipped = Skipped()
+        self._query = query
+        self._find(self.skipped)
+
+    def _find(self, skipped: Skipped) -> None:
+        self.folders = folders(self._query, skipped)
+        self.listed: dict[str, Camera] = {}
+        self.files: dict[str, list[tuple[str, list[Path]]]] = {}  # day and files by camera id
+        here, state = self.folders[-1], read_state(self.folders[-1])
+        # Today's first: what moves at midnight is met where it was, or where it went.
+        for folder in reversed(self.folders):
+            found, day = CameraFiles(folder, skipped), state.day if state and folder == here else folder.root.name
+            self.listed = found.listed | self.listed
+            for camera_id, files in found.delay().items():
+                self.files.setdefault(camera_id, []).append((day, files))
+
+    def of(self, camera_id: str) -> list[tuple[str, list[Path]]]:
+        """Where a camera's delay logs are now, by day; to be opened at once, today's first."""
+        newest = self.files.get(camera_id, [])[:1]
+        if not all(os.path.exists(path) for _, files in newest for path in files):  # moved at midnight, or renamed
+            self._find(Skipped())
+        return self.files.get(camera_id, [])
+
+
 class Reading:
     """The events of a query; `on_event` gets them in the order of reading.
 
-    `cameras` are those it met, called as they are now; `files` counts the lines of each delay log; `outside` counts
-    events of other times; `skipped` what was not read, and how many events of `--min-delay` are not listed.
+    `cameras` are those it met, called as they are now; `files` counts the logs with delay lines, `outside` events of
+    other times, `skipped` what was not read, and events of `--min-delay` that are not listed.
     """
 
     def __init__(self, query: Query, progress: Progress, on_event: OnEvent | None = None) -> None:
         self.cells: dict[tuple[bytes, Group], Cell | None] = {}  # None is not asked for
         self.timeline = Timeline()
         self.cameras: dict[str, Camera] = {}
-        self.files: dict[int, int] = {}  # by a hash of its first line: a move may also be a copy
         self.skipped: dict[str, int] = {}
-        self.outside = self.last_us = 0
+        self.files = self.outside = self.last_us = 0
         self.first_us = query.until_us
         self._query, self._progress, self._on_event = query, progress, on_event
         self._labels: dict[str, dict[str, str]] = {"camera": {}, "bridge": {}}
@@ -99,21 +125,31 @@ class Reading:
         self._late = self._done = self._total = 0
 
     def read(self) -> None:
-        """Read everything; what moved meanwhile, to its end."""
-        paths = LogPaths(self._query.log_dir)
-        for _ in range(_PASSES):
-            skipped = Skipped()
-            found = self._find(skipped)
-            self._total = sum(size_of(path) for logs in found.values() for files in logs.values() for path in files)
-            empty = self._done = 0
-            for folder, logs in found.items():
-                state = read_state(paths) if folder == paths else None
-                for files in logs.values():
-                    empty += self._read_camera(files, state.day if state else folder.root.name, skipped)
-            if self._find(Skipped()) == found:
-                break
+        """Read everything, a camera at a time."""
+        logs = DelayLogs(self._query)
+        self._listed, skipped, empty = logs.listed, logs.skipped, 0
+        self.cameras |= self._listed
+        # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
+        for camera_id in sorted({*self._listed, *logs.files}):
+            self.label(camera_id)
+        for bridge in sorted({camera.bridge for camera in self._listed.values()}):
+            self.label(bridge, "bridge")
+        self._total = sum(size_of(path) for days in logs.files.values() for _, files in days for path in files)
+        for camera_id in [*logs.files]:
+            for day, files in logs.of(camera_id):
+                damaged, found = skipped.lines, False
+                for rows in filter(None, read_rows(files, day, skipped, self._advance)):
+                    self._count(rows)
+                    found, camera = True, rows[-1].parsed()[1]
+                if found:
+                    self.files += 1
+                    if camera.id not in self._listed:
+                        self.cameras.setdefault(camera.id, camera)
+                else:
+                    empty += skipped.lines > damaged
+                    skipped.lines = damaged
         unlisted = max(0, self._late - len(self.worst()))
-        values = empty, len(skipped.files), skipped.lines, _foreign(paths, [*found][:-1]), unlisted
+        values = empty, len(skipped.files), skipped.lines, _foreign(logs.folders), unlisted
         self.skipped = dict(zip(_SKIPPED, values, strict=True))
 
     def worst(self) -> list[Event]:
@@ -132,36 +168,6 @@ class Reading:
         if not self._query.anonymise:
             return camera
         return Camera(self.label(camera.id), self.label(camera.id), self.label(camera.bridge, "bridge"))
-
-    def _find(self, skipped: Skipped) -> dict[LogPaths, Logs]:
-        """The delay logs of each folder; learn which cameras there are."""
-        found = {}
-        for folder in folders(self._query, skipped):
-            files = CameraFiles(folder, skipped)
-            found[folder] = files.delay()
-            self._listed |= files.listed
-        self.cameras |= self._listed
-        # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
-        for camera_id in sorted({*self._listed, *(i for logs in found.values() for i in logs)}):
-            self.label(camera_id)
-        for bridge in sorted({camera.bridge for camera in self._listed.values()}):
-            self.label(bridge, "bridge")
-        return found
-
-    def _read_camera(self, files: list[Path], day: str, skipped: Skipped) -> bool:
-        """Count what was not read before; True when there are only damaged lines."""
-        begun, number, damaged = 0, 0, skipped.lines
-        for rows in filter(None, read_rows(files, day, skipped, self._advance)):
-            begun = begun if number else hash(rows[0].line)
-            self._count(rows[max(0, self.files.get(begun, 0) - number) :])
-            number, camera = number + len(rows), rows[-1].parsed()[1]
-        if not number:
-            is_empty, skipped.lines = skipped.lines > damaged, damaged
-            return is_empty
-        self.files[begun] = number
-        if camera.id not in self._listed:
-            self.cameras[camera.id] = camera
-        return False
 
     def _advance(self, size: int) -> None:
         self._done += size
@@ -224,8 +230,9 @@ def sentences(skipped: dict[str, int]) -> list[str]:
     return [f"{verb} {count(n, one, many)}{what}" for n, verb, one, many, what in said if n]
 
 
-def _foreign(paths: LogPaths, days: Iterable[LogPaths]) -> int:
+def _foreign(where: list[LogPaths]) -> int:
     """How much lies among the days that is no log of ours; what the logger is just writing does not count."""
+    *days, paths = where
     expected = {paths.days_dir: set(paths.days(Skipped()))}
     for day in days:
         logs = {path.name for _, _, path in (*day.delay_files(Skipped()), *day.stream_files(Skipped()))}

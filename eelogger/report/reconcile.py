@@ -1,13 +1,11 @@
 """Compare what the cloud recorded with what was delivered and when somebody listened."""
 
-import os
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import sqrt
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import NothingToShow
@@ -19,7 +17,7 @@ from ..storage.formats import parse_identity
 from ..storage.line_blocks import OnRead, Skipped, text_lines
 from ..storage.paths import LogPaths
 from .query import Query
-from .read import folders
+from .read import DelayLogs
 
 LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was not on its way when the gap began
 _Z95: Final = 1.96
@@ -142,40 +140,24 @@ class Reconciliation:
         return ("missing",)
 
 
-class DelayLogs:
-    """The delay logs that may tell of a period, by camera id; raises `NothingToShow`.
+def find_logs(query: Query) -> DelayLogs:
+    """The delay logs that may tell of a period; raises `NothingToShow` when one cannot be listed."""
+    logs = DelayLogs(replace(query, since_us=max(0, query.since_us - HOUR_US)))  # a clock was behind at midnight
+    for error in logs.skipped.files:
+        raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
+    return logs
 
-    `known` are the identities of `processed_event_uuids.log` and its `.1`.
-    """
 
-    def __init__(self, query: Query) -> None:
-        self._query = replace(query, since_us=max(0, query.since_us - HOUR_US))  # its clock may have been behind
-        self.files = self._find()
-        self.known = self.read_known()
+def delivered(logs: DelayLogs, camera_id: str, skipped: Skipped, on_read: OnRead) -> Iterator[DelayRow]:
+    """The delay lines of one camera; `on_read` may raise to end it."""
+    for day, files in logs.of(camera_id):
+        for rows in read_rows(files, day, skipped, on_read):
+            yield from rows
 
-    def _find(self) -> dict[str, list[Path]]:
-        skipped, found = Skipped(), defaultdict[str, list[Path]](list)
-        # Today's files first: what moves at midnight is met where it was, or where it went.
-        self.where = folders(self._query, skipped)
-        for folder in reversed(self.where):
-            for camera_id, _, path in folder.delay_files(skipped):
-                found[camera_id].append(path)
-        for error in skipped.files:
-            raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
-        return found
 
-    def read_known(self) -> set[int]:
-        """The identities that the identity logs have now."""
-        paths = LogPaths(self._query.log_dir)
-        return {mark(parse_identity(line)) for path in (paths.uuids_old, paths.uuids) for line in text_lines(path)}
-
-    def rows(self, camera_id: str, skipped: Skipped, on_read: OnRead) -> Iterator[DelayRow]:
-        """The delay lines of one camera, some perhaps twice; `on_read` may raise to end it."""
-        if not all(map(os.path.exists, self.files.get(camera_id, ()))):  # midnight, or renamed with its camera
-            self.files = self._find()
-        for path in self.files.get(camera_id, ()):
-            for rows in read_rows([path], None, skipped, on_read):
-                yield from rows
+def identities(paths: LogPaths) -> set[int]:
+    """The marks of what the identity logs have now."""
+    return {mark(parse_identity(line)) for path in (paths.uuids_old, paths.uuids) for line in text_lines(path)}
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float]:
