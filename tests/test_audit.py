@@ -26,7 +26,7 @@ from sites import serve
 
 from eelogger.model import Camera, Gap, Verdict
 from eelogger.report.query import Query
-from eelogger.report.reconcile import Counts, Reconciliation, delivered, find_logs, share_lost
+from eelogger.report.reconcile import Counts, Reconciliation, find_logs, share_lost
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
 from eelogger.storage.formats import parse_time
@@ -288,7 +288,7 @@ def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) ->
         path.rename(paths.day(day_of(at_us)).root / path.name)
     for camera_id, uuid in cameras.items():
         result = Reconciliation([], [], set(), 0)
-        result.deliver(delivered(found, camera_id, Skipped(), int), query, lambda group: True)
+        result.deliver(found.rows(camera_id, Skipped(), int), query, lambda group: True)
         assert [*result.take(at_us, at_us + HOUR, [(uuid, at_us, 103)])] == []
 
 

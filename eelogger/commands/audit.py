@@ -25,7 +25,7 @@ from ..report.conditions import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
-from ..report.reconcile import Missing, Reconciliation, delivered, find_logs, identities, mark
+from ..report.reconcile import Missing, Reconciliation, find_logs, identities, mark
 from ..settings import PROGRAM, Settings, load
 from ..storage.camera_files import read_cameras
 from ..storage.line_blocks import Skipped
@@ -192,7 +192,7 @@ class Audit:
                 added.append(query.until_us)
             result = self.results[camera.id] = Reconciliation(gaps, added, self._known, self._clock_us)
             skipped = Skipped()
-            rows = delivered(logs, camera.id, skipped, self._on_read)
+            rows = logs.rows(camera.id, skipped, self._on_read)
             await asyncio.to_thread(result.deliver, rows, query, partial(self._wants, camera))
             result.damaged = skipped.lines
             if skipped.files:  # all that stands in there would be called missing

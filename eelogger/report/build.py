@@ -75,7 +75,7 @@ def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | Non
         to_us=to_us,
         rows=rows,
         cameras=cameras,
-        worst=reading.worst(),
+        worst=reading.worst,
         timeline=reading.timeline,
         gaps=gaps,
         skipped=reading.skipped,

@@ -5,7 +5,7 @@ Memory grows with cameras × groups × bridges and with the single events that a
 
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..measure.histogram import bucket_of
 from ..model import DAY_US, EARLY, INITIAL, MEASURED, UNDATED, Camera, Group, Verdict
 from ..storage.camera_files import CameraFiles
 from ..storage.delaylog import DelayRow, read_rows
-from ..storage.line_blocks import Skipped, size_of
+from ..storage.line_blocks import OnRead, Skipped, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
 from ..views.figures import Tally
@@ -74,88 +74,84 @@ def folders(query: Query, skipped: Skipped) -> list[LogPaths]:
 
 
 class DelayLogs:
-    """The delay logs that may tell of a period; `listed` are the cameras by their present names."""
+    """The delay logs that may tell of a period; `cameras` are those of `cameras.json` by their present names.
+
+    Of those read, `good` hold delay lines; `empty` hold lines, but none of a delay log.
+    """
 
     def __init__(self, query: Query) -> None:
         self.skipped = Skipped()
+        self.good = self.empty = 0
         self._query = query
         self._find(self.skipped)
 
     def _find(self, skipped: Skipped) -> None:
         self.folders = folders(self._query, skipped)
-        self.listed: dict[str, Camera] = {}
+        self.cameras: dict[str, Camera] = {}
         self.files: dict[str, list[tuple[str, list[Path]]]] = {}  # day and files by camera id
         here, state = self.folders[-1], read_state(self.folders[-1])
         # Today's first: what moves at midnight is met where it was, or where it went.
         for folder in reversed(self.folders):
             found, day = CameraFiles(folder, skipped), state.day if state and folder == here else folder.root.name
-            self.listed = found.listed | self.listed
+            self.cameras = found.listed | self.cameras
             for camera_id, files in found.delay().items():
                 self.files.setdefault(camera_id, []).append((day, files))
 
-    def of(self, camera_id: str) -> list[tuple[str, list[Path]]]:
-        """Where a camera's delay logs are now, by day; to be opened at once, today's first."""
+    def rows(self, camera_id: str, skipped: Skipped, on_read: OnRead) -> Iterator[list[DelayRow]]:
+        """The delay lines of one camera, some hundred at a time; `on_read` may raise to end it."""
         newest = self.files.get(camera_id, [])[:1]
         if not all(os.path.exists(path) for _, files in newest for path in files):  # moved at midnight, or renamed
             self._find(Skipped())
-        return self.files.get(camera_id, [])
+        for day, files in self.files.get(camera_id, []):
+            damaged, is_good = skipped.lines, False
+            for rows in filter(None, read_rows(files, day, skipped, on_read)):
+                is_good = True
+                yield rows
+            self.good += is_good
+            if not is_good:
+                self.empty += skipped.lines > damaged
+                skipped.lines = damaged
 
 
 class Reading:
     """The events of a query; `on_event` gets them in the order of reading.
 
     `cameras` are those it met, called as they are now; `files` counts the logs with delay lines, `outside` events of
-    other times, `skipped` what was not read, and events of `--min-delay` that are not listed.
+    other times, `skipped` what was not read, and events of `--min-delay` that are not listed. `worst` are the worst
+    measured events, worst first; with `Query.min_delay_us` also all others so late that were kept.
     """
 
     def __init__(self, query: Query, progress: Progress, on_event: OnEvent | None = None) -> None:
         self.cells: dict[tuple[bytes, Group], Cell | None] = {}  # None is not asked for
         self.timeline = Timeline()
-        self.cameras: dict[str, Camera] = {}
-        self.skipped: dict[str, int] = {}
-        self.files = self.outside = self.last_us = 0
+        self.outside = self.last_us = 0
         self.first_us = query.until_us
         self._query, self._progress, self._on_event = query, progress, on_event
         self._labels: dict[str, dict[str, str]] = {"camera": {}, "bridge": {}}
-        self._listed: dict[str, Camera] = {}
         self._kept: list[tuple[int, int, int, Event]] = []
         self._number = itertools.count(0, -1)
         self._most = query.worst if query.min_delay_us == FOREVER_US else max(query.worst, MOST_LATE)
         self._floor_us = -1
-        self._late = self._done = self._total = 0
+        self._late = self._done = 0
 
     def read(self) -> None:
         """Read everything, a camera at a time."""
-        logs = DelayLogs(self._query)
-        self._listed, skipped, empty = logs.listed, logs.skipped, 0
-        self.cameras |= self._listed
+        logs, query = DelayLogs(self._query), self._query
+        self.cameras, skipped = logs.cameras, logs.skipped
         # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
-        for camera_id in sorted({*self._listed, *logs.files}):
+        for camera_id in sorted({*self.cameras, *logs.files}):
             self.label(camera_id)
-        for bridge in sorted({camera.bridge for camera in self._listed.values()}):
+        for bridge in sorted({camera.bridge for camera in self.cameras.values()}):
             self.label(bridge, "bridge")
         self._total = sum(size_of(path) for days in logs.files.values() for _, files in days for path in files)
         for camera_id in [*logs.files]:
-            for day, files in logs.of(camera_id):
-                damaged, found = skipped.lines, False
-                for rows in filter(None, read_rows(files, day, skipped, self._advance)):
-                    self._count(rows)
-                    found, camera = True, rows[-1].parsed()[1]
-                if found:
-                    self.files += 1
-                    if camera.id not in self._listed:
-                        self.cameras.setdefault(camera.id, camera)
-                else:
-                    empty += skipped.lines > damaged
-                    skipped.lines = damaged
-        unlisted = max(0, self._late - len(self.worst()))
-        values = empty, len(skipped.files), skipped.lines, _foreign(logs.folders), unlisted
-        self.skipped = dict(zip(_SKIPPED, values, strict=True))
-
-    def worst(self) -> list[Event]:
-        """The worst measured events, worst first; with `Query.min_delay_us` also all others so late that were kept."""
-        found, query = enumerate(sorted(self._kept, reverse=True)), self._query
-        return [event for i, (us, _, _, event) in found if i < query.worst or us >= query.min_delay_us]
+            for rows in logs.rows(camera_id, skipped, self._advance):
+                self._count(rows)
+        kept = enumerate(sorted(self._kept, reverse=True))
+        self.worst = [event for i, (us, _, _, event) in kept if i < query.worst or us >= query.min_delay_us]
+        unlisted = max(0, self._late - len(self.worst))
+        values = logs.empty, len(skipped.files), skipped.lines, _foreign(logs.folders), unlisted
+        self.files, self.skipped = logs.good, dict(zip(_SKIPPED, values, strict=True))
 
     def label(self, of: str, kind: str = "camera") -> str:
         """What the report calls a camera or bridge: its id, or a label."""
@@ -219,8 +215,7 @@ class Reading:
 
     def _new_cell(self, row: DelayRow) -> Cell | None:
         camera = row.parsed()[1]
-        if camera.id in self._listed:
-            camera = replace(camera, name=self._listed[camera.id].name)
+        camera = replace(camera, name=self.cameras.setdefault(camera.id, camera).name)
         return Cell(camera.id, self.called(camera), row.group) if self._query.wants(camera, row.group) else None
 
 

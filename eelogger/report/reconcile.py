@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from math import sqrt
 from typing import Final, NamedTuple
 
@@ -12,9 +13,9 @@ from ..errors import NothingToShow
 from ..measure.camera_statistics import CREATE_OP
 from ..measure.histogram import P99, Histogram
 from ..model import HOUR_US, INITIAL, MEASURED, Gap, Group
-from ..storage.delaylog import DelayRow, read_rows
+from ..storage.delaylog import DelayRow
 from ..storage.formats import parse_identity
-from ..storage.line_blocks import OnRead, Skipped, text_lines
+from ..storage.line_blocks import text_lines
 from ..storage.paths import LogPaths
 from .query import Query
 from .read import DelayLogs
@@ -80,9 +81,9 @@ class Reconciliation:
         self._created: dict[int, int] = {}  # the hours of events that a list should have
         self._others, self._listed = set[int](), set[int]()
 
-    def deliver(self, rows: Iterable[DelayRow], query: Query, wants: Callable[[Group], bool]) -> None:
+    def deliver(self, rows: Iterable[list[DelayRow]], query: Query, wants: Callable[[Group], bool]) -> None:
         """Take delay lines; `wants` tells whether a list should have events of a group."""
-        for row in rows:
+        for row in chain.from_iterable(rows):
             at = bisect_right(self._added_us, row.arrived_us)
             if at < len(self._added_us):
                 self._seen_us[at] = max(self._seen_us[at], row.arrived_us)
@@ -146,13 +147,6 @@ def find_logs(query: Query) -> DelayLogs:
     for error in logs.skipped.files:
         raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
     return logs
-
-
-def delivered(logs: DelayLogs, camera_id: str, skipped: Skipped, on_read: OnRead) -> Iterator[DelayRow]:
-    """The delay lines of one camera; `on_read` may raise to end it."""
-    for day, files in logs.of(camera_id):
-        for rows in read_rows(files, day, skipped, on_read):
-            yield from rows
 
 
 def identities(paths: LogPaths) -> set[int]:
