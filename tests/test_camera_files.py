@@ -13,14 +13,11 @@ ID = "100e0001"
 LISTED = '{"100e0001": {"name": "%s"}}'
 
 
-def test_the_own_stem_is_the_listed_one_else_the_logged_one_else_the_shortest(tmp_path: Path) -> None:
+def test_the_own_stem_is_the_listed_one_else_the_shortest(tmp_path: Path) -> None:
     paths = LogPaths(tmp_path)
     for name in (f"Copy of Front_{ID}.log", f"Front_{ID}.log", f"Front (1)_{ID}.log", "Only_100e0002.log.gz"):
         (tmp_path / name).touch()
     assert CameraFiles(paths).stems == {ID: f"Front_{ID}", "100e0002": "Only_100e0002"}
-    for name in (f"Front (1)_{ID}.log", f"x_{ID}.log"):
-        (tmp_path / name).write_text(f'camera={ID} name="Front (1)"\n')
-    assert CameraFiles(paths).stems[ID] == f"Front (1)_{ID}"
     for name in ("Front", "Gate"):
         paths.cameras.write_text(LISTED % name)
         assert CameraFiles(paths).stems == {ID: f"{name}_{ID}", "100e0002": "Only_100e0002"}

@@ -6,17 +6,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import merge
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from ..model import Camera
 from .formats import parse_pairs
-from .line_blocks import Skipped, packed, read_at, read_object, size_of, whole_lines_backwards
+from .line_blocks import Skipped, lines_backwards, packed, read_at, read_object, size_of
 from .paths import LogPaths, day_of, is_camera_id
 
 _EXCERPT_BYTES: Final = 4096  # a hole can be as large as the disk's cache
+_LAST_LINES: Final = 50  # among which one is a delay line, if the file is a delay log
 Logs = dict[str, list[Path]]
 _Item = TypeVar("_Item", bound=tuple[Any, ...])
 
@@ -50,7 +51,7 @@ class CameraFiles:
     """The logs of the cameras in one folder, listed once; errors are raised, or go to `skipped`.
 
     `stems` are those of the cameras' own files by id, others are copies: `cameras.json` names them, also when only
-    copies are there; else the last delay lines do; else it is the shortest.
+    copies are there; else it is the shortest.
     """
 
     def __init__(self, paths: LogPaths, skipped: Skipped | None = None) -> None:
@@ -85,18 +86,14 @@ class CameraFiles:
     def _own_stem(self, camera_id: str, stems: set[str]) -> str:
         if camera_id in self.listed:
             return self._paths.stem(camera_id, self.listed[camera_id].name)
-        logged = [self._last_logged(camera_id, stem) for stem in stems if len(stems) > 1]
-        named = {self._paths.stem(camera_id, camera.name) for camera in logged if camera}
-        return min(stems & named or stems, key=lambda stem: (len(stem), stem))
+        return min(stems, key=lambda stem: (len(stem), stem))
 
     def _last_logged(self, camera_id: str, stem: str) -> Camera | None:
         with suppress(OSError):
-            for _, block in whole_lines_backwards(self._paths.delay(stem), 1 << 14):
-                for line in reversed(block.decode("utf-8", "replace").split("\n")):
-                    pairs = parse_pairs(line)
-                    if pairs.get("camera") == camera_id:
-                        return Camera(camera_id, pairs.get("name", ""), pairs.get("bridge", ""))
-                break
+            for _, line in islice(lines_backwards(self._paths.delay(stem), 1 << 14), _LAST_LINES):
+                pairs = parse_pairs(line.decode("utf-8", "replace"))
+                if pairs.get("camera") == camera_id:
+                    return Camera(camera_id, pairs.get("name", ""), pairs.get("bridge", ""))
         return None
 
     def _own_first(self, files: list[tuple[str, str, Path]], place: Callable[[str], Path]) -> Logs:
@@ -155,11 +152,7 @@ def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
 
 
 def _whole_bytes(path: Path) -> int:  # up to the last whole line without a NUL, of which we write none
-    for start, block in whole_lines_backwards(path, _EXCERPT_BYTES):
-        end = block.rfind(b"\n") + 1
-        while end:
-            begin = block.rfind(b"\n", 0, end - 1) + 1
-            if b"\0" not in block[begin:end]:
-                return start + end
-            end = begin
+    for start, line in lines_backwards(path, _EXCERPT_BYTES):
+        if line.endswith(b"\n") and b"\0" not in line:
+            return start + len(line)
     return 0

@@ -21,8 +21,7 @@ REJECT_TEXT_CHARS: Final = 2048
 
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})(?:Z|\+00:00)").fullmatch
 _BARE = re.compile(r'[^ ="\\]+').fullmatch
-_PAIR = re.compile(r'([!#-<>-~]+)=(?:"|([^\s"]*))').match
-_string = json.JSONDecoder().raw_decode
+_PAIRS = re.compile(r'(?:^| )(?:([!#-<>-~]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?= |$)|-- )').finditer
 
 
 def time_text(us: int) -> str:
@@ -73,20 +72,16 @@ def pairs_text(values: Mapping[str, object]) -> str:
 def parse_pairs(line: str) -> dict[str, str]:
     """Read the pairs of a line up to ` -- `; other text is skipped, of a key given twice the first counts."""
     pairs: dict[str, str] = {}
-    at = 0
-    while at < len(line) and not line.startswith("-- ", at):
-        match = _PAIR(line, at)
-        if match is None:
-            at = line.find(" ", at) + 1 or len(line)
-            continue
-        value, at = match[2], match.end()
-        if value is None:
+    for match in _PAIRS(line):
+        key, value = match.groups()
+        if key is None:
+            break
+        if value.startswith('"'):
             try:
-                value, at = _string(line, at - 1)
+                value = json.loads(value)
             except ValueError:
                 break
-        pairs.setdefault(match[1], value)
-        at += 1
+        pairs.setdefault(key, value)
     return pairs
 
 

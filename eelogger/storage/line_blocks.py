@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from io import FileIO
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,30 +38,25 @@ def whole_lines(
     Why it cannot be read to its end goes to `skipped`. `on_read` gets the bytes of each block and may raise to end it.
     A plain file is kept open, to be read to its end when it is renamed; with `block_bytes` it is opened for each block.
     """
-    parts: list[bytes] = []
     try:
-        with nullcontext() if block_bytes and path.suffix != ".gz" else open_file(path) as file:
-            if file:
-                file.seek(start)
-            length = block_bytes or _BLOCK_BYTES
-            while chunk := file.read(length) if file else read_at(path, start, length):
-                start += len(chunk)
+        with nullcontext() if block_bytes and path.suffix != ".gz" else open_file(path, start) as kept:
+            while True:
+                with nullcontext(kept) if kept else open_file(path, start) as file:
+                    block = file.read(block_bytes or _BLOCK_BYTES)
+                    if not block.endswith(b"\n"):
+                        block += file.readline()
+                if not block:
+                    return
+                start += len(block)
                 if on_read:
-                    on_read(len(chunk))
-                end = chunk.rfind(b"\n") + 1
-                if end:
-                    yield b"".join((*parts, chunk[:end]))
-                    parts.clear()
-                if end < len(chunk):
-                    parts.append(chunk[end:])
+                    on_read(len(block))
+                yield block
     except FileNotFoundError:
         pass
     except (OSError, EOFError, zlib.error) as error:
         if skipped is not None:
             named = error if isinstance(error, OSError) and error.filename else None
             skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
-    if parts:
-        yield b"".join(parts)
 
 
 def packed(path: Path) -> Path:
@@ -82,42 +77,52 @@ def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterat
         if content := b"".join(whole_lines(path)):
             yield 0, content
         return
-    at = size_of(path)
-    parts: list[bytes] = []
-    while at > 0:
-        length = min(block_bytes, at)
-        at -= length
-        chunk = read_at(path, at, length)
-        # What precedes the first newline belongs to a line that begins in an earlier block.
-        begin = chunk.find(b"\n") + 1 if at else 0
-        if at and not begin:
-            parts.append(chunk)
-            continue
-        if block := b"".join((chunk[begin:], *reversed(parts))):
-            yield at + begin, block
-        parts = [chunk[:begin]]
+    end, length = size_of(path), block_bytes
+    with open_file(path) if end else nullcontext() as file:
+        while file and end:
+            begin = file.seek(max(0, end - length))
+            begin += len(file.readline()) if begin else 0
+            block = file.read(max(0, end - begin))
+            if block:
+                yield begin, block
+                end, length = begin, block_bytes
+            elif length < end:
+                length *= 2  # a line is longer
+            else:
+                return  # it was truncated
+
+
+def lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file from the last one on, each with its offset; `OSError` passes."""
+    for start, block in whole_lines_backwards(path, block_bytes):
+        end = len(block)
+        while end:
+            begin = block.rfind(b"\n", 0, end - 1) + 1
+            yield start + begin, block[begin:end]
+            end = begin
 
 
 def last_line(path: Path) -> bytes:
     """The last line without its newline; b"" when there is none, or on an error."""
     with suppress(OSError):
-        for _, block in whole_lines_backwards(path, 4096):
-            return block.rstrip(b"\n").rpartition(b"\n")[2]
+        for _, line in lines_backwards(path, 4096):
+            return line.removesuffix(b"\n")
     return b""
 
 
 def read_at(path: Path, start: int, length: int) -> bytes:
     """Read at most `length` bytes of a file from an offset on; `OSError` passes."""
-    with open_file(path) as file:
-        file.seek(start)
+    with open_file(path, start) as file:
         return file.read(length)
 
 
 @contextmanager
-def open_file(path: Path) -> Iterator[FileIO | gzip.GzipFile]:
+def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.GzipFile]:
     """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
-    with open(path, "rb", buffering=0, opener=_ordinary) as file:
-        yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+    with open(path, "rb", opener=_ordinary) as plain:
+        file = gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain
+        file.seek(start)
+        yield file
 
 
 def read_object(path: Path) -> dict[str, Any]:

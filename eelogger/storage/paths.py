@@ -3,9 +3,9 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -17,8 +17,8 @@ PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 un
 
 _RESERVED = str.maketrans('<>:"/\\|?*', "_" * 9)
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE).match
-_DELAY_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))\.log(?:\.gz)?").fullmatch
-_STREAM_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))_stream\.log(?:\.gz)?").fullmatch
+_DELAY_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))\.log(?:\.gz)?")
+_STREAM_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))_stream\.log(?:\.gz)?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -133,13 +133,10 @@ class LogPaths:
         return _camera_files(self.stream_dir, _STREAM_FILE, skipped)
 
 
-def _camera_files(
-    folder: Path, camera_file: Callable[[str], re.Match[str] | None], skipped: Skipped | None
-) -> list[tuple[str, str, Path]]:
+def _camera_files(folder: Path, pattern: re.Pattern[str], skipped: Skipped | None) -> list[tuple[str, str, Path]]:
     names = [entry.name for entry in _entries(folder, skipped)]
-    matches = [(camera_file(os.fsencode(name).decode("utf-8", "surrogateescape")), name) for name in names]
-    found = [(match[2], match[1], folder / name) for match, name in matches if match]
-    return sorted(found, key=lambda file: (file[1], file[2]))
+    matches = [(pattern.fullmatch(os.fsencode(name).decode("utf-8", "surrogateescape")), name) for name in names]
+    return sorted(((match[2], match[1], folder / name) for match, name in matches if match), key=itemgetter(1, 2))
 
 
 def _entries(folder: Path, skipped: Skipped | None) -> list[os.DirEntry[str]]:

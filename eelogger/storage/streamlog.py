@@ -11,7 +11,7 @@ from ..measure.protocol import identity, split_events
 from ..model import Gap, Verdict
 from .camera_files import read_once
 from .formats import parse_gap_line, parse_stream_line, parse_time, time_text
-from .line_blocks import OnRead, Skipped, text_lines, whole_lines, whole_lines_backwards
+from .line_blocks import OnRead, Skipped, lines_backwards, text_lines, whole_lines, whole_lines_backwards
 from .paths import LogPaths
 
 _NO_RECORD_US: Final = 30_000_000
@@ -94,12 +94,8 @@ def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None
 def _offset_since(path: Path, since_us: int) -> int:
     # Where the lines begin that follow the last one older than `since_us`.
     with suppress(OSError):
-        for start, block in whole_lines_backwards(path, 1 << 15):
-            end = len(block)
-            while end:
-                begin = block.rfind(b"\n", 0, end - 1) + 1
-                with suppress(ValueError):
-                    if parse_time(block[begin : begin + 64].partition(b" -- ")[0].decode()) < since_us:
-                        return start + end
-                end = begin
+        for start, line in lines_backwards(path, 1 << 15):
+            with suppress(ValueError):
+                if parse_time(line[:64].partition(b" -- ")[0].decode()) < since_us:
+                    return start + len(line)
     return 0
