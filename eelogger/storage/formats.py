@@ -6,10 +6,9 @@ No foreign text can forge a pair or a line, reach a terminal unescaped, or fail 
 
 import json
 import re
-from calendar import timegm
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,7 +18,9 @@ from ..model import Camera, Gap, Reject, Verdict
 
 REJECT_TEXT_CHARS: Final = 2048
 
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})(?:Z|\+00:00)").fullmatch
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_YEARS_US: Final = range(-62_135_596_800_000_000, 253_402_300_800_000_000)  # 1 to 9999
 _BARE = re.compile(r'[^ ="\\]+').fullmatch
 _PAIRS = re.compile(r'(?:^| )(?:([!#-<>-~]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?= |$)|-- )').finditer
 
@@ -33,13 +34,11 @@ def time_text(us: int) -> str:
 
 def parse_time(text: str) -> int:
     """Read a time in any ISO 8601 form, without a zone as UTC; raises `ValueError`."""
-    if match := _TIME(text):
-        return _second(match[1]) * 1_000_000 + int(match[2])
     when = datetime.fromisoformat(text)
-    try:
-        return timegm(when.utctimetuple()) * 1_000_000 + when.microsecond
-    except OverflowError:
-        raise ValueError(f"not within the years 1 to 9999 in UTC: {text}") from None
+    us = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    if us not in _YEARS_US:
+        raise ValueError(f"not within the years 1 to 9999 in UTC: {text}")
+    return us
 
 
 @lru_cache(maxsize=4096)  # arrivals and event times cluster in the seconds around now
@@ -47,7 +46,6 @@ def _second_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-_second = lru_cache(maxsize=4096)(lambda text: timegm(datetime.fromisoformat(text).utctimetuple()))
 # All that one read brought has the same arrival, and a message has it on every line.
 _arrival_text = lru_cache(maxsize=1)(time_text)
 
