@@ -41,12 +41,11 @@ HELD_US: Final = 5_000_000
 class Parts:
     """The parts of one run, and the moments of its life.
 
-    `before` is the state the last run left; `read` the share of the day's files read so far, None once all were, at
-    `ready_us`; `ended_us` when observing ended, 0 while it goes on.
+    `before` is the state the last run left; at `ready_us` the day's files were read; `ended_us` is when observing
+    ended, 0 while it goes on.
     """
 
     before: State | None = None
-    read: float | None = 0.0
     ready_us = ended_us = 0
     kernel: KernelClock | None = None
     _cameras_text = ""
@@ -61,6 +60,7 @@ class Parts:
         self.coverage = Coverage(started_us)
         handler = Handler(settings.events, settings.namespaces, settings.namespace_table)
         self.recorder = Recorder(handler, self.writer, self.coverage, paths, day=day_of(started_us))
+        self.reading = Restore(self.recorder)
         self.recorder.on_new_day = self._new_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
         self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
@@ -93,8 +93,8 @@ class Parts:
         """Read the day's files in a thread; None when the run was ended meanwhile."""
         self.recorder.lines = batch = Batch()
         thread = DaemonThread("restore")
-        reading = Restore(self.recorder, self._progress)
-        restoring = asyncio.wrap_future(thread.submit(reading.run, self.before.done_us if self.before else None))
+        done_us = self.before.done_us if self.before else None
+        restoring = asyncio.wrap_future(thread.submit(self.reading.run, done_us))
         thread.shutdown(wait=False)
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waited: set[asyncio.Future[Any]] = {restoring, stopping}
@@ -107,11 +107,7 @@ class Parts:
         self.writer.add(batch)
         self.recorder.lines = self.writer
         self.recorder.handler.totals.clear()
-        self.read = None
         return found
-
-    def _progress(self, done_bytes: int, total_bytes: int) -> None:
-        self.read = done_bytes / total_bytes if total_bytes else 1.0
 
     def state(self) -> RunState:
         """Where the run stands."""
@@ -119,7 +115,7 @@ class Parts:
         recorder, session, writer = self.recorder, self.session, self.writer
         lag, rtt = self.lag.since_start(), self.vitals.rtt(now)
         return RunState(
-            state=session.state if self.read is None else "reading the day",
+            state=session.state if self.ready_us else "reading the day",
             since_us=session.state_since_us,
             written_us=now,
             started_us=self.started_us,
@@ -142,7 +138,7 @@ class Parts:
             previews=recorder.handler.previews,
             names=self.settings.namespace_table,
             last=recorder.handler.last,
-            reading=self.read,
+            reading=None if self.ready_us else self.reading.share,
             disk=writer.trouble,
             held_lines=writer.pending_lines if writer.trouble else 0,
             queued_bytes=session.queued_bytes,

@@ -1,6 +1,6 @@
 """Take up the day's files at a start, before anything connects."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final, Self
@@ -23,17 +23,22 @@ _MOST_IDENTITIES: Final = 2 * GENERATION
 
 
 class Restore:
-    """One start: `rows` delay lines were read, `judged` updates had none; `progress` gets bytes read and all bytes."""
+    """One start: `rows` delay lines were read, `judged` updates had none."""
 
-    def __init__(self, recorder: Recorder, progress: Callable[[int, int], object]) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self.rows = self.judged = 0
         self.skipped = Skipped()
-        self._recorder, self._handler, self._progress = recorder, recorder.handler, progress
-        self._done = self._total = 0
+        self._recorder, self._handler = recorder, recorder.handler
+        self._total = 0
         self._last_identity = ""  # the last line of the identity logs, and its arrival
         self._last_identity_us: int | None = None
         # Arrivals and identities that may be missing in the identity log: a kill came between it and their delay lines.
         self._unlogged: list[tuple[int, str]] = []
+
+    @property
+    def share(self) -> float:
+        """How much of the files was read, 0 to 1."""
+        return min(1.0, self.skipped.read_bytes / self._total) if self._total else 0.0
 
     def run(self, done_us: int | None) -> Self:
         """Bring back the day; lines that are missing go to `recorder.lines`, to be written once all is well.
@@ -66,14 +71,10 @@ class Restore:
             self._judge(streams, gaps, done_us, known)
         return self
 
-    def _on_read(self, size: int) -> None:
-        self._done = min(self._total, self._done + size)
-        self._progress(self._done, self._total)
-
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup
         dedup.turn()
-        for block in whole_lines(path, skipped=self.skipped, on_read=self._on_read):
+        for block in whole_lines(path, skipped=self.skipped):
             identities = [parse_identity(line) for line in block.decode("utf-8", "replace").split("\n") if line]
             dedup.restore(identities)
             self._last_identity = [self._last_identity, *identities][-1]
@@ -81,7 +82,7 @@ class Restore:
     def _read_delay_logs(self, camera_id: str, files: list[Path], streams: Logs) -> None:
         statistics, worst, clean, clean_us = CameraStatistics(), None, None, -1
         dedup, unlogged = self._handler.dedup, list[tuple[int, str]]()
-        for rows in read_rows(files, self._recorder.day, self.skipped, self._on_read):
+        for rows in read_rows(files, self._recorder.day, self.skipped):
             self.rows += len(rows)
             # Only rows after the camera's last known identity can be unlogged.
             known = next((number for number in reversed(range(len(rows))) if rows[number].identity in dedup), -1)
@@ -112,7 +113,7 @@ class Restore:
         # Updates from `done_us` on are judged as if they came now; what has its delay line is a duplicate by now.
         recorder, handler = self._recorder, self._handler
         since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
-        order = updates(streams, gaps, recorder.day, self.skipped, self._on_read, since_us)
+        order = updates(streams, gaps, recorder.day, self.skipped, since_us)
         lines, on_reject = recorder.lines, handler.on_reject
         # Their lines are in the stream logs already, and their rejects in `rejected.log`.
         keep = {"write_delay": lines.write_delay, "write_identity": lines.write_identity}

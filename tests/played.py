@@ -1,6 +1,6 @@
 """Runs without sockets and threads: a script goes through the recorder, and its batch is written at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
@@ -72,11 +72,9 @@ class Played:
         self.recorder = Recorder(self.handler, self.batch, self.coverage, self.paths, day=day)
         self._cameras = cameras
 
-    def restore(
-        self, done_us: int | None = None, progress: Callable[[int, int], object] = lambda done, total: None
-    ) -> Restore:
+    def restore(self, done_us: int | None = None) -> Restore:
         """Read everything, as a start does."""
-        return Restore(self.recorder, progress).run(done_us)
+        return Restore(self.recorder).run(done_us)
 
     def play(self, script: Iterable[Step]) -> None:
         """Let it all happen."""

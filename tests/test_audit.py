@@ -288,7 +288,7 @@ def test_files_that_move_at_midnight_are_read_where_they_went(tmp_path: Path) ->
         path.rename(paths.day(day_of(at_us)).root / path.name)
     for camera_id, uuid in cameras.items():
         result = Reconciliation([], [], set(), 0)
-        result.deliver(found.rows(camera_id, Skipped(), int), query, lambda group: True)
+        result.deliver(found.rows(camera_id, Skipped()), query, lambda group: True)
         assert [*result.take(at_us, at_us + HOUR, [(uuid, at_us, 103)])] == []
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -192,7 +193,7 @@ class Audit:
                 added.append(query.until_us)
             result = self.results[camera.id] = Reconciliation(gaps, added, self._known, self._clock_us)
             skipped = Skipped()
-            rows = logs.rows(camera.id, skipped, self._on_read)
+            rows = takewhile(lambda _: not self._is_over, logs.rows(camera.id, skipped))
             await asyncio.to_thread(result.deliver, rows, query, partial(self._wants, camera))
             result.damaged = skipped.lines
             if skipped.files:  # all that stands in there would be called missing
@@ -208,10 +209,6 @@ class Audit:
                 self._done += 1
                 self.advance(self._done, len(self._cameras) * hours)
             result.finish()
-
-    def _on_read(self, size: int) -> None:
-        if self._is_over:
-            raise RuntimeError("broken off")
 
     def _notes(self) -> list[str]:
         query, logged = self._query, self._settings.namespaces

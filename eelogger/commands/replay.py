@@ -6,7 +6,7 @@ A run's replay equals its delay logs but for `lag_s`, which stream logs do not t
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
@@ -25,7 +25,7 @@ from ..storage.days import day_moves, move
 from ..storage.disk import Flush, IdentityLog
 from ..storage.disk_errors import explain
 from ..storage.formats import parse_time, worst_line
-from ..storage.line_blocks import OnRead, Skipped, size_of
+from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import LogPaths, day_of, is_camera_id, is_day
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
@@ -71,16 +71,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
         if not any(source == path or source in path.parents for path in files):
             console.info(f"skipped: {_shown(source)} is no stream log, nor a directory that holds one")
     replay = Replay(parts, target, load(None, options.env_file, need_credentials=False), skipped)
-    total, done = sum(map(size_of, files)), 0
+    total = sum(map(size_of, files))
     try:
         with progress("replaying", console) as advance:
-
-            def on_read(size: int) -> None:
-                nonlocal done
-                done += size
-                advance(min(done, total), total)
-
-            said = replay.run(on_read)
+            said = replay.run(lambda: advance(min(skipped.read_bytes, total), total))
     except KeyboardInterrupt:
         console.info(f"broken off: {_shown(target)} is not complete, remove it")
         raise
@@ -113,7 +107,7 @@ class Replay:
         self._recorder.on_new_day = self._new_day
         handler.on_reject = lambda reject: None
 
-    def run(self, on_read: OnRead) -> str:
+    def run(self, advance: Callable[[], object]) -> str:
         """Judge and write everything; returns what came of it, in words. `OSError` passes."""
         recorder, handler = self._recorder, self._recorder.handler
         for part in self._parts:
@@ -121,7 +115,7 @@ class Replay:
             recorder.use_files(part.cameras.values())
             self._put(self._paths.cameras, cameras_text(part.cameras.values(), part.bridges))
             day = part.day if part.gaps is not None else None
-            for item in updates(part.files, part.gaps, day, self._skipped, on_read):
+            for item in updates(part.files, part.gaps, day, self._skipped):
                 at_us = item.to_us if isinstance(item, Gap) else item.arrived_us
                 self._since_us, self._last_us = min(self._since_us, at_us), max(self._last_us, at_us)
                 if isinstance(item, Gap):
@@ -140,6 +134,7 @@ class Replay:
                     self._skipped.lines += 1
                 if self._batch.size > _BATCH_CHARS:
                     self._flush()
+                    advance()
         self._end_day()
         if self._last_us:
             state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)

@@ -15,7 +15,7 @@ from ..measure.histogram import bucket_of
 from ..model import DAY_US, EARLY, INITIAL, MEASURED, UNDATED, Camera, Group, Verdict
 from ..storage.camera_files import CameraFiles
 from ..storage.delaylog import DelayRow, read_rows
-from ..storage.line_blocks import OnRead, Skipped, size_of
+from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
 from ..views.figures import Tally
@@ -97,14 +97,14 @@ class DelayLogs:
             for camera_id, files in found.delay().items():
                 self.files.setdefault(camera_id, []).append((day, files))
 
-    def rows(self, camera_id: str, skipped: Skipped, on_read: OnRead) -> Iterator[list[DelayRow]]:
-        """The delay lines of one camera, some hundred at a time; `on_read` may raise to end it."""
+    def rows(self, camera_id: str, skipped: Skipped) -> Iterator[list[DelayRow]]:
+        """The delay lines of one camera, some hundred at a time."""
         newest = self.files.get(camera_id, [])[:1]
         if not all(os.path.exists(path) for _, files in newest for path in files):  # moved at midnight, or renamed
             self._find(Skipped())
         for day, files in self.files.get(camera_id, []):
             damaged, is_good = skipped.lines, False
-            for rows in filter(None, read_rows(files, day, skipped, on_read)):
+            for rows in filter(None, read_rows(files, day, skipped)):
                 is_good = True
                 yield rows
             self.good += is_good
@@ -132,7 +132,7 @@ class Reading:
         self._number = itertools.count(0, -1)
         self._most = query.worst if query.min_delay_us == FOREVER_US else max(query.worst, MOST_LATE)
         self._floor_us = -1
-        self._late = self._done = 0
+        self._late = 0
 
     def read(self) -> None:
         """Read everything, a camera at a time."""
@@ -143,10 +143,11 @@ class Reading:
             self.label(camera_id)
         for bridge in sorted({camera.bridge for camera in self.cameras.values()}):
             self.label(bridge, "bridge")
-        self._total = sum(size_of(path) for days in logs.files.values() for _, files in days for path in files)
+        total = sum(size_of(path) for days in logs.files.values() for _, files in days for path in files)
         for camera_id in [*logs.files]:
-            for rows in logs.rows(camera_id, skipped, self._advance):
+            for rows in logs.rows(camera_id, skipped):
                 self._count(rows)
+                self._progress(skipped.read_bytes, total)
         kept = enumerate(sorted(self._kept, reverse=True))
         self.worst = [event for i, (us, _, _, event) in kept if i < query.worst or us >= query.min_delay_us]
         unlisted = max(0, self._late - len(self.worst))
@@ -164,10 +165,6 @@ class Reading:
         if not self._query.anonymise:
             return camera
         return Camera(self.label(camera.id), self.label(camera.id), self.label(camera.bridge, "bridge"))
-
-    def _advance(self, size: int) -> None:
-        self._done += size
-        self._progress(self._done, self._total)
 
     def _count(self, rows: Iterable[DelayRow]) -> None:
         cells, from_us, to_us = self.cells, self._query.since_us, self._query.until_us

@@ -11,7 +11,7 @@ from ..measure.camera_statistics import CREATE_OP, CameraStatistics
 from ..model import EARLY, INITIAL, LOGGED_KINDS, MEASURED, UNDATED, Camera, Group, Verdict, made
 from .camera_files import read_once
 from .formats import parse_delay_line, parse_time
-from .line_blocks import OnRead, Skipped, whole_lines
+from .line_blocks import Skipped, whole_lines
 
 _ROWS_AT_ONCE: Final = 500
 _LONGEST_US: Final = 10**16  # of ten digits of seconds; what is longer can be no delay
@@ -128,13 +128,11 @@ def _parts(kind: bytes, four_cc: bytes, ns: bytes, op: bytes) -> tuple[str, str,
     return _KINDS.get(kind, ""), four_cc.decode(), int(ns) if ns else None, int(op) if op else None
 
 
-def read_rows(
-    files: Sequence[Path], day: str | None, skipped: Skipped, on_read: OnRead | None = None
-) -> Iterator[list[DelayRow]]:
+def read_rows(files: Sequence[Path], day: str | None, skipped: Skipped) -> Iterator[list[DelayRow]]:
     """Yield the rows of one camera's files, some hundred at a time; several files are read by `read_once`."""
 
     def blocks(path: Path) -> Iterator[list[DelayRow]]:
-        return (rows(block, skipped) for block in whole_lines(path, skipped=skipped, on_read=on_read))
+        return (rows(block, skipped) for block in whole_lines(path, skipped=skipped))
 
     if len(files) == 1:
         return blocks(files[0])

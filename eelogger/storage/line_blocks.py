@@ -9,7 +9,7 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -19,25 +19,23 @@ from typing import Any, Final
 _BLOCK_BYTES: Final = 1 << 18
 _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one million
 
-OnRead = Callable[[int], object]
-
 
 @dataclass
 class Skipped:
-    """How many lines could not be read, and which files or folders and why."""
+    """What reading left out: how many lines, and which files or folders and why; beside it the bytes that were read."""
 
+    read_bytes: int = 0
     lines: int = 0
     files: list[OSError] = field(default_factory=list)
 
 
-def whole_lines(
-    path: Path, start: int = 0, *, skipped: Skipped | None = None, on_read: OnRead | None = None, block_bytes: int = 0
-) -> Iterator[bytes]:
+def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, block_bytes: int = 0) -> Iterator[bytes]:
     """Yield the lines of a file from an offset on, in blocks; a missing file has none.
 
-    Why it cannot be read to its end goes to `skipped`. `on_read` gets the bytes of each block and may raise to end it.
-    A plain file is kept open, to be read to its end when it is renamed; with `block_bytes` it is opened for each block.
+    Why it cannot be read to its end goes to `skipped`. A plain file is kept open, to be read to its end when it is
+    renamed; with `block_bytes` it is opened for each block.
     """
+    skipped = skipped or Skipped()
     try:
         with nullcontext() if block_bytes and path.suffix != ".gz" else open_file(path, start) as kept:
             while True:
@@ -48,15 +46,13 @@ def whole_lines(
                 if not block:
                     return
                 start += len(block)
-                if on_read:
-                    on_read(len(block))
+                skipped.read_bytes += len(block)
                 yield block
     except FileNotFoundError:
         pass
     except (OSError, EOFError, zlib.error) as error:
-        if skipped is not None:
-            named = error if isinstance(error, OSError) and error.filename else None
-            skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
+        named = error if isinstance(error, OSError) and error.filename else None
+        skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
 
 
 def packed(path: Path) -> Path:

@@ -11,7 +11,7 @@ from ..measure.protocol import identity, split_events
 from ..model import Gap, Verdict
 from .camera_files import read_once
 from .formats import parse_gap_line, parse_stream_line, parse_time, time_text
-from .line_blocks import OnRead, Skipped, lines_backwards, text_lines, whole_lines, whole_lines_backwards
+from .line_blocks import Skipped, lines_backwards, text_lines, whole_lines, whole_lines_backwards
 from .paths import LogPaths
 
 _NO_RECORD_US: Final = 30_000_000
@@ -32,7 +32,6 @@ def updates(
     gaps: Iterable[Gap] | None,
     day: str | None,
     skipped: Skipped,
-    on_read: OnRead | None = None,
     since_us: int | None = None,
 ) -> Iterator[Update | Gap]:
     """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
@@ -44,7 +43,7 @@ def updates(
     def camera(camera_id: str, paths: Sequence[Path]) -> Iterator[Update | Gap]:
         def lines(path: Path) -> Iterator[Update]:
             start = 0 if since_us is None else _offset_since(path, since_us)
-            blocks = whole_lines(path, start, skipped=skipped, on_read=on_read, block_bytes=block_bytes)
+            blocks = whole_lines(path, start, skipped, block_bytes=block_bytes)
             for line in (line for block in blocks for line in block.split(b"\n") if line):
                 if update := parse_update(camera_id, line):
                     yield update
