@@ -153,6 +153,6 @@ def judge(seed: int) -> None:
             found += 1
     for line in [line for texts in lines.stream.values() for line in whole_lines(texts)]:
         assert STREAM_LINE.fullmatch(line)
-        assert parse_stream_line(line) is not None
+        assert parse_stream_line(line.encode()) is not None
     assert all(line.isprintable() for texts in lines.other.values() for line in whole_lines(texts))
     assert len(whole_lines([text for _, text in lines.identities])) == found > MESSAGES * 0.02

@@ -62,7 +62,8 @@ class CameraFiles:
         for camera_id, stem, path in (*self._delay, *self._stream):
             if os.path.isfile(path):
                 found.setdefault(camera_id, set()).add(stem)
-        self.stems = {camera_id: self._own_stem(camera_id, stems) for camera_id, stems in found.items()}
+        listed = {id_: paths.stem(id_, camera.name) for id_, camera in self.listed.items() if id_ in found}
+        self.stems = {id_: min(stems, key=lambda stem: (len(stem), stem)) for id_, stems in found.items()} | listed
 
     def delay(self) -> Logs:
         """The delay logs by camera id: first the camera's own, which may be missing, then its copies.
@@ -82,11 +83,6 @@ class CameraFiles:
             if id_ not in known:
                 known[id_] = self._last_logged(id_, stem) or Camera(id_, stem.removesuffix(f"_{id_}"))
         return known
-
-    def _own_stem(self, camera_id: str, stems: set[str]) -> str:
-        if camera_id in self.listed:
-            return self._paths.stem(camera_id, self.listed[camera_id].name)
-        return min(stems, key=lambda stem: (len(stem), stem))
 
     def _last_logged(self, camera_id: str, stem: str) -> Camera | None:
         with suppress(OSError):

@@ -183,13 +183,14 @@ def stream_line(arrived_us: int, cam_data: dict[str, Any]) -> str:
     return f"{_arrival_text(arrived_us)[:-1]}+00:00 -- {_json_text(cam_data)}\n"
 
 
-def parse_stream_line(text: str) -> tuple[int, Any] | None:
+def parse_stream_line(line: bytes) -> tuple[int, dict[str, Any]] | None:
     """Read arrival in µs and data, also in the older script's form `timestamp -- JSON`; None if neither."""
-    stamp, _, body = text.partition(" -- ")
     try:
-        return parse_time(stamp.strip()), json.loads(body)
+        stamp, _, body = line.decode().partition(" -- ")
+        arrived_us, data = parse_time(stamp.strip()), json.loads(body)
     except (ValueError, RecursionError):
         return None
+    return (arrived_us, data) if isinstance(data, dict) else None
 
 
 def gap_line(gap: Gap) -> str:

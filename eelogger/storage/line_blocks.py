@@ -43,11 +43,12 @@ def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, b
                     block = file.read(block_bytes or _BLOCK_BYTES)
                     if not block.endswith(b"\n"):
                         block += file.readline()
-                if not block:
-                    return
                 start += len(block)
                 skipped.read_bytes += len(block)
-                yield block
+                if block:
+                    yield block
+                if not block.endswith(b"\n"):  # its end, where somebody may be writing
+                    return
     except FileNotFoundError:
         pass
     except (OSError, EOFError, zlib.error) as error:

@@ -4,11 +4,12 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from operator import itemgetter
 from pathlib import Path
 from typing import ClassVar, Final
 
+from ..model import DAY_US
 from .line_blocks import Skipped
 
 TEMPORARY: Final = ".ee-tmp"  # half-written, worth nothing after a crash; no other suffix is longer
@@ -19,7 +20,7 @@ _RESERVED = str.maketrans('<>:"/\\|?*', "_" * 9)
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE).match
 _DELAY_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))\.log(?:\.gz)?")
 _STREAM_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))_stream\.log(?:\.gz)?")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def sanitize_filename(filename: str) -> str:
@@ -52,7 +53,7 @@ def is_day(text: str) -> bool:
 
 def day_of(us: int) -> str:
     """The UTC day of a moment in microseconds, as `2026-11-21`."""
-    return (_EPOCH + timedelta(microseconds=us)).date().isoformat()
+    return date.fromordinal(_EPOCH + us // DAY_US).isoformat()
 
 
 def temporary(path: Path) -> Path:

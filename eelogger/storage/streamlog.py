@@ -45,8 +45,8 @@ def updates(
             start = 0 if since_us is None else _offset_since(path, since_us)
             blocks = whole_lines(path, start, skipped, block_bytes=block_bytes)
             for line in (line for block in blocks for line in block.split(b"\n") if line):
-                if update := parse_update(camera_id, line):
-                    yield update
+                if parsed := parse_stream_line(line):
+                    yield Update(parsed[0], camera_id, parsed[1], hash(line))
                 else:
                     skipped.lines += 1
 
@@ -62,15 +62,6 @@ def updates(
     return merge(iter(gaps or ()), *(camera(*item) for item in files.items()), key=place)
 
 
-def parse_update(camera_id: str, line: bytes) -> Update | None:
-    """Read one line of a stream log; None when it is none."""
-    try:
-        parsed = parse_stream_line(line.decode())
-    except ValueError:
-        return None
-    return Update(parsed[0], camera_id, parsed[1], hash(line)) if parsed and isinstance(parsed[1], dict) else None
-
-
 def read_gaps(paths: LogPaths) -> list[Gap]:
     """Read the gaps of a folder; other lines are passed over."""
     return list(dict.fromkeys(filter(None, map(parse_gap_line, text_lines(paths.gaps)))))
@@ -83,8 +74,8 @@ def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None
         with suppress(OSError):
             for _, block in whole_lines_backwards(path):
                 for line in block.split(b"\n") if begin in block else ():
-                    update = parse_update(verdict.camera_id, line) if line.startswith(begin) else None
-                    for event in split_events(verdict.camera_id, update.data)[0] if update else ():
+                    parsed = parse_stream_line(line) if line.startswith(begin) else None
+                    for event in split_events(verdict.camera_id, parsed[1])[0] if parsed else ():
                         if identity(verdict.camera_id, event) == verdict.identity:
                             return event
     return None
