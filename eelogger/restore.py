@@ -14,7 +14,7 @@ from .measure.handler import INITIAL_WINDOW_US, Handler
 from .model import DAY_US, Camera, Gap
 from .recorder import Recorder
 from .storage.camera_files import CameraFiles, Logs
-from .storage.delaylog import count, read_rows
+from .storage.delaylog import read_rows
 from .storage.formats import parse_identity, quote
 from .storage.line_blocks import Skipped, size_of, whole_lines
 from .storage.streamlog import find_event, read_gaps, updates
@@ -92,7 +92,7 @@ class Restore:
                     self._last_identity_us = rows[known].arrived_us
             unlogged += [(row.arrived_us, row.identity) for row in rows[known + 1 :] if row.identity]
             for row in rows:
-                if count(statistics, row):
+                if statistics.count(row.kind, row.arrived_us, row.delay_us, row.group):
                     worst = row
                 if (row.delay_us or 0) > clean_us and row.is_clean:
                     clean, clean_us = row, row.delay_us or 0

@@ -14,7 +14,7 @@ from eelogger.measure.camera_statistics import CameraStatistics, is_clean
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Camera, RunningFigures, Verdict
 from eelogger.storage import delaylog
 from eelogger.storage.camera_files import CameraFiles
-from eelogger.storage.delaylog import DelayRow, count, read_rows, rows
+from eelogger.storage.delaylog import DelayRow, read_rows, rows
 from eelogger.storage.formats import delay_line, label, parse_delay_line, parse_time
 from eelogger.storage.line_blocks import Skipped
 from eelogger.storage.paths import LogPaths
@@ -49,7 +49,7 @@ def test_a_row_holds_what_its_line_says_and_counts_as_its_verdict_did(written: l
     for row, line, (verdict, _) in zip(read, lines, written, strict=True):
         assert row.parsed() == parse_delay_line(line)
         assert (row.is_clean, row.group) == (is_clean(verdict), verdict.group)
-        new_max = count(ours, row)
+        new_max = ours.count(row.kind, row.arrived_us, row.delay_us, row.group)
         if verdict.kind == MEASURED:
             assert new_max is theirs.observe(verdict.arrived_us, verdict.delay_us or 0, verdict.group)
     counted = Counter(verdict.kind for verdict, _ in written)

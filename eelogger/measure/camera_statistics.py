@@ -7,7 +7,7 @@ recomputed from the list of all delays: exact for n, min, avg and max, within 1 
 from collections import defaultdict
 from typing import Final
 
-from ..model import EARLY, HOUR_US, INITIAL, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
+from ..model import EARLY, HOUR_US, INITIAL, LOGGED_KINDS, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
 from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
 from .quantiles import RunningQuantiles
 from .seconds import mean3, seconds3
@@ -107,6 +107,17 @@ class CameraStatistics:
         p99_s = most if p99 == most_us else _TEXT.get(p99) or least
         means = mean3(day.total_us, day.n), mean3(total_us, n)
         return made(RunningFigures, (day.n, p50_s, p95_s, p99_s, means[0], least, most, n, means[1]))
+
+    def count(self, kind: str, at_us: int, delay_us: int | None, group: Group) -> bool:
+        """Take a first sight of any kind; True when it is the worst measured one so far."""
+        if kind == MEASURED:
+            return self.observe(at_us, delay_us or 0, group)
+        if kind == EARLY:
+            self.observe_early(at_us, delay_us or 0)
+        else:
+            self.initial += kind == INITIAL
+            self.undated += kind == UNDATED
+        return False
 
     def _turn(self, hour: int) -> None:
         """Let this clock hour be the present one; if it is the one before, the clock was put back or set right."""
@@ -211,9 +222,5 @@ class Day:
             before = self.clean.get(camera_id)
             if (before is None or delay_us > (before.delay_us or 0)) and is_clean(verdict):
                 self.clean[camera_id] = verdict._replace(data=None)
-        elif kind == EARLY:
-            self.camera(camera_id).observe_early(verdict.arrived_us, delay_us)
-        elif kind == INITIAL:
-            self.camera(camera_id).initial += 1
-        elif kind == UNDATED:
-            self.camera(camera_id).undated += 1
+        elif kind in LOGGED_KINDS:
+            self.camera(camera_id).count(kind, verdict.arrived_us, delay_us, verdict.group)

@@ -7,8 +7,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..measure.camera_statistics import CREATE_OP, CameraStatistics
-from ..model import EARLY, INITIAL, LOGGED_KINDS, MEASURED, UNDATED, Camera, Group, Verdict, made
+from ..measure.camera_statistics import CREATE_OP
+from ..model import EARLY, LOGGED_KINDS, MEASURED, UNDATED, Camera, Group, Verdict, made
 from .camera_files import read_once
 from .formats import parse_delay_line, parse_time
 from .line_blocks import Skipped, whole_lines
@@ -138,17 +138,3 @@ def read_rows(files: Sequence[Path], day: str | None, skipped: Skipped) -> Itera
         return blocks(files[0])
     once = read_once(files, lambda path: chain.from_iterable(blocks(path)), lambda row: row.identity, day)
     return iter(lambda: list(islice(once, _ROWS_AT_ONCE)), [])
-
-
-def count(statistics: CameraStatistics, row: DelayRow) -> bool:
-    """Count a row into a camera's statistics; True when it is the worst measured one so far."""
-    delay_us, kind = row[1], row[2]  # by place, since names cost too much for a million rows
-    if kind == INITIAL:
-        statistics.initial += 1
-    elif delay_us is None or kind == UNDATED:
-        statistics.undated += 1
-    elif kind == EARLY:
-        statistics.observe_early(row[0], delay_us)
-    else:
-        return statistics.observe(row[0], delay_us, row[3] if row[4] is None else row[4])
-    return False
