@@ -107,7 +107,7 @@ def test_the_usual_line_takes_the_fast_way(name: str) -> None:
         VERDICT._replace(kind=EARLY, delay_us=-5, event_us=NOON_US + 5, figures=None),
         VERDICT._replace(kind=INITIAL, figures=None),
     ):
-        assert len(delaylog._LINE.findall(delay_line(v, label(Camera(ID, name))).encode())) == 1
+        assert delaylog._USUAL(delay_line(v, label(Camera(ID, name))).encode()[:-1])
 
 
 def log(*numbers: int, day: str = "2026-11-22") -> bytes:

@@ -15,25 +15,23 @@ from .line_blocks import Skipped, whole_lines
 
 _ROWS_AT_ONCE: Final = 500
 _LONGEST_US: Final = 10**16  # of ten digits of seconds; what is longer can be no delay
-# A line as `formats.delay_line` writes it, but for undated ones; `_fast_rows` takes the groups by their place.
-_LINE: Final = re.compile(
-    rb"^(time=(20..-..-..T..:..):([0-5][0-9]\.[0-9]{6})Z delay_s=(-?[0-9]{1,10})\.([0-9]{6}) verdict=([a-z]+)"
-    rb" event=%(text)b name=%(text)b"
+# A line as `formats.delay_line` writes it, but for undated ones; `rows` takes the groups by their place.
+_USUAL: Final = re.compile(
+    rb"time=(20..-..-..T..:..):([0-5][0-9]\.[0-9]{6})Z delay_s=(-?[0-9]{1,10})\.([0-9]{6})"
+    rb" verdict=(measured|early|initial) event=%(text)b name=%(text)b"
     rb"(?: n=%(number)b p50_s=%(number)b p95_s=%(number)b p99_s=%(number)b avg_s=%(number)b min_s=%(number)b"
     rb" max_s=%(number)b)?(?: ns=(%(integer)b))?(?: ns_n=%(number)b ns_avg_s=%(number)b)?"
     rb' type=(%(bare)b) camera=%(bare)b bridge=(?:""|%(bare)b) event_time=20[0-9T:.Z-]+ uuid=(%(bare)b)'
     rb"(?: op=(%(integer)b))?(?: seq=%(integer)b)?(?: after_gap_s=(%(seconds)b))?(?: lag_s=(%(seconds)b))?"
-    rb"(?: new_max=1)?)$"
+    rb"(?: new_max=1)?"
     % {
         b"text": rb'(?:[^"\s]+|"[^"\\\n]*(?:\\.[^"\\\n]*)*")',
         b"bare": rb"[!#-<>-\[\]-~]+",
         b"number": rb"[0-9.]++",
         b"integer": rb"-?[0-9]{1,18}",
         b"seconds": rb"-?[0-9]{1,12}\.[0-9]{6}",
-    },
-    re.MULTILINE,
-)
-_KINDS: Final = {kind.encode(): kind for kind in LOGGED_KINDS}
+    }
+).fullmatch
 
 
 class DelayRow(NamedTuple):
@@ -68,35 +66,21 @@ class DelayRow(NamedTuple):
 
 def rows(block: bytes, skipped: Skipped) -> list[DelayRow]:
     """The rows of a block's whole lines; `skipped` counts those that cannot be read."""
-    if not block.endswith(b"\n"):
-        block = block[: block.rfind(b"\n") + 1]
-    found = _LINE.findall(block)
-    if len(found) == block.count(b"\n"):
-        return _fast_rows(found, skipped)
-    read = list[DelayRow]()
-    for line in filter(None, block.split(b"\n")):
-        if found := _LINE.findall(line):
-            read += _fast_rows(found, skipped)
-        elif row := _plain_row(line):
-            read.append(row)
-        else:
-            skipped.lines += 1
-    return read
-
-
-def _fast_rows(matches: list[tuple[bytes, ...]], skipped: Skipped) -> list[DelayRow]:
-    minute_us, parts = _minute_us, _parts
-    read = list[DelayRow]()
-    for line, minute, second, whole, fraction, kind, ns, four_cc, identity, op, gap, lag in matches:
-        began_us, delay_us = minute_us(minute), int(whole + fraction)
-        kind_text, type_text, number, op_number = parts(kind, four_cc, ns, op)
-        if began_us is None or (delay_us < 0) is not (kind_text == EARLY) or not kind_text:
-            skipped.lines += 1
+    usual, minute_us, parts, read = _USUAL, _minute_us, _parts, list[DelayRow]()
+    for line in block.split(b"\n")[:-1]:
+        if match := usual(line):
+            minute, second, whole, fraction, kind, ns, four_cc, identity, op, gap, lag = match.groups()
+            began_us, delay_us = minute_us(minute), int(whole + fraction)
+            kind_text, type_text, number, op_number = parts(kind, four_cc, ns, op)
+            if began_us is not None and (delay_us < 0) is (kind_text == EARLY):
+                arrived_us, is_tainted = began_us + int(second.replace(b".", b"")), bool(gap or lag)
+                row = arrived_us, delay_us, kind_text, type_text, number, identity.decode(), op_number, is_tainted, line
+                read.append(made(DelayRow, row))
+                continue
+        elif row_of := _plain_row(line):
+            read.append(row_of)
             continue
-        is_tainted = bool(gap or lag)
-        arrived_us = began_us + int(second.replace(b".", b""))
-        row = arrived_us, delay_us, kind_text, type_text, number, identity.decode(), op_number, is_tainted, line
-        read.append(made(DelayRow, row))
+        skipped.lines += bool(line)
     return read
 
 
@@ -109,10 +93,8 @@ def _plain_row(line: bytes) -> DelayRow | None:
         fits = kind == UNDATED
     else:
         fits = kind in LOGGED_KINDS and (delay_us < 0) is (kind == EARLY) and abs(delay_us) < _LONGEST_US
-    if not fits:
-        return None
     is_tainted = after_gap_us is not None or lag_us is not None
-    return DelayRow(arrived_us, delay_us, kind, four_cc, ns, identity, op, is_tainted, line)
+    return DelayRow(arrived_us, delay_us, kind, four_cc, ns, identity, op, is_tainted, line) if fits else None
 
 
 @lru_cache(maxsize=2048)  # a day has 1,440
@@ -125,7 +107,7 @@ def _minute_us(text: bytes) -> int | None:
 
 @lru_cache(maxsize=4096)  # a camera's events are of a few sorts
 def _parts(kind: bytes, four_cc: bytes, ns: bytes, op: bytes) -> tuple[str, str, int | None, int | None]:
-    return _KINDS.get(kind, ""), four_cc.decode(), int(ns) if ns else None, int(op) if op else None
+    return kind.decode(), four_cc.decode(), int(ns) if ns else None, int(op) if op else None
 
 
 def read_rows(files: Sequence[Path], day: str | None, skipped: Skipped) -> Iterator[list[DelayRow]]:
