@@ -55,7 +55,6 @@ class Report:
 def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | None = None) -> Report:
     """The report of a log directory; `on_event` gets all events in it. Raises `NothingToShow`."""
     reading = Reading(query, progress, on_event)
-    reading.read()
     if not any(reading.cells.values()):
         raise _nothing(query, reading)
     where = folders(query, Skipped())

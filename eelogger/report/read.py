@@ -114,7 +114,7 @@ class DelayLogs:
 
 
 class Reading:
-    """The events of a query; `on_event` gets them in the order of reading.
+    """The events of a query, read a camera at a time; `on_event` gets each.
 
     `cameras` are those it met, called as they are now; `files` counts the logs with delay lines, `outside` events of
     other times, `skipped` what was not read, and events of `--min-delay` that are not listed. `worst` are the worst
@@ -126,17 +126,14 @@ class Reading:
         self.timeline = Timeline()
         self.outside = self.last_us = 0
         self.first_us = query.until_us
-        self._query, self._progress, self._on_event = query, progress, on_event
+        self._query, self._on_event = query, on_event
         self._labels: dict[str, dict[str, str]] = {"camera": {}, "bridge": {}}
         self._kept: list[tuple[int, int, int, Event]] = []
         self._number = itertools.count(0, -1)
         self._most = query.worst if query.min_delay_us == FOREVER_US else max(query.worst, MOST_LATE)
         self._floor_us = -1
         self._late = 0
-
-    def read(self) -> None:
-        """Read everything, a camera at a time."""
-        logs, query = DelayLogs(self._query), self._query
+        logs = DelayLogs(query)
         self.cameras, skipped = logs.cameras, logs.skipped
         # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
         for camera_id in sorted({*self.cameras, *logs.files}):
@@ -147,7 +144,7 @@ class Reading:
         for camera_id in [*logs.files]:
             for rows in logs.rows(camera_id, skipped):
                 self._count(rows)
-                self._progress(skipped.read_bytes, total)
+                progress(skipped.read_bytes, total)
         kept = enumerate(sorted(self._kept, reverse=True))
         self.worst = [event for i, (us, _, _, event) in kept if i < query.worst or us >= query.min_delay_us]
         unlisted = max(0, self._late - len(self.worst))
