@@ -30,10 +30,7 @@ def first_observed_us(paths: LogPaths) -> int | None:
 
 
 def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int, int, int]:
-    """Beginning and end of what is reported, and the last moment in it that is known to be observed.
-
-    `first_us` and `last_us` are the arrivals of the first and last event.
-    """
+    """Beginning and end of what is reported, and its last moment that is known to be observed."""
     paths, last_us = LogPaths(query.log_dir), last_us + 1  # the event itself is within the period
     if state := read_state(paths):
         first_us = min(first_us, first_observed_us(paths) or first_us)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,17 +70,12 @@ def text_lines(path: Path) -> Iterator[str]:
 
 def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes."""
-    if path.suffix == ".gz":
-        if content := b"".join(whole_lines(path)):
-            yield 0, content
-        return
-    end, length = size_of(path), block_bytes
-    with open_file(path) if end else nullcontext() as file:
-        while file and end:
+    with BytesIO(b"".join(whole_lines(path))) if path.suffix == ".gz" else open_file(path) as file:
+        end, length = file.seek(0, os.SEEK_END), block_bytes
+        while end:
             begin = file.seek(max(0, end - length))
             begin += len(file.readline()) if begin else 0
-            block = file.read(max(0, end - begin))
-            if block:
+            if block := file.read(max(0, end - begin)):
                 yield begin, block
                 end, length = begin, block_bytes
             elif length < end:
