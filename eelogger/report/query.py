@@ -48,10 +48,7 @@ def parse_moment(text: str, now_us: int, option: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for: the period [since, until) and patterns (ids, or names with * and ?); empty means all.
-
-    `worst` is how many single events are listed, `min_delay_us` asks for every event at least so late as well.
-    """
+    """What is asked for: the period [since, until) and patterns (ids, or names with * and ?); empty means all."""
 
     log_dir: Path
     since_us: int = 0
@@ -60,8 +57,8 @@ class Query:
     bridges: Sequence[str] = ()
     namespaces: Sequence[str] = ()
     anonymise: bool = False
-    worst: int = 20
-    min_delay_us: int = FOREVER_US
+    worst: int = 20  # how many single events are listed
+    min_delay_us: int = FOREVER_US  # and every one at least so late
     names: Mapping[int, str] = field(default_factory=lambda: NAMESPACES)
     bridge_names: Mapping[str, str] = field(default_factory=dict)
 

@@ -64,10 +64,8 @@ OnEvent = Callable[[Event], object]
 
 
 def folders(query: Query, skipped: Skipped) -> list[LogPaths]:
-    """The folders that may hold lines of the period, oldest first; the log directory itself is the last.
-
-    A folder may begin with lines of the day before, when the clock was set back over a midnight.
-    """
+    """The folders that may hold lines of the period, oldest first; the log directory itself is the last."""
+    # A folder may begin with lines of the day before, when the clock was set back over a midnight.
     first, last = day_of(query.since_us), day_of(min(query.until_us + DAY_US, FOREVER_US))
     paths = LogPaths(query.log_dir)
     return [*(paths.day(day) for day in paths.days(skipped) if first <= day <= last), paths]
@@ -104,7 +102,7 @@ class DelayLogs:
             self._find(Skipped())
         for day, files in self.files.get(camera_id, []):
             damaged, is_good = skipped.lines, False
-            for rows in filter(None, read_rows(files, day, skipped)):
+            for rows in read_rows(files, day, skipped):
                 is_good = True
                 yield rows
             self.good += is_good

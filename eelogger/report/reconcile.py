@@ -24,9 +24,8 @@ LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was no
 _Z95: Final = 1.96
 
 
-# Annotations of some cameras and hours. `missing` never arrived while we listened, `gap` never arrived while we did
-# not; of these `edge` lie so near a gap that delay or clock may have put them there. `unrecorded` were delivered and
-# are in no list. `unknown` are hours that could not be compared.
+# Annotations: `missing` never arrived while we listened, `gap` while we did not; of these `edge` lie so near a gap that
+# delay or clock may have put them there. `unrecorded` are in no list. `unknown` are hours that could not be compared.
 KINDS: Final = ("recorded", "missing", "gap", "edge", "unrecorded", "unknown")
 Counts = Counter[str]
 
@@ -40,11 +39,9 @@ def summed(parts: Iterable[Counts]) -> Counts:
 
 
 def share_lost(counts: Counts) -> tuple[float | None, tuple[float, float]]:
-    """The share lost of what could arrive, None when nothing could, and where it lies with 95 % (Wilson).
-
-    For the upper bound what is near a gap was lost by the stream.
-    """
+    """The share lost of what could arrive, None when nothing could, and where it lies with 95 % (Wilson)."""
     missing, edge, could = counts["missing"], counts["edge"], counts["recorded"] - counts["gap"]
+    # For the upper bound what is near a gap was lost by the stream.
     bounds = _wilson(missing, could)[0], _wilson(missing + edge, could + edge)[1]
     return missing / could if could else None, bounds
 
@@ -67,9 +64,8 @@ def mark(uuid: str) -> int:
 class Reconciliation:
     """One camera: first its delay lines are delivered, then the hours' lists taken, then it is finished.
 
-    `gaps` are those that concern it; `added_us`, in order, when it was logged (again); `known` are identities that
-    arrived; `clock_us` is how wrong our clock may be, 0 when it is not suspect. Of the result, `begins_us` is the
-    hour in which the list begins; `unlisted` so many events were delivered before.
+    `added_us`, in order, is when it was logged (again); `known` are identities that arrived; `clock_us` is how wrong
+    our clock may be. `begins_us` is the hour in which the list begins; `unlisted` events were delivered before.
     """
 
     def __init__(self, gaps: Iterable[Gap], added_us: Sequence[int], known: set[int], clock_us: int) -> None:

@@ -66,10 +66,7 @@ class CameraFiles:
         self.stems = {id_: min(stems, key=lambda stem: (len(stem), stem)) for id_, stems in found.items()} | listed
 
     def delay(self) -> Logs:
-        """The delay logs by camera id: first the camera's own, which may be missing, then its copies.
-
-        Where only the packed form (`.gz`) of its own is there, that is its own.
-        """
+        """The delay logs by camera id: first the camera's own, which may be missing or packed, then its copies."""
         return self._own_first(self._delay, self._paths.delay)
 
     def stream(self) -> Logs:
@@ -109,10 +106,7 @@ class CameraFiles:
 def read_once(
     files: Sequence[Path], read: Callable[[Path], Iterator[_Item]], identity: Callable[[_Item], object], day: str | None
 ) -> Iterator[_Item]:
-    """Yield the items of one camera's files by arrival, their first field; one that stands in several files once.
-
-    The first file is the camera's own; of the others, copies, only what arrived on `day` counts.
-    """
+    """Yield the items of a camera's own file and its copies by arrival, each once; of copies only those of `day`."""
     own, *copies = files
     if not copies:
         yield from read(own)

@@ -111,12 +111,10 @@ def _parts(kind: bytes, four_cc: bytes, ns: bytes, op: bytes) -> tuple[str, str,
 
 
 def read_rows(files: Sequence[Path], day: str | None, skipped: Skipped) -> Iterator[list[DelayRow]]:
-    """Yield the rows of one camera's files, some hundred at a time; several files are read by `read_once`."""
+    """Yield the rows of one camera's files, read by `read_once`, some hundred at a time."""
 
-    def blocks(path: Path) -> Iterator[list[DelayRow]]:
-        return (rows(block, skipped) for block in whole_lines(path, skipped=skipped))
+    def read(path: Path) -> Iterator[DelayRow]:
+        return chain.from_iterable(rows(block, skipped) for block in whole_lines(path, skipped=skipped))
 
-    if len(files) == 1:
-        return blocks(files[0])
-    once = read_once(files, lambda path: chain.from_iterable(blocks(path)), lambda row: row.identity, day)
+    once = read_once(files, read, lambda row: row.identity, day)
     return iter(lambda: list(islice(once, _ROWS_AT_ONCE)), [])
