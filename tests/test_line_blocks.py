@@ -47,6 +47,15 @@ def test_a_file_renamed_meanwhile_is_read_to_its_end(tmp_path: Path) -> None:
     assert first + b"".join(blocks) == b"a\n" * 500_000
 
 
+def test_a_file_truncated_meanwhile_ends_the_way_back(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"a\n" * 500_000)
+    blocks = whole_lines_backwards(path)
+    next(blocks)
+    os.truncate(path, 0)
+    assert [*blocks] == []
+
+
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "loop", "cut.gz", "damaged.gz", "no.gz"])
 def test_what_cannot_be_read_is_passed_over_and_noted(tmp_path: Path, kind: str) -> None:
     path = tmp_path / kind

@@ -34,7 +34,8 @@ def test_moments(text: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday evening", "25:00", "2026-13-01", "5y", "2026-11-01T00:00Z Europe/Berlin"]
+    "text",
+    ["", "yesterday evening", "25:00", "2026-13-01", "5y", "2026-11-01T00:00Z Europe/Berlin", "9999-12-31T23:59-14:00"],
 )
 def test_what_is_no_moment_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--since") as caught:
