@@ -111,7 +111,9 @@ def read_at(path: Path, start: int, length: int) -> bytes:
 @contextmanager
 def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.GzipFile]:
     """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
-    with open(path, "rb", opener=_ordinary) as plain:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe that nobody writes takes for ever
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    with open(path, "rb") as plain:
         file = gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain
         file.seek(start)
         yield file
@@ -130,12 +132,3 @@ def size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
     return 0
-
-
-def _ordinary(path: str, flags: int) -> int:
-    # Without it, to open a pipe that nobody writes takes for ever.
-    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "not an ordinary file", path)
-    return fd
