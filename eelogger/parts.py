@@ -20,7 +20,7 @@ from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
 from .storage.batch import Batch
-from .storage.camera_files import cameras_text, read_bridges, read_cameras
+from .storage.camera_files import cameras_text, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
 from .storage.formats import parse_time
@@ -70,7 +70,7 @@ class Parts:
             settings,
             self.recorder,
             self.credentials,
-            known=CameraList(read_cameras(paths), read_bridges(paths)),
+            known=CameraList(*read_cameras(paths)),
             timing=timing,
             on_date=self._note_date,
             on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),

@@ -181,7 +181,7 @@ class Audit:
         offsets = [Offset(each["clock_offset_s"], each["clock_bound_s"]) for each in minutes]
         offsets += filter(None, [self._offsets.offset(now_us())])
         self._clock_us = max((abs(each.offset_us) + each.bound_us for each in offsets if each.warns), default=0)
-        self._logged_now = read_cameras(self._paths)
+        self._logged_now, _ = read_cameras(self._paths)
 
     async def _work(self, waiting: Iterator[Camera], lists: AnnotationLists) -> None:
         query, logs = self._query, self._logs

@@ -20,7 +20,7 @@ from ..recorder import Recorder
 from ..restore import subscribe_again
 from ..settings import Settings, load
 from ..storage.batch import Batch
-from ..storage.camera_files import CameraFiles, cameras_text, read_bridges
+from ..storage.camera_files import CameraFiles, cameras_text
 from ..storage.days import day_moves, move
 from ..storage.disk import Flush, IdentityLog
 from ..storage.disk_errors import explain
@@ -213,7 +213,7 @@ def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
         if recorded and (day or gaps):  # the older script kept all days in one file
             day = name if is_day(name) else state.day if state else day
         if day:
-            yield Part(day, files, found.known(), read_bridges(folder), gaps if recorded else None)
+            yield Part(day, files, found.known(), found.bridges, gaps if recorded else None)
 
 
 def _first_day(files: dict[str, list[Path]]) -> str | None:

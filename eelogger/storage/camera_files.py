@@ -22,20 +22,15 @@ Logs = dict[str, list[Path]]
 _Item = TypeVar("_Item", bound=tuple[Any, ...])
 
 
-def read_cameras(paths: LogPaths) -> dict[str, Camera]:
-    """Read the cameras of `cameras.json` by id; what is damaged there is passed over."""
-    return {i: Camera(i, str(row.get("name", "")), str(row.get("bridge", ""))) for i, row in _rows(paths).items()}
-
-
-def read_bridges(paths: LogPaths) -> dict[str, str]:
-    """Read the names of bridges in `cameras.json` by id."""
-    found = ((row.get("bridge"), row.get("bridge_name")) for row in _rows(paths).values())
-    return {bridge: name for bridge, name in found if isinstance(bridge, str) and isinstance(name, str)}
-
-
-def _rows(paths: LogPaths) -> dict[str, dict[str, Any]]:
-    found = read_object(paths.cameras).items()
-    return {camera_id: row for camera_id, row in found if isinstance(row, dict) and is_camera_id(camera_id)}
+def read_cameras(paths: LogPaths) -> tuple[dict[str, Camera], dict[str, str]]:
+    """Read the cameras of `cameras.json` and the names of bridges, by id; what is damaged there is passed over."""
+    cameras, bridges = dict[str, Camera](), dict[str, str]()
+    for id_, row in read_object(paths.cameras).items():
+        if isinstance(row, dict) and is_camera_id(id_):
+            cameras[id_] = Camera(id_, str(row.get("name", "")), str(row.get("bridge", "")))
+            if isinstance(name := row.get("bridge_name"), str):
+                bridges[cameras[id_].bridge] = name
+    return cameras, bridges
 
 
 def cameras_text(cameras: Iterable[Camera], bridges: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -48,14 +43,14 @@ def cameras_text(cameras: Iterable[Camera], bridges: Mapping[str, str] = Mapping
 
 
 class CameraFiles:
-    """The logs of the cameras in one folder, listed once; errors are raised, or go to `skipped`.
+    """The logs of the cameras in one folder, and its `cameras.json`; errors are raised, or go to `skipped`.
 
     `stems` are those of the cameras' own files by id, others are copies: `cameras.json` names them, also when only
     copies are there; else it is the shortest.
     """
 
     def __init__(self, paths: LogPaths, skipped: Skipped | None = None) -> None:
-        self.listed = read_cameras(paths)
+        self.listed, self.bridges = read_cameras(paths)
         self._paths, self._skipped = paths, skipped
         self._delay, self._stream = paths.delay_files(skipped), paths.stream_files(skipped)
         found: dict[str, set[str]] = {}
