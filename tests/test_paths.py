@@ -101,7 +101,5 @@ def test_the_longest_path_fits_and_the_id_is_whole(name: str, depth: int) -> Non
 
 
 @pytest.mark.parametrize("day", ["", "2026-02-30", "20261121", "2026-W01-1", "../..", "２０２６-11-21", "2026-11-21\n"])
-def test_what_is_no_day(day: str, tmp_path: Path) -> None:
+def test_what_is_no_day(day: str) -> None:
     assert not is_day(day)
-    with pytest.raises(ValueError, match="no day"):
-        LogPaths(tmp_path).day(day)

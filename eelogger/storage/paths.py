@@ -115,9 +115,7 @@ class LogPaths:
         return self.stream_dir / os.fsdecode(f"{stem}_stream.log".encode("utf-8", "surrogateescape"))
 
     def day(self, day: str) -> "LogPaths":
-        """The folder of a past day; raises `ValueError` when it is none."""
-        if not is_day(day):
-            raise ValueError(f"no day: {day!r}")
+        """The folder of a past day."""
         return LogPaths(self.days_dir / day)
 
     def days(self, skipped: Skipped | None = None) -> list[str]:
