@@ -47,7 +47,7 @@ class Restore:
         """
         recorder, paths = self._recorder, self._recorder.paths
         found = CameraFiles(paths, self.skipped)
-        known, logs, streams = found.known(), found.delay(), found.stream()
+        known, logs, streams = found.known(), found.delay_logs(), found.stream_logs()
         recorder.use_files((known[camera_id] for camera_id in found.stems), found.stems)
         files = paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files)
         self._total = sum(map(size_of, files))

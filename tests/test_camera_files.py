@@ -27,7 +27,7 @@ def test_a_folder_or_a_pipe_is_no_file_of_a_camera(tmp_path: Path) -> None:
     (tmp_path / f"x_{ID}.log").mkdir()
     os.mkfifo(tmp_path / f"y_{ID}.log")
     found = CameraFiles(LogPaths(tmp_path), skipped := Skipped())
-    assert (found.stems, found.delay(), len(skipped.files)) == ({}, {}, 2)
+    assert (found.stems, found.delay_logs(), len(skipped.files)) == ({}, {}, 2)
     (tmp_path / f"Front_{ID}.log").touch()
     assert CameraFiles(LogPaths(tmp_path)).stems == {ID: f"Front_{ID}"}
 

@@ -117,7 +117,7 @@ def log(*numbers: int, day: str = "2026-11-22") -> bytes:
 
 def read(paths: LogPaths, day: str | None = "2026-11-22") -> list[str]:
     """The identities in the delay logs of a folder."""
-    (files,) = CameraFiles(paths).delay().values()
+    (files,) = CameraFiles(paths).delay_logs().values()
     return [row.identity for batch in read_rows(files, day, Skipped()) for row in batch]
 
 

@@ -70,7 +70,7 @@ def test_a_line_that_stands_in_several_files_is_read_once(tmp_path: Path) -> Non
     (paths.stream_dir / f"Copy of Front_{ID}_stream.log").write_text(line(9, day="2026-11-21") + "".join(lines[:5]))
     with gzip.open(paths.stream_dir / f"Front_{ID}_stream.log.gz", "wt") as file:
         file.write("".join(lines[:1]) + line(0, 0))
-    own_first = CameraFiles(paths).stream()[ID]
+    own_first = CameraFiles(paths).stream_logs()[ID]
     for files in (own_first, own_first[::-1]):
         found = updates({ID: files}, [], "2026-11-22", Skipped())
         read = [item.data["line"] for item in found if isinstance(item, Update)]

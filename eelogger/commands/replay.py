@@ -208,7 +208,7 @@ def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
     recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder, _ in folders)
     for folder, name in folders:
         found, gaps, state = CameraFiles(folder, skipped), read_gaps(folder), read_state(folder)
-        files = found.stream()
+        files = found.stream_logs()
         day = _first_day(files)
         if recorded and (day or gaps):  # the older script kept all days in one file
             day = name if is_day(name) else state.day if state else day

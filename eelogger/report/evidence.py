@@ -114,7 +114,7 @@ def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
         # When the clock was put back over a midnight, lines stay in the later day.
         days |= {day_of(at_us - MINUTE_US), day_of(at_us + HOUR_US)}
     camera_ids = {camera_id for camera_id, _ in wanted}
-    for files in (CameraFiles(folder, Skipped()).stream() for folder in where if folder.root.name in days):
+    for files in (CameraFiles(folder, Skipped()).stream_logs() for folder in where if folder.root.name in days):
         for camera_id in camera_ids & files.keys():
             for line in chain.from_iterable(map(text_lines, files[camera_id])):
                 for stamp, identity, lines in wanted.get((camera_id, line[:_TO_MINUTE]), ()):

@@ -92,7 +92,7 @@ class DelayLogs:
         for folder in reversed(self.folders):
             found, day = CameraFiles(folder, skipped), state.day if state and folder == here else folder.root.name
             self.cameras = found.listed | self.cameras
-            for camera_id, files in found.delay().items():
+            for camera_id, files in found.delay_logs().items():
                 self.files.setdefault(camera_id, []).append((day, files))
 
     def rows(self, camera_id: str, skipped: Skipped) -> Iterator[list[DelayRow]]:

@@ -60,12 +60,12 @@ class CameraFiles:
         listed = {id_: paths.stem(id_, camera.name) for id_, camera in self.listed.items() if id_ in found}
         self.stems = {id_: min(stems, key=lambda stem: (len(stem), stem)) for id_, stems in found.items()} | listed
 
-    def delay(self) -> Logs:
+    def delay_logs(self) -> Logs:
         """The delay logs by camera id: first the camera's own, which may be missing or packed, then its copies."""
         return self._own_first(self._delay, self._paths.delay)
 
-    def stream(self) -> Logs:
-        """The stream logs by camera id, in the order of `delay`."""
+    def stream_logs(self) -> Logs:
+        """The stream logs by camera id, in the order of `delay_logs`."""
         return self._own_first(self._stream, self._paths.stream)
 
     def known(self) -> dict[str, Camera]:
@@ -123,7 +123,7 @@ def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
     tails: list[tuple[Path, bytes, int]] = []
     files = [paths.uuids, paths.gaps, paths.health, paths.program_log, paths.rejected]
     found = CameraFiles(paths)
-    for camera_id, logs in (*found.delay().items(), *found.stream().items()):
+    for camera_id, logs in (*found.delay_logs().items(), *found.stream_logs().items()):
         own = logs[:1] if camera_id in found.listed else logs
         files += [path for path in own if path.suffix != ".gz"]
     for path in files:

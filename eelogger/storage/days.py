@@ -157,7 +157,7 @@ def guess_day(paths: LogPaths) -> str | None:
 def _day_files(paths: LogPaths) -> list[Path]:
     found = CameraFiles(paths)
     places = [paths.root / name for name in paths.ours if name != paths.cameras.name]
-    places += [own for own, *_ in (*found.delay().values(), *found.stream().values())]
+    places += [own for own, *_ in (*found.delay_logs().values(), *found.stream_logs().values())]
     return [path for path in places if path.is_file()]
 
 
