@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from ..errors import NothingToShow
 from ..measure.coverage import UNKNOWN, Coverage
 from ..model import Camera, Gap, Group
-from ..storage.line_blocks import Skipped
 from ..storage.paths import day_of
 from ..views.figures import NO_BRIDGE, Figures, Row, Tally, headlines, rank, sum_up
 from ..views.number_format import count
@@ -15,7 +14,7 @@ from ..views.sentences import SUSPECT, camera_labels, group_name
 from . import conditions
 from .plots import Timeline
 from .query import Query
-from .read import Event, OnEvent, Progress, Reading, folders, sentences
+from .read import Event, OnEvent, Progress, Reading, sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def build(query: Query, now_us: int, progress: Progress, on_event: OnEvent | Non
     reading = Reading(query, progress, on_event)
     if not any(reading.cells.values()):
         raise _nothing(query, reading)
-    where = folders(query, Skipped())
+    where = reading.folders
     from_us, to_us, last_us = conditions.period(query, reading.first_us, reading.last_us, now_us)
     gaps, health = conditions.gaps_in(where, from_us, to_us), conditions.read_health(where, from_us, to_us)
     if to_us > last_us:

@@ -147,7 +147,7 @@ class Reading:
         self.worst = [event for i, (us, _, _, event) in kept if i < query.worst or us >= query.min_delay_us]
         unlisted = max(0, self._late - len(self.worst))
         values = logs.empty, len(skipped.files), skipped.lines, _foreign(logs.folders), unlisted
-        self.files, self.skipped = logs.good, dict(zip(_SKIPPED, values, strict=True))
+        self.folders, self.files, self.skipped = logs.folders, logs.good, dict(zip(_SKIPPED, values, strict=True))
 
     def label(self, of: str, kind: str = "camera") -> str:
         """What the report calls a camera or bridge: its id, or a label."""
