@@ -47,6 +47,16 @@ def test_a_file_renamed_meanwhile_is_read_to_its_end(tmp_path: Path) -> None:
     assert first + b"".join(blocks) == b"a\n" * 500_000
 
 
+def test_half_a_line_is_the_last_one(tmp_path: Path) -> None:
+    """Its other half, which a logger may write at that moment, is no line."""
+    path = tmp_path / "a"
+    path.write_bytes(b"a\nb")
+    blocks = whole_lines(path)
+    assert next(blocks) == b"a\nb"
+    path.write_bytes(b"a\nbc\nd\n")
+    assert [*blocks] == []
+
+
 def test_a_file_truncated_meanwhile_ends_the_way_back(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"a\n" * 500_000)

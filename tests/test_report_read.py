@@ -125,7 +125,8 @@ def test_a_renamed_camera_is_one_row_under_its_present_name(log_dir: Path) -> No
     assert events_by_name(made.rows["camera"]) == {"Main Door": 2}
     # Figures of a bridge are those that came through it.
     assert events_by_name(made.rows["bridge"]) == {"100bb001": 1, "100bb009": 1}
-    (root / "cameras.json").write_text('{"100e0000": {"name": "Gate", "bridge": "100bb009"}}')
+    for folder, name in ((root, "Gate"), (root / "days" / YESTERDAY, "Front Door")):
+        (folder / "cameras.json").write_text(f'{{"100e0000": {{"name": "{name}", "bridge": "100bb009"}}}}')
     assert events_by_name(report(root, cameras=["gate"]).rows["camera"]) == {"Gate": 2}
 
 
@@ -155,7 +156,8 @@ def rename(root: Path) -> None:
 def test_what_moves_while_a_report_is_read_is_neither_lost_nor_doubled(
     log_dir: Path, after: int, move: Callable[[Path], None]
 ) -> None:
-    events = [verdict(list(KNOWN)[i % 3], SECOND, NOON_US + i * SECOND, identity=f"u{i}") for i in range(36)]
+    times = [NOON_US + i * SECOND - i % 2 * DAY for i in range(36)]
+    events = [verdict(list(KNOWN)[i % 3], SECOND, at_us, identity=f"u{i}") for i, at_us in enumerate(times)]
     root, seen = write_logs(log_dir, events), list[str]()
     with (root / "Front Door_100e0000.log").open("a") as file:
         file.write("damaged\n")
