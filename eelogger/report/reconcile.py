@@ -21,7 +21,6 @@ from .query import Query
 from .read import DelayLogs
 
 LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was not on its way when the gap began
-_Z95: Final = 1.96
 
 
 # Annotations: `missing` never arrived while we listened, `gap` while we did not; of these `edge` lie so near a gap that
@@ -153,7 +152,7 @@ def identities(paths: LogPaths) -> set[int]:
 def _wilson(hits: int, n: int) -> tuple[float, float]:
     if not n:
         return 0.0, 1.0
-    part, z2 = hits / n, _Z95 * _Z95
-    middle, wide = part + z2 / (2 * n), _Z95 * sqrt(part * (1 - part) / n + z2 / (4 * n * n))
-    low, high = ((middle + sign * wide) / (1 + z2 / n) for sign in (-1, 1))
+    part, z = hits / n, 1.96
+    middle, wide = part + z * z / (2 * n), z * sqrt(part * (1 - part) / n + z * z / (4 * n * n))
+    low, high = ((middle + sign * wide) / (1 + z * z / n) for sign in (-1, 1))
     return max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0

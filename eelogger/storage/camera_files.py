@@ -115,14 +115,11 @@ def read_once(
 
 
 def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
-    """Cut the day's append files back to whole lines: which, the first 4,096 bytes cut off, how many were.
-
-    The end of a process leaves half a line, a power cut a hole of NUL bytes. Copies are left alone; where
-    `cameras.json` does not know a camera, any of its files may be its own.
-    """
+    """Cut the day's append files back to whole lines: which, the first 4,096 bytes cut off, how many were."""
     tails: list[tuple[Path, bytes, int]] = []
     files = [paths.uuids, paths.gaps, paths.health, paths.program_log, paths.rejected]
     found = CameraFiles(paths)
+    # Copies are left alone; where `cameras.json` does not know a camera, any of its files may be its own.
     for camera_id, logs in (*found.delay_logs().items(), *found.stream_logs().items()):
         own = logs[:1] if camera_id in found.listed else logs
         files += [path for path in own if path.suffix != ".gz"]
@@ -136,7 +133,8 @@ def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
     return tails
 
 
-def _whole_bytes(path: Path) -> int:  # up to the last whole line without a NUL, of which we write none
+def _whole_bytes(path: Path) -> int:
+    # The end of a process leaves half a line, a power cut a hole of NUL bytes.
     for start, line in lines_backwards(path, _EXCERPT_BYTES):
         if line.endswith(b"\n") and b"\0" not in line:
             return start + len(line)

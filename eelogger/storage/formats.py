@@ -27,9 +27,7 @@ _PAIRS = re.compile(r'(?:^| )(?:([!#-<>-~]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?= |$)|
 
 def time_text(us: int) -> str:
     """`2026-11-22T09:07:20.123456Z`."""
-    # From 1970 on the last six digits are those of the fraction.
-    fraction = str(us)[-6:] if us >= 1_000_000 else f"{us % 1_000_000:06d}"
-    return f"{_second_text(us // 1_000_000)}.{fraction}Z"
+    return f"{_second_text(us // 1_000_000)}.{us % 1_000_000:06d}Z"
 
 
 def parse_time(text: str) -> int:
