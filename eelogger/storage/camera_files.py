@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from ..model import Camera
 from .formats import parse_pairs
-from .line_blocks import Skipped, lines_backwards, packed, read_at, read_object, size_of
+from .line_blocks import Skipped, lines_backwards, open_file, packed, read_object, size_of
 from .paths import LogPaths, day_of, is_camera_id
 
 _EXCERPT_BYTES: Final = 4096  # a hole can be as large as the disk's cache
@@ -128,7 +128,8 @@ def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
         with suppress(OSError):
             size, whole = size_of(path), _whole_bytes(path)
             if whole < size:
-                tails.append((path, read_at(path, whole, _EXCERPT_BYTES), size - whole))
+                with open_file(path, whole) as file:
+                    tails.append((path, file.read(_EXCERPT_BYTES), size - whole))
                 os.truncate(path, whole)
     return tails
 

@@ -102,12 +102,6 @@ def last_line(path: Path) -> bytes:
     return b""
 
 
-def read_at(path: Path, start: int, length: int) -> bytes:
-    """Read at most `length` bytes of a file from an offset on; `OSError` passes."""
-    with open_file(path, start) as file:
-        return file.read(length)
-
-
 @contextmanager
 def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.GzipFile]:
     """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
@@ -121,8 +115,8 @@ def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.Gzip
 
 def read_object(path: Path) -> dict[str, Any]:
     """Read a small file that holds a JSON object; one that is missing or damaged is empty."""
-    with suppress(OSError, ValueError, RecursionError):
-        if isinstance(content := json.loads(read_at(path, 0, _SMALL_FILE_BYTES)), dict):
+    with suppress(OSError, ValueError, RecursionError), open_file(path) as file:
+        if isinstance(content := json.loads(file.read(_SMALL_FILE_BYTES)), dict):
             return content
     return {}
 
