@@ -1,4 +1,4 @@
-"""Read delay lines: fast those in the present form, by `parse_delay_line` all others, with the same result."""
+"""Read delay lines: those in the usual form fast, all others by `parse_delay_line`, with the same result."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -22,7 +22,7 @@ _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one m
 
 @dataclass
 class Skipped:
-    """What reading left out: how many lines, and which files or folders and why; beside it the bytes that were read."""
+    """Lines and files (or folders) that could not be read, and the bytes that were."""
 
     read_bytes: int = 0
     lines: int = 0
