@@ -112,6 +112,8 @@ def test_a_copy_counts_nothing_twice_and_only_with_the_lines_of_its_day(log_dir:
         copy = Path(shutil.copy(folder / "Front Door_100e0000.log", folder / "Copy of Front Door_100e0000.log"))
         with copy.open("a") as file:
             file.write(delay_line(verdict("100e0000", SECOND, NOON_US - 9 * DAY), label(KNOWN["100e0000"])))
+    (root / "days" / TODAY).mkdir()
+    shutil.copy(root / "Lobby_100e0002.log", root / "days" / TODAY)  # to another file system, cut short at midnight
     made = report(root)
     assert (made.total.figures.events, made.skipped) == (60, NOTHING)
 

@@ -86,21 +86,22 @@ class DelayLogs:
     def _find(self, skipped: Skipped) -> None:
         self.folders = folders(self._query, skipped)
         self.cameras: dict[str, Camera] = {}
-        self.files: dict[str, list[tuple[str, list[Path]]]] = {}  # day and files by camera id
+        self.files: dict[str, dict[str, list[Path]]] = {}  # by camera id and day
         here, state = self.folders[-1], read_state(self.folders[-1])
         # Today's first: what moves at midnight is met where it was, or where it went.
         for folder in reversed(self.folders):
             found, day = CameraFiles(folder, skipped), state.day if state and folder == here else folder.root.name
             self.cameras = found.listed | self.cameras
+            # A move to another file system, cut short, leaves a day's lines in two places: each is read once.
             for camera_id, files in found.delay_logs().items():
-                self.files.setdefault(camera_id, []).append((day, files))
+                self.files.setdefault(camera_id, {}).setdefault(day, []).extend(files)
 
     def rows(self, camera_id: str, skipped: Skipped) -> Iterator[list[DelayRow]]:
         """The delay lines of one camera, some hundred at a time."""
-        newest = self.files.get(camera_id, [])[:1]
-        if not all(os.path.exists(path) for _, files in newest for path in files):  # moved at midnight, or renamed
+        newest = next(iter(self.files.get(camera_id, {}).values()), [])
+        if not all(map(os.path.exists, newest)):  # moved at midnight, or renamed
             self._find(Skipped())
-        for day, files in self.files.get(camera_id, []):
+        for day, files in self.files.get(camera_id, {}).items():
             damaged, is_good = skipped.lines, False
             for rows in read_rows(files, day, skipped):
                 is_good = True
@@ -138,7 +139,7 @@ class Reading:
             self.label(camera_id)
         for bridge in sorted({camera.bridge for camera in self.cameras.values()}):
             self.label(bridge, "bridge")
-        total = sum(size_of(path) for days in logs.files.values() for _, files in days for path in files)
+        total = sum(size_of(path) for days in logs.files.values() for files in days.values() for path in files)
         for camera_id in [*logs.files]:
             for rows in logs.rows(camera_id, skipped):
                 self._count(rows)
