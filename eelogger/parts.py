@@ -18,7 +18,7 @@ from .model import DAY_US, Camera, DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
-from .storage.camera_files import cameras_text, read_bridges, read_cameras
+from .storage.camera_files import cameras_text, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
 from .storage.formats import parse_time
@@ -56,7 +56,7 @@ class Parts:
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
         self.vitals, self.lag, self.health = Vitals(), LagMeter(), HealthLog()
         self.credentials = Credentials()
-        known = CameraList(read_cameras(paths), read_bridges(paths))
+        known = CameraList(*read_cameras(paths))
         self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
         self.session = Session(
             load,

@@ -1,6 +1,5 @@
 """Take up the day's files at a start, before anything connects."""
 
-import os
 from pathlib import Path
 from typing import Final, Self
 
@@ -11,9 +10,9 @@ from .measure.dedup import GENERATION
 from .measure.handler import INITIAL_WINDOW_US
 from .model import DAY_US, Gap
 from .recorder import Recorder
-from .storage.camera_files import Logs, delay_logs, known_cameras, own_stems, stream_logs
+from .storage.camera_files import CameraFiles, Logs
 from .storage.delaylog import read_rows
-from .storage.formats import parse_pairs, quote
+from .storage.formats import parse_identity, quote
 from .storage.line_blocks import Skipped, size_of, whole_lines
 from .storage.streamlog import find_event, read_gaps, updates
 
@@ -21,18 +20,22 @@ _MOST_IDENTITIES: Final = 2 * GENERATION
 
 
 class Restore:
-    """One start: `rows` delay lines were read, `judged` updates had none; `share` of the files is read so far."""
+    """One start: `rows` delay lines were read, `judged` updates had none."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.rows = self.judged = 0
-        self.share = 0.0
         self.skipped = Skipped()
         self._recorder, self._handler = recorder, recorder.handler
-        self._total = 1  # bytes
+        self._total = 0  # bytes
         self._last_identity = ""  # the last line of the identity logs, and its arrival
         self._last_identity_us: int | None = None
         # Arrivals and identities that may be missing in the identity log: a kill came between it and their delay lines.
         self._unlogged: list[tuple[int, str]] = []
+
+    @property
+    def share(self) -> float:
+        """How much of the files was read, 0 to 1."""
+        return min(1.0, self.skipped.read_bytes / self._total) if self._total else 0.0
 
     def run(self, done_us: int | None) -> Self:
         """Bring back the day; lines that are missing go to `recorder.lines`, to be written once all is well.
@@ -40,12 +43,12 @@ class Restore:
         `done_us`: all that arrived before has its lines (None: everything has).
         """
         recorder, paths = self._recorder, self._recorder.paths
-        stems = own_stems(paths)
-        recorder.use_files(known_cameras(paths, stems).values(), stems)
-        logs, streams = delay_logs(paths, self.skipped, stems), stream_logs(paths, self.skipped, stems)
+        found = CameraFiles(paths, self.skipped)
+        logs, streams = found.delay_logs(), found.stream_logs()
+        recorder.use_files(found.known().values(), found.stems)
         files = paths.uuids_old, paths.uuids, *(path for files in logs.values() for path in files)
-        self._total = sum(map(size_of, files)) or 1
-        for path in filter(os.path.exists, (paths.uuids_old, paths.uuids)):
+        self._total = sum(map(size_of, files))
+        for path in (paths.uuids_old, paths.uuids):
             self._read_identities(path)
         for camera_id, own in logs.items():
             self._read_delay_logs(camera_id, own, streams)
@@ -64,22 +67,18 @@ class Restore:
             self._judge(streams, gaps, done_us)
         return self
 
-    def _on_read(self, size: int) -> None:
-        self.share = min(1.0, self.share + size / self._total)
-
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup
         dedup.turn()
-        for block in whole_lines(path, skipped=self.skipped, on_read=self._on_read):
-            lines = [line for line in block.decode("utf-8", "replace").split("\n") if line]
-            identities = [parse_pairs(f"uuid={x}").get("uuid", "") if x.startswith('"') else x for x in lines]
+        for block in whole_lines(path, skipped=self.skipped):
+            identities = [parse_identity(line) for line in block.decode("utf-8", "replace").split("\n") if line]
             dedup.restore(identities)
             self._last_identity = [self._last_identity, *identities][-1]
 
     def _read_delay_logs(self, camera_id: str, files: list[Path], streams: Logs) -> None:
         statistics, worst, clean, clean_us = CameraStatistics(), None, None, -1
         dedup, unlogged = self._handler.dedup, list[tuple[int, str]]()
-        for rows in read_rows(files, day=self._recorder.day, skipped=self.skipped, on_read=self._on_read):
+        for rows in read_rows(files, self._recorder.day, self.skipped):
             self.rows += len(rows)
             # Only rows after the camera's last known identity can be unlogged.
             known = next((number for number in reversed(range(len(rows))) if rows[number].identity in dedup), -1)
@@ -111,7 +110,7 @@ class Restore:
         # Their lines are in the stream logs already, and their rejects in `rejected.log`.
         recorder = self._recorder
         since_us = done_us - INITIAL_WINDOW_US  # no earlier value can be the first of a subscription
-        order = updates(streams, gaps, since_us, day=recorder.day, skipped=self.skipped, on_read=self._on_read)
+        order = updates(streams, gaps, recorder.day, self.skipped, since_us)
         for item in order:
             if isinstance(item, Gap):
                 subscribe_again(recorder, item)

@@ -5,44 +5,35 @@ from pathlib import Path
 
 import pytest
 
-from eelogger.storage.camera_files import cut_torn_tails, delay_logs, own_stems
+from eelogger.storage.camera_files import CameraFiles, cut_torn_tails
+from eelogger.storage.line_blocks import Skipped
 from eelogger.storage.paths import LogPaths
 
 ID = "100e0001"
 LISTED = '{"100e0001": {"name": "%s"}}'
 
 
-def test_the_own_stem_is_the_listed_one_else_the_logged_one_else_the_shortest(tmp_path: Path) -> None:
+def test_the_own_stem_is_the_listed_one_else_the_shortest(tmp_path: Path) -> None:
     paths = LogPaths(tmp_path)
     for name in (f"Copy of Front_{ID}.log", f"Front_{ID}.log", f"Front (1)_{ID}.log", "Only_100e0002.log.gz"):
         (tmp_path / name).touch()
-    assert own_stems(paths) == {ID: f"Front_{ID}", "100e0002": "Only_100e0002"}
-    for name in (f"Front (1)_{ID}.log", f"x_{ID}.log"):
-        (tmp_path / name).write_text(f'camera={ID} name="Front (1)"\n')
-    assert own_stems(paths)[ID] == f"Front (1)_{ID}"
+    assert CameraFiles(paths).stems == {ID: f"Front_{ID}", "100e0002": "Only_100e0002"}
     for name in ("Front", "Gate"):
         paths.cameras.write_text(LISTED % name)
-        assert own_stems(paths) == {ID: f"{name}_{ID}", "100e0002": "Only_100e0002"}
+        assert CameraFiles(paths).stems == {ID: f"{name}_{ID}", "100e0002": "Only_100e0002"}
 
 
 def test_a_folder_or_a_pipe_is_no_file_of_a_camera(tmp_path: Path) -> None:
     (tmp_path / f"x_{ID}.log").mkdir()
     os.mkfifo(tmp_path / f"y_{ID}.log")
-    assert own_stems(LogPaths(tmp_path)) == {}
-    assert delay_logs(LogPaths(tmp_path)) == {}
+    found = CameraFiles(LogPaths(tmp_path), skipped := Skipped())
+    assert (found.stems, found.delay_logs(), len(skipped.files)) == ({}, {}, 2)
     (tmp_path / f"Front_{ID}.log").touch()
-    assert own_stems(LogPaths(tmp_path)) == {ID: f"Front_{ID}"}
+    assert CameraFiles(LogPaths(tmp_path)).stems == {ID: f"Front_{ID}"}
 
 
-APPENDED = (
-    f"Front_{ID}.log",
-    f"stream/Front_{ID}_stream.log",
-    "processed_event_uuids.log",
-    "gaps.log",
-    "health.log",
-    "eelogger.log",
-    "rejected.log",
-)
+APPENDED = [f"Front_{ID}.log", f"stream/Front_{ID}_stream.log", "processed_event_uuids.log"]
+APPENDED += ["gaps.log", "health.log", "eelogger.log", "rejected.log"]
 
 
 @pytest.mark.parametrize("name", APPENDED)

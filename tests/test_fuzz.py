@@ -21,6 +21,7 @@ from eelogger.recorder import Recorder
 from eelogger.storage.batch import Batch
 from eelogger.storage.delaylog import rows
 from eelogger.storage.formats import parse_stream_line
+from eelogger.storage.line_blocks import Skipped
 from eelogger.storage.paths import LogPaths
 
 FRONT, BACK = "100e0001", "100e0002"
@@ -132,9 +133,8 @@ def judge(seed: int) -> None:
     # Bent too much they would all stop at the door.
     assert MESSAGES * 0.1 < sum(recorder.rejects.counts[reason] for reason in NO_MESSAGE) < MESSAGES * 0.7
     for path, texts in lines.delay.items():
-        for line, row in zip(whole_lines(texts), rows("".join(texts).encode()), strict=True):
+        for line, row in zip(whole_lines(texts), rows("".join(texts).encode(), Skipped()), strict=True):
             pairs = pairs_of(line)
-            assert row
             assert pairs
             assert row.identity
             assert (time_us(pairs["time"]), pairs["uuid"]) == (row.arrived_us, row.identity)
@@ -142,6 +142,6 @@ def judge(seed: int) -> None:
             found += 1
     for line in [line for texts in lines.stream.values() for line in whole_lines(texts)]:
         assert STREAM_LINE.fullmatch(line)
-        assert parse_stream_line(line) is not None
+        assert parse_stream_line(line.encode()) is not None
     assert all(line.isprintable() for texts in lines.other.values() for line in whole_lines(texts))
     assert len(whole_lines([text for _, text in lines.identities])) == found > MESSAGES * 0.02

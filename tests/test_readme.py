@@ -55,7 +55,7 @@ def test_the_other_samples_are_real_lines() -> None:
     assert all(parse_gap_line(line) for line in lines("kind="))
     stream = [line for line in lines("2026-") if "+00:00 -- " in line]
     assert stream
-    assert all(parse_stream_line(line) for line in stream)
+    assert all(parse_stream_line(line.encode()) for line in stream)
 
 
 def test_every_file_is_named() -> None:

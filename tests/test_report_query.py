@@ -1,8 +1,5 @@
 """Moments and patterns: what a report is asked for."""
 
-import sys
-import zoneinfo
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +34,8 @@ def test_moments(text: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday evening", "25:00", "2026-13-01", "5y", "2026-11-01T00:00Z Europe/Berlin"]
+    "text",
+    ["", "yesterday evening", "25:00", "2026-13-01", "5y", "2026-11-01T00:00Z Europe/Berlin", "9999-12-31T23:59-14:00"],
 )
 def test_what_is_no_moment_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--since") as caught:
@@ -45,32 +43,11 @@ def test_what_is_no_moment_is_a_usage_error(text: str) -> None:
     assert caught.value.reason == "no-moment"
 
 
-@pytest.mark.parametrize(("zone", "right"), [("Europe/Nix", "Europe/"), ("europe/berlin", "Europe/Berlin"), ("Q", "B")])
-def test_an_unknown_zone_is_said_with_a_right_one(zone: str, right: str) -> None:
-    with pytest.raises(UsageError, match=f"--since: there is no time zone {zone}") as caught:
+@pytest.mark.parametrize("zone", ["Europe/Nix", "Europe", "Q"])
+def test_an_unknown_zone_is_said_with_what_to_do(zone: str) -> None:
+    with pytest.raises(UsageError, match=f"--since: there is no time zone {zone}$") as caught:
         parse_moment(f"2026-11-01 08:30 {zone}", NOW_US, "--since")
-    assert caught.value.reason == "no-such-zone"
-    assert right in caught.value.hint
-
-
-@pytest.fixture
-def no_time_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As on Windows and in slim images, where Python finds no database."""
-    for name in {"tzdata", *(name for name in sys.modules if name.startswith("tzdata."))}:
-        monkeypatch.setitem(sys.modules, name, None)
-    zoneinfo.reset_tzpath(to=[])
-    zoneinfo.ZoneInfo.clear_cache()
-    yield
-    zoneinfo.reset_tzpath()
-
-
-def test_a_missing_time_zone_database_is_said_with_what_to_do(no_time_zones: None) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_moment("2026-11-28 08:00 Europe/Berlin", NOW_US, "--since")
-    assert caught.value.reason == "no-time-zones"
-    assert "tzdata" in caught.value.hint
-    assert "UTC" in caught.value.hint
-    assert parse_moment("2026-11-22 13:00 UTC", NOW_US, "--since") == NOW_US
+    assert (caught.value.reason, "tzdata" in caught.value.hint) == ("no-such-zone", True)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from eelogger.clock import now_us
 from eelogger.errors import AlreadyRunning, DiskError
 from eelogger.model import Camera, Timing
 from eelogger.simulator import Account
-from eelogger.storage.camera_files import cameras_text, known_cameras, own_stems, read_cameras
+from eelogger.storage.camera_files import CameraFiles, cameras_text, read_cameras
 from eelogger.storage.lock import DirectoryLock
 from eelogger.storage.paths import LogPaths, day_of
 from eelogger.storage.state import State, state_text
@@ -136,7 +136,7 @@ async def test_a_state_of_a_wrong_day_is_archived_under_its_date(cloud: FaultClo
         await until(lambda: event.identity in here.text("processed_event_uuids.log"))
         assert here.parts.recorder.day == day_of(now_us())
     assert days_of_lines(log_dir) == {"": {day_of(now_us())}, wrong: {wrong}}
-    assert list(read_cameras(paths.day(wrong))) == [camera.id]
+    assert list(read_cameras(paths.day(wrong))[0]) == [camera.id]
 
 
 async def test_one_second_of_a_wrong_clock_costs_one_second(cloud: FaultCloud, log_dir: Path, shift: Shift) -> None:
@@ -180,9 +180,11 @@ def test_a_camera_that_left_the_list_keeps_name_and_bridge(tmp_path: Path) -> No
     paths = LogPaths(tmp_path)
     line = "time=2026-11-22T10:00:00.000000Z verdict=undated event=Intrusion name=C:cam/1 type=ANNT camera=100e0001"
     paths.delay("C_cam_1_100e0001").write_text(f"{line} bridge=100bb001 uuid=u\n")
-    paths.delay("Yard_100e0002").touch()
-    cameras = Camera("100e0001", "C:cam/1", "100bb001"), Camera("100e0002", "Yard")
-    assert known_cameras(paths, own_stems(paths)) == {camera.id: camera for camera in cameras}
+    paths.stream_dir.mkdir()
+    paths.stream("Yard_100e0002").write_text("")
+    cameras = CameraFiles(paths).known()
+    assert cameras["100e0001"] == Camera("100e0001", "C:cam/1", "100bb001")
+    assert cameras["100e0002"] == Camera("100e0002", "Yard")
 
 
 async def test_a_renamed_camera_has_its_files_renamed(cloud: FaultCloud, log_dir: Path) -> None:

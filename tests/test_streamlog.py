@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eelogger.measure.coverage import ADDED
 from eelogger.model import Gap
-from eelogger.storage.camera_files import stream_logs
+from eelogger.storage.camera_files import CameraFiles
 from eelogger.storage.formats import parse_time
 from eelogger.storage.line_blocks import Skipped
 from eelogger.storage.paths import LogPaths
@@ -27,7 +27,7 @@ def line(second: int, number: int = 0, day: str = "2026-11-22") -> str:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc")), max_size=20))
 def test_updates_come_by_arrival_then_camera_then_line(rows: list[tuple[int, str]]) -> None:
-    skipped, sizes = Skipped(), list[int]()
+    skipped = Skipped()
     with TemporaryDirectory() as folder:
         files = {camera_id: [Path(folder) / camera_id] for camera_id in "cba"}
         for (path,) in files.values():
@@ -36,13 +36,13 @@ def test_updates_come_by_arrival_then_camera_then_line(rows: list[tuple[int, str
             with files[camera_id][0].open("a") as file:
                 file.write(line(second, number) + "no line\n\n")
         gaps = [Gap("gap", 0, NOON_US + second * SECOND, "") for second in (0, 3)]
-        items = list(updates(files, gaps, skipped=skipped, on_read=sizes.append))
-        assert sum(sizes) == sum(path.stat().st_size for (path,) in files.values())
+        items = list(updates(files, gaps, None, skipped))
+        size = sum(path.stat().st_size for (path,) in files.values())
     read = [item for item in items if isinstance(item, Update)]
     assert [item.data["line"] for item in read] == list(range(len(rows)))
     assert [item.camera_id for item in read] == [camera_id for _, camera_id in sorted(rows)]
     assert [items.index(gap) for gap in gaps] == [0, 1 + sum(second < 3 for second, _ in rows)]
-    assert skipped == Skipped(lines=len(rows))
+    assert skipped == Skipped(size, len(rows))
 
 
 @settings(max_examples=50)
@@ -55,10 +55,9 @@ def test_the_search_from_the_end_finds_the_lines_after_the_last_older_one(
     with TemporaryDirectory() as folder:
         path = Path(folder) / "stream.log"
         path.write_text("".join(lines))
-        sizes: list[int] = []
-        read = list(updates({ID: [path]}, [], NOON_US + since * SECOND, on_read=sizes.append))
+        read = list(updates({ID: [path]}, [], None, skipped := Skipped(), NOON_US + since * SECOND))
     newer = lines[older[-1] + 1 :] if older else lines
-    assert (len(read), sum(sizes)) == (len(newer), sum(map(len, newer)))
+    assert (len(read), skipped.read_bytes) == (len(newer), sum(map(len, newer)))
 
 
 def test_a_line_that_stands_in_several_files_is_read_once(tmp_path: Path) -> None:
@@ -71,15 +70,17 @@ def test_a_line_that_stands_in_several_files_is_read_once(tmp_path: Path) -> Non
     (paths.stream_dir / f"Copy of Front_{ID}_stream.log").write_text(line(9, day="2026-11-21") + "".join(lines[:5]))
     with gzip.open(paths.stream_dir / f"Front_{ID}_stream.log.gz", "wt") as file:
         file.write("".join(lines[:1]) + line(0, 0))
-    for files in (stream_logs(paths), {ID: list(reversed(stream_logs(paths)[ID]))}):
-        read = [item.data["line"] for item in updates(files, [], day="2026-11-22") if isinstance(item, Update)]
+    own_first = CameraFiles(paths).stream_logs()[ID]
+    for files in (own_first, own_first[::-1]):
+        found = updates({ID: files}, [], "2026-11-22", Skipped())
+        read = [item.data["line"] for item in found if isinstance(item, Update)]
         assert sorted(read) in ([0, 1, 2, 3, 4, 5], [0, 1, 2, 2, 3, 4, 5])
 
 
 def test_without_a_record_of_subscriptions_each_camera_gets_one(tmp_path: Path) -> None:
     for name, content in {"a": line(40) + line(50), "b": line(45), "c": ""}.items():
         (tmp_path / name).write_text(content)
-    items = list(updates({name: [tmp_path / name] for name in "abc"}, None))
+    items = list(updates({name: [tmp_path / name] for name in "abc"}, None, None, Skipped()))
     assert [item.camera_id for item in items] == list("ababa")
     assert [isinstance(item, Gap) for item in items] == [True, True, False, False, False]
     at_us = NOON_US + 10 * SECOND

@@ -21,7 +21,7 @@ from ..report.conditions import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
-from ..report.reconcile import DelayLogs, Reconciliation, mark
+from ..report.reconcile import Reconciliation, find_logs, identities, mark
 from ..settings import PROGRAM, Settings, load
 from ..storage.camera_files import read_cameras
 from ..storage.line_blocks import Skipped
@@ -99,11 +99,11 @@ def _query(options: argparse.Namespace, settings: Settings) -> Query:
 
 
 class Audit:
-    """One comparison; `found` grows by whole cameras and is partial until all are compared."""
+    """One comparison; `found` grows, and is partial until all cameras are compared."""
 
     def __init__(self, settings: Settings, query: Query) -> None:
         paths, made_us = LogPaths(settings.log_dir), now_us()
-        self._logs = logs = DelayLogs(query)
+        self._logs, self._known = logs, _ = find_logs(query), identities(paths)
         samples, bounds = list[DateSample](), OffsetBounds()
         is_alone = process_state(paths).kind not in (RUNNING, HANGS)
         signing_in = sign_in(settings, Credentials(read_refused_login(paths)), samples.append, may_log_in=is_alone)
@@ -112,13 +112,13 @@ class Audit:
             bounds.add(sample)
         query = replace(query, bridge_names=listed.bridges)
         cameras = {i: camera for i, camera in listed.kept(self._settings).items() if query.wants_camera(camera)}
-        self._logged_now = read_cameras(paths)
+        self._logged_now, _ = read_cameras(paths)
         # When nobody listened: gaps on record, the time before the first observation and after the last.
         begun_us, state = first_observed_us(paths) or FOREVER_US, read_state(paths)
         last_us = state.alive_us if state else 0
-        self._gaps = gaps_in(logs.where, query.since_us, query.until_us)
+        self._gaps = gaps_in(logs.folders, query.since_us, query.until_us)
         self._gaps += [Gap("gap", 0, begun_us, "before"), Gap("gap", last_us, FOREVER_US, "after")]
-        minutes = read_health(logs.where, query.since_us, query.until_us)
+        minutes = read_health(logs.folders, query.since_us, query.until_us)
         minutes = [each for each in minutes if each.keys() >= {"clock_offset_s", "clock_bound_s"}]
         offsets = [Offset(each["clock_offset_s"], each["clock_bound_s"]) for each in minutes]
         offsets += filter(None, [bounds.offset(made_us)])
@@ -127,7 +127,7 @@ class Audit:
         if self._clock_us:
             off = f"The clock may be up to {span(self._clock_us)} wrong"
             notes.append(f"{off}: what happened so near a gap counts as fallen into it.")
-        if gone := len(logs.camera_ids - listed.cameras.keys()):
+        if gone := len(logs.files.keys() - listed.cameras.keys()):
             notes.append(f"{count(gone, 'camera')} with delay logs left the camera list, and cannot be audited.")
         self.found = Found(query, made_us, cameras, listed.bridges, {}, [], notes, is_partial=True)
         self._hours_done = 0
@@ -140,7 +140,7 @@ class Audit:
             await asyncio.gather(*(self._compare(camera, lists, limit, advance) for camera in found.cameras.values()))
         await asyncio.sleep(SETTLE_S if found.missing else 0)
         # What arrived after the delay log was read, and before the list was, is not missing.
-        known = self._logs.read_known()
+        known = identities(LogPaths(self._settings.log_dir))
         for camera, each in found.missing:
             if mark(each.uuid) in known:
                 found.results[camera.id].hours[each.hour_us].subtract(each.counts_as)
@@ -161,12 +161,12 @@ class Audit:
             added = sorted(gap.to_us for gap in gaps if gap.reason == ADDED)
             if camera.id not in self._logged_now:
                 added.append(query.until_us)
-            result, skipped = Reconciliation(gaps, added, self._logs.known, self._clock_us), Skipped()
+            result, skipped = Reconciliation(gaps, added, self._known, self._clock_us), Skipped()
+            found.results[camera.id] = result
             result.deliver(self._logs.rows(camera.id, skipped), query, wants)
             result.damaged = skipped.lines
             if skipped.files:  # all that stands in there would be called missing
                 result.fail(query.since_us, f"its delay log cannot be read: {skipped.files[0].strerror}", hours)
-                found.results[camera.id] = result
                 return
             async for hour in lists.hours(camera.id, query.since_us, query.until_us):
                 if hour.rows is None:
@@ -178,7 +178,6 @@ class Audit:
                 self._hours_done += 1
                 advance(self._hours_done, len(found.cameras) * hours)
             result.finish()
-            found.results[camera.id] = result
 
 
 def _notes(query: Query, made_us: int, logged: Iterable[int] | None, begun_us: int, last_us: int) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
@@ -17,12 +17,12 @@ from ..recorder import Recorder
 from ..restore import subscribe_again
 from ..settings import Settings, load
 from ..storage.batch import Batch
-from ..storage.camera_files import cameras_text, known_cameras, own_stems, read_bridges, stream_logs
+from ..storage.camera_files import CameraFiles, cameras_text
 from ..storage.days import day_moves, move
 from ..storage.disk import Disk
 from ..storage.disk_errors import explain
 from ..storage.formats import label, parse_time, worst_line
-from ..storage.line_blocks import OnRead, Skipped, size_of
+from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import LogPaths, day_of, is_camera_id, is_day
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
@@ -67,16 +67,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
         if not any(source == path or source in path.parents for path in files):
             console.info(f"skipped: {_shown(source)} is no stream log, nor a directory that holds one")
     replay = Replay(parts, target, load(None, options.env_file, need_credentials=False), skipped)
-    total, done = sum(map(size_of, files)), 0
+    total = sum(map(size_of, files))
     try:
         with progress("replaying", console) as advance:
-
-            def on_read(size: int) -> None:
-                nonlocal done
-                done += size
-                advance(min(done, total), total)
-
-            said = replay.run(on_read)
+            said = replay.run(lambda: advance(min(skipped.read_bytes, total), total))
     except OSError as error:
         what, hint = explain(error)
         hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
@@ -101,7 +95,7 @@ class Replay:
         self._recorder = Recorder(handler, self._batch, Coverage(0), self._paths, day=parts[0].day)
         self._recorder.on_day_end = self._turn_day
 
-    def run(self, on_read: OnRead) -> str:
+    def run(self, advance: Callable[[], object]) -> str:
         """Judge and write everything; returns what came of it, in words. `OSError` passes."""
         recorder, handler, snapshots, judged = self._recorder, self._recorder.handler, self._batch.snapshots, 0
         for part in self._parts:
@@ -109,7 +103,7 @@ class Replay:
             recorder.use_files(part.cameras.values())
             self._cameras = snapshots[str(self._paths.cameras)] = cameras_text(part.cameras.values(), part.bridges)
             day = part.day if part.gaps is not None else None
-            for item in updates(part.files, part.gaps, day=day, skipped=self._skipped, on_read=on_read):
+            for item in updates(part.files, part.gaps, day, self._skipped):
                 at_us = item.to_us if isinstance(item, Gap) else item.arrived_us
                 self._since_us, self._last_us = min(self._since_us, at_us), max(self._last_us, at_us)
                 if isinstance(item, Gap):
@@ -128,6 +122,7 @@ class Replay:
                     self._skipped.lines += 1
                 if self._batch.size > 4 << 20:
                     self._flush()
+                    advance()
         self._end_day()
         if self._last_us:  # else all lines were copies' of another day
             state = State(recorder.day, self._last_us, self._last_us, True, self._since_us)
@@ -184,22 +179,22 @@ def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
 
 
 def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
-    folders = [*map(root.day, root.days(skipped.files)), root]
+    folders = [*map(root.day, root.days(skipped)), root]
     # a run writes health.log every minute, but to gaps.log only when there is a gap.
     recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder in folders)
     for folder in folders:
-        files, gaps, state = stream_logs(folder, skipped), read_gaps(folder), read_state(folder)
+        found, gaps, state = CameraFiles(folder, skipped), read_gaps(folder), read_state(folder)
+        files = found.stream_logs()
         day = _first_day(files)
         if recorded and (day or gaps):  # the older script kept all days in one file
             day = folder.root.name if is_day(folder.root.name) else state.day if state else day
         if day:
-            cameras = known_cameras(folder, own_stems(folder, skipped.files))
-            yield Part(day, files, cameras, read_bridges(folder), gaps if recorded else None)
+            yield Part(day, files, found.known(), found.bridges, gaps if recorded else None)
 
 
 def _first_day(files: dict[str, list[Path]]) -> str | None:
     """The day of the oldest first line."""
-    first = next((item for item in updates(files, []) if isinstance(item, Update)), None)
+    first = next((item for item in updates(files, [], None, Skipped()) if isinstance(item, Update)), None)
     return day_of(first.arrived_us) if first else None
 
 

@@ -14,7 +14,7 @@ from ..report.build import Report
 from ..report.query import FOREVER_US, Query, parse_moment
 from ..report.read import Event, sentences
 from ..settings import PROGRAM, load, log_dir_of
-from ..storage.camera_files import read_bridges
+from ..storage.camera_files import read_cameras
 from ..storage.paths import LogPaths
 from ..views.console import Console, progress
 from ..views.output_file import STDOUT, OutputFile
@@ -112,5 +112,5 @@ def _query(options: argparse.Namespace, console: Console) -> Query:
     log_dir = log_dir_of(None, options.env_file, options.log_dir)
     patterns = options.camera, options.bridge, options.namespace
     late_us = FOREVER_US if options.min_delay is None else round(options.min_delay * 1_000_000)
-    bridges = read_bridges(LogPaths(log_dir))
+    _, bridges = read_cameras(LogPaths(log_dir))
     return Query(log_dir, since_us, until_us, *patterns, options.anonymise, options.worst, late_us, names, bridges)

@@ -18,6 +18,7 @@ from ..run import Run
 from ..settings import demo_settings
 from ..simulator import Account, Cloud, SentEvent
 from ..storage.delaylog import DelayRow, rows
+from ..storage.line_blocks import Skipped
 from ..storage.paths import LogPaths
 from ..views.console import Console
 from ..views.number_format import count, milliseconds
@@ -63,20 +64,20 @@ async def measure(log_dir: Path, seconds: float) -> list[SentEvent]:
         return list(cloud.sent)
 
 
-def logged_rows(log_dir: Path) -> Iterator[DelayRow | None]:
+def logged_rows(log_dir: Path) -> Iterator[DelayRow]:
     """Read every line of every delay log, those of a day that ended meanwhile too."""
     paths = LogPaths(log_dir)
     for folder in (*map(paths.day, paths.days()), paths):
         for _, _, path in folder.delay_files():
-            yield from rows(path.read_bytes())
+            yield from rows(path.read_bytes(), Skipped())
 
 
-def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow | None]) -> tuple[Logged, list[str]]:
+def judge(sent: Sequence[SentEvent], lines: Iterable[DelayRow]) -> tuple[Logged, list[str]]:
     """Pair what was sent with its line, and say what is wrong: each identity once, with the right verdict and delay."""
     firsts = {item.event.identity: item for item in reversed(sent)}
-    found = defaultdict[str, list[DelayRow | None]](list)
+    found = defaultdict[str, list[DelayRow]](list)
     for row in lines:
-        found[row.identity if row else "a line that cannot be read"].append(row)
+        found[row.identity].append(row)
     logged, wrong = Logged(), [] if firsts else ["nothing was sent"]
     for identity in firsts.keys() | found.keys():
         match firsts.get(identity), found[identity]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..setting_types import matches
 from ..storage.delaylog import DelayRow, rows
-from ..storage.line_blocks import whole_lines_backwards
+from ..storage.line_blocks import Skipped, lines_backwards
 from ..storage.lock import RUNNING, process_state
 from ..storage.paths import LogPaths, day_of
 from ..views.console import Console
@@ -77,7 +77,7 @@ class Follower:
         self._paths, self._cameras, self._min_delay_us = paths, cameras, min_delay_us
         self._stamps: dict[Path, tuple[int, int, int]] = {}
         self._latest: dict[str, DelayRow] = {}
-        self._old_days = frozenset(paths.days([]))
+        self._old_days = frozenset(paths.days(Skipped()))
 
     def poll(self, last: int | None = None) -> list[DelayRow]:
         """The events that came since the last call, by arrival; at the first one the `last` that were there."""
@@ -114,10 +114,10 @@ class Follower:
         """Path, camera and whether its folder is of this time; where a file moves to comes last."""
         folders = {self._paths: True}
         with suppress(ValueError, OSError):
-            newest = max(self._paths.days([]), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
+            newest = max(self._paths.days(Skipped()), key=lambda day: os.stat(self._paths.day(day).root).st_mtime_ns)
             folders[self._paths.day(newest)] = newest not in self._old_days
         for folder, is_new in folders.items():
-            for camera_id, _, path in folder.delay_files([]):
+            for camera_id, _, path in folder.delay_files(Skipped()):
                 yield path, camera_id, is_new
 
     def _last(self, path: Path, most: int) -> list[DelayRow]:
@@ -140,6 +140,6 @@ class Follower:
 
 
 def _backwards(path: Path) -> Iterator[DelayRow | None]:
-    for _, block in whole_lines_backwards(path, 1 << 14):
-        lines = block[: block.rfind(b"\n") + 1].split(b"\n")  # half a line waits for its other half
-        yield from (rows(line + b"\n")[0] for line in reversed(lines) if line)
+    for _, line in lines_backwards(path, 1 << 14):
+        if line.endswith(b"\n"):  # half a line waits for its other half
+            yield next(iter(rows(line, Skipped())), None)

@@ -13,7 +13,7 @@ from ..views.number_format import count
 from ..views.sentences import SUSPECT, camera_labels, group_name, headlines
 from . import conditions
 from .query import Query
-from .read import Cell, OnEvent, Progress, Reading, folders, sentences
+from .read import Cell, OnEvent, Progress, Reading, sentences
 
 
 class Report:
@@ -24,15 +24,13 @@ class Report:
 
     def __init__(self, query: Query, now_us: int, progress: Progress, on_event: OnEvent | None = None) -> None:
         reading = Reading(query, progress, on_event)
-        reading.read()
         if not any(reading.cells.values()):
             raise _nothing(query, reading)
         self.query, self.made_us, self.timeline = query, now_us, reading.timeline
-        self.worst, self.skipped = reading.worst(), reading.skipped()
-        where = folders(query, [])
+        self.worst, self.skipped, self.folders = reading.worst, reading.skipped, reading.folders
         self.from_us, self.to_us, last_us = conditions.period(query, reading.first_us, reading.last_us, now_us)
-        gaps = conditions.gaps_in(where, self.from_us, self.to_us)
-        health = conditions.read_health(where, self.from_us, self.to_us)
+        gaps = conditions.gaps_in(self.folders, self.from_us, self.to_us)
+        health = conditions.read_health(self.folders, self.from_us, self.to_us)
         if self.to_us > last_us:
             gaps.append(Gap("gap", last_us, self.to_us, conditions.NOT_RUNNING))
         self.gaps = [replace(gap, camera_id=reading.label(gap.camera_id)) for gap in gaps]
@@ -84,7 +82,7 @@ def _nothing(query: Query, reading: Reading) -> NothingToShow:
     except OSError as error:
         hint = "--log-dir says where the logs are"
         return NothingToShow(f"{query.log_dir} cannot be read: {error.strerror}", hint)
-    found = [count(len(reading.files), "delay log"), *sentences(reading.skipped())]
+    found = [count(reading.files, "delay log"), *sentences(reading.skipped)]
     if reading.files:
         found.append(f"{count(reading.outside, 'event')} outside the period")
     else:

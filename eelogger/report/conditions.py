@@ -1,18 +1,17 @@
 """Say what bears on the figures of a period: gaps, clock, network, own error."""
 
-import os
 from collections.abc import Container, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from ..measure.clock_offset import Offset
 from ..measure.coverage import NO_RECORD, UNKNOWN
 from ..measure.seconds import micros, seconds3
 from ..model import Gap
-from ..storage.formats import parse_gap_line, parse_pairs, parse_time
-from ..storage.line_blocks import whole_lines
+from ..storage.formats import parse_pairs, parse_time
+from ..storage.line_blocks import Skipped, text_lines
 from ..storage.paths import LogPaths
 from ..storage.state import read_state
+from ..storage.streamlog import read_gaps
 from ..views.figures import Figures
 from ..views.number_format import count, milliseconds, moment, share
 from ..views.sentences import gaps_text, is_shown
@@ -28,14 +27,11 @@ _KEYS: Final[Sequence[str]] = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_
 def first_observed_us(paths: LogPaths) -> int | None:
     """Since when the log directory has anything to say: its first observation, or the oldest day that is kept."""
     state = read_state(paths)
-    return max(state.since_us, min(map(parse_time, [*paths.days([])[:1], state.day]))) if state else None
+    return max(state.since_us, min(map(parse_time, [*paths.days(Skipped())[:1], state.day]))) if state else None
 
 
 def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int, int, int]:
-    """Beginning and end of what is reported, and the last moment in it that is known to be observed.
-
-    `first_us` and `last_us` are the arrivals of the first and last event.
-    """
+    """Beginning and end of what is reported, and its last moment that is known to be observed."""
     paths, last_us = LogPaths(query.log_dir), last_us + 1  # the event itself is within the period
     if state := read_state(paths):
         first_us = min(first_us, first_observed_us(paths) or first_us)
@@ -49,17 +45,16 @@ def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int,
 
 def gaps_in(where: Sequence[LogPaths], from_us: int, to_us: int) -> list[Gap]:
     """The gaps that touch a period, by their beginning; all of it is unknown where no run left a record."""
-    if not any(next(lines_of([path]), "") for paths in where for path in (paths.state, paths.gaps, paths.health)):
+    if not any(next(text_lines(path), "") for paths in where for path in (paths.state, paths.gaps, paths.health)):
         return [Gap(UNKNOWN, from_us, to_us, NO_RECORD)]
-    found = map(parse_gap_line, lines_of(paths.gaps for paths in where))
-    touching = (gap for gap in found if gap and gap.to_us >= from_us and gap.from_us < to_us)
-    return sorted(touching, key=lambda gap: (gap.from_us, gap.to_us, gap.camera_id))
+    found = (gap for paths in where for gap in read_gaps(paths) if gap.to_us >= from_us and gap.from_us < to_us)
+    return sorted(found, key=lambda gap: (gap.from_us, gap.to_us, gap.camera_id))
 
 
 def read_health(where: Iterable[LogPaths], from_us: int, to_us: int) -> list[dict[str, int]]:
     """The health lines that speak of a period: µs by `_KEYS`, as far as they were known."""
     found = []
-    for pairs in map(parse_pairs, lines_of(paths.health for paths in where)):
+    for pairs in (parse_pairs(line) for paths in where for line in text_lines(paths.health)):
         try:
             if from_us <= parse_time(pairs["time"]) <= to_us + _LINE_US:
                 found.append({key: micros(pairs[key]) for key in _KEYS if key in pairs})
@@ -105,11 +100,3 @@ def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) 
         text += f" from {moment(longest.from_us)} ({printable(longest.reason)})"
     own = sum(gap.camera_id in cameras for gap in filter(is_shown, gaps))
     return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
-
-
-def lines_of(paths: Iterable[Path]) -> Iterator[str]:
-    """The lines of files; of their `.gz` where only that is there."""
-    for path in paths:
-        packed = path.with_name(f"{path.name}.gz")
-        for block in whole_lines(path if os.path.exists(path) else packed):
-            yield from block.decode("utf-8", "backslashreplace").split("\n")

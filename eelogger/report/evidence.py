@@ -6,22 +6,23 @@ import platform
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from .. import __version__
 from ..errors import DiskError, UsageError
-from ..storage.camera_files import stream_logs
+from ..storage.camera_files import CameraFiles
 from ..storage.formats import gap_line, time_text
-from ..storage.paths import LogPaths, day_of
+from ..storage.line_blocks import Skipped, text_lines
+from ..storage.paths import day_of
 from ..views.number_format import moment
 from ..views.sentences import CONTAINS
 from ..views.tables import printable
 from .build import Report
-from .conditions import lines_of
 from .export import event_fields, head, json_report, text
 from .page import html
-from .read import folders, sentences
+from .read import sentences
 
 MINUTE_US: Final = 60_000_000
 _TO_MINUTE: Final = len("2026-11-28T20:31")
@@ -57,15 +58,14 @@ def make_place(directory: Path, *, anonymised: bool) -> None:
 
 def contents(report: Report, self_test: str) -> dict[str, str]:
     """The evidence by file name; `self_test` is what a self-test said, if there was one."""
-    where = folders(report.query, [])
-    health = [*lines_of(paths.health for paths in where)]
+    health = [*dict.fromkeys(line for paths in report.folders for line in text_lines(paths.health))]
     said = [*(f"{label}{sentence}" for label, sentence in head(report)), *sentences(report.skipped)]
     versions = [f"eelogger {__version__}", *(f"{name} {metadata.version(name)}" for name in _LIBRARIES)]
     versions += [f"Python {platform.python_version()}", platform.platform()]
     made = f"Made {moment(report.made_us)} with {', '.join(versions)}."
     files = {
         "README.txt": "\n".join(["Evidence of late camera events", "", *said, made, _METHOD]),
-        "events.txt": "".join(_events(report, where, health)),
+        "events.txt": "".join(_events(report, health)),
         "report.json": "".join(json_report(report)),
         "report.html": "".join(html(report)),
         "report.txt": text(report),
@@ -77,8 +77,8 @@ def contents(report: Report, self_test: str) -> dict[str, str]:
     return files | {"SHA256SUMS": "".join(f"{each.hexdigest()}  {name}\n" for name, each in sums.items())}
 
 
-def _events(report: Report, where: list[LogPaths], health: list[str]) -> Iterator[str]:
-    updates = _updates(report, where)
+def _events(report: Report, health: list[str]) -> Iterator[str]:
+    updates = _updates(report)
     for number, event in enumerate(report.worst):
         at_us, fields = event.row.arrived_us, event_fields(event)
         yield f"=== {number + 1}. {fields['delay_s']} s, arrived {fields['arrived_utc']}, {fields['camera']}"
@@ -94,20 +94,21 @@ def _events(report: Report, where: list[LogPaths], health: list[str]) -> Iterato
         yield from (*map(gap_line, around), "\n")
 
 
-def _updates(report: Report, where: list[LogPaths]) -> list[dict[str, None]]:
+def _updates(report: Report) -> list[dict[str, None]]:
     """The stream lines of each worst event, those of copies once; each file is read once."""
     found: list[dict[str, None]] = [{} for _ in report.worst]
     wanted: dict[tuple[str, str], list[int]] = defaultdict(list)  # by camera and minute
-    days = {where[-1].root.name}
+    days = {report.folders[-1].root.name}
     for number, event in enumerate(report.worst):
         at_us = event.row.arrived_us
         for us in (at_us - MINUTE_US, at_us, at_us + MINUTE_US):
             wanted[event.cell.id, time_text(us)[:_TO_MINUTE]].append(number)
         # When the clock was put back over a midnight, lines stay in the later day.
         days |= {day_of(at_us - MINUTE_US), day_of(at_us + 60 * MINUTE_US)}
-    for files in (stream_logs(folder) for folder in where if folder.root.name in days):
+    where = [folder for folder in report.folders if folder.root.name in days]
+    for files in (CameraFiles(folder, Skipped()).stream_logs() for folder in where):
         for camera_id in files.keys() & {camera_id for camera_id, _ in wanted}:
-            for line in lines_of(files[camera_id]):
+            for line in chain.from_iterable(map(text_lines, files[camera_id])):
                 for number in wanted.get((camera_id, line[:_TO_MINUTE]), ()):
                     row = report.worst[number].row
                     if line.startswith(time_text(row.arrived_us)[:-1]) or json.dumps(row.identity) in line:

@@ -165,7 +165,7 @@ def csv_text(found: Found) -> Iterator[str]:
     yield ",".join(_MISSING) + "\n"
     for camera, (uuid, ns, at_us, _, counts) in found.missing:
         name = group_name("ANNT" if ns is None else ns, found.query.names)
-        at, status = "" if at_us is None else time_text(at_us), "observed" if counts["missing"] else "gap"
+        at, status = "" if at_us is None else time_text(at_us), "observed" if "missing" in counts else "gap"
         values = [f"{camera.name or 'camera'} ({camera.id})", camera.id, camera.bridge, name]
         values += ["" if ns is None else str(ns), at, uuid, status]
         yield csv_row(dict(zip(_MISSING, map(printable, values), strict=True)))

@@ -1,13 +1,12 @@
 """What a report is about: its period and its patterns, which follow `settings.matches`."""
 
 import re
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from ..errors import UsageError
 from ..model import NAMESPACES, Camera, Group
@@ -23,7 +22,7 @@ _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])").fullmatch
 _UNITS_US: Final = {unit: s * 1_000_000 for unit, s in zip("smhdw", (1, 60, 3600, 86_400, 604_800), strict=True)}
 _ZONE: Final = re.compile(r"(.+?) ([A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)").fullmatch
 _HINT: Final = "for example 24h, 7d, 2026-11-01, 2026-11-01T08:30+01:00 or '2026-11-01 08:30 Europe/Berlin'"
-_NO_DATABASE: Final = "python -m pip install tzdata, or write the moment in UTC or with an offset, such as +01:00"
+_ZONE_HINT: Final = "for example Europe/Berlin, or +01:00; where all zones are missing: python -m pip install tzdata"
 
 
 def parse_moment(text: str, now_us: int, option: str) -> int:
@@ -38,29 +37,18 @@ def parse_moment(text: str, now_us: int, option: str) -> int:
             when = datetime.fromisoformat(match[1])
             if when.tzinfo is not None:
                 raise ValueError("two zones")
-            text = when.replace(tzinfo=_zone(match[2], option)).isoformat()
+            text = when.replace(tzinfo=ZoneInfo(match[2])).isoformat()
         return max(0, parse_time(text.removesuffix(" UTC").removesuffix(" Z")))
+    except (KeyError, OSError):
+        zone = text.rpartition(" ")[2]
+        raise UsageError(f"{option}: there is no time zone {zone}", _ZONE_HINT, reason="no-such-zone") from None
     except (ValueError, OverflowError):
         raise UsageError(f"{option} {text!r} is no moment", _HINT, reason="no-moment") from None
 
 
-def _zone(name: str, option: str) -> zoneinfo.ZoneInfo:
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        known = zoneinfo.available_timezones()
-    if not known:
-        raise UsageError(f"{option}: this machine has no time zone database", _NO_DATABASE, reason="no-time-zones")
-    similar = get_close_matches(name, known, 1) or ["Europe/Berlin"]
-    raise UsageError(f"{option}: there is no time zone {name}", f"for example {similar[0]}", reason="no-such-zone")
-
-
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for: the period [since, until) and patterns (ids, or names with * and ?); empty means all.
-
-    `worst` is how many single events are listed, `min_delay_us` asks for every event at least so late as well.
-    """
+    """What is asked for: the period [since, until) and patterns (ids, or names with * and ?); empty means all."""
 
     log_dir: Path
     since_us: int = 0
@@ -69,8 +57,8 @@ class Query:
     bridges: Sequence[str] = ()
     namespaces: Sequence[str] = ()
     anonymise: bool = False
-    worst: int = 20
-    min_delay_us: int = FOREVER_US
+    worst: int = 20  # how many single events are listed
+    min_delay_us: int = FOREVER_US  # and every one at least so late
     names: Mapping[int, str] = field(default_factory=lambda: NAMESPACES)
     bridge_names: Mapping[str, str] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ Memory grows with cameras × groups × bridges and with the single events that a
 
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from ..measure.histogram import bucket_of
 from ..model import DAY_US, EARLY, INITIAL, MEASURED, UNDATED, Camera, Group, Verdict
-from ..storage.camera_files import delay_logs, read_cameras
+from ..storage.camera_files import CameraFiles
 from ..storage.delaylog import DelayRow, read_rows
-from ..storage.line_blocks import Skipped, read_at, size_of
+from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
 from ..views.figures import Figures
@@ -24,7 +24,6 @@ from .plots import Timeline
 from .query import FOREVER_US, Query
 
 MOST_LATE: Final = 5_000  # events over `--min-delay` that are kept, the worst ones; the others are counted
-_PASSES: Final = 4  # how often files are read because some moved meanwhile: midnight comes once, renames are rare
 _SKIPPED: Final = {
     "files": ("skipped", "file", "files", " without a single line of a delay log"),
     "errors": ("skipped", "file or folder", "files or folders", " that cannot be read"),
@@ -64,66 +63,92 @@ Progress = Callable[[int, int], None]  # called with the bytes read so far and i
 OnEvent = Callable[[Event], object]
 
 
-def folders(query: Query, unreadable: list[OSError]) -> list[LogPaths]:
-    """The folders that may hold lines of the period, oldest first; the log directory itself is the last.
-
-    A folder may begin with lines of the day before, when the clock was set back over a midnight.
-    """
+def folders(query: Query, skipped: Skipped) -> list[LogPaths]:
+    """The folders that may hold lines of the period, oldest first; the log directory itself is the last."""
+    # A folder may begin with lines of the day before, when the clock was set back over a midnight.
     first, last = day_of(query.since_us), day_of(min(query.until_us + DAY_US, FOREVER_US))
     paths = LogPaths(query.log_dir)
-    return [*(paths.day(day) for day in paths.days(unreadable) if first <= day <= last), paths]
+    return [*(paths.day(day) for day in paths.days(skipped) if first <= day <= last), paths]
+
+
+class DelayLogs:
+    """The delay logs that may tell of a period; `cameras` are those of `cameras.json` by their present names.
+
+    Of those read, `good` hold delay lines; `empty` hold lines, but none of a delay log.
+    """
+
+    def __init__(self, query: Query) -> None:
+        self.skipped = Skipped()
+        self.good = self.empty = 0
+        self._query = query
+        self._find(self.skipped)
+
+    def _find(self, skipped: Skipped) -> None:
+        self.folders = folders(self._query, skipped)
+        self.cameras: dict[str, Camera] = {}
+        self.files: dict[str, dict[str, list[Path]]] = {}  # by camera id and day
+        here, state = self.folders[-1], read_state(self.folders[-1])
+        # Today's first: what moves at midnight is met where it was, or where it went.
+        for folder in reversed(self.folders):
+            found, day = CameraFiles(folder, skipped), state.day if state and folder == here else folder.root.name
+            self.cameras = found.listed | self.cameras
+            # A move to another file system, cut short, leaves a day's lines in two places: each is read once.
+            for camera_id, files in found.delay_logs().items():
+                self.files.setdefault(camera_id, {}).setdefault(day, []).extend(files)
+
+    def rows(self, camera_id: str, skipped: Skipped) -> Iterator[list[DelayRow]]:
+        """The delay lines of one camera, some hundred at a time."""
+        newest = next(iter(self.files.get(camera_id, {}).values()), [])
+        if not all(map(os.path.exists, newest)):  # moved at midnight, or renamed
+            self._find(Skipped())
+        for day, files in self.files.get(camera_id, {}).items():
+            damaged, is_good = skipped.lines, False
+            for rows in read_rows(files, day, skipped):
+                is_good = True
+                yield rows
+            self.good += is_good
+            if not is_good:
+                self.empty += skipped.lines > damaged
+                skipped.lines = damaged
 
 
 class Reading:
-    """The events of a query; `on_event` gets them in the order of reading.
+    """The events of a query, read a camera at a time; `on_event` gets each.
 
-    `cameras` are those it met, called as they are now; `files` holds the good and damaged lines of each delay log;
-    `outside` counts events of other times.
+    `cameras` are those it met, called as they are now; `files` counts the logs with delay lines, `outside` events of
+    other times, `skipped` what was not read, and events of `--min-delay` that are not listed. `worst` are the worst
+    measured events, worst first; with `Query.min_delay_us` also all others so late that were kept.
     """
 
     def __init__(self, query: Query, progress: Progress, on_event: OnEvent | None = None) -> None:
         self.cells: dict[tuple[bytes, Group], Cell | None] = {}  # None is not asked for
         self.timeline = Timeline()
-        self.cameras: dict[str, Camera] = {}
-        self.files: dict[int, tuple[int, int]] = {}  # by a hash of its first good line: a move may also be a copy
         self.outside = self.last_us = 0
         self.first_us = query.until_us
-        self._query, self._progress, self._on_event = query, progress, on_event
-        self._paths, self._skipped = LogPaths(query.log_dir), Skipped()
+        self._query, self._on_event = query, on_event
         self._labels: dict[str, dict[str, str]] = {"camera": {}, "bridge": {}}
-        self._listed: dict[str, Camera] = {}
         self._kept: list[tuple[int, int, int, Event]] = []
         self._number = itertools.count(0, -1)
         self._most = query.worst if query.min_delay_us == FOREVER_US else max(query.worst, MOST_LATE)
         self._floor_us = -1
-        self._damaged = self._late = self._empty = self._foreign = self._done = self._total = 0
-
-    def read(self) -> None:
-        """Read everything; what moved meanwhile, to its end."""
-        for _ in range(_PASSES):
-            self._skipped = Skipped()
-            found = self._find(self._skipped)
-            self._total = sum(size_of(path) for files in found.values() for each in files.values() for path in each)
-            self._empty = self._done = 0
-            for folder, cameras in found.items():
-                state = read_state(self._paths) if folder == self._paths else None
-                for files in cameras.values():
-                    self._read_camera(files, state.day if state else folder.root.name)
-            if self._find(Skipped()) == found:
-                break
-        self._foreign = _foreign(self._paths, [*found][:-1])
-
-    def skipped(self) -> dict[str, int]:
-        """How much was not read, and how many events of `--min-delay` are not listed."""
-        damaged = self._damaged + sum(bad for _, bad in self.files.values())
-        unlisted = max(0, self._late - len(self.worst()))
-        values = self._empty, len(self._skipped.files), damaged, self._foreign, unlisted
-        return dict(zip(_SKIPPED, values, strict=True))
-
-    def worst(self) -> list[Event]:
-        """The worst measured events, worst first; with `Query.min_delay_us` also all others so late that were kept."""
-        found, query = enumerate(sorted(self._kept, reverse=True)), self._query
-        return [event for i, (us, _, _, event) in found if i < query.worst or us >= query.min_delay_us]
+        self._late = 0
+        logs = DelayLogs(query)
+        self.cameras, skipped = logs.cameras, logs.skipped
+        # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
+        for camera_id in sorted({*self.cameras, *logs.files}):
+            self.label(camera_id)
+        for bridge in sorted({camera.bridge for camera in self.cameras.values()}):
+            self.label(bridge, "bridge")
+        total = sum(size_of(path) for days in logs.files.values() for files in days.values() for path in files)
+        for camera_id in [*logs.files]:
+            for rows in logs.rows(camera_id, skipped):
+                self._count(rows)
+                progress(skipped.read_bytes, total)
+        kept = enumerate(sorted(self._kept, reverse=True))
+        self.worst = [event for i, (us, _, _, event) in kept if i < query.worst or us >= query.min_delay_us]
+        unlisted = max(0, self._late - len(self.worst))
+        values = logs.empty, len(skipped.files), skipped.lines, _foreign(logs.folders), unlisted
+        self.folders, self.files, self.skipped = logs.folders, logs.good, dict(zip(_SKIPPED, values, strict=True))
 
     def label(self, of: str, kind: str = "camera") -> str:
         """What the report calls a camera or bridge: its id, or a label."""
@@ -136,42 +161,6 @@ class Reading:
         if not self._query.anonymise:
             return camera
         return Camera(self.label(camera.id), self.label(camera.id), self.label(camera.bridge, "bridge"))
-
-    def _find(self, skipped: Skipped) -> dict[LogPaths, dict[str, list[Path]]]:
-        """The files of each folder by camera; learn which cameras there are."""
-        where = folders(self._query, skipped.files)
-        found = {folder: delay_logs(folder, skipped) for folder in where}
-        for folder in where:
-            self._listed |= read_cameras(folder)
-        self.cameras |= self._listed
-        # In the order of ids, so that a label is the camera's own as long as the directory knows the same cameras.
-        for camera_id in sorted({*self._listed, *(i for cameras in found.values() for i in cameras)}):
-            self.label(camera_id)
-        for bridge in sorted({camera.bridge for camera in self._listed.values()}):
-            self.label(bridge, "bridge")
-        return found
-
-    def _read_camera(self, files: list[Path], day: str) -> None:
-        begun, good, known = None, 0, 0
-        here = Skipped(files=self._skipped.files)
-        for rows in filter(None, read_rows(files, day=day, skipped=here, on_read=self._advance)):
-            if begun is None:
-                begun = hash(rows[0].line)
-                known, _ = self.files.get(begun, (0, 0))
-            self._count(rows[max(0, known - good) :])
-            good, last = good + len(rows), rows[-1]
-        bad = here.lines - (here.lines > 0 and _is_being_written(files[0]))
-        if begun is None:
-            self._empty += bad > 0
-            return
-        self.files[begun] = good, bad
-        camera = last.parsed()[1]
-        if camera.id not in self._listed:
-            self.cameras[camera.id] = camera
-
-    def _advance(self, size: int) -> None:
-        self._done += size
-        self._progress(self._done, self._total)
 
     def _count(self, rows: Iterable[DelayRow]) -> None:
         cells, from_us, to_us = self.cells, self._query.since_us, self._query.until_us
@@ -192,9 +181,7 @@ class Reading:
             if cell is None:
                 continue
             self.first_us, self.last_us = min(self.first_us, arrived_us), max(self.last_us, arrived_us)
-            if delay_us is not None and abs(delay_us) >= FOREVER_US:
-                self._damaged += 1
-            elif kind == MEASURED:
+            if kind == MEASURED:
                 self._count_measured(row, cell, delay_us or 0)
             elif kind == EARLY:
                 cell.tally.early.add(-(delay_us or 0))
@@ -221,8 +208,7 @@ class Reading:
 
     def _new_cell(self, row: DelayRow) -> Cell | None:
         camera = row.parsed()[1]
-        if camera.id in self._listed:
-            camera = replace(camera, name=self._listed[camera.id].name)
+        camera = replace(camera, name=self.cameras.setdefault(camera.id, camera).name)
         return Cell(camera.id, self.called(camera), row.group) if self._query.wants(camera, row.group) else None
 
 
@@ -232,18 +218,12 @@ def sentences(skipped: dict[str, int]) -> list[str]:
     return [f"{verb} {count(n, one, many)}{what}" for n, verb, one, many, what in said if n]
 
 
-def _is_being_written(path: Path) -> bool:
-    try:
-        return read_at(path, max(0, size_of(path) - 1), 1) not in (b"", b"\n")
-    except OSError:
-        return False
-
-
-def _foreign(paths: LogPaths, days: Iterable[LogPaths]) -> int:
+def _foreign(where: list[LogPaths]) -> int:
     """How much lies among the days that is no log of ours; what the logger is just writing does not count."""
-    expected = {paths.days_dir: set(paths.days([]))}
+    *days, paths = where
+    expected = {paths.days_dir: set(paths.days(Skipped()))}
     for day in days:
-        logs = {path.name for _, _, path in (*day.delay_files([]), *day.stream_files([]))}
+        logs = {path.name for _, _, path in (*day.delay_files(Skipped()), *day.stream_files(Skipped()))}
         ours = {f"{name}{suffix}" for name in day.ours for suffix in ("", ".gz")}
         expected |= {day.stream_dir: logs, day.root: logs | ours | {day.stream_dir.name}}
     found = ((name, expected.get(Path(top))) for top, dirs, files in os.walk(paths.days_dir) for name in dirs + files)

@@ -1,38 +1,32 @@
 """Compare what the cloud recorded with what was delivered and when somebody listened."""
 
-import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from math import sqrt
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import NothingToShow
 from ..measure.camera_statistics import CREATE_OP
 from ..measure.histogram import P99, Histogram
 from ..model import HOUR_US, INITIAL, MEASURED, Gap, Group
-from ..storage.camera_files import delay_logs
-from ..storage.delaylog import DelayRow, read_rows
-from ..storage.formats import parse_pairs
-from ..storage.line_blocks import Skipped, whole_lines
+from ..storage.delaylog import DelayRow
+from ..storage.formats import parse_identity
+from ..storage.line_blocks import text_lines
 from ..storage.paths import LogPaths
-from ..storage.state import read_state
 from .query import Query
-from .read import folders
+from .read import DelayLogs
 
 LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was not on its way when the gap began
-_Z95: Final = 1.96
 
 
-# Annotations of some cameras and hours. `missing` never arrived while we listened, `gap` never arrived while we did
-# not; of these `edge` lie so near a gap that delay or clock may have put them there. `unrecorded` were delivered and
-# are in no list. `unknown` are hours that could not be compared.
+# Annotations: `missing` never arrived while we listened, `gap` while we did not; of these `edge` lie so near a gap that
+# delay or clock may have put them there. `unrecorded` are in no list. `unknown` are hours that could not be compared.
 KINDS: Final = ("recorded", "missing", "gap", "edge", "unrecorded", "unknown")
 Counts = Counter[str]
-_MISSING, _GAP, _EDGE = Counts(missing=1), Counts(gap=1), Counts(gap=1, edge=1)  # a million events share them
 
 
 def summed(parts: Iterable[Counts]) -> Counts:
@@ -44,11 +38,9 @@ def summed(parts: Iterable[Counts]) -> Counts:
 
 
 def share_lost(counts: Counts) -> tuple[float | None, tuple[float, float]]:
-    """The share lost of what could arrive, None when nothing could, and where it lies with 95 % (Wilson).
-
-    For the upper bound what is near a gap was lost by the stream.
-    """
+    """The share lost of what could arrive, None when nothing could, and where it lies with 95 % (Wilson)."""
     missing, edge, could = counts["missing"], counts["edge"], counts["recorded"] - counts["gap"]
+    # For the upper bound what is near a gap was lost by the stream.
     bounds = _wilson(missing, could)[0], _wilson(missing + edge, could + edge)[1]
     return missing / could if could else None, bounds
 
@@ -60,7 +52,7 @@ class Missing(NamedTuple):
     ns: int | None
     at_us: int | None
     hour_us: int
-    counts_as: Counts
+    counts_as: tuple[str, ...]
 
 
 def mark(uuid: str) -> int:
@@ -71,9 +63,8 @@ def mark(uuid: str) -> int:
 class Reconciliation:
     """One camera: first its delay lines are delivered, then the hours' lists taken, then it is finished.
 
-    `gaps` are those that concern it; `added_us`, in order, when it was logged (again); `known` are identities that
-    arrived; `clock_us` is how wrong our clock may be, 0 when it is not suspect. Of the result, `begins_us` is the
-    hour in which the list begins; `unlisted` so many events were delivered before.
+    `added_us`, in order, is when it was logged (again); `known` are identities that arrived; `clock_us` is how wrong
+    our clock may be. `begins_us` is the hour in which the list begins; `unlisted` events were delivered before.
     """
 
     def __init__(self, gaps: Iterable[Gap], added_us: Sequence[int], known: set[int], clock_us: int) -> None:
@@ -85,9 +76,9 @@ class Reconciliation:
         self._created: dict[int, int] = {}  # the hours of events that a list should have
         self._others, self._listed = set[int](), set[int]()
 
-    def deliver(self, rows: Iterable[DelayRow], query: Query, wants: Callable[[Group], bool]) -> None:
+    def deliver(self, rows: Iterable[list[DelayRow]], query: Query, wants: Callable[[Group], bool]) -> None:
         """Take delay lines; `wants` tells whether a list should have events of a group."""
-        for row in rows:
+        for row in chain.from_iterable(rows):
             at = bisect_right(self._added_us, row.arrived_us)
             if at < len(self._added_us):
                 self._seen_us[at] = max(self._seen_us[at], row.arrived_us)
@@ -135,57 +126,33 @@ class Reconciliation:
         spans = [(gap.from_us, gap.to_us) for gap in self._gaps]
         return [span for span in (*spans, *zip(self._seen_us, self._added_us, strict=True)) if span[1] > span[0]]
 
-    def _missing(self, from_us: int, to_us: int) -> Counts:
+    def _missing(self, from_us: int, to_us: int) -> tuple[str, ...]:
         if any(start < to_us and end > from_us for start, end in self._blind):
-            return _GAP
+            return ("gap",)
         delay_us = min(LONGEST_DELAY_US, self._delays.quantile_us(P99)) if self._delays.n else 0
         before_us, after_us = from_us - self._clock_us, to_us + self._clock_us + delay_us
         if any(start < after_us and end > before_us for start, end in self._blind):
-            return _EDGE
-        return _MISSING
+            return "gap", "edge"
+        return ("missing",)
 
 
-class DelayLogs:
-    """The delay logs that may tell of a period, a camera at a time; raises `NothingToShow`.
+def find_logs(query: Query) -> DelayLogs:
+    """The delay logs that may tell of a period; raises `NothingToShow` when one cannot be listed."""
+    logs = DelayLogs(replace(query, since_us=max(0, query.since_us - HOUR_US)))  # a clock was behind at midnight
+    for error in logs.skipped.files:
+        raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
+    return logs
 
-    `known` are the identities of `processed_event_uuids.log` and its `.1`.
-    """
 
-    def __init__(self, query: Query) -> None:
-        self._paths = LogPaths(query.log_dir)
-        state, skipped = read_state(self._paths), Skipped()
-        # A clock may have been behind at midnight.
-        self.where = folders(replace(query, since_us=max(0, query.since_us - HOUR_US)), skipped.files)
-        self._here, *self._days = [delay_logs(folder, skipped) for folder in reversed(self.where)]
-        for error in skipped.files:
-            raise NothingToShow(f"{error.filename} cannot be read: {error.strerror}", "check its owner and mode")
-        self.camera_ids = {camera_id for found in (self._here, *self._days) for camera_id in found}
-        self._moves_to = self._paths.day(state.day) if state else self._paths
-        self.known = self.read_known()
-
-    def read_known(self) -> set[int]:
-        """The identities that the identity logs have now."""
-        blocks = (block for path in (self._paths.uuids_old, self._paths.uuids) for block in whole_lines(path))
-        texts = (text for block in blocks for text in block.decode("utf-8", "replace").split("\n"))
-        return {mark(parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text) for text in texts}
-
-    def rows(self, camera_id: str, skipped: Skipped) -> Iterator[DelayRow]:
-        """The delay lines of one camera, some perhaps twice."""
-        # Today's files first: what moves at midnight is met where it was, or where it went.
-        today = self._here.get(camera_id, [])
-        if not all(os.path.exists(path) for path in today):  # renamed with its camera
-            today = [*today, *delay_logs(self._paths).get(camera_id, ())]
-        earlier = [path for found in self._days for path in found.get(camera_id, ())]
-        files = dict.fromkeys([*today, *(self._moves_to.root / path.name for path in today), *earlier])
-        for path in filter(Path.exists, files):
-            for rows in read_rows([path], skipped=skipped):
-                yield from rows
+def identities(paths: LogPaths) -> set[int]:
+    """The marks of what the identity logs have now."""
+    return {mark(parse_identity(line)) for path in (paths.uuids_old, paths.uuids) for line in text_lines(path)}
 
 
 def _wilson(hits: int, n: int) -> tuple[float, float]:
     if not n:
         return 0.0, 1.0
-    part, z2 = hits / n, _Z95 * _Z95
-    middle, wide = part + z2 / (2 * n), _Z95 * sqrt(part * (1 - part) / n + z2 / (4 * n * n))
-    low, high = ((middle + sign * wide) / (1 + z2 / n) for sign in (-1, 1))
+    part, z = hits / n, 1.96
+    middle, wide = part + z * z / (2 * n), z * sqrt(part * (1 - part) / n + z * z / (4 * n * n))
+    low, high = ((middle + sign * wide) / (1 + z * z / n) for sign in (-1, 1))
     return max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0

@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .camera_files import own_stems
+from .camera_files import CameraFiles
 from .disk_errors import explain
 from .line_blocks import whole_lines, whole_lines_backwards
 from .paths import TEMPORARY, LogPaths, day_of, is_day, temporary
@@ -130,10 +130,9 @@ def guess_day(paths: LogPaths) -> str | None:
 
 
 def _day_files(paths: LogPaths) -> list[Path]:
+    found = CameraFiles(paths)
     places = [paths.root / name for name in paths.ours if name != paths.cameras.name]
-    logs = [place(stem) for stem in own_stems(paths).values() for place in (paths.delay, paths.stream)]
-    # The packed form of a log, where that alone is there; beside the plain one it is a copy.
-    places += [path if path.exists() else path.with_name(f"{path.name}.gz") for path in logs]
+    places += [own for own, *_ in (*found.delay_logs().values(), *found.stream_logs().values())]
     return [path for path in places if path.is_file()]
 
 

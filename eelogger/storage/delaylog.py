@@ -1,58 +1,37 @@
-"""Read delay lines: fast those in the present form, by `parse_delay_line` all others, with the same result."""
+"""Read delay lines: those in the usual form fast, all others by `parse_delay_line`, with the same result."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..measure.camera_statistics import CREATE_OP
 from ..model import EARLY, LOGGED_KINDS, MEASURED, UNDATED, Camera, Group, Verdict, made
 from .camera_files import read_once
-from .formats import DELAY_KEYS, parse_delay_line, parse_time
-from .line_blocks import OnRead, Skipped, whole_lines
+from .formats import parse_delay_line, parse_time
+from .line_blocks import Skipped, whole_lines
 
 _ROWS_AT_ONCE: Final = 500
-_BARE = rb"[!#-<>-\[\]-~]+"
-_TEXT = rb'(?:[^"\s]+|"[^"\\\n]*(?:\\.[^"\\\n]*)*")'
-_INTEGER = rb"-?[0-9]{1,18}"
-_SECONDS = rb"-?[0-9]{1,12}\.[0-9]{6}"
-_VALUES: Final = {  # named is what a row holds
-    "time": rb"(?P<minute>20..-..-..T..:..):(?P<second>[0-5][0-9]\.[0-9]{6})Z",
-    "delay_s": rb"(?P<whole>-?[0-9]{1,12})\.(?P<fraction>[0-9]{6})",
-    "verdict": rb"(?P<kind>[a-z]+)",
-    "ns": rb"(?P<ns>" + _INTEGER + rb")",
-    "type": rb"(?P<type>" + _BARE + rb")",
-    "camera": _BARE,
-    "bridge": rb'(?:""|' + _BARE + rb")",
-    "event_time": rb"20[0-9T:.Z-]+",
-    "uuid": rb"(?P<uuid>" + _BARE + rb")",
-    "op": rb"(?P<op>" + _INTEGER + rb")",
-    "seq": _INTEGER,
-    "after_gap_s": rb"(?P<after_gap>" + _SECONDS + rb")",
-    "lag_s": rb"(?P<lag>" + _SECONDS + rb")",
-}
-_FIGURES: Final = {"n", "p50_s", "p95_s", "p99_s", "avg_s", "min_s", "max_s", "ns_n", "ns_avg_s"}
-_ALWAYS: Final = {"time", "delay_s", "verdict", "event", "name", "type", "camera", "bridge", "event_time", "uuid"}
-
-
-def _expression() -> re.Pattern[bytes]:
-    # `_fast_rows` takes matches apart by place, since names cost too much there: the order of the keys is part of it.
-    pattern = b""
-    for are_figures, keys in groupby(DELAY_KEYS, _FIGURES.__contains__):
-        if are_figures:
-            pattern += rb"(?:" + b"".join(b" %s=[0-9.]++" % key.encode() for key in keys) + rb")?"
-            continue
-        for key in keys:
-            part = b"%s%s=%s" % (b" " if pattern else b"", key.encode(), _VALUES.get(key, _TEXT))
-            pattern += part if key in _ALWAYS else rb"(?:" + part + rb")?"
-    return re.compile(rb"^(?P<line>" + pattern + rb")$", re.MULTILINE)
-
-
-_LINE: Final = _expression()
-_KINDS: Final = {kind.encode(): kind for kind in LOGGED_KINDS}
+_LONGEST_US: Final = 10**16  # of ten digits of seconds; what is longer can be no delay
+# A line as `formats.delay_line` writes it, but for undated ones; `rows` takes the groups by their place.
+_USUAL: Final = re.compile(
+    rb"time=(20..-..-..T..:..):([0-5][0-9]\.[0-9]{6})Z delay_s=(-?[0-9]{1,10})\.([0-9]{6})"
+    rb" verdict=(measured|early|initial) event=%(text)b name=%(text)b"
+    rb"(?: n=%(number)b p50_s=%(number)b p95_s=%(number)b p99_s=%(number)b avg_s=%(number)b min_s=%(number)b"
+    rb" max_s=%(number)b)?(?: ns=(%(integer)b))?(?: ns_n=%(number)b ns_avg_s=%(number)b)?"
+    rb' type=(%(bare)b) camera=%(bare)b bridge=(?:""|%(bare)b) event_time=20[0-9T:.Z-]+ uuid=(%(bare)b)'
+    rb"(?: op=(%(integer)b))?(?: seq=%(integer)b)?(?: after_gap_s=(%(seconds)b))?(?: lag_s=(%(seconds)b))?"
+    rb"(?: new_max=1)?"
+    % {
+        b"text": rb'(?:[^"\s]+|"[^"\\\n]*(?:\\.[^"\\\n]*)*")',
+        b"bare": rb"[!#-<>-\[\]-~]+",
+        b"number": rb"[0-9.]++",
+        b"integer": rb"-?[0-9]{1,18}",
+        b"seconds": rb"-?[0-9]{1,12}\.[0-9]{6}",
+    }
+).fullmatch
 
 
 class DelayRow(NamedTuple):
@@ -79,40 +58,29 @@ class DelayRow(NamedTuple):
         return self.kind == MEASURED and not self.is_tainted and self.op in (None, CREATE_OP)
 
     def parsed(self) -> tuple[Verdict, Camera]:
-        """All that the line says; the verdict has no `data`."""
-        parsed = parse_delay_line(self.line.decode("utf-8", "replace"))
-        if parsed is None:  # damaged where a row does not look
-            verdict = Verdict(self.kind, "", self.type, self.ns, self.type, self.identity, self.arrived_us, None, None)
-            return verdict._replace(delay_us=self.delay_us), Camera("", "")
-        return parsed
+        """All that the line says, or the row does where the line is damaged; the verdict has no `data`."""
+        times = self.arrived_us, None, self.delay_us
+        known = Verdict(self.kind, "", self.type, self.ns, self.type, self.identity, *times), Camera("", "")
+        return parse_delay_line(self.line.decode("utf-8", "replace")) or known
 
 
-def rows(block: bytes) -> list[DelayRow | None]:
-    """A row for each line of a block; None for one that cannot be read, or has no newline yet."""
-    found = _LINE.findall(block)
-    if len(found) == block.count(b"\n") and block.endswith(b"\n"):
-        return _fast_rows(found)
-    *lines, torn = block.split(b"\n")
-    read: list[DelayRow | None] = []
-    for line in filter(None, lines):
-        found = _LINE.findall(line)
-        read += _fast_rows(found) if found else [_plain_row(line)]
-    return [*read, None] if torn else read
-
-
-def _fast_rows(matches: list[tuple[bytes, ...]]) -> list[DelayRow | None]:
-    minute_us, parts = _minute_us, _parts
-    read: list[DelayRow | None] = []
-    for line, minute, second, whole, fraction, kind, ns, four_cc, identity, op, gap, lag in matches:
-        began_us, delay_us = minute_us(minute), int(whole + fraction)
-        kind_text, type_text, number, op_number = parts(kind, four_cc, ns, op)
-        if began_us is None or (delay_us < 0) is not (kind_text == EARLY) or not kind_text:
-            read.append(None)
+def rows(block: bytes, skipped: Skipped) -> list[DelayRow]:
+    """The rows of a block's whole lines; `skipped` counts those that cannot be read."""
+    usual, minute_us, parts, read = _USUAL, _minute_us, _parts, list[DelayRow]()
+    for line in block.split(b"\n")[:-1]:
+        if match := usual(line):
+            minute, second, whole, fraction, kind, ns, four_cc, identity, op, gap, lag = match.groups()
+            began_us, delay_us = minute_us(minute), int(whole + fraction)
+            kind_text, type_text, number, op_number = parts(kind, four_cc, ns, op)
+            if began_us is not None and (delay_us < 0) is (kind_text == EARLY):
+                arrived_us, is_tainted = began_us + int(second.replace(b".", b"")), bool(gap or lag)
+                row = arrived_us, delay_us, kind_text, type_text, number, identity.decode(), op_number, is_tainted, line
+                read.append(made(DelayRow, row))
+                continue
+        elif row_of := _plain_row(line):
+            read.append(row_of)
             continue
-        is_tainted = bool(gap or lag)
-        arrived_us = began_us + int(second.replace(b".", b""))
-        row = arrived_us, delay_us, kind_text, type_text, number, identity.decode(), op_number, is_tainted, line
-        read.append(made(DelayRow, row))
+        skipped.lines += bool(line)
     return read
 
 
@@ -121,11 +89,12 @@ def _plain_row(line: bytes) -> DelayRow | None:
     if parsed is None:
         return None
     kind, _, four_cc, ns, _, identity, arrived_us, _, delay_us, _, op, _, after_gap_us, lag_us, *_ = parsed[0]
-    # a delay that contradicts its verdict is nobody's figure.
-    if kind not in LOGGED_KINDS or (kind != UNDATED if delay_us is None else (delay_us < 0) is not (kind == EARLY)):
-        return None
+    if delay_us is None:
+        fits = kind == UNDATED
+    else:
+        fits = kind in LOGGED_KINDS and (delay_us < 0) is (kind == EARLY) and abs(delay_us) < _LONGEST_US
     is_tainted = after_gap_us is not None or lag_us is not None
-    return DelayRow(arrived_us, delay_us, kind, four_cc, ns, identity, op, is_tainted, line)
+    return DelayRow(arrived_us, delay_us, kind, four_cc, ns, identity, op, is_tainted, line) if fits else None
 
 
 @lru_cache(maxsize=2048)  # a day has 1,440
@@ -138,25 +107,14 @@ def _minute_us(text: bytes) -> int | None:
 
 @lru_cache(maxsize=4096)  # a camera's events are of a few sorts
 def _parts(kind: bytes, four_cc: bytes, ns: bytes, op: bytes) -> tuple[str, str, int | None, int | None]:
-    return _KINDS.get(kind, ""), four_cc.decode(), int(ns) if ns else None, int(op) if op else None
+    return kind.decode(), four_cc.decode(), int(ns) if ns else None, int(op) if op else None
 
 
-def read_rows(
-    files: Sequence[Path], *, day: str | None = None, skipped: Skipped | None = None, on_read: OnRead | None = None
-) -> Iterator[list[DelayRow]]:
-    """Yield the rows of one camera's files, some hundred at a time; several files are read by `read_once`."""
-    unread = Skipped() if skipped is None else skipped
+def read_rows(files: Sequence[Path], day: str | None, skipped: Skipped) -> Iterator[list[DelayRow]]:
+    """Yield the rows of one camera's files, read by `read_once`, some hundred at a time."""
 
-    def blocks(path: Path) -> Iterator[list[DelayRow]]:
-        for block in whole_lines(path, skipped=unread, on_read=on_read):
-            found = rows(block)
-            readable = [row for row in found if row is not None]
-            unread.lines += len(found) - len(readable)
-            yield readable
+    def read(path: Path) -> Iterator[DelayRow]:
+        return chain.from_iterable(rows(block, skipped) for block in whole_lines(path, skipped=skipped))
 
-    if len(files) == 1:
-        yield from blocks(files[0]) if os.path.exists(files[0]) else ()
-        return
-    once = read_once(files, lambda path: chain.from_iterable(blocks(path)), lambda row: row.identity, day)
-    while batch := list(islice(once, _ROWS_AT_ONCE)):
-        yield batch
+    once = read_once(files, read, lambda row: row.identity, day)
+    return iter(lambda: list(islice(once, _ROWS_AT_ONCE)), [])

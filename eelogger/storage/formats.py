@@ -6,41 +6,37 @@ No foreign text can forge a pair or a line, reach a terminal unescaped, or fail 
 
 import json
 import re
-from calendar import timegm
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..errors import MessageError
 from ..measure.seconds import micros, seconds6
-from ..model import Camera, Gap, Reject, RunningFigures, Verdict
+from ..model import Camera, Gap, Reject, Verdict
 
 REJECT_TEXT_CHARS: Final = 2048
 
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{6})(?:Z|\+00:00)").fullmatch
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_YEARS_US: Final = range(-62_135_596_800_000_000, 253_402_300_800_000_000)  # 1 to 9999
 _BARE = re.compile(r'[^ ="\\]+').fullmatch
-_PAIR = re.compile(r'([!#-<>-~]+)=(?:"|([^\s"]*))').match
-_string = json.JSONDecoder().raw_decode
+_PAIRS = re.compile(r'(?:^| )(?:([!#-<>-~]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?= |$)|-- )').finditer
 
 
 def time_text(us: int) -> str:
     """`2026-11-22T09:07:20.123456Z`."""
-    # From 1970 on the last six digits are those of the fraction.
-    fraction = str(us)[-6:] if us >= 1_000_000 else f"{us % 1_000_000:06d}"
-    return f"{_second_text(us // 1_000_000)}.{fraction}Z"
+    return f"{_second_text(us // 1_000_000)}.{us % 1_000_000:06d}Z"
 
 
 def parse_time(text: str) -> int:
     """Read a time in any ISO 8601 form, without a zone as UTC; raises `ValueError`."""
-    if match := _TIME(text):
-        return _second(match[1]) * 1_000_000 + int(match[2])
     when = datetime.fromisoformat(text)
-    try:
-        return timegm(when.utctimetuple()) * 1_000_000 + when.microsecond
-    except OverflowError:
-        raise ValueError(f"not within the years 1 to 9999 in UTC: {text}") from None
+    us = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    if us not in _YEARS_US:
+        raise ValueError(f"not within the years 1 to 9999 in UTC: {text}")
+    return us
 
 
 @lru_cache(maxsize=4096)  # arrivals and event times cluster in the seconds around now
@@ -48,7 +44,6 @@ def _second_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-_second = lru_cache(maxsize=4096)(lambda text: timegm(datetime.fromisoformat(text).utctimetuple()))
 # All that one read brought has the same arrival, and a message has it on every line.
 _arrival_text = lru_cache(maxsize=1)(time_text)
 
@@ -73,52 +68,34 @@ def pairs_text(values: Mapping[str, object]) -> str:
 def parse_pairs(line: str) -> dict[str, str]:
     """Read the pairs of a line up to ` -- `; other text is skipped, of a key given twice the first counts."""
     pairs: dict[str, str] = {}
-    at = 0
-    while at < len(line) and not line.startswith("-- ", at):
-        match = _PAIR(line, at)
-        if match is None:
-            at = line.find(" ", at) + 1 or len(line)
-            continue
-        value, at = match[2], match.end()
-        if value is None:
+    for match in _PAIRS(line):
+        key, value = match.groups()
+        if key is None:
+            break
+        if value.startswith('"'):
             try:
-                value, at = _string(line, at - 1)
+                value = json.loads(value)
             except ValueError:
                 break
-        pairs.setdefault(match[1], value)
-        at += 1
+        pairs.setdefault(key, value)
     return pairs
 
 
-class Label(NamedTuple):
-    """The parts of a delay line that are the same for all events of one camera."""
-
-    name: str
-    tail: str
+# The texts of a camera's name and of its ids, which are the same on all its lines.
+Label = tuple[str, str]
 
 
 def label(camera: Camera) -> Label:
     """Quote the constant parts of a camera's lines once."""
-    return Label(quote(camera.name), f"camera={quote(camera.id)} bridge={quote(camera.bridge)}")
+    return quote(camera.name), f"camera={quote(camera.id)} bridge={quote(camera.bridge)}"
 
 
 def delay_line(verdict: Verdict, camera: Label) -> str:
-    """One line of a delay log, newline included: what a person looks for first, the optional keys last."""
-    return f"{_delay_pairs(verdict, verdict.figures, camera)}\n"
-
-
-def worst_line(verdict: Verdict, camera: Label) -> str:
-    """One line of `maxeventdelay.log`: a delay line without statistics, then the event as it came."""
-    event = "null"  # how deep Python writes depends on who calls; the stream log has the event
-    with suppress(MessageError):
-        event = _json_text(verdict.data)
-    return f"{_delay_pairs(verdict, None, camera)} -- {event}\n"
-
-
-def _delay_pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label) -> str:
+    """One line of a delay log, newline included; change `storage.delaylog`'s expression with it."""
     # Taken apart once: a named field costs five times as much to look up as a local name.
-    kind, _, four_cc, ns, event, identity, arrived_us, event_us, delay_us, *_ = verdict
+    kind, _, four_cc, ns, event, identity, arrived_us, event_us, delay_us, figures, *_ = verdict
     op, seq, gap_us, lag_us, new_max = verdict[10:15]
+    name, ids = camera
     delay = "" if delay_us is None else f" delay_s={seconds6(delay_us)}"
     number = "" if ns is None else f" ns={ns}"
     of_day = of_group = ""
@@ -137,15 +114,17 @@ def _delay_pairs(verdict: Verdict, figures: RunningFigures | None, camera: Label
     if new_max:
         options += " new_max=1"
     return (
-        f"time={_arrival_text(arrived_us)}{delay} verdict={kind} event={quote(event)} name={camera.name}{of_day}"
-        f"{number}{of_group} type={quote(four_cc)} {camera.tail}{event_time} uuid={quote(identity)}{options}"
+        f"time={_arrival_text(arrived_us)}{delay} verdict={kind} event={quote(event)} name={name}{of_day}"
+        f"{number}{of_group} type={quote(four_cc)} {ids}{event_time} uuid={quote(identity)}{options}\n"
     )
 
 
-_FIGURES = RunningFigures(1, "0", "0", "0", "0", "0", "0", 1, "0")
-_EVERYTHING = Verdict("measured", "", "ANNT", 1, "x", "x", 0, 0, 0, _FIGURES, 0, 0, 0, 0, True)
-# The keys of a delay line in the order of `delay_line`; `storage.delaylog` makes its expression from it.
-DELAY_KEYS: Final = tuple(parse_pairs(delay_line(_EVERYTHING, label(Camera("", "")))))
+def worst_line(verdict: Verdict, camera: Label) -> str:
+    """One line of `maxeventdelay.log`: a delay line without statistics, then the event as it came."""
+    event = "null"  # how deep Python writes depends on who calls; the stream log has the event
+    with suppress(MessageError):
+        event = _json_text(verdict.data)
+    return f"{delay_line(verdict._replace(figures=None), camera)[:-1]} -- {event}\n"
 
 
 def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
@@ -165,6 +144,11 @@ def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
     except (KeyError, ValueError):
         return None
     return Verdict(kind, camera.id, four_cc, ns, event, identity, *times, None, op, seq, gap_us, lag_us, is_max), camera
+
+
+def parse_identity(text: str) -> str:
+    """Read a line of `processed_event_uuids.log`."""
+    return parse_pairs(f"uuid={text}").get("uuid", "") if text.startswith('"') else text
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -197,13 +181,14 @@ def stream_line(arrived_us: int, cam_data: dict[str, Any]) -> str:
     return f"{_arrival_text(arrived_us)[:-1]}+00:00 -- {_json_text(cam_data)}\n"
 
 
-def parse_stream_line(text: str) -> tuple[int, Any] | None:
+def parse_stream_line(line: bytes) -> tuple[int, dict[str, Any]] | None:
     """Read arrival in µs and data, also in the older script's form `timestamp -- JSON`; None if neither."""
-    stamp, _, body = text.partition(" -- ")
     try:
-        return parse_time(stamp.strip()), json.loads(body)
+        stamp, _, body = line.decode().partition(" -- ")
+        arrived_us, data = parse_time(stamp.strip()), json.loads(body)
     except (ValueError, RecursionError):
         return None
+    return (arrived_us, data) if isinstance(data, dict) else None
 
 
 def gap_line(gap: Gap) -> str:

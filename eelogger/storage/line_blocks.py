@@ -9,112 +9,114 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from io import FileIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 _BLOCK_BYTES: Final = 1 << 18
 _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one million
 
-OnRead = Callable[[int], object]
-
 
 @dataclass
 class Skipped:
-    """How many lines could not be read, and which files or folders and why."""
+    """Lines and files (or folders) that could not be read, and the bytes that were."""
 
+    read_bytes: int = 0
     lines: int = 0
     files: list[OSError] = field(default_factory=list)
 
 
-def whole_lines(
-    path: Path,
-    start: int = 0,
-    *,
-    skipped: Skipped | None = None,
-    on_read: OnRead | None = None,
-    keep_open: bool = True,
-    block_bytes: int = _BLOCK_BYTES,
-) -> Iterator[bytes]:
-    """Yield the lines of a file from an offset on, in blocks; why it cannot be read to its end goes to `skipped`.
+def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, block_bytes: int = 0) -> Iterator[bytes]:
+    """Yield the lines of a file from an offset on, in blocks; a missing file has none.
 
-    `on_read` gets the bytes of each block and may raise to end it. A file kept open is read under another name too;
-    without `keep_open` a plain file holds no descriptor between two blocks.
+    Why it cannot be read to its end goes to `skipped`. A plain file is kept open, to be read to its end when it is
+    renamed; with `block_bytes` it is opened for each block.
     """
-    parts: list[bytes] = []
+    skipped = skipped or Skipped()
     try:
-        with open_file(path) if keep_open or path.suffix == ".gz" else nullcontext() as file:
-            if file:
-                file.seek(start)
-            while chunk := file.read(block_bytes) if file else read_at(path, start, block_bytes):
-                start += len(chunk)
-                if on_read:
-                    on_read(len(chunk))
-                end = chunk.rfind(b"\n") + 1
-                if end:
-                    yield b"".join((*parts, chunk[:end]))
-                    parts.clear()
-                if end < len(chunk):
-                    parts.append(chunk[end:])
+        with nullcontext() if block_bytes and path.suffix != ".gz" else open_file(path, start) as kept:
+            while True:
+                with nullcontext(kept) if kept else open_file(path, start) as file:
+                    block = file.read(block_bytes or _BLOCK_BYTES)
+                    if not block.endswith(b"\n"):
+                        block += file.readline()
+                start += len(block)
+                skipped.read_bytes += len(block)
+                if block:
+                    yield block
+                if not block.endswith(b"\n"):  # its end, where somebody may be writing
+                    return
+    except FileNotFoundError:
+        pass
     except (OSError, EOFError, zlib.error) as error:
-        if skipped is not None:
-            named = error if isinstance(error, OSError) and error.filename else None
-            skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
-    if parts:
-        yield b"".join(parts)
+        named = error if isinstance(error, OSError) and error.filename else None
+        skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
+
+
+def packed(path: Path) -> Path:
+    """What `gzip` makes of a file."""
+    return path.with_name(f"{path.name}.gz")
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """The lines of a file as text, after those of its packed form; what cannot be read is passed over."""
+    for each in (packed(path), path):
+        for block in whole_lines(each):
+            yield from block.decode("utf-8", "backslashreplace").split("\n")
 
 
 def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes."""
-    if path.suffix == ".gz":
-        if content := b"".join(whole_lines(path)):
-            yield 0, content
-        return
-    at = size_of(path)
-    parts: list[bytes] = []
-    while at > 0:
-        length = min(block_bytes, at)
-        at -= length
-        chunk = read_at(path, at, length)
-        # What precedes the first newline belongs to a line that begins in an earlier block.
-        begin = chunk.find(b"\n") + 1 if at else 0
-        if at and not begin:
-            parts.append(chunk)
-            continue
-        if block := b"".join((chunk[begin:], *reversed(parts))):
-            yield at + begin, block
-        parts = [chunk[:begin]]
+    with BytesIO(b"".join(whole_lines(path))) if path.suffix == ".gz" else open_file(path) as file:
+        end, length = file.seek(0, os.SEEK_END), block_bytes
+        while end:
+            begin = file.seek(max(0, end - length))
+            begin += len(file.readline()) if begin else 0
+            if block := file.read(max(0, end - begin)):
+                yield begin, block
+                end, length = begin, block_bytes
+            elif length < end:
+                length *= 2  # a line is longer
+            else:
+                return  # it was truncated
+
+
+def lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file from the last one on, each with its offset; `OSError` passes."""
+    for start, block in whole_lines_backwards(path, block_bytes):
+        end = len(block)
+        while end:
+            begin = block.rfind(b"\n", 0, end - 1) + 1
+            yield start + begin, block[begin:end]
+            end = begin
 
 
 def last_line(path: Path) -> bytes:
     """The last line without its newline; b"" when there is none, or on an error."""
     with suppress(OSError):
-        for _, block in whole_lines_backwards(path, 4096):
-            return block.rstrip(b"\n").rpartition(b"\n")[2]
+        for _, line in lines_backwards(path, 4096):
+            return line.removesuffix(b"\n")
     return b""
 
 
-def read_at(path: Path, start: int, length: int) -> bytes:
-    """Read at most `length` bytes of a file from an offset on; `OSError` passes."""
-    with open_file(path) as file:
-        file.seek(start)
-        return file.read(length)
-
-
 @contextmanager
-def open_file(path: Path) -> Iterator[FileIO | gzip.GzipFile]:
+def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.GzipFile]:
     """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
-    with open(path, "rb", buffering=0, opener=_ordinary) as file:
-        yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe that nobody writes takes for ever
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    with open(path, "rb") as plain:
+        file = gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain
+        file.seek(start)
+        yield file
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """Read a small file that holds a JSON object; one that is missing or damaged is empty."""
-    with suppress(OSError, ValueError, RecursionError):
-        if isinstance(content := json.loads(read_at(path, 0, _SMALL_FILE_BYTES)), dict):
+    with suppress(OSError, ValueError, RecursionError), open_file(path) as file:
+        if isinstance(content := json.loads(file.read(_SMALL_FILE_BYTES)), dict):
             return content
     return {}
 
@@ -124,12 +126,3 @@ def size_of(path: Path) -> int:
     with suppress(OSError):
         return os.stat(path).st_size
     return 0
-
-
-def _ordinary(path: str, flags: int) -> int:
-    # Without it, to open a pipe that nobody writes takes for ever.
-    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "not an ordinary file", path)
-    return fd

@@ -3,11 +3,14 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
+from operator import itemgetter
 from pathlib import Path
 from typing import ClassVar, Final
+
+from ..model import DAY_US
+from .line_blocks import Skipped
 
 TEMPORARY: Final = ".ee-tmp"  # half-written, worth nothing after a crash; no other suffix is longer
 NAME_BYTES: Final = 255 - len(f"_100e1e23_stream.log{TEMPORARY}")
@@ -15,9 +18,9 @@ PATH_CHARS: Final = 259  # Windows' MAX_PATH without its final NUL, in UTF-16 un
 
 _RESERVED = str.maketrans('<>:"/\\|?*', "_" * 9)
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE).match
-_DELAY_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))\.log(?:\.gz)?").fullmatch
-_STREAM_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))_stream\.log(?:\.gz)?").fullmatch
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DELAY_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))\.log(?:\.gz)?")
+_STREAM_FILE = re.compile(r"(?s)(.+_([0-9A-Fa-f]{8}))_stream\.log(?:\.gz)?")
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def sanitize_filename(filename: str) -> str:
@@ -50,7 +53,7 @@ def is_day(text: str) -> bool:
 
 def day_of(us: int) -> str:
     """The UTC day of a moment in microseconds, as `2026-11-21`."""
-    return (_EPOCH + timedelta(microseconds=us)).date().isoformat()
+    return date.fromordinal(_EPOCH + us // DAY_US).isoformat()
 
 
 def temporary(path: Path) -> Path:
@@ -112,51 +115,37 @@ class LogPaths:
         return self.stream_dir / os.fsdecode(f"{stem}_stream.log".encode("utf-8", "surrogateescape"))
 
     def day(self, day: str) -> "LogPaths":
-        """The folder of a past day; raises `ValueError` when it is none."""
-        if not is_day(day):
-            raise ValueError(f"no day: {day!r}")
+        """The folder of a past day."""
         return LogPaths(self.days_dir / day)
 
-    def days(self, unreadable: list[OSError] | None = None) -> list[str]:
-        """The days that have a folder, oldest first; here and below errors are raised, or go to `unreadable`."""
-        entries = _entries(self.days_dir, unreadable)
+    def days(self, skipped: Skipped | None = None) -> list[str]:
+        """The days that have a folder, oldest first; here and below errors are raised, or go to `skipped`."""
+        entries = _entries(self.days_dir, skipped)
         return sorted(entry.name for entry in entries if is_day(entry.name) and entry.is_dir(follow_symlinks=False))
 
-    def find_stems(self, unreadable: list[OSError] | None = None) -> dict[str, list[str]]:
-        """The stems of the ordinary delay and stream logs on disk by camera id; several where there are copies."""
-        found: dict[str, list[str]] = {}
-        for camera_id, stem, path in sorted((*self.delay_files(unreadable), *self.stream_files(unreadable))):
-            if stem not in found.setdefault(camera_id, []) and os.path.isfile(path):
-                found[camera_id].append(stem)
-        return {camera_id: stems for camera_id, stems in found.items() if stems}
-
-    def delay_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
+    def delay_files(self, skipped: Skipped | None = None) -> list[tuple[str, str, Path]]:
         """Camera id, stem and path of each delay log on disk, packed ones too."""
-        return _camera_files(self.root, _DELAY_FILE, unreadable)
+        return _camera_files(self.root, _DELAY_FILE, skipped)
 
-    def stream_files(self, unreadable: list[OSError] | None = None) -> list[tuple[str, str, Path]]:
+    def stream_files(self, skipped: Skipped | None = None) -> list[tuple[str, str, Path]]:
         """Camera id, stem and path of each stream log on disk, packed ones too."""
-        return _camera_files(self.stream_dir, _STREAM_FILE, unreadable)
+        return _camera_files(self.stream_dir, _STREAM_FILE, skipped)
 
 
-def _camera_files(
-    folder: Path, camera_file: Callable[[str], re.Match[str] | None], unreadable: list[OSError] | None
-) -> list[tuple[str, str, Path]]:
-    names = [entry.name for entry in _entries(folder, unreadable)]
-    matches = [(camera_file(os.fsencode(name).decode("utf-8", "surrogateescape")), name) for name in names]
-    found = [(match[2], match[1], folder / name) for match, name in matches if match]
-    return sorted(found, key=lambda file: (file[1], file[2]))
+def _camera_files(folder: Path, pattern: re.Pattern[str], skipped: Skipped | None) -> list[tuple[str, str, Path]]:
+    names = [entry.name for entry in _entries(folder, skipped)]
+    matches = [(pattern.fullmatch(os.fsencode(name).decode("utf-8", "surrogateescape")), name) for name in names]
+    return sorted(((match[2], match[1], folder / name) for match, name in matches if match), key=itemgetter(1, 2))
 
 
-def _entries(folder: Path, unreadable: list[OSError] | None) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, skipped: Skipped | None) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        if unreadable is None:
+        if skipped is None:
             raise
-        if all(error.filename != known.filename for known in unreadable):
-            unreadable.append(error)
+        skipped.files.append(error)
         return []

@@ -11,7 +11,7 @@ from ..measure.protocol import identity, split_events
 from ..model import Gap, Verdict
 from .camera_files import read_once
 from .formats import parse_gap_line, parse_stream_line, parse_time, time_text
-from .line_blocks import OnRead, Skipped, whole_lines, whole_lines_backwards
+from .line_blocks import Skipped, lines_backwards, text_lines, whole_lines, whole_lines_backwards
 from .paths import LogPaths
 
 _NO_RECORD_US: Final = 30_000_000
@@ -30,28 +30,25 @@ class Update(NamedTuple):
 def updates(
     files: Mapping[str, Sequence[Path]],
     gaps: Iterable[Gap] | None,
+    day: str | None,
+    skipped: Skipped,
     since_us: int | None = None,
-    *,
-    day: str | None = None,
-    skipped: Skipped | None = None,
-    on_read: OnRead | None = None,
 ) -> Iterator[Update | Gap]:
     """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
 
     Without a record of gaps (None) each camera gets one of no length, reason `added`, 30 s before its first line.
     """
-    unread = Skipped() if skipped is None else skipped
     block_bytes = max(4096, min(1 << 15, _MERGE_BYTES // (1 + sum(map(len, files.values())))))
 
     def camera(camera_id: str, paths: Sequence[Path]) -> Iterator[Update | Gap]:
         def lines(path: Path) -> Iterator[Update]:
             start = 0 if since_us is None else _offset_since(path, since_us)
-            blocks = whole_lines(path, start, skipped=unread, on_read=on_read, keep_open=False, block_bytes=block_bytes)
+            blocks = whole_lines(path, start, skipped, block_bytes=block_bytes)
             for line in (line for block in blocks for line in block.split(b"\n") if line):
-                if update := parse_update(camera_id, line):
-                    yield update
+                if parsed := parse_stream_line(line):
+                    yield Update(parsed[0], camera_id, parsed[1], hash(line))
                 else:
-                    unread.lines += 1
+                    skipped.lines += 1
 
         for number, update in enumerate(read_once(paths, lines, lambda update: update.digest, day)):
             if gaps is None and not number:
@@ -65,20 +62,9 @@ def updates(
     return merge(iter(gaps or ()), *(camera(*item) for item in files.items()), key=place)
 
 
-def parse_update(camera_id: str, line: bytes) -> Update | None:
-    """Read one line of a stream log; None when it is none."""
-    try:
-        parsed = parse_stream_line(line.decode())
-    except ValueError:
-        return None
-    return Update(parsed[0], camera_id, parsed[1], hash(line)) if parsed and isinstance(parsed[1], dict) else None
-
-
 def read_gaps(paths: LogPaths) -> list[Gap]:
-    """Read the gaps of a folder, packed ones (`.gz`) first; other lines are passed over."""
-    files = paths.gaps.with_name(f"{paths.gaps.name}.gz"), paths.gaps
-    text = "\n".join(block.decode("utf-8", "replace") for path in files for block in whole_lines(path))
-    return list(dict.fromkeys(gap for line in text.split("\n") if (gap := parse_gap_line(line))))
+    """Read the gaps of a folder; other lines are passed over."""
+    return list(dict.fromkeys(filter(None, map(parse_gap_line, text_lines(paths.gaps)))))
 
 
 def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None:
@@ -88,8 +74,8 @@ def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None
         with suppress(OSError):
             for _, block in whole_lines_backwards(path):
                 for line in block.split(b"\n") if begin in block else ():
-                    update = parse_update(verdict.camera_id, line) if line.startswith(begin) else None
-                    for event in split_events(verdict.camera_id, update.data)[0] if update else ():
+                    parsed = parse_stream_line(line) if line.startswith(begin) else None
+                    for event in split_events(verdict.camera_id, parsed[1])[0] if parsed else ():
                         if identity(verdict.camera_id, event) == verdict.identity:
                             return event
     return None
@@ -98,12 +84,8 @@ def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None
 def _offset_since(path: Path, since_us: int) -> int:
     # Where the lines begin that follow the last one older than `since_us`.
     with suppress(OSError):
-        for start, block in whole_lines_backwards(path, 1 << 15):
-            end = len(block)
-            while end:
-                begin = block.rfind(b"\n", 0, end - 1) + 1
-                with suppress(ValueError):
-                    if parse_time(block[begin : begin + 64].partition(b" -- ")[0].decode()) < since_us:
-                        return start + end
-                end = begin
+        for start, line in lines_backwards(path, 1 << 15):
+            with suppress(ValueError):
+                if parse_time(line[:64].partition(b" -- ")[0].decode()) < since_us:
+                    return start + len(line)
     return 0
