@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from .clock import KernelClock, kernel_state, now_us, resolution_us
+from .clock import KernelClock, kernel_state, now_us
 from .cloud.cameras import CameraList
-from .cloud.loop_delay import LagMeter, threshold_us
+from .cloud.loop_delay import threshold_us
 from .cloud.session import Session
 from .cloud.sign_in import Credentials
 from .measure.coverage import Coverage
@@ -63,18 +63,17 @@ class Parts:
         self.recorder = Recorder(handler, self.writer, self.coverage, paths, day=day_of(started_us))
         self.recorder.on_new_day = self._new_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
-        self.vitals, self.lag, self.health = Vitals(self.recorder.note_gap), LagMeter(), HealthLog()
+        self.vitals, self.health = Vitals(self.recorder.note_gap), HealthLog()
         self.credentials = Credentials()
         self.session = Session(
             load,
             settings,
             self.recorder,
             self.credentials,
-            known=CameraList(read_cameras(paths), read_bridges(paths)),
-            timing=timing,
+            CameraList(read_cameras(paths), read_bridges(paths)),
+            timing,
             on_date=self._note_date,
             on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
-            on_lag=self.lag.note,
             on_cameras=self._note_cameras,
         )
         self.snapshots = Snapshots(
@@ -117,7 +116,7 @@ class Parts:
         """Where the run stands."""
         now = now_us()
         recorder, session, writer = self.recorder, self.session, self.writer
-        lag, rtt = self.lag.since_start(), self.vitals.rtt(now)
+        lag, rtt = session.lag.since_start(), self.vitals.rtt(now)
         return RunState(
             state=session.state if self.read is None else "reading the day",
             since_us=session.state_since_us,
@@ -136,9 +135,9 @@ class Parts:
             kernel=self.kernel,
             rtt_us=rtt[0] if rtt else None,
             rtt_source=rtt[1] if rtt else "",
-            own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), lag.n),
+            own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(), lag.n),
             write_p99_us=writer.write_p99_us(),
-            left=session.refresher.left,
+            left=session.left,
             previews=recorder.handler.previews,
             names=self.settings.namespace_table,
             last=recorder.handler.last,
@@ -163,7 +162,7 @@ class Parts:
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
         self.kernel = kernel_state()
-        lag = self.lag.take_minute()
+        lag = self.session.lag.take_minute()
         line = await self.health.line(
             self.state(), lag_p99_us=lag.p99_us, lag_max_us=lag.max_us, rtt_max_us=self.vitals.take_rtt_max_us()
         )

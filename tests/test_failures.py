@@ -70,9 +70,9 @@ async def listener(talk: Talk, context: ssl.SSLContext | None = None, port: int 
 
 async def call(settings: Settings, side: str) -> None:
     if side == "stream":
-        await stream_to(NotingSink(), Timing(open_s=2.0)).connect_and_log(settings, [])
+        await stream_to(NotingSink(), settings, Timing(open_s=2.0))
     async with Rest(settings) as rest:
-        await rest.get("/g/device/list")
+        await rest.call("/g/device/list")
 
 
 async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
@@ -141,6 +141,7 @@ BOTH = [
     Row("401", status(401, "Set-Cookie: auth_key=x"), "key-refused"),
     Row("429, Retry-After", status(429, "Retry-After: 30"), "http-429", 30.0),
     Row("503, retry-after", status(503, "retry-after: 40"), "http-503", 40.0),
+    Row("503, a day", status(503, "Retry-After: 86400"), "http-503", 600.0),
     Row("503, Retry-After nonsense", status(503, "Retry-After: soon"), "http-503"),
     Row("503, Retry-After endless", status(503, "Retry-After: " + "1" * 5000), "http-503"),
     Row("a header of a megabyte", answer("HTTP/1.1 101 x", "X: " + "x" * 1_000_000, open_s=20), "too-large"),

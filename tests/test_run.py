@@ -261,7 +261,7 @@ async def test_a_cameras_open_gap_is_on_record_after_a_stop(cloud: FaultCloud, l
     async with run_here(cloud, log_dir, timing=QUICK) as here:
         await cloud.wait_subscribed(3)
         await cloud.camera_error(camera, 404)
-        await until(lambda: bool(here.parts.session.refresher.left))
+        await until(lambda: bool(here.parts.session.left))
     (gap,) = [gap for gap in here.gaps() if gap.get("camera") == camera]
     assert gap["reason"] == "error-404"
     assert float(gap["seconds"]) > 0

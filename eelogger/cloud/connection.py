@@ -20,7 +20,7 @@ from websockets.protocol import State
 
 from ..clock import now_us
 from ..model import made
-from .loop_delay import FULL_READ, TAINTED_US, idle_share, lag_us
+from .loop_delay import FULL_READ, TAINTED_US, lag_us, slept_ns
 
 # Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s.
 QUEUE_BYTES: Final = 1 << 19
@@ -152,10 +152,10 @@ class StampedConnection(ClientConnection):
     async def leave(self, close_s: float) -> None:
         """Close politely, within twice `close_s`: the library waits for ever when it cannot even send."""
         try:
-            async with asyncio.timeout(2 * close_s):
-                await self.close()
-        except TimeoutError as late:
-            self.set_connection_exc(late)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * close_s):
+                    await self.close()
+        finally:
             self.transport.abort()
 
     def abandon(self, reason: str) -> None:
@@ -192,12 +192,18 @@ class StampedConnection(ClientConnection):
         # What comes from here on may have waited since then, until we have caught up.
         if not self._behind_ns:
             self._behind_ns = since_ns
-            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
+            self._look_later()
 
-    def _look(self, idle: Callable[[], float]) -> None:
-        if self.lost_us is None and (self.paused_ns or idle() < CAUGHT_UP):
-            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
-        elif self.lost_us is None:
+    def _look_later(self) -> None:
+        self.loop.call_later(LOOK_S, self._look, time.perf_counter_ns(), slept_ns(self.loop))
+
+    def _look(self, began_ns: int, slept_before_ns: int) -> None:
+        asleep_ns, passed_ns = slept_ns(self.loop) - slept_before_ns, time.perf_counter_ns() - began_ns
+        if self.lost_us is not None:
+            return
+        if self.paused_ns or asleep_ns < CAUGHT_UP * passed_ns:
+            self._look_later()
+        else:
             self._behind_ns = 0
             self._tell_backlog()
 

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp import http_exceptions as http
@@ -23,33 +23,34 @@ from ..settings import PROGRAM
 
 _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
+_THROUGH: Final = "cannot reach {host} through the proxy: {why}"
 _PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY and the proxy's user name and password"
 _NAMES: Final = f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY"
 _NO_WEBSOCKET: Final = "a proxy or firewall on the way may not let WebSockets pass"
-ACCOUNT_HINT: Final = "the key is good: is EEN_ACCOUNT_ID its account?"
+_DEFECT: Final = "see eelogger.log; please report it"
+ACCOUNT_HINT: Final = "is EEN_ACCOUNT_ID the account of this key?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
 _Kinds = type[BaseException] | tuple[type[BaseException], ...]
-# The first row whose type fits; what broke into an answer was read from `__cause__` before.
+# The first row that fits an exception or one of its causes, so what libraries raise stands before what they wrap.
 _EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
     ((http.LineTooLong, ws.SecurityError), "too-large", "{host} sends too many or too long headers", _ADDRESS),
+    (aiohttp.ClientPayloadError, "broken-answer", "the answer of {host} broke off or cannot be decoded", _NETWORK),
     (http.ContentEncodingError, "encoding", "{host} answers in an encoding that was not asked for", _ADDRESS),
-    ((ws.InvalidProxyStatus, aiohttp.ClientHttpProxyError), "proxy", "the proxy refuses {host}: status {why}", _PROXY),
-    (aiohttp.ClientProxyConnectionError, "proxy", "cannot reach the proxy for {host}: {why}", _PROXY),
-    (aiohttp.NonHttpUrlClientError, "proxy", "the proxy for {host} is no http one", _PROXY),
-    ((ImportError, ws.InvalidProxy, ws.ProxyError), "proxy", "the proxy for {host} is no http one", _PROXY),
+    ((aiohttp.ClientHttpProxyError, ws.ProxyError), "proxy", _THROUGH, _PROXY),
+    ((ImportError, aiohttp.NonHttpUrlClientError, ws.InvalidProxy), "proxy", "the proxy is no http one", _PROXY),
+    (ws.InvalidHandshake, "handshake", "{host} does not shake hands as a WebSocket", _NO_WEBSOCKET),
     (ValueError, "address", "the address of {host} or of its proxy is malformed", f"{_ADDRESS}, and HTTPS_PROXY"),
     (socket.gaierror, "dns", "cannot find the address of {host}", _NAMES),
     (ConnectionRefusedError, "refused-tcp", "{host} refuses the connection", f"{_NETWORK}, and EEN_BASE_URL"),
     (TimeoutError, "timeout", "{host} does not answer in time", _NETWORK),
     (ssl.SSLError, "tls", "cannot agree on TLS with {host}", "something between here and there speaks no TLS"),
-    (aiohttp.ClientPayloadError, "broken-answer", "the answer of {host} broke off or cannot be decoded", _NETWORK),
     (aiohttp.ServerDisconnectedError, "no-answer", "{host} closed the connection without an answer", _NETWORK),
     (aiohttp.ClientResponseError, "no-http", "{host} does not answer in HTTP", _ADDRESS),
-    (ws.InvalidHandshake, "handshake", "{host} does not shake hands as a WebSocket", _NO_WEBSOCKET),
     (OSError, "network", "cannot connect to {host}: {why}", _NETWORK),
-    (Exception, "unexpected", "the call to {host} failed ({kind})", "see eelogger.log; please report it"),
+    (Exception, "unexpected", "the call to {host} failed ({kind})", _DEFECT),
 )
+_WRAPPERS: Final = (aiohttp.ClientError, http.HttpProcessingError, ws.WebSocketException)
 
 # What the proxy is the first to be asked about, where there is one.
 _OF_PROXY: Final = frozenset({"address", "dns", "refused-tcp", "network", "timeout", "no-answer", "no-http"})
@@ -64,27 +65,24 @@ _STATUSES: Final[dict[int, tuple[str, str]]] = {
     5: ("fails", "the cloud has a problem of its own"),
 }
 
-# The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day.
-RETRY_AFTER_MAX_S: Final = 600.0
-_JITTER: Final = 0.5
-
 # By X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH.
 _CERTIFICATES: Final = {
     **dict.fromkeys((9, 10), "check this machine's date and time first; the certificate's dates do not include it"),
     **dict.fromkeys((62, 64), f"{_ADDRESS}; something else answers under this name"),
 }
 
+# By the reason for which a connection ended.
 _ENDS: Final[dict[str, str]] = {
-    "closed-1006": "it broke off without a word: check the network, and what on the way may cut long connections",
-    "closed-1008": "the cloud ended the session by its rules: if it goes on, check key and EEN_ACCOUNT_ID",
+    **dict.fromkeys(("closed-1006", "no-pong", "no-ack"), f"{_NETWORK}, and what on the way may cut long connections"),
+    **dict.fromkeys(("closed-1008", "error-401", "error-412"), ACCOUNT_HINT),
     "failed-1002": _NO_WEBSOCKET,
     "failed-1009": "a message was larger than 64 MiB; if it goes on, please report it",
-    "no-pong": _NETWORK,
-    "no-ack": _NETWORK,
-    "broken-off": "see eelogger.log; please report it",
-    "error-401": ACCOUNT_HINT,
-    "error-412": ACCOUNT_HINT,
+    "broken-off": _DEFECT,
 }
+
+# The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day.
+RETRY_AFTER_MAX_S: Final = 600.0
+_JITTER: Final = 0.5
 
 
 def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerError:
@@ -93,24 +91,34 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
         # Servers differ in how they write a header's name.
         headers = {name.title(): value for name, value in error.response.headers.raw_items()}
         return refusal(error.response.status_code, host, headers)
-    cause = _cause(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        hint = _CERTIFICATES.get(cause.verify_code, "if a proxy inspects TLS, give its CA certificate as EEN_CA_FILE")
-        return CertificateRefused(f"the certificate of {host} is not valid: {cause.verify_message}", hint)
-    _, reason, message, hint = next(row for row in _EXCEPTIONS if isinstance(cause, row[0]))
+    causes: list[BaseException] = [error]
+    while isinstance(causes[-1], _WRAPPERS) and (inner := causes[-1].__cause__ or causes[-1].__context__):
+        causes.append(inner)
+    if isinstance(causes[-1], ssl.SSLCertVerificationError):
+        why, code = causes[-1].verify_message, causes[-1].verify_code
+        hint = _CERTIFICATES.get(code, "if a proxy inspects TLS, give its CA certificate as EEN_CA_FILE")
+        return CertificateRefused(f"the certificate of {host} is not valid: {why}", hint)
+    fits = (row for row in _EXCEPTIONS if any(isinstance(each, row[0]) for each in causes))
+    _, reason, message, hint = next(fits)
     if proxied and reason in _OF_PROXY:
-        reason, message, hint = "proxy", "cannot reach {host} through the proxy: {why}", _PROXY
-    return CloudError(message.format(host=host, why=_why(error), kind=type(error).__name__), hint, reason=reason)
+        reason, message, hint = "proxy", _THROUGH, _PROXY
+    why = "no answer"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        why = f"status {error.status}"
+    elif isinstance(error, ws.InvalidProxyStatus):
+        why = f"status {error.response.status_code}"
+    elif isinstance(error, OSError) and error.strerror:
+        why = error.strerror
+    return CloudError(message.format(host=host, why=why, kind=type(error).__name__), hint, reason=reason)
 
 
 def refusal(status: int, host: str, headers: Mapping[str, str]) -> EeloggerError:
     """The error for an answer that is not the good one."""
     if status == 401:
-        return KeyRefused(f"{host} does not accept the key (status 401)", KEY_HINT)
-    kind = status if status in _STATUSES else status // 100
-    message, hint = _STATUSES.get(kind, ("answers unexpectedly", _ADDRESS))
+        return KeyRefused(f"{host} does not accept the key (status 401)", KEY_HINT, status=401)
+    message, hint = _STATUSES.get(status) or _STATUSES.get(status // 100) or ("answers unexpectedly", _ADDRESS)
     asked = headers.get("Retry-After", "").strip()
-    asked_s = float(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else None
+    asked_s = min(float(asked), RETRY_AFTER_MAX_S) if re.fullmatch(r"[0-9]{1,9}", asked) else None
     message = f"{host} {message} (status {status})"
     return CloudError(message, hint, reason=f"http-{status}", status=status, retry_after_s=asked_s)
 
@@ -128,18 +136,16 @@ class Backoff:
     """
 
     def __init__(self, timing: Timing) -> None:
-        self._timing = timing
-        self._next_s = timing.first_retry_s
+        self._first_s, self._longest_s = timing.first_retry_s, timing.longest_retry_s
+        self._next_s = self._first_s
 
-    def next_delay(self, up_for_s: float = 0.0, data_for_s: float = 0.0, retry_after_s: float | None = None) -> float:
-        """Seconds to wait after a connection that was open and brought data for so long, 0 when it never opened."""
-        timing = self._timing
-        # A handshake proves nothing; a quiet account is believed when it was open for the longest pause.
-        if data_for_s >= timing.steady_s or up_for_s >= timing.longest_retry_s:
-            self._next_s = timing.first_retry_s
-        delay_s = min(timing.longest_retry_s, self._next_s * (1 + _JITTER * random.random()))
-        self._next_s = min(timing.longest_retry_s, 2 * self._next_s)
-        return max(delay_s, min(retry_after_s or 0.0, RETRY_AFTER_MAX_S))
+    def next_delay(self, *, worked: bool = False, retry_after_s: float | None = None) -> float:
+        """Seconds to wait; the pauses start over when it `worked` in between."""
+        if worked:
+            self._next_s = self._first_s
+        delay_s = min(self._longest_s, self._next_s * (1 + _JITTER * random.random()))
+        self._next_s = min(self._longest_s, 2 * self._next_s)
+        return max(delay_s, retry_after_s or 0.0)
 
 
 class FailureSeries:
@@ -167,25 +173,3 @@ class FailureSeries:
 def log_defect(log: logging.Logger, message: str, error: BaseException) -> None:
     """Log an exception nobody expected, with its traceback but without its text, which may hold headers."""
     log.error("%s", message, exc_info=(RuntimeError, RuntimeError(type(error).__name__), error.__traceback__))
-
-
-def _cause(error: BaseException) -> BaseException:
-    # Libraries wrap what a certificate, a name or a header did.
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return error.certificate_error
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return error
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error
-    inner: BaseException | None = error if isinstance(error, (aiohttp.ClientResponseError, ws.InvalidMessage)) else None
-    while inner is not None and not isinstance(inner, (http.LineTooLong, http.ContentEncodingError, ws.SecurityError)):
-        inner = inner.__cause__ or inner.__context__
-    return inner or error
-
-
-def _why(error: Any) -> str:
-    if isinstance(error, (ws.InvalidProxyStatus, aiohttp.ClientHttpProxyError)):
-        return str(error.status if isinstance(error, aiohttp.ClientHttpProxyError) else error.response.status_code)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "no answer" if isinstance(error, (TimeoutError, aiohttp.ClientError)) else "no address answers"

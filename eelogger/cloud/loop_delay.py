@@ -7,11 +7,11 @@ long ago as that was). No event has waited longer in the event loop than its lag
 import asyncio
 import selectors
 import socket
-from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
+from ..clock import resolution_us
 from ..measure.histogram import P99, Histogram, merged
 from ..storage.daemon_thread import DaemonThread
 
@@ -85,17 +85,14 @@ def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
     return lag_ns // 1_000
 
 
-def idle_share(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """Return a call that tells which share of the time since now the loop slept."""
-    if not isinstance(loop, LoopDelayLoop):
-        return lambda: 1.0
-    selector, began_ns, slept_ns = loop.selector, perf_counter_ns(), loop.selector.slept_ns
-    return lambda: (selector.slept_ns - slept_ns) / (perf_counter_ns() - began_ns)
+def slept_ns(loop: asyncio.AbstractEventLoop) -> int:
+    """For how long the loop has slept in all; one that does not know is taken to sleep all the time."""
+    return loop.selector.slept_ns if isinstance(loop, LoopDelayLoop) else perf_counter_ns()
 
 
-def threshold_us(clock_resolution_us: int) -> int:
+def threshold_us() -> int:
     """The lag above which an event's line says so: 10 ms, or twice what the clock can tell apart."""
-    return max(TAINTED_US, 2 * clock_resolution_us)
+    return max(TAINTED_US, 2 * resolution_us())
 
 
 class LagFigures(NamedTuple):

@@ -3,6 +3,7 @@
 No key, password or cookie leaves this room in an exception, its context or a `repr`.
 """
 
+import json
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,11 +32,9 @@ _AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gz
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call brought; `body` is empty unless `status` is 2xx."""
+    """What a call brought; `value` is its JSON, None when it is none."""
 
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    value: Any = field(repr=False)
     cookies: Mapping[str, str] = field(repr=False)
 
 
@@ -66,15 +65,8 @@ class Rest:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def get(self, path: str) -> Answer:
-        """GET a path; raises unless the answer is 2xx."""
-        answer = await self.call(path)
-        if 200 <= answer.status < 300:
-            return answer
-        raise refusal(answer.status, self.host, answer.headers)
-
-    async def call(self, path: str, json: Mapping[str, Any] | None = None) -> Answer:
-        """GET a path, or POST an object to it; the answer may have any status."""
+    async def call(self, path: str, body: Mapping[str, str] | None = None) -> Answer:
+        """GET a path, or POST an object to it; raises unless the answer is 2xx."""
         url = URL(f"{self.base}".rstrip("/") + path, encoded=True)
         proxy = proxy_for(str(url))
         stamp: dict[str, int] = {}
@@ -82,33 +74,36 @@ class Rest:
             if proxy is not None and not proxy.lower().startswith(("http://", "https://")):
                 raise aiohttp.NonHttpUrlClientError(self.host)
             async with self._session.request(
-                "GET" if json is None else "POST",
+                "GET" if body is None else "POST",
                 url,
-                json=json,
+                json=body,
                 headers=_AGENT | key_headers(self.settings),
                 allow_redirects=False,
                 trace_request_ctx=stamp,
                 proxy=proxy,
             ) as response:
                 self._sample(response.headers, stamp.get("sent_us"), now_us())
-                cookies = {name: morsel.value for name, morsel in response.cookies.items()}
-                body = await self._body(response) if 200 <= response.status < 300 else b""
-                return Answer(response.status, response.headers, body, cookies)
+                if not 200 <= response.status < 300:
+                    raise refusal(response.status, self.host, response.headers)
+                return Answer(await self._read(response), {name: each.value for name, each in response.cookies.items()})
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: idna, header and proxy syntax
             failed = failure(error, self.host, proxied=proxy is not None)
         # Raised out here, so that not even its context holds the library's exception, which holds the headers.
         raise failed
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        encoding, body = response.headers.get("Content-Encoding", "identity"), bytearray()
-        if encoding.lower() not in ("gzip", "deflate", "identity"):
-            message = f"{self.host} answers in the encoding {encoding[:40]!a}, which was not asked for"
-            raise CloudError(message, "check EEN_BASE_URL, and the gateway or proxy on the way", reason="encoding")
+    async def _read(self, response: aiohttp.ClientResponse) -> Any:
+        body = bytearray()
+        if response.headers.get("Content-Encoding", "identity").lower() not in ("gzip", "deflate", "identity"):
+            message = f"{self.host} answers in an encoding that was not asked for"
+            raise CloudError(message, "check EEN_BASE_URL", reason="encoding")
         async for chunk in response.content.iter_chunked(1 << 16):
             body += chunk
             if len(body) > MAX_BODY:
                 raise CloudError(f"the answer of {self.host} is too large", "check EEN_BASE_URL", reason="too-large")
-        return bytes(body)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            return None
 
     def _sample(self, headers: Mapping[str, str], sent_us: int | None, received_us: int) -> None:
         # An answer from a cache (it has an Age) is dated when the cache got it.

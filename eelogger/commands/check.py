@@ -10,7 +10,6 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -169,7 +168,7 @@ def _clock() -> Iterator[Finding]:
         said = "this system does not tell whether its clock is synchronised"
         yield Finding("clock service", f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel else said)
     step = f"{resolution} µs" if resolution < 1000 else f"{resolution / 1000:.0f} ms"
-    waited_ms = threshold_us(resolution) / 1000
+    waited_ms = threshold_us() / 1000
     yield Finding("clock resolution", f"{step}; events that waited over {waited_ms:g} ms here carry lag_s=")
 
 
@@ -179,10 +178,12 @@ async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone
         said = "not tested: it would take a login, which could end the session of the logger at work"
         return [Finding("key", said, (f"ask that logger instead: {PROGRAM} status",))]
     samples: list[DateSample] = []
-    # An attempt to log in counts, here as in a run.
-    credentials = Credentials(read_refused_login(paths), partial(remember_refused_login, paths))
+    credentials = Credentials(read_refused_login(paths))
     try:
-        signed, listed = await sign_in(settings, credentials, samples.append, may_log_in=is_alone)
+        try:
+            signed, listed = await sign_in(settings, credentials, samples.append, may_log_in=is_alone)
+        finally:
+            remember_refused_login(paths, credentials.remembered)  # an attempt to log in counts, here as in a run
     except EeloggerError as error:
         row = failed_by("key" if isinstance(error, Refused) else "cameras", error)
         # Without any answer there is nothing more to be learned.

@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from ..clock import now_us
-from ..cloud.connection import StampedConnection
 from ..cloud.rest import Rest
 from ..cloud.sign_in import is_authorised
-from ..cloud.stream import EventStream
+from ..cloud.stream import EventStream, open_connection
 from ..errors import EeloggerError, MessageError, NoCamera
 from ..measure.clock_offset import OffsetBounds
 from ..measure.protocol import read_message
@@ -53,19 +52,14 @@ class Heard:
 
     is_behind = False
 
-    def __init__(self, cameras: Mapping[str, Camera], wait_s: float) -> None:
+    def __init__(self, cameras: Mapping[str, Camera]) -> None:
         self.cameras = cameras
         self.tls = ""
         self.ping_us: int | None = None
         self.updates: Counter[str] = Counter()
         self.notices: list[CloudNotice] = []
         self.enough = asyncio.Event()
-        self._wait_s, self._loop = wait_s, asyncio.get_running_loop()
-
-    def opened(self, connection: StampedConnection) -> None:
-        """The handshake is done."""
-        self.tls = connection.tls
-        self._loop.call_later(self._wait_s, self.enough.set)
+        self._loop = asyncio.get_running_loop()
 
     def answered(self, rtt_us: int) -> None:
         """The server answered a ping."""
@@ -91,18 +85,20 @@ class Heard:
 
 async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float) -> tuple[Heard, Finding]:
     """Connect, subscribe to these cameras and listen: whether it delivers; a handshake alone proves nothing."""
-    heard = Heard(cameras, wait_s)
-    stream = EventStream(heard, Timing(liveness_s=1.0))
-    stream.on_open, stream.on_rtt = heard.opened, heard.answered
-    connection = asyncio.create_task(stream.connect_and_log(settings, cameras), name="event stream")
-    connection.add_done_callback(lambda _: heard.enough.set())
-    await heard.enough.wait()
-    was_ended = connection.done()
-    stream.close("checked")
+    heard, timing = Heard(cameras), Timing(liveness_s=1.0)
     try:
-        reason = await connection
+        connection = await open_connection(settings, timing)
     except EeloggerError as error:
         return heard, failed_by("event stream", error)
+    heard.tls, connection.on_rtt = connection.tls, heard.answered
+    stream = EventStream(connection, settings, heard, timing, lambda received: heard.record(*received))
+    listening = asyncio.create_task(stream.log(cameras), name="event stream")
+    listening.add_done_callback(lambda _: heard.enough.set())
+    asyncio.get_running_loop().call_later(wait_s, heard.enough.set)
+    await heard.enough.wait()
+    was_ended = listening.done()
+    stream.close("checked")
+    reason = await listening
     return heard, _delivery(heard, reason if was_ended else "", wait_s)
 
 
@@ -154,7 +150,7 @@ async def annotation_list(settings: Settings, camera_id: str) -> Finding:
     said = "the cloud's recorded annotations can be read"
     try:
         async with Rest(settings) as rest:
-            await rest.get(f"/annt/annt/list?id={camera_id}&start_timestamp={hour_ago:%Y%m%d%H%M%S}.000&count=1")
+            await rest.call(f"/annt/annt/list?id={camera_id}&start_timestamp={hour_ago:%Y%m%d%H%M%S}.000&count=1")
     except EeloggerError as error:
         said = f"cannot be read, which a run does not need: {error}"
     return Finding("annotation list", said)

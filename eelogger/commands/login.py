@@ -10,12 +10,13 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from dotenv import set_key
 
-from ..cloud.sign_in import SessionKey, login
+from ..cloud.sign_in import login
 from ..errors import DiskError, LoginRefused
 from ..settings import PROGRAM, Settings, load
 from ..views.console import Console
@@ -40,10 +41,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
         raise DiskError(f"{where} cannot be written", "check its directory's owner, or use --env-file")
     try:
-        key = asyncio.run(_log_in(settings, console))
+        signed = asyncio.run(_log_in(settings, console))
     except EOFError:
         raise LoginRefused("the input ended before the login did", "give each answer on a line of its own") from None
-    values = {"EEN_BRANDING": key.branding, "EEN_ACCOUNT_ID": key.account_id, "EEN_AUTH_KEY": key.auth_key}
+    values = {"EEN_BRANDING": signed.branding, "EEN_ACCOUNT_ID": signed.account_id, "EEN_AUTH_KEY": signed.auth_key}
     written = {name: value for name, value in values.items() if value}
     write_settings(path, written)
     console.write(f"Logged in. {', '.join(written)} now stand in {where} (mode 0600); the password does not.\n")
@@ -57,13 +58,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-async def _log_in(settings: Settings, console: Console) -> SessionKey:
+async def _log_in(settings: Settings, console: Console) -> Settings:
     known = f" [{printable(settings.username)}]" if settings.username else ""
     username = console.ask(f"User name (e-mail address){known}: ").strip() or settings.username
     password = console.ask_secret("Password: ") if username else ""
     if not password:
         raise LoginRefused("a login needs both user name and password", "start it again and type both")
-    return await login(settings, username, password, _Person(console))
+    return await login(replace(settings, username=username, password=password), _Person(console))
 
 
 class _Person:

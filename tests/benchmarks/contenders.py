@@ -124,7 +124,7 @@ async def eelogger(task: Namespace) -> Cost:
         await asyncio.sleep(task.seconds)
     else:
         await until(lambda: parts.recorder.messages >= task.messages)
-    steady = cost() | {"lag": parts.lag.since_start()}
+    steady = cost() | {"lag": parts.session.lag.since_start()}
     run.stop()
     await running
     return cost() | {"start": start, "steady": steady}
