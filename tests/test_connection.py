@@ -311,7 +311,7 @@ async def test_a_silent_end_is_dated_when_the_peer_was_last_heard(reason: str) -
         heard_us = live(session).last_read_us
         if reason == "suspend":
             await asyncio.sleep(1)
-            session.session.woke_up()
+            session.session.leave("suspend")
         await subscribed(cloud, 1, 2)
         assert (session.sink.reasons, session.sink.lost_us) == (["started", reason], heard_us)
 

@@ -558,7 +558,7 @@ async def test_a_stop_or_a_new_connection_is_quick_at_any_moment(moment: str, en
             setting(**before)(cloud)
         connects, began_s = cloud.connects, loop_s()
         if end == "wake up":
-            session.session.woke_up()
+            session.session.leave("suspend")
             await subscribed(cloud, 1, connects + 1)
             assert loop_s() - began_s < 5
             assert ("suspend" in session.sink.reasons) == moment.startswith("connected")
@@ -576,7 +576,7 @@ async def test_a_stop_or_a_new_connection_is_quick_at_any_moment(moment: str, en
 async def test_waking_up_hurries_one_attempt_and_not_those_after_it() -> None:
     async with under_way(1) as (cloud, session):
         cloud.handshake_status = 503
-        session.session.woke_up()
+        session.session.leave("suspend")
         await session.attempted(5)
         assert min(after - before for before, after in itertools.pairwise(session.attempts_s[1:])) >= 1
 
@@ -601,7 +601,7 @@ async def test_a_cancellation_is_not_swallowed_with_an_attempt_that_was_cut_shor
         cloud.handshake_delay_s = 1000
         async with session_on(cloud) as session:
             await asyncio.sleep(3)
-            session.session.woke_up()
+            session.session.leave("suspend")
             session.task.cancel()
             await asyncio.wait([session.task], timeout=5)
             assert session.task.cancelled()

@@ -15,8 +15,8 @@ from .failures import Backoff
 from .rest import Rest
 from .sign_in import is_authorised
 
-TRIES: Final = 4
-GIVE_UP: Final = 8  # after so many hours in a row that could not be read the cloud is asked nothing more
+TRIES: Final = 3  # for each hour
+GIVE_UP: Final = 4  # after so many hours in a row that could not be read the cloud is asked nothing more
 _FORBIDDEN: Final = frozenset({"http-401", "http-403"})
 
 
@@ -48,7 +48,7 @@ class AnnotationLists:
 
     async def hours(self, camera_id: str, from_us: int, to_us: int) -> AsyncIterator[Hour]:
         """Yield the clock hours of [from, to), which are whole milliseconds, in their order."""
-        tries, lasting = TRIES, ""
+        lasting = ""
         while from_us < to_us:
             until_us = min(to_us, (from_us // HOUR_US + 1) * HOUR_US)
             if self._failed >= GIVE_UP:
@@ -56,21 +56,21 @@ class AnnotationLists:
             hour = Hour(from_us, until_us, None, failure=lasting)
             if not lasting:
                 try:
-                    hour = _read(hour, await self._listed(camera_id, hour, tries))
-                    tries, self._failed = TRIES, 0
+                    hour = _read(hour, await self._listed(camera_id, hour))
+                    self._failed = 0
                 except CloudError as error:
                     hour = hour._replace(failure=str(error))
                     if error.reason in _FORBIDDEN:
                         lasting = str(error)  # what is forbidden for an hour is so for all
                     else:
-                        tries, self._failed = 1, self._failed + 1
+                        self._failed += 1
             yield hour
             from_us = until_us
 
-    async def _listed(self, camera_id: str, hour: Hour, tries: int) -> Any:
+    async def _listed(self, camera_id: str, hour: Hour) -> Any:
         period = f"start_timestamp={_timestamp(hour.from_us)}&end_timestamp={_timestamp(hour.to_us)}"
         path = f"/annt/annt/list?id={camera_id}&{period}{self._namespace}&exclusive=1"
-        backoff = Backoff(self._timing)
+        backoff, tries = Backoff(self._timing), TRIES
         while True:
             try:
                 return (await self._rest.call(path)).value

@@ -5,6 +5,7 @@ too: `data_received` and `process_event`.
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 import struct
@@ -19,7 +20,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from ..clock import now_us
-from ..model import made
+from ..model import Gap, made
 from .loop_delay import FULL_READ, TAINTED_US, lag_us, slept_ns
 
 # Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s.
@@ -32,6 +33,9 @@ LOOK_S: Final = 0.02
 CAUGHT_UP: Final = 0.5
 UNANSWERED_MS: Final = 15_000  # TCP gives up after this: with data every 5 s a dead route is noticed within 20 s
 _PATIENCE_US: Final = UNANSWERED_MS * 1000 + 5_000_000
+
+
+_log = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
@@ -60,7 +64,7 @@ class StampedConnection(ClientConnection):
         self.answers_pings = False
         # Called after each read while messages wait, and when nothing will come any more.
         self.on_arrival: Callable[[], None] = lambda: None
-        self.on_backlog: Callable[[int, int], None] = lambda from_us, to_us: None
+        self.on_gap: Callable[[Gap], None] = lambda gap: None
         self.on_rtt: Callable[[int], None] = lambda rtt_us: None
         self.messages: deque[Received] = deque()
         self._partial = bytearray()
@@ -192,35 +196,34 @@ class StampedConnection(ClientConnection):
         # What comes from here on may have waited since then, until we have caught up.
         if not self._behind_ns:
             self._behind_ns = since_ns
-            self._look_later()
+            self._catching_up = self.loop.create_task(self._catch_up(), name="catch up")
 
-    def _look_later(self) -> None:
-        self.loop.call_later(LOOK_S, self._look, time.perf_counter_ns(), slept_ns(self.loop))
-
-    def _look(self, began_ns: int, slept_before_ns: int) -> None:
-        asleep_ns, passed_ns = slept_ns(self.loop) - slept_before_ns, time.perf_counter_ns() - began_ns
-        if self.lost_us is not None:
-            return
-        if self.paused_ns or asleep_ns < CAUGHT_UP * passed_ns:
-            self._look_later()
-        else:
-            self._behind_ns = 0
-            self._tell_backlog()
+    async def _catch_up(self) -> None:
+        while self.lost_us is None:
+            began_ns, slept_before_ns = time.perf_counter_ns(), slept_ns(self.loop)
+            await asyncio.sleep(LOOK_S)
+            passed_ns, asleep_ns = time.perf_counter_ns() - began_ns, slept_ns(self.loop) - slept_before_ns
+            if not self.paused_ns and asleep_ns >= CAUGHT_UP * passed_ns:
+                self._behind_ns = 0
+                self._tell_backlog()
+                return
 
     def _tell_backlog(self) -> None:
         # It is over: from the first pause on figures were tainted.
         if self._backlog_us:
-            self.on_backlog(self._backlog_us, now_us())
+            gap = Gap("backlog", self._backlog_us, now_us(), "queue-full")
             self._backlog_us = 0
+            self.on_gap(gap)
+            seconds = (gap.to_us - gap.from_us) / 1e6
+            _log.warning("reading was paused for %.1f s: more arrived than could be recorded", seconds)
 
 
 def set_tcp_timeouts(sock: Any) -> None:
     """Let TCP give up a silent peer, as far as the system can."""
-    options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": UNANSWERED_MS}
-    options["TCP_KEEPALIVE"] = 5  # macOS's name of TCP_KEEPIDLE
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in options.items():
+    times_s = {"TCP_KEEPIDLE": 5, "TCP_KEEPALIVE": 5, "TCP_KEEPINTVL": 5}  # macOS calls the first as the second
+    for name, value in (times_s | {"TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": UNANSWERED_MS}).items():
         if hasattr(socket, name):
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -82,7 +82,7 @@ _ENDS: Final[dict[str, str]] = {
 
 # The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day.
 RETRY_AFTER_MAX_S: Final = 600.0
-_JITTER: Final = 0.5
+MENDED_S: Final = 60.0
 
 
 def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerError:
@@ -143,31 +143,36 @@ class Backoff:
         """Seconds to wait; the pauses start over when it `worked` in between."""
         if worked:
             self._next_s = self._first_s
-        delay_s = min(self._longest_s, self._next_s * (1 + _JITTER * random.random()))
+        delay_s = min(self._longest_s, self._next_s * (1 + 0.5 * random.random()))
         self._next_s = min(self._longest_s, 2 * self._next_s)
         return max(delay_s, retry_after_s or 0.0)
 
 
 class FailureSeries:
-    """Failures of one kind: the first of a row is a warning, its repeats are DEBUG lines, its end is one line."""
+    """Failures of one kind: the first of a row is a warning, its repeats are DEBUG lines, its end is one line.
+
+    What fails again within a minute had not been mended.
+    """
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._since_s: float | None = None
-        self._recovered = False
+        self._over_s: float | None = None
 
-    def failed(self, message: str, *, worked: bool = True) -> None:
-        """Tell of a failure; a new row begins when it `worked` in between."""
-        begins = self._since_s is None or (self._recovered and worked)
+    def failed(self, message: str) -> None:
+        """Tell of a failure."""
+        now_s = asyncio.get_running_loop().time()
+        begins = self._since_s is None or (self._over_s is not None and now_s - self._over_s >= MENDED_S)
         if begins:
-            self._since_s, self._recovered = asyncio.get_running_loop().time(), False
+            self._since_s, self._over_s = now_s, None
         self._log.log(logging.WARNING if begins else logging.DEBUG, "%s", message)
 
     def over(self, message: str) -> None:
         """Tell once that it works again, and how long that took."""
-        if self._since_s is not None and not self._recovered:
-            self._log.warning("%s after %.1f s", message, asyncio.get_running_loop().time() - self._since_s)
-            self._recovered = True
+        now_s = asyncio.get_running_loop().time()
+        if self._since_s is not None and self._over_s is None:
+            self._log.warning("%s after %.1f s", message, now_s - self._since_s)
+        self._over_s = now_s
 
 
 def log_defect(log: logging.Logger, message: str, error: BaseException) -> None:

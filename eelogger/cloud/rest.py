@@ -19,7 +19,7 @@ from yarl import URL
 
 from .. import __version__
 from ..clock import now_us
-from ..errors import CloudError, Problem, SettingsError
+from ..errors import CloudError
 from ..model import DateSample
 from ..settings import Settings, proxy_for
 from . import HEADER_BYTES
@@ -52,7 +52,9 @@ class Rest:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_stamp)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls_context(self.settings) if self.base.scheme == "https" else True),
+            connector=aiohttp.TCPConnector(
+                ssl=tls_context(self.settings.ca_file) if self.base.scheme == "https" else True
+            ),
             # A jar would send what any answer sets back to wherever that answer says.
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=TIMEOUT,
@@ -127,18 +129,9 @@ def key_headers(settings: Settings) -> dict[str, str]:
     return headers
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """Trust the system's CAs and `EEN_CA_FILE`; raises `SettingsError`."""
-    path = settings.ca_file
-    try:
-        return _context(path, path.stat().st_mtime_ns if path else 0)
-    except OSError as error:
-        problem = Problem("EEN_CA_FILE", f"cannot be used: {error.strerror}", "give a PEM file")
-        raise SettingsError([problem]) from None
-
-
 @lru_cache(maxsize=2)  # reading some 150 system certificates takes tens of milliseconds of the event loop
-def _context(ca_file: Path | None, _mtime_ns: int) -> ssl.SSLContext:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Trust the system's CAs, and those of a file."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(cafile=ca_file)

@@ -92,14 +92,10 @@ class Session:
         """End once what has arrived is recorded."""
         self._stopping = True
         self._enter("stopping")
-        self._leave("stopped")
+        self.leave("stopped")
 
-    def woke_up(self) -> None:
-        """Leave a connection that probably died while this machine slept, and connect again at once."""
-        self._leave("suspend")
-
-    def _leave(self, reason: str) -> None:
-        # Ends the attempt or the pause that is going on; an open connection is received to its end.
+    def leave(self, reason: str) -> None:
+        """End the attempt or pause that is going on and begin another; an open connection is received to its end."""
         self._wake.set()
         if self._stream is not None:
             self._stream.close(reason)
@@ -130,8 +126,7 @@ class Session:
         elif not isinstance(failed, (CloudError, SettingsError)):
             raise failed
         elif not self._stopping and failed.reason != KeyRefused.reason:
-            text = f"{failed} ({failed.hint}); trying again"
-            self._failures.failed(" ".join(text.split()), worked=self._worked)
+            self._failures.failed(" ".join(f"{failed} ({failed.hint}); trying again".split()))
         return failed
 
     async def _connect(self, settings: Settings) -> str:

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from .. import __version__
 from ..clock import now_us
-from ..model import Gap, Timing
+from ..model import Timing
 from ..settings import Settings, proxy_for
 from . import Sink
 from .connection import Received, StampedConnection
@@ -64,7 +64,7 @@ class EventStream:
         connection.queue_bytes = max(connection.queue_bytes, BURST_BYTES * len(camera_ids))
         try:
             _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls)
-            connection.on_backlog, connection.on_arrival = self._backlogged, self._arrived
+            connection.on_gap, connection.on_arrival = self._sink.note_gap, self._arrived
             # Taken just before the first message: what the server dates before it is its initial state.
             self._sink.subscribed(now_us())
             self.beside(self._subscribe(camera_ids), "subscribe")
@@ -148,10 +148,6 @@ class EventStream:
         elif connection.lost_us is not None:
             self._over.set_result(None)
 
-    def _backlogged(self, from_us: int, to_us: int) -> None:
-        self._sink.note_gap(Gap("backlog", from_us, to_us, "queue-full"))
-        _log.warning("reading was paused for %.1f s: more arrived than could be recorded", (to_us - from_us) / 1e6)
-
     async def _keep_alive(self) -> None:
         # Silence is death once a ping was answered, and then at two looks in a row.
         connection = self.connection
@@ -192,7 +188,7 @@ async def open_connection(settings: Settings, timing: Timing) -> StampedConnecti
     """Shake hands at the settings' address; raises `CloudError` or `Refused`."""
     uri = settings.websocket_uri()
     proxy = proxy_for(uri)
-    context = tls_context(settings) if uri.startswith("wss:") else None
+    context = tls_context(settings.ca_file) if uri.startswith("wss:") else None
     try:
         connection = await _Connect(
             uri,
