@@ -116,7 +116,8 @@ class Parts:
         """Where the run stands."""
         now = now_us()
         recorder, session, writer = self.recorder, self.session, self.writer
-        lag, rtt = session.lag.since_start(), self.vitals.rtt(now)
+        lags, lag_p99_us, lag_max_us = session.lag.since_start()
+        rtt = self.vitals.rtt(now)
         return RunState(
             state=session.state if self.read is None else "reading the day",
             since_us=session.state_since_us,
@@ -135,7 +136,7 @@ class Parts:
             kernel=self.kernel,
             rtt_us=rtt[0] if rtt else None,
             rtt_source=rtt[1] if rtt else "",
-            own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(), lag.n),
+            own_error=OwnError(lag_p99_us, lag_max_us, threshold_us(), lags),
             write_p99_us=writer.write_p99_us(),
             left=session.left,
             previews=recorder.handler.previews,
@@ -162,9 +163,9 @@ class Parts:
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
         self.kernel = kernel_state()
-        lag = self.session.lag.take_minute()
+        _, lag_p99_us, lag_max_us = self.session.lag.take_minute()
         line = await self.health.line(
-            self.state(), lag_p99_us=lag.p99_us, lag_max_us=lag.max_us, rtt_max_us=self.vitals.take_rtt_max_us()
+            self.state(), lag_p99_us=lag_p99_us, lag_max_us=lag_max_us, rtt_max_us=self.vitals.take_rtt_max_us()
         )
         self.writer.write_other(os.fspath(self.paths.health), line)
 

@@ -46,8 +46,7 @@ class Recorder:
         self.on_new_day: Callable[[str, Coverage], None] = lambda ended, coverage: None
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
         self.on_event: Callable[[Verdict, str], None] | None = None
-        # What the connection tells of names and gaps needs no more than to be handed on.
-        self.lost, self.camera_gone = coverage.open_gap, coverage.camera_gone
+        self.lost = coverage.open_gap  # the end of a subscription needs no more than to be handed on
         self._by_lower_id: dict[str, Camera] = {}
         self._files: dict[str, tuple[str, str]] = {}
         self._arrived_us = self._size = 0
@@ -56,6 +55,8 @@ class Recorder:
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
         """Log these cameras and no others from now on, each under its present name."""
+        for camera_id in self.cameras.keys() - cameras.keys():
+            self.coverage.camera_gone(camera_id)
         self.cameras = dict(cameras)
         self._by_lower_id = {camera.id.lower(): camera for camera in cameras.values()}
         before = dict(self.stems)

@@ -52,6 +52,7 @@ class NotingSink:
         self._open = "started"
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
+        self.gone += self.cameras.keys() - cameras.keys()
         self.cameras = dict(cameras)
 
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
@@ -77,9 +78,6 @@ class NotingSink:
             return
         self.lost_us = at_us
         self._open = self._open or reason
-
-    def camera_gone(self, camera_id: str) -> None:
-        self.gone.append(camera_id)
 
     def note_gap(self, gap: Gap) -> None:
         self.noted.append(gap)

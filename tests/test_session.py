@@ -23,7 +23,7 @@ from virtual import loop_s, virtually
 
 from eelogger.cloud.cameras import CameraList, LoggedCameras
 from eelogger.cloud.connection import StampedConnection
-from eelogger.cloud.failures import Backoff
+from eelogger.cloud.failures import pauses
 from eelogger.errors import KeyRefused, LoginRefused
 from eelogger.model import Camera, Timing
 from eelogger.simulator import Account
@@ -203,14 +203,11 @@ async def test_what_brought_data_for_a_while_is_reconnected_at_once() -> None:
         assert 16 <= session.session.longest_s < 20
 
 
-def test_what_worked_starts_the_pauses_over_and_chance_spreads_those_that_lost_the_same_server() -> None:
-    backoff = Backoff(Timing())
+def test_chance_spreads_those_that_lost_the_same_server() -> None:
     with patch("random.random", lambda: 0.0):
-        assert [backoff.next_delay() for _ in range(3)] == [1.0, 2.0, 4.0]
-        assert backoff.next_delay(worked=True, retry_after_s=30.0) == 30.0
-        assert backoff.next_delay(retry_after_s=0.0) == 2.0
+        assert [*itertools.islice(pauses(Timing()), 8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     with patch("random.random", lambda: 0.9):
-        assert Backoff(Timing()).next_delay() == 1.45
+        assert next(pauses(Timing())) == 1.45
 
 
 # Keys

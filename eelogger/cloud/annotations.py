@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from ..errors import CloudError, KeyRefused
 from ..measure.protocol import UUID_MAX_CHARS, event_time_us, integer
 from ..model import HOUR_US, Timing
-from .failures import Backoff
+from .failures import pauses
 from .rest import Rest
 from .sign_in import is_authorised
 
@@ -70,7 +70,7 @@ class AnnotationLists:
     async def _listed(self, camera_id: str, hour: Hour) -> Any:
         period = f"start_timestamp={_timestamp(hour.from_us)}&end_timestamp={_timestamp(hour.to_us)}"
         path = f"/annt/annt/list?id={camera_id}&{period}{self._namespace}&exclusive=1"
-        backoff, tries = Backoff(self._timing), TRIES
+        waits, tries = pauses(self._timing), TRIES
         while True:
             try:
                 return (await self._rest.call(path)).value
@@ -84,7 +84,7 @@ class AnnotationLists:
                 tries -= 1
                 if not tries or error.reason in _FORBIDDEN:
                     raise
-                pause_s = backoff.next_delay(retry_after_s=error.retry_after_s)
+                pause_s = max(next(waits), error.retry_after_s or 0.0)
             await asyncio.sleep(pause_s)
 
 

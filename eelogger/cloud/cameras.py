@@ -117,8 +117,6 @@ class LoggedCameras:
         before, cameras = self._sink.cameras, self._now.kept(settings)
         gone, added = before.keys() - cameras.keys(), cameras.keys() - before.keys()
         if cameras != before:
-            for camera_id in gone:
-                self._sink.camera_gone(camera_id)
             self._sink.know(cameras)
             _log.info("the camera list changed: %d added, %d gone, %d now", len(added), len(gone), len(cameras))
         self._on_use(cameras, self._now.bridges)

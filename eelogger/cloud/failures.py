@@ -10,7 +10,7 @@ import random
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import aiohttp
@@ -129,23 +129,15 @@ def ended(reason: str) -> CloudError:
     return CloudError(f"the event stream ended: {reason}", hint, reason=reason)
 
 
-class Backoff:
-    """The pauses between attempts: 1, 2, 4 … 32 s and up to half as much again, then 60 s.
+def pauses(timing: Timing) -> Iterator[float]:
+    """Seconds between attempts: 1, 2, 4 … 32 and up to half as much again, then 60.
 
     So there are at most 8 attempts in the first minute, and then one a minute.
     """
-
-    def __init__(self, timing: Timing) -> None:
-        self._first_s, self._longest_s = timing.first_retry_s, timing.longest_retry_s
-        self._next_s = self._first_s
-
-    def next_delay(self, *, worked: bool = False, retry_after_s: float | None = None) -> float:
-        """Seconds to wait; the pauses start over when it `worked` in between."""
-        if worked:
-            self._next_s = self._first_s
-        delay_s = min(self._longest_s, self._next_s * (1 + 0.5 * random.random()))
-        self._next_s = min(self._longest_s, 2 * self._next_s)
-        return max(delay_s, retry_after_s or 0.0)
+    next_s = timing.first_retry_s
+    while True:
+        yield min(timing.longest_retry_s, next_s * (1 + 0.5 * random.random()))
+        next_s *= 2 if next_s < timing.longest_retry_s else 1
 
 
 class FailureSeries:

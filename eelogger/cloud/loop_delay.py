@@ -9,7 +9,7 @@ import selectors
 import socket
 from functools import partial
 from time import perf_counter_ns
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..clock import resolution_us
 from ..measure.histogram import P99, Histogram, merged
@@ -95,16 +95,8 @@ def threshold_us() -> int:
     return max(TAINTED_US, 2 * resolution_us())
 
 
-class LagFigures(NamedTuple):
-    """Lag of a period's events."""
-
-    n: int
-    p99_us: int
-    max_us: int
-
-
 class LagMeter:
-    """The lag of all events, of the running minute and since the start."""
+    """The lag of all events, of the running minute and since the start: their number, p99 and maximum in µs."""
 
     def __init__(self) -> None:
         self._minute, self._ended = Histogram(), Histogram()
@@ -114,16 +106,16 @@ class LagMeter:
         # Fed with nanoseconds the histogram's finest bucket is one microsecond.
         self._minute.add(us * 1_000)
 
-    def take_minute(self) -> LagFigures:
+    def take_minute(self) -> tuple[int, int, int]:
         """The figures since the last call, which then begin anew."""
         minute, self._minute = self._minute, Histogram()
         self._ended.merge(minute)
         return _figures(minute)
 
-    def since_start(self) -> LagFigures:
+    def since_start(self) -> tuple[int, int, int]:
         """The figures of all events."""
         return _figures(merged([self._ended, self._minute]))
 
 
-def _figures(lag: Histogram) -> LagFigures:
-    return LagFigures(lag.n, round(lag.quantile_us(P99) / 1_000) if lag.n else 0, lag.max_us // 1_000)
+def _figures(lag: Histogram) -> tuple[int, int, int]:
+    return lag.n, round(lag.quantile_us(P99) / 1_000) if lag.n else 0, lag.max_us // 1_000

@@ -41,20 +41,15 @@ class Answer:
 class Rest:
     """A session with one origin, an async context manager; calls raise `CloudError` or `Refused`."""
 
-    def __init__(
-        self, settings: Settings, *, base: str = "", on_date: Callable[[DateSample], None] = lambda sample: None
-    ) -> None:
+    def __init__(self, settings: Settings, *, on_date: Callable[[DateSample], None] = lambda sample: None) -> None:
         self.settings, self._on_date = settings, on_date
-        self.base = URL(base or settings.rest_base())
-        self.host = str(self.base.host)
+        self.host = str(URL(settings.rest_base()).host)
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_stamp)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=tls_context(self.settings.ca_file) if self.base.scheme == "https" else True
-            ),
+            connector=aiohttp.TCPConnector(ssl=tls_context(self.settings.ca_file)),
             # A jar would send what any answer sets back to wherever that answer says.
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=TIMEOUT,
@@ -69,7 +64,7 @@ class Rest:
 
     async def call(self, path: str, body: Mapping[str, str] | None = None) -> Answer:
         """GET a path, or POST an object to it; raises unless the answer is 2xx."""
-        url = URL(f"{self.base}".rstrip("/") + path, encoded=True)
+        url = URL(self.settings.rest_base() + path, encoded=True)
         proxy = proxy_for(str(url))
         stamp: dict[str, int] = {}
         try:
@@ -113,10 +108,10 @@ class Rest:
             return
         try:
             date = parsedate_to_datetime(headers.get("Date", ""))
+            date_us = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()) * 1_000_000
         except (ValueError, TypeError, IndexError, OverflowError):
             return
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        self._on_date(DateSample(int(date.timestamp()) * 1_000_000, sent_us, received_us))
+        self._on_date(DateSample(date_us, sent_us, received_us))
 
 
 def key_headers(settings: Settings) -> dict[str, str]:

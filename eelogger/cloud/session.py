@@ -15,7 +15,7 @@ from ..settings import Settings
 from . import Sink
 from .cameras import CameraList, LoggedCameras, fetch_cameras
 from .connection import Received
-from .failures import ACCOUNT_HINT, KEY_HINT, Backoff, FailureSeries, ended, failure, log_defect
+from .failures import ACCOUNT_HINT, KEY_HINT, FailureSeries, ended, failure, log_defect, pauses
 from .loop_delay import LagMeter, threshold_us
 from .rest import Rest
 from .sign_in import Credentials, is_authorised
@@ -54,12 +54,12 @@ class Session:
         self._load, self._settings, self._credentials = load, settings, credentials
         self._sink, self._timing, self._on_date, self._on_rtt = sink, timing, on_date, on_rtt
         self._cameras = LoggedCameras(known, sink, on_cameras)
-        self._backoff, self._failures = Backoff(timing), FailureSeries(_log)
+        self._pauses, self._failures = pauses(timing), FailureSeries(_log)
         self._threshold_us = threshold_us()
         self._told: set[object] = set()
         self._doubts: dict[bool, CloudNotice] = {}  # of the key: by the account (True), by a camera
         self._wake, self._ask_now = asyncio.Event(), asyncio.Event()
-        self._stopping = self._worked = self._has_connected = False
+        self._stopping = self._has_connected = False
         self._attempting: asyncio.Timeout | None = None
         self._stream: EventStream | None = None
 
@@ -81,9 +81,8 @@ class Session:
             if self._stopping:
                 return
             self._enter("waiting to connect")
-            retry_after_s = failed.retry_after_s if isinstance(failed, CloudError) else None
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._backoff.next_delay(worked=self._worked, retry_after_s=retry_after_s)):
+                async with asyncio.timeout(max(next(self._pauses), getattr(failed, "retry_after_s", None) or 0.0)):
                     await self._wake.wait()
             # Not before waiting: who wants to connect at once may have said so while the old connection was closed.
             self._wake.clear()
@@ -105,7 +104,6 @@ class Session:
     async def _attempt(self) -> EeloggerError:
         """Sign in, connect, log: why it ended; raises what no retry can mend."""
         self._enter("connecting")
-        self._worked = False
         settings = self._settings = self._reload()
         failed: EeloggerError
         try:
@@ -159,9 +157,10 @@ class Session:
                 self._stream = None
                 # A handshake proves nothing; a quiet account is believed when it was open for the longest pause.
                 up_s, timing = connection.loop.time() - connection.opened_s, self._timing
-                brought_data_s = connection.last_message_s - connection.opened_s
-                self._worked = brought_data_s >= timing.steady_s or up_s >= timing.longest_retry_s
                 self.longest_s = max(self.longest_s, up_s)
+                brought_data_s = connection.last_message_s - connection.opened_s
+                if brought_data_s >= timing.steady_s or up_s >= timing.longest_retry_s:
+                    self._pauses = pauses(timing)
 
     async def _refresh(self, rest: Rest, stream: EventStream) -> None:
         """Ask for the list now and then, and at once when the stream says that the key is not good."""

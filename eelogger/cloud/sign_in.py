@@ -62,12 +62,12 @@ class Credentials:
 
     def refuse(self, key: str, settings: Settings) -> bool:
         """Never use this key again; False when these settings offer no other way."""
-        is_own = self._own is not None and key == self._own.auth_key
-        fresh = is_own and asyncio.get_running_loop().time() - self._own_since_s < FRESH_S
         self._refused.add(key)
         if settings.auth_key and settings.auth_key not in self._refused:
             return True
-        return settings.has_login and not fresh
+        is_own = self._own is not None and key == self._own.auth_key
+        is_fresh = is_own and asyncio.get_running_loop().time() - self._own_since_s < FRESH_S
+        return settings.has_login and not is_fresh
 
     async def _login(self, settings: Settings) -> Settings:
         fingerprint, before = settings.fingerprint(), self.remembered
@@ -101,7 +101,7 @@ async def login(settings: Settings, person: SecondFactor | None = None) -> Setti
     Raises `LoginRefused` when a person has to act, else `CloudError`.
     """
     # With an old key this would be the old session's request.
-    async with Rest(replace(settings, auth_key=""), base=settings.login_base) as rest:
+    async with Rest(replace(settings, auth_key="", base_url=settings.login_base)) as rest:
         answer = await _call(rest, "authenticate", {"username": settings.username, "password": settings.password})
         token, choices = (_fields(answer).get(name) for name in ("token", "two_factor_authentication_code"))
         if not isinstance(token, str) or not token:
@@ -127,12 +127,8 @@ async def login(settings: Settings, person: SecondFactor | None = None) -> Setti
 async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor | None) -> Answer:
     if person is None:
         raise LoginRefused("the login asks for a second factor", f"run `{PROGRAM} login` and enter the code")
-    offered = {
-        kind: "".join(c for c in str(choices[kind])[:80] if c.isprintable())
-        for kind in ("sms", "email")
-        if isinstance(choices, dict) and choices.get(kind)
-    }
-    if not offered:
+    choices = choices if isinstance(choices, dict) else {}
+    if not (offered := {kind: str(choices[kind])[:80] for kind in ("sms", "email") if choices.get(kind)}):
         message = "the login asks for a second factor that is neither SMS nor e-mail"
         raise CloudError(message, _PASTE, reason="login-answer")
     kind = await person.choose(offered)

@@ -33,6 +33,8 @@ GATHER_BYTES: Final = 1 << 15  # with so much waiting there is work for a turn, 
 WORK_S: Final = 0.002  # so much work at a time, then the loop reads on: arrivals are stamped while others are recorded
 
 _log = logging.getLogger(__name__)
+_websocket_log = logging.getLogger("eelogger.websocket")
+_websocket_log.addFilter(lambda record: record.levelno > logging.DEBUG)  # the library's DEBUG lines hold headers
 
 
 class EventStream:
@@ -178,12 +180,6 @@ class _Connect(connect):
         return exc
 
 
-class _NoDebug(logging.LoggerAdapter[logging.Logger]):
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (the library's name)
-        """Never tell DEBUG lines: the library's hold headers."""
-        return level > logging.DEBUG and super().isEnabledFor(level)
-
-
 async def open_connection(settings: Settings, timing: Timing) -> StampedConnection:
     """Shake hands at the settings' address; raises `CloudError` or `Refused`."""
     uri = settings.websocket_uri()
@@ -204,7 +200,7 @@ async def open_connection(settings: Settings, timing: Timing) -> StampedConnecti
             close_timeout=timing.close_s,
             max_size=MAX_MESSAGE_BYTES,
             max_queue=None,
-            logger=_NoDebug(logging.getLogger("eelogger.websocket")),
+            logger=_websocket_log,
             # All addresses of a host, or of its proxy, race: one that answers nothing would take all the time.
             happy_eyeballs_delay=0.25,
         )

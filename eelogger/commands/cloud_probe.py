@@ -80,7 +80,7 @@ class Heard:
     def _ignore(self, *_: object, **__: object) -> None:
         """What a sink is told besides does not matter here."""
 
-    know = subscribed = lost = camera_gone = note_gap = _ignore
+    know = subscribed = lost = note_gap = _ignore
 
 
 async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: float) -> tuple[Heard, Finding]:
