@@ -396,7 +396,7 @@ async def test_a_connection_without_its_tasks_is_left() -> None:
         raise RuntimeError
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(EventStream, "_keep_alive", broken)
+        patched.setattr(StampedConnection, "keep_alive", broken)
         async with under_way(1) as (cloud, session):
             patched.undo()
             await subscribed(cloud, 1, 2)

@@ -265,29 +265,18 @@ def authority() -> trustme.CA:
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
-@pytest.mark.parametrize(
-    ("name", "trusted", "hint"),
-    [
-        ("127.0.0.1", False, "EEN_CA_FILE"),
-        ("elsewhere.example", True, "something else answers under this name"),
-        ("127.0.0.1", True, "date and time"),
-    ],
-    ids=["unknown CA", "other name", "expired"],
-)
-async def test_a_certificate_that_does_not_verify(
-    authority: trustme.CA, side: str, name: str, trusted: bool, hint: str
-) -> None:
-    past = datetime.now(UTC) - timedelta(days=1)
+@pytest.mark.parametrize("wrong", ["unknown CA", "other name", "expired"])
+async def test_a_certificate_that_does_not_verify(authority: trustme.CA, side: str, wrong: str) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    certificate = authority.issue_cert(name, not_after=past) if hint == "date and time" else authority.issue_cert(name)
-    certificate.configure_cert(context)
-    known = authority if trusted else trustme.CA()
+    ends = datetime.now(UTC) + timedelta(days=-1 if wrong == "expired" else 1)
+    name = "elsewhere.example" if wrong == "other name" else "127.0.0.1"
+    authority.issue_cert(name, not_after=ends).configure_cert(context)
+    known = trustme.CA() if wrong == "unknown CA" else authority
     async with listener(status(404), context) as port:
         with known.cert_pem.tempfile() as ca_file:
             error = await fails(f"https://127.0.0.1:{port}", side, ca_file)
     assert isinstance(error, CertificateRefused)
     assert (error.exit_code, error.reason) == (77, "certificate")
-    assert hint in error.hint
 
 
 # Proxies

@@ -13,7 +13,7 @@ from ..measure.protocol import UUID_MAX_CHARS, event_time_us, integer
 from ..model import HOUR_US, Timing
 from .failures import pauses
 from .rest import Rest
-from .sign_in import is_authorised
+from .sign_in import confirm_key
 
 TRIES: Final = 3  # for each hour
 GIVE_UP: Final = 4  # after so many hours in a row that could not be read the cloud is asked nothing more
@@ -75,8 +75,7 @@ class AnnotationLists:
             try:
                 return (await self._rest.call(path)).value
             except KeyRefused:
-                if not await is_authorised(self._rest):
-                    raise
+                await confirm_key(self._rest)
                 raise CloudError(
                     "the list is refused (status 401), though the key is good", reason="http-401"
                 ) from None

@@ -11,9 +11,9 @@ from ..errors import CloudError, KeyRefused, NoCamera
 from ..model import Camera, DateSample
 from ..settings import Settings, load
 from . import Sink
-from .failures import KEY_HINT, FailureSeries
+from .failures import FailureSeries
 from .rest import Rest
-from .sign_in import Credentials, is_authorised
+from .sign_in import Credentials, confirm_key
 
 LIST_PATH: Final = "/g/device/list"  # without a slash at its end: that is answered with 500
 
@@ -63,8 +63,8 @@ async def fetch_cameras(rest: Rest) -> CameraList:
     try:
         return parse_device_list((await rest.call(LIST_PATH)).value)
     except CloudError as error:
-        if error.status == 403 and not await is_authorised(rest):
-            raise KeyRefused(f"{rest.host} does not accept the key (status 403)", KEY_HINT) from None
+        if error.status == 403:
+            await confirm_key(rest)
         raise
 
 
@@ -81,7 +81,7 @@ class LoggedCameras:
         self._now, self._sink, self._on_use = known, sink, on_use
         self._missing: set[str] = set()
         self._has_listed = False
-        self._failures = FailureSeries(_log)
+        self._failures = FailureSeries()
 
     async def list(self, rest: Rest, settings: Settings) -> None:
         """Take up a fresh list for another connection, or go by the last known one."""

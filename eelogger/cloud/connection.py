@@ -8,7 +8,6 @@ import asyncio
 import logging
 import socket
 import ssl
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -142,16 +141,22 @@ class StampedConnection(ClientConnection):
         tls = self.transport.get_extra_info("ssl_object")
         return str(tls.version()) if tls is not None else "no TLS (loopback)"
 
-    def beat(self) -> None:
-        """Send a ping, or a pong where the first ping was not answered; never waits for the peer to read."""
-        if self.protocol.state is not State.OPEN:
-            return
-        if self.answers_pings or not self._pinged_ns:
-            self._pinged_ns = time.perf_counter_ns()
-            self.protocol.send_ping(struct.pack("!Q", self._pinged_ns))
-        else:
-            self.protocol.send_pong(b"")  # data that TCP must get acknowledged
-        self.send_data()
+    async def keep_alive(self, every_s: float) -> None:
+        """Send heartbeats, never waiting for the peer to read; silence is death once a ping was answered."""
+        silent = 0  # looks, not seconds: after a standstill of ours its pong has been read before the next one
+        while silent < 2:
+            heard_us = self.last_read_us
+            if self.protocol.state is State.OPEN:
+                if self.answers_pings or not self._pinged_ns:
+                    self._pinged_ns = time.perf_counter_ns()
+                    self.protocol.send_ping(self._pinged_ns.to_bytes(8))
+                else:
+                    self.protocol.send_pong(b"")  # data that TCP must get acknowledged
+                self.send_data()
+            await asyncio.sleep(every_s)
+            is_silent = self.last_read_us == heard_us and not self.paused_ns
+            silent = silent + 1 if is_silent and self.answers_pings else 0
+        self.abandon("no-pong")
 
     async def leave(self, close_s: float) -> None:
         """Close politely, within twice `close_s`: the library waits for ever when it cannot even send."""
@@ -187,7 +192,7 @@ class StampedConnection(ClientConnection):
         return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us
 
     def _pong(self, data: bytes) -> None:
-        if self._pinged_ns and data == struct.pack("!Q", self._pinged_ns):
+        if self._pinged_ns and data == self._pinged_ns.to_bytes(8):
             self.answers_pings = True
             if self._lag_us <= TAINTED_US:  # else the way was not what took the time
                 self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000)

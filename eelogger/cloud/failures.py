@@ -25,9 +25,12 @@ _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
 _THROUGH: Final = "cannot reach {host} through the proxy: {why}"
 _PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY and the proxy's user name and password"
+_CERTIFICATE: Final = (
+    "check this machine's date and time; if a proxy inspects TLS, give its CA certificate as EEN_CA_FILE;"
+    " else something else answers under this name"
+)
 _NAMES: Final = f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY"
 _NO_WEBSOCKET: Final = "a proxy or firewall on the way may not let WebSockets pass"
-_DEFECT: Final = "see eelogger.log; please report it"
 ACCOUNT_HINT: Final = "is EEN_ACCOUNT_ID the account of this key?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
@@ -48,7 +51,7 @@ _EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
     (aiohttp.ServerDisconnectedError, "no-answer", "{host} closed the connection without an answer", _NETWORK),
     (aiohttp.ClientResponseError, "no-http", "{host} does not answer in HTTP", _ADDRESS),
     (OSError, "network", "cannot connect to {host}: {why}", _NETWORK),
-    (Exception, "unexpected", "the call to {host} failed ({kind})", _DEFECT),
+    (Exception, "unexpected", "the call to {host} failed ({kind})", "see eelogger.log; please report it"),
 )
 _WRAPPERS: Final = (aiohttp.ClientError, http.HttpProcessingError, ws.WebSocketException)
 
@@ -65,24 +68,11 @@ _STATUSES: Final[dict[int, tuple[str, str]]] = {
     5: ("fails", "the cloud has a problem of its own"),
 }
 
-# By X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH.
-_CERTIFICATES: Final = {
-    **dict.fromkeys((9, 10), "check this machine's date and time first; the certificate's dates do not include it"),
-    **dict.fromkeys((62, 64), f"{_ADDRESS}; something else answers under this name"),
-}
-
-# By the reason for which a connection ended.
-_ENDS: Final[dict[str, str]] = {
-    **dict.fromkeys(("closed-1006", "no-pong", "no-ack"), f"{_NETWORK}, and what on the way may cut long connections"),
-    **dict.fromkeys(("closed-1008", "error-401", "error-412"), ACCOUNT_HINT),
-    "failed-1002": _NO_WEBSOCKET,
-    "failed-1009": "a message was larger than 64 MiB; if it goes on, please report it",
-    "broken-off": _DEFECT,
-}
-
 # The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day.
 RETRY_AFTER_MAX_S: Final = 600.0
 MENDED_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerError:
@@ -95,11 +85,10 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
     while isinstance(causes[-1], _WRAPPERS) and (inner := causes[-1].__cause__ or causes[-1].__context__):
         causes.append(inner)
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
-        why, code = causes[-1].verify_message, causes[-1].verify_code
-        hint = _CERTIFICATES.get(code, "if a proxy inspects TLS, give its CA certificate as EEN_CA_FILE")
-        return CertificateRefused(f"the certificate of {host} is not valid: {why}", hint)
-    fits = (row for row in _EXCEPTIONS if any(isinstance(each, row[0]) for each in causes))
-    _, reason, message, hint = next(fits)
+        message = f"the certificate of {host} is not valid: {causes[-1].verify_message}"
+        return CertificateRefused(message, _CERTIFICATE)
+    rows = (row for row in _EXCEPTIONS if any(isinstance(each, row[0]) for each in causes))
+    _, reason, message, hint = next(rows)
     if proxied and reason in _OF_PROXY:
         reason, message, hint = "proxy", _THROUGH, _PROXY
     why = "no answer"
@@ -125,7 +114,8 @@ def refusal(status: int, host: str, headers: Mapping[str, str]) -> EeloggerError
 
 def ended(reason: str) -> CloudError:
     """The error for a connection that was open and ended, by its reason for `gaps.log`."""
-    hint = _ENDS.get(reason, "the cloud ends connections now and then; nothing to do unless it goes on")
+    of_account = reason in ("error-401", "error-412", "closed-1008")
+    hint = ACCOUNT_HINT if of_account else f"connections end now and then; if it goes on, {_NETWORK}"
     return CloudError(f"the event stream ended: {reason}", hint, reason=reason)
 
 
@@ -146,10 +136,8 @@ class FailureSeries:
     What fails again within a minute had not been mended.
     """
 
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-        self._since_s: float | None = None
-        self._over_s: float | None = None
+    _since_s: float | None = None
+    _over_s: float | None = None
 
     def failed(self, message: str) -> None:
         """Tell of a failure."""
@@ -157,16 +145,16 @@ class FailureSeries:
         begins = self._since_s is None or (self._over_s is not None and now_s - self._over_s >= MENDED_S)
         if begins:
             self._since_s, self._over_s = now_s, None
-        self._log.log(logging.WARNING if begins else logging.DEBUG, "%s", message)
+        _log.log(logging.WARNING if begins else logging.DEBUG, "%s", message)
 
     def over(self, message: str) -> None:
         """Tell once that it works again, and how long that took."""
         now_s = asyncio.get_running_loop().time()
         if self._since_s is not None and self._over_s is None:
-            self._log.warning("%s after %.1f s", message, now_s - self._since_s)
+            _log.warning("%s after %.1f s", message, now_s - self._since_s)
         self._over_s = now_s
 
 
-def log_defect(log: logging.Logger, message: str, error: BaseException) -> None:
+def log_defect(message: str, error: BaseException) -> None:
     """Log an exception nobody expected, with its traceback but without its text, which may hold headers."""
-    log.error("%s", message, exc_info=(RuntimeError, RuntimeError(type(error).__name__), error.__traceback__))
+    _log.error("%s", message, exc_info=(RuntimeError, RuntimeError(type(error).__name__), error.__traceback__))

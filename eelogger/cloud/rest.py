@@ -116,12 +116,9 @@ class Rest:
 
 def key_headers(settings: Settings) -> dict[str, str]:
     """The headers that say who we are, to REST and WebSocket alike."""
-    headers = {}
-    if key := settings.auth_key:
-        headers["Cookie"] = f"auth_key={key}; videobank_sessionid={key}"
-    if settings.api_key:
-        headers["Authentication"] = f"{settings.api_key}:"
-    return headers
+    key = settings.auth_key
+    headers = {"Cookie": f"auth_key={key}; videobank_sessionid={key}"} if key else {}
+    return headers | ({"Authentication": f"{settings.api_key}:"} if settings.api_key else {})
 
 
 @lru_cache(maxsize=2)  # reading some 150 system certificates takes tens of milliseconds of the event loop

@@ -15,10 +15,10 @@ from ..settings import Settings
 from . import Sink
 from .cameras import CameraList, LoggedCameras, fetch_cameras
 from .connection import Received
-from .failures import ACCOUNT_HINT, KEY_HINT, FailureSeries, ended, failure, log_defect, pauses
+from .failures import ACCOUNT_HINT, FailureSeries, ended, failure, log_defect, pauses
 from .loop_delay import LagMeter, threshold_us
 from .rest import Rest
-from .sign_in import Credentials, is_authorised
+from .sign_in import Credentials, confirm_key
 from .stream import EventStream, open_connection
 
 # Refreshes come up to a second later: a `Date` header has whole seconds, and different fractions bound the clock.
@@ -54,7 +54,7 @@ class Session:
         self._load, self._settings, self._credentials = load, settings, credentials
         self._sink, self._timing, self._on_date, self._on_rtt = sink, timing, on_date, on_rtt
         self._cameras = LoggedCameras(known, sink, on_cameras)
-        self._pauses, self._failures = pauses(timing), FailureSeries(_log)
+        self._pauses, self._failures = pauses(timing), FailureSeries()
         self._threshold_us = threshold_us()
         self._told: set[object] = set()
         self._doubts: dict[bool, CloudNotice] = {}  # of the key: by the account (True), by a camera
@@ -115,7 +115,7 @@ class Session:
             failed = failure(error, "the cloud")
             # One defect is told from another by the line that raised it.
             if self._is_news(f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"):
-                log_defect(_log, "unexpected failure", error)
+                log_defect("unexpected failure", error)
         if isinstance(failed, KeyRefused):
             # Another one may have been pasted since.
             if not self._credentials.refuse(settings.auth_key, self._reload()):
@@ -139,8 +139,7 @@ class Session:
                 # A gateway may refuse a handshake too: only the cloud's REST side knows the key.
                 if (status := error.status) not in (401, 403):
                     raise
-                if not await is_authorised(rest):
-                    raise KeyRefused(f"the event stream refuses the key (status {status})", KEY_HINT) from None
+                await confirm_key(rest)
                 message = f"the event stream answers {status}, though the key is good"
                 if status == 401 and not self._has_connected:
                     raise KeyRefused(message, ACCOUNT_HINT) from None
@@ -184,7 +183,7 @@ class Session:
                 stream.close(error.reason)  # the next attempt meets it again, or finds another key
             except Exception as error:
                 # Without refreshes the key dies: they go on, whatever is wrong with one.
-                log_defect(_log, "unexpected failure of a refresh", error)
+                log_defect("unexpected failure of a refresh", error)
             if doubted and (of_account := self._doubts.get(True)):
                 stream.close(f"error-{of_account.status_code}")
 

@@ -84,15 +84,14 @@ class Credentials:
         return own
 
 
-async def is_authorised(rest: Rest) -> bool:
-    """Ask whether the cloud accepts the key, which keeps it alive; raises `CloudError` when it does not tell."""
+async def confirm_key(rest: Rest) -> None:
+    """Raise `KeyRefused` when the cloud does not accept the key, `CloudError` when it does not tell."""
     try:
         await rest.call("/g/aaa/isauth")
-    except (KeyRefused, CloudError) as error:
-        if error.status not in (401, 403):
+    except CloudError as error:
+        if error.status != 403:
             raise
-        return False
-    return True
+        raise KeyRefused(f"{rest.host} does not accept the key (status 403)", KEY_HINT) from None
 
 
 async def login(settings: Settings, person: SecondFactor | None = None) -> Settings:

@@ -6,6 +6,7 @@ Every message that left the socket reaches the sink, once and in order, whatever
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
@@ -70,7 +71,7 @@ class EventStream:
             # Taken just before the first message: what the server dates before it is its initial state.
             self._sink.subscribed(now_us())
             self.beside(self._subscribe(camera_ids), "subscribe")
-            self.beside(self._keep_alive(), "liveness")
+            self.beside(connection.keep_alive(self._timing.liveness_s), "liveness")
             self._turn()
             await asyncio.wait([self._over])
             self._over.result()
@@ -91,10 +92,12 @@ class EventStream:
             raise self._error
         return reason
 
-    def flush(self) -> None:
-        """Hand on all that waits."""
+    def flush(self, until_s: float = math.inf) -> None:
+        """Hand on what waits, while there is time."""
         while (received := self.connection.take()) is not None:
             self._hand_on(received)
+            if time.perf_counter() > until_s:
+                return
 
     async def change(self, gone: Collection[str], added: Collection[str]) -> None:
         """Drop cameras, and subscribe further ones, on the open connection."""
@@ -131,17 +134,13 @@ class EventStream:
             self._due = loop.call_soon(self._turn) if hurry else loop.call_later(GATHER_S, self._turn)
 
     def _turn(self) -> None:
-        connection, until = self.connection, time.perf_counter() + WORK_S
-        self._due = None
+        connection, self._due = self.connection, None
         if self._sink.is_behind:
             # Reading pauses when the queue is full, which is said as a backlog.
             self._due = connection.loop.call_later(GATHER_S, self._turn)
             return
         try:
-            while (received := connection.take()) is not None:
-                self._hand_on(received)
-                if time.perf_counter() > until:
-                    break
+            self.flush(time.perf_counter() + WORK_S)
         except Exception as error:
             self._over.set_exception(error)
             return
@@ -149,20 +148,6 @@ class EventStream:
             self._due = connection.loop.call_soon(self._turn)
         elif connection.lost_us is not None:
             self._over.set_result(None)
-
-    async def _keep_alive(self) -> None:
-        # Silence is death once a ping was answered, and then at two looks in a row.
-        connection = self.connection
-        silent = 0  # looks, not seconds: after a standstill of ours its pong has been read before the next one
-        while True:
-            heard_us = connection.last_read_us
-            connection.beat()
-            await asyncio.sleep(self._timing.liveness_s)
-            is_silent = connection.last_read_us == heard_us and not connection.paused_ns
-            silent = silent + 1 if is_silent and connection.answers_pings else 0
-            if silent == 2:
-                connection.abandon("no-pong")
-                return
 
     async def _subscribe(self, camera_ids: Collection[str]) -> None:
         ids = sorted(camera_ids)
@@ -184,7 +169,6 @@ async def open_connection(settings: Settings, timing: Timing) -> StampedConnecti
     """Shake hands at the settings' address; raises `CloudError` or `Refused`."""
     uri = settings.websocket_uri()
     proxy = proxy_for(uri)
-    context = tls_context(settings.ca_file) if uri.startswith("wss:") else None
     try:
         connection = await _Connect(
             uri,
@@ -194,7 +178,7 @@ async def open_connection(settings: Settings, timing: Timing) -> StampedConnecti
             # Events are small and one connection is cheap: deflate would only cost time between arrival and line.
             compression=None,
             proxy=proxy,
-            ssl=context,
+            ssl=tls_context(settings.ca_file) if uri.startswith("wss:") else None,
             open_timeout=timing.open_s,
             ping_interval=None,
             close_timeout=timing.close_s,
