@@ -1,7 +1,4 @@
-"""List the annotations that the cloud has recorded, an hour a request.
-
-Any answer gives rows, or the reason why an hour could not be read; only a refused key or certificate is raised.
-"""
+"""List the annotations that the cloud has recorded, an hour a request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -41,13 +38,13 @@ class Hour(NamedTuple):
 class AnnotationLists:
     """Asks for cameras' lists, of each one hour after the other; `namespaces` None means all."""
 
-    def __init__(self, rest: Rest, namespaces: Iterable[int] | None, timing: Timing) -> None:
-        self._rest, self._timing = rest, timing
+    def __init__(self, rest: Rest, namespaces: Iterable[int] | None) -> None:
+        self._rest = rest
         self._namespace = "" if namespaces is None else f"&namespace={','.join(map(str, sorted(namespaces)))}"
         self._failed = 0
 
     async def hours(self, camera_id: str, from_us: int, to_us: int) -> AsyncIterator[Hour]:
-        """Yield the clock hours of [from, to), which are whole milliseconds, in their order."""
+        """Yield the clock hours of [from, to), whole milliseconds; raises only for a refused key or certificate."""
         lasting = ""
         while from_us < to_us:
             until_us = min(to_us, (from_us // HOUR_US + 1) * HOUR_US)
@@ -70,15 +67,13 @@ class AnnotationLists:
     async def _listed(self, camera_id: str, hour: Hour) -> Any:
         period = f"start_timestamp={_timestamp(hour.from_us)}&end_timestamp={_timestamp(hour.to_us)}"
         path = f"/annt/annt/list?id={camera_id}&{period}{self._namespace}&exclusive=1"
-        waits, tries = pauses(self._timing), TRIES
+        waits, tries = pauses(Timing()), TRIES
         while True:
             try:
                 return (await self._rest.call(path)).value
             except KeyRefused:
                 await confirm_key(self._rest)
-                raise CloudError(
-                    "the list is refused (status 401), though the key is good", reason="http-401"
-                ) from None
+                raise CloudError("refused (status 401), though the key is good", reason="http-401") from None
             except CloudError as error:
                 tries -= 1
                 if not tries or error.reason in _FORBIDDEN:

@@ -45,16 +45,14 @@ def parse_device_list(rows: Any) -> CameraList:
         kind = _kind(row)
         if kind == "bridge":
             bridges[row[1]] = _text(row[2])
-        # Ids that differ in case only would share a file on some systems.
-        if kind == "camera" and row[1].lower() in cameras:
-            kind = "repeated"
-        if kind == "camera":
-            cameras[row[1].lower()] = Camera(row[1], _text(row[2]), _bridge_of(row[4]))
-        else:
+        if kind != "camera":
             skipped[kind] += 1
+        elif row[1].lower() in cameras:  # ids that differ in case only would share a file on some systems
+            skipped["repeated"] += 1
+        else:
+            cameras[row[1].lower()] = Camera(row[1], _text(row[2]), _bridge_of(row[4]))
     if not isinstance(rows, list) or (rows and skipped["unreadable"] == len(rows)):
-        message = f"the camera list cannot be read: {'no row is one' if rows else 'no JSON array'}"
-        raise CloudError(message, "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
+        raise CloudError("the answer is no camera list", "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
     return CameraList({camera.id: camera for camera in cameras.values()}, bridges, +skipped)
 
 
@@ -69,10 +67,9 @@ async def fetch_cameras(rest: Rest) -> CameraList:
 
 
 class LoggedCameras:
-    """The cameras of a run: new ones come at once, one that is missing from two refreshes in a row leaves.
+    """The cameras of a run; `known` are those of the last one, for a start that gets no list.
 
-    So an empty or halved list is never believed at once. `known` are those of the last run: a start that gets no list
-    goes on with them. `on_use` gets the cameras that are logged and the names of bridges by id, after each list.
+    `on_use` gets the cameras that are logged and the names of bridges by id, after each list.
     """
 
     def __init__(
@@ -102,7 +99,10 @@ class LoggedCameras:
         self._failures.failed(f"the camera list cannot be fetched: {error} ({error.hint}); going by the last known one")
 
     def take(self, found: CameraList, *, is_refresh: bool) -> None:
-        """Take up another list; a reconnect's finds no camera missing, since reconnects follow within seconds."""
+        """Take up another list: a camera leaves when it is missing from two refreshes in a row.
+
+        So an empty or halved list is never believed at once, nor that of a reconnect, which may follow within seconds.
+        """
         self._failures.over("the camera list can be fetched again")
         self._has_listed = True
         listed = {camera_id.lower() for camera_id in found.cameras}
@@ -150,10 +150,9 @@ async def get_cameraids(branding: str, auth_key: str) -> dict[str, Camera]:
 
 def no_camera(found: CameraList) -> NoCamera:
     """The error for a list of which no camera is left."""
-    rows = [f"{count} {reason}" for reason, count in sorted(found.skipped.items())]
-    if filtered := len(found.cameras):
-        rows.append(f"{filtered} camera{'s' if filtered > 1 else ''} that EEN_CAMERAS and EEN_BRIDGES leave out")
-    return NoCamera("there is no camera to log", f"the list of this account holds: {', '.join(rows) or 'nothing'}")
+    counts = {"left out by EEN_CAMERAS or EEN_BRIDGES": len(found.cameras)} | found.skipped
+    rows = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
+    return NoCamera("there is no camera to log", f"the list of this account holds: {rows or 'nothing'}")
 
 
 def _kind(row: Any) -> str:

@@ -121,7 +121,7 @@ class Session:
             if not self._credentials.refuse(settings.auth_key, self._reload()):
                 raise failed
             _log.info("%s; another key is tried", failed)  # keys expire: another one is no trouble yet
-        elif not isinstance(failed, (CloudError, SettingsError)):
+        elif not isinstance(failed, CloudError):
             raise failed
         elif not self._stopping and failed.reason != KeyRefused.reason:
             self._failures.failed(" ".join(f"{failed} ({failed.hint}); trying again".split()))

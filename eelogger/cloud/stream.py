@@ -22,7 +22,7 @@ from ..model import Timing
 from ..settings import Settings, proxy_for
 from . import Sink
 from .connection import Received, StampedConnection
-from .failures import failure
+from .failures import failure, log_defect
 from .rest import key_headers, tls_context
 
 MAX_MESSAGE_BYTES: Final = 64 << 20
@@ -56,13 +56,9 @@ class EventStream:
         self._over: asyncio.Future[None] = connection.loop.create_future()
         self._due: asyncio.Handle | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._error: BaseException | None = None  # what a task has failed with
 
     async def log(self, camera_ids: Collection[str]) -> str:
-        """Log the events of these cameras until the connection ends; returns why, as a gap's reason (`closed-1001`).
-
-        What has arrived is handed on first, at a cancellation too. Raises what handing on or a task beside raises.
-        """
+        """Log events until the connection ends, and then what has arrived; returns a gap's reason (`closed-1001`)."""
         connection = self.connection
         connection.queue_bytes = max(connection.queue_bytes, BURST_BYTES * len(camera_ids))
         try:
@@ -88,8 +84,6 @@ class EventStream:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 await connection.leave(self._timing.close_s)
-        if self._error is not None:
-            raise self._error
         return reason
 
     def flush(self, until_s: float = math.inf) -> None:
@@ -116,8 +110,8 @@ class EventStream:
         """Run a task until the connection ends; should it fail, the connection is left: it would live on deaf."""
 
         def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and task.exception() is not None:
-                self._error = task.exception()
+            if not task.cancelled() and (error := task.exception()):
+                log_defect(f"unexpected failure of the task {name}", error)
                 self.connection.abandon("broken-off")
 
         task = asyncio.create_task(work, name=name)

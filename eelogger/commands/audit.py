@@ -20,7 +20,7 @@ from ..cloud.sign_in import Credentials
 from ..errors import KeyRefused, NothingToShow, UsageError
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
-from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
+from ..model import HOUR_US, Camera, DateSample, Gap, Group
 from ..report.conditions import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
@@ -131,7 +131,7 @@ class Audit:
             self._cameras = {i: c for i, c in self._listed.kept(settings).items() if self._query.wants_camera(c)}
             self._look_for_gaps()
             async with Rest(settings, on_date=self._date) as rest:
-                lists, waiting = AnnotationLists(rest, settings.namespaces, Timing()), iter(self._cameras.values())
+                lists, waiting = AnnotationLists(rest, settings.namespaces), iter(self._cameras.values())
                 async with asyncio.TaskGroup() as group:
                     for _ in range(AT_ONCE):
                         group.create_task(self._work(waiting, lists))
