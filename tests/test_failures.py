@@ -283,7 +283,7 @@ async def test_a_certificate_that_does_not_verify(authority: trustme.CA, side: s
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
-@pytest.mark.parametrize("talk", [status(403), status(407), status(503), babble, hang_up, reset])
+@pytest.mark.parametrize("talk", [status(401), status(403), status(407), babble, hang_up, reset])
 async def test_a_proxy_that_does_not_let_through(side: str, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     async with listener(talk) as port:
         monkeypatch.setenv("https_proxy", f"http://user:{PLANTED}@127.0.0.1:{port}")

@@ -3,9 +3,12 @@
 import asyncio
 import json
 import logging
+import shutil
+import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 import trustme
@@ -123,25 +126,46 @@ class Proxy:
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
 
 
-async def test_rest_and_events_come_through_a_proxy_that_sees_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+@asynccontextmanager
+async def tinyproxy(folder: Path, upstream: int) -> AsyncIterator[int]:
+    """A real proxy that asks for a password, on the way to ours."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    rules = f"Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nBasicAuth user {PASSWORD}\n"
+    (folder / "conf").write_text(f"{rules}Upstream http 127.0.0.1:{upstream}\n")
+    process = await asyncio.create_subprocess_exec("tinyproxy", "-d", "-c", str(folder / "conf"))
+    await asyncio.sleep(0.3)
+    yield port
+    process.terminate()
+    await process.wait()
+
+
+@pytest.mark.parametrize("is_real", [True, False])
+async def test_rest_and_events_come_through_a_proxy_that_sees_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_real: bool
+) -> None:
     """And its time is not the round trip: DNS, TCP and TLS would widen the bounds of the clock."""
+    if is_real and not shutil.which("tinyproxy"):
+        pytest.skip("needs tinyproxy")
     samples: list[DateSample] = []
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("cloud.test").configure_cert(context)
-    async with FaultCloud(Account.of(cameras=1), ssl=context) as cloud:
+    async with FaultCloud(Account.of(cameras=1), ssl=context) as cloud, AsyncExitStack() as stack:
         proxy = Proxy(cloud.port)
-        async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            monkeypatch.setenv("ALL_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{port}")
-            with authority.cert_pem.tempfile() as ca_file:
-                environ = credentials(cloud) | {"EEN_BASE_URL": "https://cloud.test", "EEN_CA_FILE": ca_file}
-                async with Rest(load(environ, None), on_date=samples.append) as rest:
-                    await rest.call("/g/device/list")
-                async with session_on(cloud, environ):
-                    await subscribed(cloud, 1)
+        server = await stack.enter_async_context(await asyncio.start_server(proxy, "127.0.0.1", 0))
+        port = server.sockets[0].getsockname()[1]
+        if is_real:
+            port = await stack.enter_async_context(tinyproxy(tmp_path, port))
+        monkeypatch.setenv("ALL_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{port}")
+        ca_file = stack.enter_context(authority.cert_pem.tempfile())
+        environ = credentials(cloud) | {"EEN_BASE_URL": "https://cloud.test", "EEN_CA_FILE": ca_file}
+        async with Rest(load(environ, None), on_date=samples.append) as rest:
+            await rest.call("/g/device/list")
+        async with session_on(cloud, environ):
+            await subscribed(cloud, 1)
     assert len(proxy.requests) == 3
     for request in proxy.requests:
-        assert request.startswith(b"CONNECT cloud.test:443 HTTP/1.1\r\n")
-        assert b"Proxy-Authorization: Basic " in request
+        assert request.startswith(b"CONNECT cloud.test:443 HTTP/1.")
+        assert is_real or b"Proxy-Authorization: Basic " in request
         assert cloud.auth_key.encode() not in request
     assert samples[0].received_us - samples[0].sent_us < 300_000
