@@ -24,45 +24,37 @@ from ..settings import PROGRAM
 _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
 _THROUGH: Final = "cannot reach {host} through the proxy: {why}"
-_PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY and the proxy's user name and password"
-_CERTIFICATE: Final = (
-    "check this machine's date and time; if a proxy inspects TLS, give its CA certificate as EEN_CA_FILE;"
-    " else something else answers under this name"
-)
+_PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY (http alone, no socks) and the proxy's user name and password"
 _NAMES: Final = f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY"
-_NO_WEBSOCKET: Final = "a proxy or firewall on the way may not let WebSockets pass"
+_CERTIFICATE: Final = "check this machine's date and EEN_BASE_URL; if a proxy inspects TLS, give its CA as EEN_CA_FILE"
 ACCOUNT_HINT: Final = "is EEN_ACCOUNT_ID the account of this key?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
 _Kinds = type[BaseException] | tuple[type[BaseException], ...]
+_PROXY_ERRORS: Final = (aiohttp.ClientHttpProxyError, aiohttp.NonHttpUrlClientError, ws.InvalidProxy, ws.ProxyError)
 # The first row that fits an exception or one of its causes, so what libraries raise stands before what they wrap.
 _EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
     ((http.LineTooLong, ws.SecurityError), "too-large", "{host} sends too many or too long headers", _ADDRESS),
-    (aiohttp.ClientPayloadError, "broken-answer", "the answer of {host} broke off or cannot be decoded", _NETWORK),
-    (http.ContentEncodingError, "encoding", "{host} answers in an encoding that was not asked for", _ADDRESS),
-    ((aiohttp.ClientHttpProxyError, ws.ProxyError), "proxy", _THROUGH, _PROXY),
-    ((ImportError, aiohttp.NonHttpUrlClientError, ws.InvalidProxy), "proxy", "the proxy is no http one", _PROXY),
-    (ws.InvalidHandshake, "handshake", "{host} does not shake hands as a WebSocket", _NO_WEBSOCKET),
+    ((aiohttp.ClientPayloadError, http.ContentEncodingError), "broken-answer", "cannot read {host}'s answer", _NETWORK),
+    ((ImportError, *_PROXY_ERRORS), "proxy", _THROUGH, _PROXY),
+    (ws.InvalidHandshake, "handshake", "{host} opens no WebSocket", "a proxy or firewall may not let WebSockets pass"),
     (ValueError, "address", "the address of {host} or of its proxy is malformed", f"{_ADDRESS}, and HTTPS_PROXY"),
     (socket.gaierror, "dns", "cannot find the address of {host}", _NAMES),
-    (ConnectionRefusedError, "refused-tcp", "{host} refuses the connection", f"{_NETWORK}, and EEN_BASE_URL"),
     (TimeoutError, "timeout", "{host} does not answer in time", _NETWORK),
     (ssl.SSLError, "tls", "cannot agree on TLS with {host}", "something between here and there speaks no TLS"),
-    (aiohttp.ServerDisconnectedError, "no-answer", "{host} closed the connection without an answer", _NETWORK),
     (aiohttp.ClientResponseError, "no-http", "{host} does not answer in HTTP", _ADDRESS),
-    (OSError, "network", "cannot connect to {host}: {why}", _NETWORK),
+    ((OSError, aiohttp.ServerDisconnectedError), "network", "cannot connect to {host}: {why}", _NETWORK),
     (Exception, "unexpected", "the call to {host} failed ({kind})", "see eelogger.log; please report it"),
 )
 _WRAPPERS: Final = (aiohttp.ClientError, http.HttpProcessingError, ws.WebSocketException)
 
 # What the proxy is the first to be asked about, where there is one.
-_OF_PROXY: Final = frozenset({"address", "dns", "refused-tcp", "network", "timeout", "no-answer", "no-http"})
+_OF_PROXY: Final = frozenset({"address", "dns", "network", "timeout", "no-http"})
 
 # By status, or by its hundreds.
 _STATUSES: Final[dict[int, tuple[str, str]]] = {
     402: ("says the account is suspended", "ask the account's owner"),
     403: ("forbids it, though the key may be good", f"a gateway may be in the way, or {_ADDRESS}"),
-    407: ("is a proxy and wants credentials", "give http://user:password@proxy in HTTPS_PROXY"),
     429: ("says there were too many requests", "it is tried again after the time it asks for"),
     3: ("redirects, and the key goes nowhere else", f"{_ADDRESS}; is a sign-in page between you and the internet?"),
     5: ("fails", "the cloud has a problem of its own"),
