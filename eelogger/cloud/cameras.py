@@ -84,14 +84,13 @@ class LoggedCameras:
         """Take up a fresh list for another connection, or go by the last known one."""
         try:
             found = await fetch_cameras(rest)
+            if not (self._has_listed or found.kept(settings)):
+                raise no_camera(found)
+            self.take(found, is_refresh=False)
         except CloudError as error:
             if not self._now.kept(settings):
                 raise
             self.failed(error)
-        else:
-            if not (self._has_listed or found.kept(settings)):
-                raise no_camera(found)
-            self.take(found, is_refresh=False)
         self.use(settings)
 
     def failed(self, error: CloudError) -> None:

@@ -1,8 +1,4 @@
-"""Stamp messages when their bytes leave the socket, before any queue.
-
-So our own slowness is never billed to the cloud. Relies on two methods of the library that its own subclasses override
-too: `data_received` and `process_event`.
-"""
+"""Stamp messages when their bytes leave the socket, before any queue."""
 
 import asyncio
 import logging
@@ -33,7 +29,6 @@ CAUGHT_UP: Final = 0.5
 UNANSWERED_MS: Final = 15_000  # TCP gives up after this: with data every 5 s a dead route is noticed within 20 s
 _PATIENCE_US: Final = UNANSWERED_MS * 1000 + 5_000_000
 
-
 _log = logging.getLogger(__name__)
 
 
@@ -46,10 +41,9 @@ class Received(NamedTuple):
 
 
 class StampedConnection(ClientConnection):
-    """A client connection whose `messages` carry the moment their bytes left the socket.
+    """A connection with stamped `messages`; at `queue_bytes` reading is paused, since `paused_ns` (else 0).
 
-    The queue is bounded in bytes. At the bound reading is paused, since `paused_ns` (else 0), and what waits in the
-    socket meanwhile comes with a lag.
+    Relies on `data_received` and `process_event`, which the library's own subclasses override too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -97,8 +91,11 @@ class StampedConnection(ClientConnection):
         """Queue messages with their stamp; the library's own `recv` knows none, and costs much."""
         if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
             super().process_event(event)
-            if isinstance(event, Frame) and event.opcode is Opcode.PONG:
-                self._pong(bytes(event.data))
+            is_pong = isinstance(event, Frame) and event.opcode is Opcode.PONG
+            if is_pong and self._pinged_ns and bytes(event.data) == self._pinged_ns.to_bytes(8):
+                self.answers_pings = True
+                if self._lag_us <= TAINTED_US:  # else the way was not what took the time
+                    self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000)
             return
         if not event.fin or self._partial:
             self._partial += event.data
@@ -116,7 +113,7 @@ class StampedConnection(ClientConnection):
             self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits that nothing will come any more."""
+        """Say that nothing will come any more."""
         self.lost_us = now_us()
         super().connection_lost(exc)
         self._tell_backlog()
@@ -190,12 +187,6 @@ class StampedConnection(ClientConnection):
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, ssl.SSLError)):
             return "no-ack", max(self.last_read_us, lost_us - _PATIENCE_US)
         return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us
-
-    def _pong(self, data: bytes) -> None:
-        if self._pinged_ns and data == self._pinged_ns.to_bytes(8):
-            self.answers_pings = True
-            if self._lag_us <= TAINTED_US:  # else the way was not what took the time
-                self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000)
 
     def _fall_behind(self, since_ns: int) -> None:
         # What comes from here on may have waited since then, until we have caught up.

@@ -112,10 +112,7 @@ def ended(reason: str) -> CloudError:
 
 
 def pauses(timing: Timing) -> Iterator[float]:
-    """Seconds between attempts: 1, 2, 4 … 32 and up to half as much again, then 60.
-
-    So there are at most 8 attempts in the first minute, and then one a minute.
-    """
+    """Seconds between attempts: 1, 2, 4 … 32 and up to half as much again, then 60; so 8 in the first minute."""
     next_s = timing.first_retry_s
     while True:
         yield min(timing.longest_retry_s, next_s * (1 + 0.5 * random.random()))

@@ -28,11 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Session:
-    """One connection after another until `stop`, or until an error that no retry can mend.
-
-    `left` are the cameras that the server reported an error for: each refresh subscribes them again. `longest_s` is how
-    long the longest ended connection lasted.
-    """
+    """One connection after another until `stop`, or until an error that no retry can mend."""
 
     def __init__(
         self,
@@ -48,9 +44,9 @@ class Session:
         on_cameras: Callable[[Mapping[str, Camera], Mapping[str, str]], None],
     ) -> None:
         self._enter("connecting")
-        self.longest_s = 0.0
+        self.longest_s = 0.0  # how long the longest ended connection lasted
         self.lag = LagMeter()
-        self.left: dict[str, CloudNotice] = {}
+        self.left: dict[str, CloudNotice] = {}  # cameras with an error: each refresh subscribes them again
         self._load, self._settings, self._credentials = load, settings, credentials
         self._sink, self._timing, self._on_date, self._on_rtt = sink, timing, on_date, on_rtt
         self._cameras = LoggedCameras(known, sink, on_cameras)

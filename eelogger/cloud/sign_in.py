@@ -70,18 +70,23 @@ class Credentials:
         return settings.has_login and not is_fresh
 
     async def _login(self, settings: Settings) -> Settings:
-        fingerprint, before = settings.fingerprint(), self.remembered
+        fingerprint, refused = settings.fingerprint(), self.remembered
+        why = "it was refused before: correct EEN_USERNAME and EEN_PASSWORD"
         # A clock that was put back does not make the wait longer.
-        if before and before.fingerprint == fingerprint and 0 < before.until_us - now_us() <= REFUSED_US:
-            raise _refused(before, "it was refused before: correct EEN_USERNAME and EEN_PASSWORD")
-        try:
-            own = await login(settings)
-        except LoginRefused as error:
-            self.remembered = RefusedLogin(fingerprint, now_us() + REFUSED_US)
-            raise _refused(self.remembered, f"{error}: {error.hint}") from None
-        self.remembered = None
-        _log.info("logged in, a new session key is in use")
-        return own
+        if not (refused and refused.fingerprint == fingerprint and 0 < refused.until_us - now_us() <= REFUSED_US):
+            try:
+                own = await login(settings)
+            except LoginRefused as error:
+                refused = self.remembered = RefusedLogin(fingerprint, now_us() + REFUSED_US)
+                why = f"{error}: {error.hint}"
+            else:
+                self.remembered = None
+                _log.info("logged in, a new session key is in use")
+                return own
+        until = datetime.fromtimestamp(refused.until_us / 1e6, UTC)
+        hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
+        # The message stays the same while it is waited for: cron hears of one trouble once a day.
+        raise LoginRefused("the login is refused", hint)
 
 
 async def confirm_key(rest: Rest) -> None:
@@ -95,10 +100,7 @@ async def confirm_key(rest: Rest) -> None:
 
 
 async def login(settings: Settings, person: SecondFactor | None = None) -> Settings:
-    """Log in and return the settings with branding, account and key of that login.
-
-    Raises `LoginRefused` when a person has to act, else `CloudError`.
-    """
+    """Log in; returns the settings with what that brought. Raises `LoginRefused` when a person has to act."""
     # With an old key this would be the old session's request.
     async with Rest(replace(settings, auth_key="", base_url=settings.login_base)) as rest:
         answer = await _call(rest, "authenticate", {"username": settings.username, "password": settings.password})
@@ -157,10 +159,3 @@ async def _call(rest: Rest, step: str, body: Mapping[str, str]) -> Answer:
 
 def _fields(answer: Answer) -> dict[str, Any]:
     return answer.value if isinstance(answer.value, dict) else {}
-
-
-def _refused(refused: RefusedLogin, why: str) -> LoginRefused:
-    # The message stays the same while it is waited for: cron hears of one trouble once a day.
-    until = datetime.fromtimestamp(refused.until_us / 1e6, UTC)
-    hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
-    return LoginRefused("the login is refused", hint)
