@@ -70,7 +70,7 @@ class AnnotationLists:
         waits, tries = pauses(Timing()), TRIES
         while True:
             try:
-                return (await self._rest.call(path)).value
+                return await self._rest.call(path)
             except KeyRefused:
                 await confirm_key(self._rest)
                 raise CloudError("refused (status 401), though the key is good", reason="http-401") from None

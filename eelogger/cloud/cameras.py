@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from ..errors import CloudError, KeyRefused, NoCamera
 from ..model import Camera, DateSample
@@ -15,9 +15,6 @@ from .failures import FailureSeries
 from .rest import Rest
 from .sign_in import Credentials, confirm_key
 
-LIST_PATH: Final = "/g/device/list"  # without a slash at its end: that is answered with 500
-
-_MAX_NAME: Final = 1000
 _log = logging.getLogger(__name__)
 _is_id = re.compile(r"[0-9a-fA-F]{8}").fullmatch
 
@@ -59,7 +56,8 @@ def parse_device_list(rows: Any) -> CameraList:
 async def fetch_cameras(rest: Rest) -> CameraList:
     """Ask for the camera list; raises `CloudError`, or `KeyRefused` for 401 and for a 403 that `isauth` confirms."""
     try:
-        return parse_device_list((await rest.call(LIST_PATH)).value)
+        # Without a slash at its end: that is answered with 500.
+        return parse_device_list(await rest.call("/g/device/list"))
     except CloudError as error:
         if error.status == 403:
             await confirm_key(rest)
@@ -172,4 +170,4 @@ def _bridge_of(pairs: Any) -> str:
 
 
 def _text(name: Any) -> str:
-    return name[:_MAX_NAME] if isinstance(name, str) else ""
+    return name[:1000] if isinstance(name, str) else ""

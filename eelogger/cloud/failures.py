@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import http_exceptions as http
@@ -30,10 +30,9 @@ _CERTIFICATE: Final = "check this machine's date and EEN_BASE_URL; if a proxy in
 ACCOUNT_HINT: Final = "is EEN_ACCOUNT_ID the account of this key?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
-_Kinds = type[BaseException] | tuple[type[BaseException], ...]
 _PROXY_ERRORS: Final = (aiohttp.ClientHttpProxyError, aiohttp.NonHttpUrlClientError, ws.InvalidProxy, ws.ProxyError)
 # The first row that fits an exception or one of its causes, so what libraries raise stands before what they wrap.
-_EXCEPTIONS: Final[tuple[tuple[_Kinds, str, str, str], ...]] = (
+_EXCEPTIONS: Final[tuple[tuple[Any, str, str, str], ...]] = (
     ((http.LineTooLong, ws.SecurityError), "too-large", "{host} sends too many or too long headers", _ADDRESS),
     ((aiohttp.ClientPayloadError, http.ContentEncodingError), "broken-answer", "cannot read {host}'s answer", _NETWORK),
     ((ImportError, *_PROXY_ERRORS), "proxy", _THROUGH, _PROXY),
@@ -60,8 +59,6 @@ _STATUSES: Final[dict[int, tuple[str, str]]] = {
     5: ("fails", "the cloud has a problem of its own"),
 }
 
-# The most a server's Retry-After is believed: longer, and one wrong header would blind the logger for a day.
-RETRY_AFTER_MAX_S: Final = 600.0
 MENDED_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -99,7 +96,8 @@ def refusal(status: int, host: str, headers: Mapping[str, str]) -> EeloggerError
         return KeyRefused(f"{host} does not accept the key (status 401)", KEY_HINT, status=401)
     message, hint = _STATUSES.get(status) or _STATUSES.get(status // 100) or ("answers unexpectedly", _ADDRESS)
     asked = headers.get("Retry-After", "").strip()
-    asked_s = min(float(asked), RETRY_AFTER_MAX_S) if re.fullmatch(r"[0-9]{1,9}", asked) else None
+    # At most 10 minutes: one wrong header would blind the logger for a day.
+    asked_s = min(float(asked), 600.0) if re.fullmatch(r"[0-9]{1,9}", asked) else None
     message = f"{host} {message} (status {status})"
     return CloudError(message, hint, reason=f"http-{status}", status=status, retry_after_s=asked_s)
 

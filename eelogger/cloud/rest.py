@@ -6,7 +6,6 @@ No key, password or cookie leaves this room in an exception, its context or a `r
 import json
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -25,24 +24,16 @@ from ..settings import Settings, proxy_for
 from . import HEADER_BYTES
 from .failures import failure, refusal
 
-TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
 _AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gzip, deflate"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call brought; `value` is its JSON, None when it is none."""
-
-    value: Any = field(repr=False)
-    cookies: Mapping[str, str] = field(repr=False)
-
-
 class Rest:
-    """A session with one origin, an async context manager; calls raise `CloudError` or `Refused`."""
+    """A session with one origin, an async context manager; `cookies` are those of the latest answer."""
 
     def __init__(self, settings: Settings, *, on_date: Callable[[DateSample], None] = lambda sample: None) -> None:
         self.settings, self._on_date = settings, on_date
+        self.cookies: dict[str, str] = {}
         self.host = str(URL(settings.rest_base()).host)
 
     async def __aenter__(self) -> Self:
@@ -52,7 +43,7 @@ class Rest:
             connector=aiohttp.TCPConnector(ssl=tls_context(self.settings.ca_file)),
             # A jar would send what any answer sets back to wherever that answer says.
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=TIMEOUT,
+            timeout=aiohttp.ClientTimeout(total=30, connect=10),
             trace_configs=[trace],
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
@@ -62,8 +53,8 @@ class Rest:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def call(self, path: str, body: Mapping[str, str] | None = None) -> Answer:
-        """GET a path, or POST an object to it; raises unless the answer is 2xx."""
+    async def call(self, path: str, body: Mapping[str, str] | None = None) -> Any:
+        """GET a path, or POST an object to it; returns its JSON or None, raises `CloudError` or `Refused`."""
         url = URL(self.settings.rest_base() + path, encoded=True)
         proxy = proxy_for(str(url))
         stamp: dict[str, int] = {}
@@ -82,7 +73,8 @@ class Rest:
                 self._sample(response.headers, stamp.get("sent_us"), now_us())
                 if not 200 <= response.status < 300:
                     raise refusal(response.status, self.host, response.headers)
-                return Answer(await self._read(response), {name: each.value for name, each in response.cookies.items()})
+                self.cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+                return await self._read(response)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: idna, header and proxy syntax
             failed = failure(error, self.host, proxied=proxy is not None)
         # Raised out here, so that not even its context holds the library's exception, which holds the headers.

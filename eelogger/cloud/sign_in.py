@@ -17,15 +17,13 @@ from ..model import HOUR_US, RefusedLogin
 from ..setting_types import Invalid, account, dns_label, session_key
 from ..settings import PROGRAM, Settings
 from .failures import KEY_HINT
-from .rest import Answer, Rest
+from .rest import Rest
 
 REFUSED_US: Final = 6 * HOUR_US
 FRESH_S: Final = 60.0  # a key from a login that is refused this soon is no expired key: logging in again would not help
-MAX_CODES: Final = 3  # how often a code of the second factor may be entered
 
 # What the login answers when a person has to act: wrong password, account suspended, inactive, disabled.
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 412, 460, 461, 462})
-_WRONG_CODE: Final = 406
 _PASTE: Final = "set EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL, or paste EEN_AUTH_KEY from a browser"
 
 _log = logging.getLogger(__name__)
@@ -103,29 +101,29 @@ async def login(settings: Settings, person: SecondFactor | None = None) -> Setti
     """Log in; returns the settings with what that brought. Raises `LoginRefused` when a person has to act."""
     # With an old key this would be the old session's request.
     async with Rest(replace(settings, auth_key="", base_url=settings.login_base)) as rest:
-        answer = await _call(rest, "authenticate", {"username": settings.username, "password": settings.password})
-        token, choices = (_fields(answer).get(name) for name in ("token", "two_factor_authentication_code"))
+        first = await _call(rest, "authenticate", {"username": settings.username, "password": settings.password})
+        token, choices = first.get("token"), first.get("two_factor_authentication_code")
         if not isinstance(token, str) or not token:
             raise CloudError("the login answer holds no token", _PASTE, reason="login-answer")
         if choices:
-            answer = await _with_code(rest, token, choices, person)
+            user = await _with_code(rest, token, choices, person)
         else:
-            answer = await _call(rest, "authorize", {"token": token})
-    user = _fields(answer)
+            user = await _call(rest, "authorize", {"token": token})
+        key = rest.cookies.get("auth_key") or rest.cookies.get("videobank_sessionid") or ""
     branding = str(user.get("active_brand_subdomain") or "")
     try:
         return replace(
             settings,
             branding=dns_label(branding) if branding or not (settings.branding or settings.base_url) else "",
             account_id=account(str(user.get("active_account_id") or settings.account_id)),
-            auth_key=session_key(answer.cookies.get("auth_key") or answer.cookies.get("videobank_sessionid") or ""),
+            auth_key=session_key(key),
         )
     except Invalid as wrong:
         message = f"something in the login answer {wrong.args[0]}"
     raise CloudError(message, _PASTE, reason="login-answer")
 
 
-async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor | None) -> Answer:
+async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor | None) -> dict[str, Any]:
     if person is None:
         raise LoginRefused("the login asks for a second factor", f"run `{PROGRAM} login` and enter the code")
     choices = choices if isinstance(choices, dict) else {}
@@ -136,26 +134,23 @@ async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor 
     if kind not in offered:
         raise LoginRefused("no way for the second factor was chosen", f"choose {' or '.join(offered)}")
     await _call(rest, "two_factor_authenticate", {"token": token, "two_factor_authentication_type": kind})
-    for attempt in range(1, MAX_CODES + 1):
+    for attempt in (1, 2, 3):
         if not (code := (await person.code(attempt)).strip()):
             break
         try:
             return await _call(rest, "authorize", {"token": token, "two_factor_authentication_code": code})
         except CloudError as error:
-            if error.status != _WRONG_CODE:
+            if error.status != 406:  # a wrong code
                 raise
     raise LoginRefused("the code of the second factor was not accepted", "start the login again for a new code")
 
 
-async def _call(rest: Rest, step: str, body: Mapping[str, str]) -> Answer:
+async def _call(rest: Rest, step: str, body: Mapping[str, str]) -> dict[str, Any]:
     try:
-        return await rest.call(f"/g/aaa/{step}", body)
+        answer = await rest.call(f"/g/aaa/{step}", body)
+        return answer if isinstance(answer, dict) else {}
     except (KeyRefused, CloudError) as error:
         if error.status not in _REFUSALS:
             raise
         hint = "check user name and password by signing in with a browser; repeated failures may lock the account"
         raise LoginRefused(f"{rest.host} refuses the login (status {error.status})", hint) from None
-
-
-def _fields(answer: Answer) -> dict[str, Any]:
-    return answer.value if isinstance(answer.value, dict) else {}

@@ -25,7 +25,6 @@ from .connection import Received, StampedConnection
 from .failures import failure, log_defect
 from .rest import key_headers, tls_context
 
-MAX_MESSAGE_BYTES: Final = 64 << 20
 SUBSCRIBE_AT_ONCE: Final = 500
 # Room in the queue for each camera: after a subscription the latest values of all come at once.
 BURST_BYTES: Final = 1024
@@ -176,7 +175,7 @@ async def open_connection(settings: Settings, timing: Timing) -> StampedConnecti
             open_timeout=timing.open_s,
             ping_interval=None,
             close_timeout=timing.close_s,
-            max_size=MAX_MESSAGE_BYTES,
+            max_size=64 << 20,
             max_queue=None,
             logger=_websocket_log,
             # All addresses of a host, or of its proxy, race: one that answers nothing would take all the time.
