@@ -10,27 +10,18 @@ from ..measure.protocol import UUID_MAX_CHARS, event_time_us, integer
 from ..model import HOUR_US, Timing
 from .failures import pauses
 from .rest import Rest
-from .sign_in import confirm_key
 
 TRIES: Final = 3  # for each hour
 GIVE_UP: Final = 4  # after so many hours in a row that could not be read the cloud is asked nothing more
 _FORBIDDEN: Final = frozenset({"http-401", "http-403"})
 
 
-class Recorded(NamedTuple):
-    """One annotation; `at_us` is when it began, None where that cannot be read."""
-
-    uuid: str
-    at_us: int | None
-    ns: int | None
-
-
 class Hour(NamedTuple):
-    """What began in [from, to); `rows` is None when the list could not be read, `failure` says why."""
+    """What began in [from, to): uuid, time and namespace of each; `rows` None: the list could not be read."""
 
     from_us: int
     to_us: int
-    rows: list[Recorded] | None
+    rows: list[tuple[str, int | None, int | None]] | None
     unreadable: int = 0
     failure: str = ""
 
@@ -72,7 +63,7 @@ class AnnotationLists:
             try:
                 return await self._rest.call(path)
             except KeyRefused:
-                await confirm_key(self._rest)
+                await self._rest.confirm_key()
                 raise CloudError("refused (status 401), though the key is good", reason="http-401") from None
             except CloudError as error:
                 tries -= 1
@@ -91,7 +82,7 @@ def _read(hour: Hour, listed: Any) -> Hour:
         if not isinstance(uuid, str) or not 0 < len(uuid) <= UUID_MAX_CHARS:
             unreadable += 1
         elif at_us is None or hour.from_us <= at_us < hour.to_us:
-            rows.append(Recorded(uuid, at_us, integer(ns)))
+            rows.append((uuid, at_us, integer(ns)))
     if not isinstance(listed, list) or (listed and unreadable == len(listed)):
         raise CloudError("the list of annotations cannot be read", reason="annotation-list")
     return hour._replace(rows=rows, unreadable=unreadable)

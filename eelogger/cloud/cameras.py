@@ -13,7 +13,7 @@ from ..settings import Settings, load
 from . import Sink
 from .failures import FailureSeries
 from .rest import Rest
-from .sign_in import Credentials, confirm_key
+from .sign_in import Credentials
 
 _log = logging.getLogger(__name__)
 _is_id = re.compile(r"[0-9a-fA-F]{8}").fullmatch
@@ -60,7 +60,7 @@ async def fetch_cameras(rest: Rest) -> CameraList:
         return parse_device_list(await rest.call("/g/device/list"))
     except CloudError as error:
         if error.status == 403:
-            await confirm_key(rest)
+            await rest.confirm_key()
         raise
 
 

@@ -26,7 +26,6 @@ _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
 _THROUGH: Final = "cannot reach {host} through the proxy: {why}"
 _PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY (http alone, no socks) and the proxy's user name and password"
 _NAMES: Final = f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY"
-_CERTIFICATE: Final = "check this machine's date and EEN_BASE_URL; if a proxy inspects TLS, give its CA as EEN_CA_FILE"
 ACCOUNT_HINT: Final = "is EEN_ACCOUNT_ID the account of this key?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
@@ -74,19 +73,17 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
     while isinstance(causes[-1], _WRAPPERS) and (inner := causes[-1].__cause__ or causes[-1].__context__):
         causes.append(inner)
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
-        message = f"the certificate of {host} is not valid: {causes[-1].verify_message}"
-        return CertificateRefused(message, _CERTIFICATE)
+        hint = "check this machine's date and EEN_BASE_URL; if a proxy inspects TLS, give its CA as EEN_CA_FILE"
+        return CertificateRefused(f"the certificate of {host} is not valid: {causes[-1].verify_message}", hint)
     rows = (row for row in _EXCEPTIONS if any(isinstance(each, row[0]) for each in causes))
     _, reason, message, hint = next(rows)
     if proxied and reason in _OF_PROXY:
         reason, message, hint = "proxy", _THROUGH, _PROXY
-    why = "no answer"
+    why = getattr(error, "strerror", None) or "no answer"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         why = f"status {error.status}"
     elif isinstance(error, ws.InvalidProxyStatus):
         why = f"status {error.response.status_code}"
-    elif isinstance(error, OSError) and error.strerror:
-        why = error.strerror
     return CloudError(message.format(host=host, why=why, kind=type(error).__name__), hint, reason=reason)
 
 

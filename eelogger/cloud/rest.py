@@ -18,11 +18,11 @@ from yarl import URL
 
 from .. import __version__
 from ..clock import now_us
-from ..errors import CloudError
+from ..errors import CloudError, KeyRefused
 from ..model import DateSample
 from ..settings import Settings, proxy_for
 from . import HEADER_BYTES
-from .failures import failure, refusal
+from .failures import KEY_HINT, failure, refusal
 
 MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
 _AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gzip, deflate"}
@@ -79,6 +79,15 @@ class Rest:
             failed = failure(error, self.host, proxied=proxy is not None)
         # Raised out here, so that not even its context holds the library's exception, which holds the headers.
         raise failed
+
+    async def confirm_key(self) -> None:
+        """Raise `KeyRefused` when the cloud does not accept the key, `CloudError` when it does not tell."""
+        try:
+            await self.call("/g/aaa/isauth")
+        except CloudError as error:
+            if error.status != 403:
+                raise
+            raise KeyRefused(f"{self.host} does not accept the key (status 403)", KEY_HINT) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> Any:
         body = bytearray()

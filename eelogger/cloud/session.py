@@ -18,7 +18,7 @@ from .connection import Received
 from .failures import ACCOUNT_HINT, FailureSeries, ended, failure, log_defect, pauses
 from .loop_delay import LagMeter, threshold_us
 from .rest import Rest
-from .sign_in import Credentials, confirm_key
+from .sign_in import Credentials
 from .stream import EventStream, open_connection
 
 # Refreshes come up to a second later: a `Date` header has whole seconds, and different fractions bound the clock.
@@ -133,13 +133,12 @@ class Session:
                 connection = await open_connection(settings, self._timing)
             except (KeyRefused, CloudError) as error:
                 # A gateway may refuse a handshake too: only the cloud's REST side knows the key.
-                if (status := error.status) not in (401, 403):
+                if error.status not in (401, 403):
                     raise
-                await confirm_key(rest)
-                message = f"the event stream answers {status}, though the key is good"
-                if status == 401 and not self._has_connected:
-                    raise KeyRefused(message, ACCOUNT_HINT) from None
-                raise CloudError(message, ACCOUNT_HINT, reason=f"http-{status}", status=status) from None
+                await rest.confirm_key()
+                message = f"the event stream answers {error.status}, though the key is good"
+                is_fatal = error.status == 401 and not self._has_connected
+                raise (KeyRefused if is_fatal else CloudError)(message, ACCOUNT_HINT) from None
             connection.on_rtt = self._on_rtt
             stream = self._stream = EventStream(connection, settings, self._sink, self._timing, self._hand_on)
             stream.beside(self._refresh(rest, stream), "refresh")

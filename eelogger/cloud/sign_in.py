@@ -1,8 +1,4 @@
-"""Find a session key, by logging in if needed.
-
-A login that was refused is not repeated for 6 hours, also across restarts: a cron job every minute must not lock the
-account. Password, code, token and key are in no `repr` and no exception.
-"""
+"""Find a session key, by logging in if needed; password, code, token and key are in no `repr` and no exception."""
 
 import asyncio
 import logging
@@ -19,7 +15,7 @@ from ..settings import PROGRAM, Settings
 from .failures import KEY_HINT
 from .rest import Rest
 
-REFUSED_US: Final = 6 * HOUR_US
+REFUSED_US: Final = 6 * HOUR_US  # not repeated so long, also across restarts: a cron job must not lock the account
 FRESH_S: Final = 60.0  # a key from a login that is refused this soon is no expired key: logging in again would not help
 
 # What the login answers when a person has to act: wrong password, account suspended, inactive, disabled.
@@ -85,16 +81,6 @@ class Credentials:
         hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
         # The message stays the same while it is waited for: cron hears of one trouble once a day.
         raise LoginRefused("the login is refused", hint)
-
-
-async def confirm_key(rest: Rest) -> None:
-    """Raise `KeyRefused` when the cloud does not accept the key, `CloudError` when it does not tell."""
-    try:
-        await rest.call("/g/aaa/isauth")
-    except CloudError as error:
-        if error.status != 403:
-            raise
-        raise KeyRefused(f"{rest.host} does not accept the key (status 403)", KEY_HINT) from None
 
 
 async def login(settings: Settings, person: SecondFactor | None = None) -> Settings:

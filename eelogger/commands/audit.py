@@ -201,7 +201,7 @@ class Audit:
                 if hour.rows is None:
                     result.fail(hour.from_us, hour.failure)
                 else:
-                    asked = (row for row in hour.rows if self._wants(camera, "ANNT" if row.ns is None else row.ns))
+                    asked = (row for row in hour.rows if self._wants(camera, "ANNT" if row[2] is None else row[2]))
                     self.missing += ((camera, each) for each in result.take(hour.from_us, hour.to_us, asked))
                 result.unreadable += hour.unreadable
                 self._done += 1

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from ..clock import now_us
 from ..cloud.rest import Rest
-from ..cloud.sign_in import confirm_key
 from ..cloud.stream import EventStream, open_connection
 from ..errors import EeloggerError, MessageError, NoCamera
 from ..measure.clock_offset import OffsetBounds
@@ -132,7 +131,7 @@ async def clock(settings: Settings, samples: list[DateSample], wait_s: float) ->
             for _ in range(CLOCK_ANSWERS):
                 await asyncio.sleep(wait_s / CLOCK_ANSWERS)
                 with suppress(EeloggerError):  # its `Date` counts, whatever it says
-                    await confirm_key(rest)
+                    await rest.confirm_key()
     bounds = OffsetBounds()
     for sample in samples:
         bounds.add(sample)
