@@ -40,14 +40,15 @@ def parse_device_list(rows: Any) -> CameraList:
     skipped: Counter[str] = Counter()
     for row in rows if isinstance(rows, list) else ():
         kind = _kind(row)
+        name = row[2][:1000] if kind != "unreadable" and isinstance(row[2], str) else ""
         if kind == "bridge":
-            bridges[row[1]] = _text(row[2])
+            bridges[row[1]] = name
         if kind != "camera":
             skipped[kind] += 1
         elif row[1].lower() in cameras:  # ids that differ in case only would share a file on some systems
             skipped["repeated"] += 1
         else:
-            cameras[row[1].lower()] = Camera(row[1], _text(row[2]), _bridge_of(row[4]))
+            cameras[row[1].lower()] = Camera(row[1], name, _bridge_of(row[4]))
     if not isinstance(rows, list) or (rows and skipped["unreadable"] == len(rows)):
         raise CloudError("the answer is no camera list", "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
     return CameraList({camera.id: camera for camera in cameras.values()}, bridges, +skipped)
@@ -96,15 +97,12 @@ class LoggedCameras:
         self._failures.failed(f"the camera list cannot be fetched: {error} ({error.hint}); going by the last known one")
 
     def take(self, found: CameraList, *, is_refresh: bool) -> None:
-        """Take up another list: a camera leaves when it is missing from two refreshes in a row.
-
-        So an empty or halved list is never believed at once, nor that of a reconnect, which may follow within seconds.
-        """
+        """Take up another list: what is missing from two refreshes in a row leaves, so no empty list is believed."""
         self._failures.over("the camera list can be fetched again")
         self._has_listed = True
         listed = {camera_id.lower() for camera_id in found.cameras}
         missing = {camera_id for camera_id in self._now.cameras if camera_id.lower() not in listed}
-        gone = missing & self._missing if is_refresh else set()
+        gone = missing & self._missing if is_refresh else set()  # reconnects may follow within seconds
         self._missing = missing - gone if is_refresh else missing & self._missing
         stay = {camera_id: camera for camera_id, camera in self._now.cameras.items() if camera_id in missing - gone}
         self._now = CameraList(found.cameras | stay, self._now.bridges | found.bridges, found.skipped)
@@ -167,7 +165,3 @@ def _bridge_of(pairs: Any) -> str:
     pairs = [pair for pair in pairs if isinstance(pair[0], str) and _is_id(pair[0])]
     pairs.sort(key=lambda pair: pair[1:2] != ["ATTD"])
     return pairs[0][0] if pairs else ""
-
-
-def _text(name: Any) -> str:
-    return name[:1000] if isinstance(name, str) else ""

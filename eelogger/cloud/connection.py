@@ -27,7 +27,6 @@ LOOK_S: Final = 0.02
 # peer held back while the socket's buffer was full comes in pieces of any size.
 CAUGHT_UP: Final = 0.5
 UNANSWERED_MS: Final = 15_000  # TCP gives up after this: with data every 5 s a dead route is noticed within 20 s
-_PATIENCE_US: Final = UNANSWERED_MS * 1000 + 5_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -170,10 +169,7 @@ class StampedConnection(ClientConnection):
         self.transport.abort()
 
     def ending(self) -> tuple[str, int]:
-        """Why it ended, as a gap's reason, and until when it surely observed.
-
-        A loud end is dated when the connection was lost, a silent one when the peer was last heard.
-        """
+        """Why it ended, as a gap's reason, and until when it surely observed: a silent peer, while it was heard."""
         code, failed, error = self.close_code, self.protocol.close_sent, self.connection_exc
         lost_us = now_us() if self.lost_us is None else self.lost_us
         if self.lost_reason:
@@ -185,7 +181,7 @@ class StampedConnection(ClientConnection):
             return f"failed-{failed.code}", self.last_read_us
         # A timeout of TCP, which may call it an unreachable host. Up to its beginning TCP vouched for the peer.
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, ssl.SSLError)):
-            return "no-ack", max(self.last_read_us, lost_us - _PATIENCE_US)
+            return "no-ack", max(self.last_read_us, lost_us - (UNANSWERED_MS + 5_000) * 1000)
         return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us
 
     def _fall_behind(self, since_ns: int) -> None:
@@ -220,6 +216,5 @@ def set_tcp_timeouts(sock: Any) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     times_s = {"TCP_KEEPIDLE": 5, "TCP_KEEPALIVE": 5, "TCP_KEEPINTVL": 5}  # macOS calls the first as the second
     for name, value in (times_s | {"TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": UNANSWERED_MS}).items():
-        if hasattr(socket, name):
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        with suppress(OSError, AttributeError):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,7 +1,6 @@
-"""Say what each failure means, and when to try again.
+"""Say what each failure means, and when to try again: a `CloudError` for ever, while others end a run.
 
-A `CloudError` is tried again for ever, every other error ends a run. No message holds a library's text, in which
-headers or a proxy's password may stand.
+No message holds a library's text, in which headers or a proxy's password may stand.
 """
 
 import asyncio
@@ -115,10 +114,7 @@ def pauses(timing: Timing) -> Iterator[float]:
 
 
 class FailureSeries:
-    """Failures of one kind: the first of a row is a warning, its repeats are DEBUG lines, its end is one line.
-
-    What fails again within a minute had not been mended.
-    """
+    """Failures of one kind: one warning, and one line of the end; what fails within a minute of that is a repeat."""
 
     _since_s: float | None = None
     _over_s: float | None = None

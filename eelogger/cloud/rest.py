@@ -1,7 +1,4 @@
-"""Call the cloud's REST interface.
-
-No key, password or cookie leaves this room in an exception, its context or a `repr`.
-"""
+"""Call the cloud's REST interface; no key or cookie gets into an exception, its context or a `repr`."""
 
 import json
 import ssl

@@ -6,7 +6,6 @@ import random
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final
 
 from ..clock import now_us
 from ..errors import CloudError, EeloggerError, KeyRefused, SettingsError
@@ -20,9 +19,6 @@ from .loop_delay import LagMeter, threshold_us
 from .rest import Rest
 from .sign_in import Credentials
 from .stream import EventStream, open_connection
-
-# Refreshes come up to a second later: a `Date` header has whole seconds, and different fractions bound the clock.
-_SPREAD: Final = 1 / 300
 
 _log = logging.getLogger(__name__)
 
@@ -159,8 +155,9 @@ class Session:
     async def _refresh(self, rest: Rest, stream: EventStream) -> None:
         """Ask for the list now and then, and at once when the stream says that the key is not good."""
         while True:
+            # Up to a second later: a `Date` header has whole seconds, and different fractions bound the clock.
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._timing.refresh_s * (1 + random.random() * _SPREAD)):
+                async with asyncio.timeout(self._timing.refresh_s * (1 + random.random() / 300)):
                     await self._ask_now.wait()
             doubted = self._ask_now.is_set()
             self._ask_now.clear()

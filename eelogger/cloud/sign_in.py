@@ -28,9 +28,7 @@ _log = logging.getLogger(__name__)
 class SecondFactor(Protocol):
     """A person who can receive a code."""
 
-    # One of the keys of `choices`, which maps "sms" and "email" to a masked address.
-    async def choose(self, choices: Mapping[str, str]) -> str: ...
-
+    async def choose(self, choices: Mapping[str, str]) -> str: ...  # "sms" or "email", to the address beside it
     async def code(self, attempt: int) -> str: ...  # `attempt` counts from 1; "" gives up
 
 

@@ -1,7 +1,4 @@
-"""Subscribe to events on one WebSocket.
-
-Every message that left the socket reaches the sink, once and in order, whatever ended the connection.
-"""
+"""Hand on each message that left the socket, once and in order, whatever ended the connection."""
 
 import asyncio
 import json
