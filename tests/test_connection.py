@@ -183,14 +183,10 @@ class Told:
 
 @asynccontextmanager
 async def receiving(
-    messages: int, hand_on: Callable[[Received], None]
+    hand_on: Callable[[Received], None],
 ) -> AsyncIterator[tuple[EventStream, asyncio.Task[str], ServerConnection]]:
-    """A stream that begins with so many messages waiting, its task and the peer."""
+    """A stream, its task and the peer."""
     async with talking() as (connection, peer):
-        for number in range(messages):
-            await peer.send(str(number))
-        while len(connection.messages) < messages:
-            await asyncio.sleep(0)
         stream = stream_of(connection, NotingSink(), hand_on)
         yield stream, asyncio.create_task(stream.log([])), peer
 
@@ -202,7 +198,7 @@ async def test_messages_are_handed_on_together_but_no_flood_puts_it_off(
     """Each line has to be in its file soon after its message came, however close the next one follows."""
     monkeypatch.setattr(stream_room, "GATHER_S", gather_s)
     told = Told()
-    async with receiving(0, told) as (_, running, peer):
+    async with receiving(told) as (_, running, peer):
         for number in range(100):
             await peer.send(str(number))
             await asyncio.sleep(GATHER_S / 4)
@@ -217,7 +213,7 @@ async def test_messages_are_handed_on_together_but_no_flood_puts_it_off(
 async def test_nothing_is_gathered_when_it_must_not_wait(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_room, "GATHER_S", 60.0)
     told = Told()
-    async with receiving(0, told) as (stream, running, peer):
+    async with receiving(told) as (stream, running, peer):
         for number in range(5):
             await peer.send(" " * (GATHER_BYTES if how == "much waits" else 0) + str(number))
         while how != "much waits" and len(stream.connection.messages) < 5:
@@ -240,7 +236,9 @@ async def test_nothing_is_gathered_when_it_must_not_wait(how: str, monkeypatch: 
 
 async def test_a_turn_is_short_and_the_loop_runs_in_between() -> None:
     told, passes = Told(pause_s=WORK_S / 2), 0
-    async with receiving(30, told) as (_, running, peer):
+    async with receiving(told) as (_, running, peer):
+        for number in range(30):
+            await peer.send(str(number))
         while len(told.numbers) < 30:
             passes += 1
             await asyncio.sleep(0)
@@ -254,7 +252,7 @@ async def test_what_fails_on_a_message_ends_the_connection_with_its_error() -> N
     def fail(received: Received) -> None:
         raise ValueError(received.data)
 
-    async with receiving(0, fail) as (_, running, peer):
+    async with receiving(fail) as (_, running, peer):
         await asyncio.sleep(0.01)
         await peer.send("0")
         with pytest.raises(ValueError, match="0"):
@@ -418,9 +416,6 @@ async def test_subscriptions_go_out_in_batches() -> None:
     assert sizes == [500, 500, 200]
 
 
-# What only some systems have
-
-
 def test_tcp_gives_up_where_it_can_and_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as sock:
         room.set_tcp_timeouts(sock)
@@ -431,8 +426,6 @@ def test_tcp_gives_up_where_it_can_and_is_not_needed(monkeypatch: pytest.MonkeyP
             monkeypatch.delattr(socket, name, raising=False)
         room.set_tcp_timeouts(sock)
 
-
-# A dead route, in a network namespace where the machine allows one
 
 SERVER = """
 import asyncio, sys

@@ -16,14 +16,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import aiohttp
 import pytest
 import trustme
 from launch import ROOT
 from sessions import NotingSink, stream_to
-from websockets import exceptions as ws
 
-from eelogger.cloud import failures
 from eelogger.cloud.rest import Rest
 from eelogger.errors import CertificateRefused, CloudError, EeloggerError, KeyRefused
 from eelogger.model import Timing
@@ -255,9 +252,6 @@ async def test_nobody_listens_there_is_no_such_name_and_no_tls(side: str) -> Non
         assert (await fails(f"https://127.0.0.1:{port}", side)).reason == "tls"
 
 
-# TLS
-
-
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
@@ -276,9 +270,6 @@ async def test_a_certificate_that_does_not_verify(authority: trustme.CA, side: s
             error = await fails(f"https://127.0.0.1:{port}", side, ca_file)
     assert isinstance(error, CertificateRefused)
     assert (error.exit_code, error.reason) == (77, "certificate")
-
-
-# Proxies
 
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
@@ -306,19 +297,3 @@ async def test_a_dead_or_impossible_proxy_is_not_blamed_on_the_network(
 ) -> None:
     monkeypatch.setenv(name, proxy)
     assert (await fails("https://cloud.example", side)).reason == "proxy"
-
-
-# The table alone
-
-
-@pytest.mark.parametrize(
-    "kind", [Exception, ValueError, KeyError, ws.InvalidHandshake, ws.ProxyError, aiohttp.ClientError]
-)
-@pytest.mark.parametrize("proxied", [True, False])
-def test_any_exception_has_a_reason_and_a_hint_and_none_gets_its_text_through(
-    kind: type[Exception], proxied: bool
-) -> None:
-    found = failures.failure(kind(PLANTED), "host", proxied=proxied)
-    assert re.fullmatch(r"[a-z0-9-]+", found.reason)
-    assert found.hint
-    assert PLANTED not in f"{found}{found.hint}"

@@ -102,9 +102,6 @@ async def test_what_is_no_json_is_none(body: bytes) -> None:
         assert await rest.call("/") is None
 
 
-# TLS and proxies; what goes wrong with them stands in test_failures
-
-
 class Proxy:
     """A CONNECT proxy that leads every name to one port of this machine, slowly."""
 
