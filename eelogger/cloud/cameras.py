@@ -79,7 +79,7 @@ class LoggedCameras:
         self._has_listed = False
         self._failures = FailureSeries()
 
-    async def list(self, rest: Rest, settings: Settings) -> None:
+    async def renew(self, rest: Rest, settings: Settings) -> None:
         """Take up a fresh list for another connection, or go by the last known one."""
         try:
             found = await fetch_cameras(rest)

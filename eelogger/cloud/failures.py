@@ -114,7 +114,7 @@ def pauses(timing: Timing) -> Iterator[float]:
 
 
 class FailureSeries:
-    """Failures of one kind: one warning, and one line of the end; what fails within a minute of that is a repeat."""
+    """Failures of one kind: the first is a WARNING, repeats are DEBUG; so is what fails within a minute of the end."""
 
     _since_s: float | None = None
     _over_s: float | None = None

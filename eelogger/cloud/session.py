@@ -122,7 +122,7 @@ class Session:
     async def _connect(self, settings: Settings) -> str:
         """Log until the connection ends; returns why."""
         async with Rest(settings, on_date=self._on_date) as rest:
-            await self._cameras.list(rest, settings)
+            await self._cameras.renew(rest, settings)
             self.left, self._doubts = {}, {}  # all are subscribed anew
             self._ask_now.clear()
             try:

@@ -28,12 +28,12 @@ _log = logging.getLogger(__name__)
 class SecondFactor(Protocol):
     """A person who can receive a code."""
 
-    async def choose(self, choices: Mapping[str, str]) -> str: ...  # "sms" or "email", to the address beside it
+    async def choose(self, choices: Mapping[str, str]) -> str: ...  # a key of `choices`, masked addresses by kind
     async def code(self, attempt: int) -> str: ...  # `attempt` counts from 1; "" gives up
 
 
 class Credentials:
-    """The keys of one run; `remembered` is a login that was refused and is not to be repeated yet."""
+    """The keys of one run; `remembered` is a refused login, which is not repeated for 6 hours."""
 
     def __init__(self, remembered: RefusedLogin | None = None) -> None:
         self.remembered = remembered
@@ -68,13 +68,12 @@ class Credentials:
         if not (refused and refused.fingerprint == fingerprint and 0 < refused.until_us - now_us() <= REFUSED_US):
             try:
                 own = await login(settings)
-            except LoginRefused as error:
-                refused = self.remembered = RefusedLogin(fingerprint, now_us() + REFUSED_US)
-                why = f"{error}: {error.hint}"
-            else:
                 self.remembered = None
                 _log.info("logged in, a new session key is in use")
                 return own
+            except LoginRefused as error:
+                refused = self.remembered = RefusedLogin(fingerprint, now_us() + REFUSED_US)
+                why = f"{error}: {error.hint}"
         until = datetime.fromtimestamp(refused.until_us / 1e6, UTC)
         hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
         # The message stays the same while it is waited for: cron hears of one trouble once a day.
