@@ -103,6 +103,29 @@ async def test_what_is_larger_than_the_queue_is_received_and_only_our_lateness_i
     assert [200_000 < gap.to_us - gap.from_us < 500_000 for gap in sink.noted] == ([True] if wait_s else [])
 
 
+async def test_a_backlog_lasts_until_reading_goes_on_for_good() -> None:
+    """The queue fills again at once, and then nothing happens for a while."""
+
+    async def send(peer: ServerConnection) -> None:
+        for _ in range(2):
+            for _ in range(100):
+                await peer.send("x" * 100)
+            await peer.recv()
+
+    sink = NotingSink()
+    async with talking(send) as (connection, _):
+        connection.queue_bytes = 1_000
+        connection.on_gap = sink.note_gap
+        for _ in range(2):
+            await connection.send("go")
+            await asyncio.sleep(0.3)
+            while connection.take() is not None:
+                pass
+        await asyncio.sleep(0.1)
+    (gap,) = sink.noted
+    assert gap.to_us - gap.from_us > 600_000
+
+
 STOPPED = """
 import asyncio, sys
 sys.path[:0] = sys.argv[1:3]

@@ -267,6 +267,16 @@ async def test_a_cameras_open_gap_is_on_record_after_a_stop(cloud: FaultCloud, l
     assert float(gap["seconds"]) > 0
 
 
+async def test_a_camera_that_left_the_account_has_no_open_gap(cloud: FaultCloud, log_dir: Path) -> None:
+    camera = cloud.camera_ids()[0]
+    async with run_here(cloud, log_dir, timing=Timing(refresh_s=0.2)) as here:
+        await cloud.wait_subscribed(3)
+        cloud.remove_camera(camera)
+        await cloud.camera_error(camera, 404)
+        await until(lambda: camera not in here.parts.recorder.cameras)
+        assert here.parts.coverage.close_camera_gaps(0) == []
+
+
 async def test_a_disk_that_works_is_never_the_reason_of_lost_lines(cloud: FaultCloud, log_dir: Path) -> None:
     """More than the buffer holds, in one message and in many: what comes waits where it came from."""
     camera = cloud.camera_ids()[0]
