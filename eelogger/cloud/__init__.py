@@ -21,7 +21,6 @@ class Sink(Protocol):
     def is_behind(self) -> bool: ...  # too much is not on disk yet: messages should wait
     def know(self, cameras: Mapping[str, Camera]) -> None: ...  # log these cameras and no others from now on
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None: ...  # None: to all cameras
-    # Take one message; returns the errors the server reports in it.
-    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]: ...
+    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]: ...  # its errors
     def lost(self, at_us: int, reason: str, camera_id: str = "") -> None: ...  # not observed any more; "": no camera is
     def note_gap(self, gap: Gap) -> None: ...  # figures of this period are tainted

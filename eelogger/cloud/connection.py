@@ -22,10 +22,6 @@ from .loop_delay import FULL_READ, TAINTED_US, lag_us, slept_ns
 QUEUE_BYTES: Final = 1 << 19
 # asyncio reads into 256 KiB, which is allocated and given back for each message: at 100 events/s a fifth of all work.
 READ_BYTES: Final = 1 << 16
-LOOK_S: Final = 0.02
-# Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: what the
-# peer held back while the socket's buffer was full comes in pieces of any size.
-CAUGHT_UP: Final = 0.5
 UNANSWERED_MS: Final = 15_000  # TCP gives up after this: with data every 5 s a dead route is noticed within 20 s
 
 _log = logging.getLogger(__name__)
@@ -191,11 +187,13 @@ class StampedConnection(ClientConnection):
             self._catching_up = self.loop.create_task(self._catch_up(), name="catch up")
 
     async def _catch_up(self) -> None:
+        # Until the loop sleeps half of the time. A short read does not tell: what the peer held back while the socket's
+        # buffer was full comes in pieces of any size.
         while self.lost_us is None:
             began_ns, slept_before_ns = time.perf_counter_ns(), slept_ns(self.loop)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(0.02)
             passed_ns, asleep_ns = time.perf_counter_ns() - began_ns, slept_ns(self.loop) - slept_before_ns
-            if not self.paused_ns and asleep_ns >= CAUGHT_UP * passed_ns:
+            if not self.paused_ns and asleep_ns >= passed_ns / 2:
                 self._behind_ns = 0
                 self._tell_backlog()
                 return
@@ -206,8 +204,7 @@ class StampedConnection(ClientConnection):
             gap = Gap("backlog", self._backlog_us, now_us(), "queue-full")
             self._backlog_us = 0
             self.on_gap(gap)
-            seconds = (gap.to_us - gap.from_us) / 1e6
-            _log.warning("reading was paused for %.1f s: more arrived than could be recorded", seconds)
+            _log.warning("reading paused for %.1f s: more came than could be recorded", (gap.to_us - gap.from_us) / 1e6)
 
 
 def set_tcp_timeouts(sock: Any) -> None:

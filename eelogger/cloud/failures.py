@@ -24,7 +24,6 @@ _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
 _THROUGH: Final = "cannot reach {host} through the proxy: {why}"
 _PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY (http alone, no socks) and the proxy's user name and password"
-_NAMES: Final = f"{_NETWORK}, and EEN_BRANDING; where only a proxy leads out, set HTTPS_PROXY"
 ACCOUNT_HINT: Final = "is EEN_ACCOUNT_ID the account of this key?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
@@ -36,7 +35,7 @@ _EXCEPTIONS: Final[tuple[tuple[Any, str, str, str], ...]] = (
     ((ImportError, *_PROXY_ERRORS), "proxy", _THROUGH, _PROXY),
     (ws.InvalidHandshake, "handshake", "{host} opens no WebSocket", "a proxy or firewall may not let WebSockets pass"),
     (ValueError, "address", "the address of {host} or of its proxy is malformed", f"{_ADDRESS}, and HTTPS_PROXY"),
-    (socket.gaierror, "dns", "cannot find the address of {host}", _NAMES),
+    (socket.gaierror, "dns", "cannot find the address of {host}", f"{_NETWORK}, EEN_BRANDING and HTTPS_PROXY"),
     (TimeoutError, "timeout", "{host} does not answer in time", _NETWORK),
     (ssl.SSLError, "tls", "cannot agree on TLS with {host}", "something between here and there speaks no TLS"),
     (aiohttp.ClientResponseError, "no-http", "{host} does not answer in HTTP", _ADDRESS),
@@ -56,8 +55,6 @@ _STATUSES: Final[dict[int, tuple[str, str]]] = {
     3: ("redirects, and the key goes nowhere else", f"{_ADDRESS}; is a sign-in page between you and the internet?"),
     5: ("fails", "the cloud has a problem of its own"),
 }
-
-MENDED_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +119,7 @@ class FailureSeries:
     def failed(self, message: str) -> None:
         """Tell of a failure."""
         now_s = asyncio.get_running_loop().time()
-        begins = self._since_s is None or (self._over_s is not None and now_s - self._over_s >= MENDED_S)
+        begins = self._since_s is None or (self._over_s is not None and now_s - self._over_s >= 60)
         if begins:
             self._since_s, self._over_s = now_s, None
         _log.log(logging.WARNING if begins else logging.DEBUG, "%s", message)

@@ -54,7 +54,7 @@ class EventStream:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def log(self, camera_ids: Collection[str]) -> str:
-        """Log events until the connection ends, and then what has arrived; returns a gap's reason (`closed-1001`)."""
+        """Log events until the connection ends, or its task is cancelled; returns the gap's reason (`closed-1001`)."""
         connection = self.connection
         connection.queue_bytes = max(connection.queue_bytes, BURST_BYTES * len(camera_ids))
         try:
