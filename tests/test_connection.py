@@ -287,9 +287,6 @@ def live(session: SessionRun) -> StampedConnection:
     return session.session._stream.connection
 
 
-# Until when it observed
-
-
 class Slow(NotingSink):
     """Takes 20 ms for each message."""
 

@@ -88,9 +88,6 @@ async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
     return caught.value
 
 
-# How the other side talks
-
-
 def answer(*lines: str, open_s: float = 0.0) -> Talk:
     """Read a request, answer with these lines, and close after a while."""
 
@@ -246,7 +243,7 @@ async def test_a_dead_first_address_does_not_keep_the_stream_from_connecting(mon
 
 @pytest.mark.parametrize("side", ["REST", "stream"])
 async def test_nobody_listens_there_is_no_such_name_and_no_tls(side: str) -> None:
-    assert (await fails("http://127.0.0.1:1", side)).reason == "network"
+    assert "Connection refused" in str(await fails("http://127.0.0.1:1", side))
     assert (await fails("https://does-not-exist.invalid", side)).reason == "dns"
     async with listener(babble) as port:
         assert (await fails(f"https://127.0.0.1:{port}", side)).reason == "tls"

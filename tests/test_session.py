@@ -54,9 +54,6 @@ async def refreshed(cloud: FaultCloud, times: int = 1) -> None:
     await asyncio.sleep(1)
 
 
-# Ends of an open connection
-
-
 # A way in which an open connection ends, and the reason of the gap.
 CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 4000)
 ENDS: dict[str, tuple[Callable[[FaultCloud], object], str]] = {

@@ -5,6 +5,7 @@ No message holds a library's text, in which headers or a proxy's password may st
 
 import asyncio
 import logging
+import os
 import random
 import re
 import socket
@@ -75,7 +76,8 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
     _, reason, message, hint = next(rows)
     if proxied and reason in _OF_PROXY:
         reason, message, hint = "proxy", _THROUGH, _PROXY
-    why = getattr(error, "strerror", None) or "no answer"
+    errno = getattr(error, "errno", None) or 0
+    why = os.strerror(errno) if errno > 0 else "no answer"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         why = f"status {error.status}"
     elif isinstance(error, ws.InvalidProxyStatus):
