@@ -74,7 +74,7 @@ class LoggedCameras:
     def __init__(
         self, known: CameraList, sink: Sink, on_use: Callable[[Mapping[str, Camera], Mapping[str, str]], None]
     ) -> None:
-        self._now, self._sink, self._on_use = known, sink, on_use
+        self.now, self._sink, self._on_use = known, sink, on_use
         self._missing: set[str] = set()
         self._has_listed = False
         self._failures = FailureSeries()
@@ -87,7 +87,7 @@ class LoggedCameras:
                 raise no_camera(found)
             self.take(found, is_refresh=False)
         except CloudError as error:
-            if not self._now.kept(settings):
+            if not self.now.kept(settings):
                 raise
             self.failed(error)
         self.use(settings)
@@ -101,20 +101,20 @@ class LoggedCameras:
         self._failures.over("the camera list can be fetched again")
         self._has_listed = True
         listed = {camera_id.lower() for camera_id in found.cameras}
-        missing = {camera_id for camera_id in self._now.cameras if camera_id.lower() not in listed}
+        missing = {camera_id for camera_id in self.now.cameras if camera_id.lower() not in listed}
         gone = missing & self._missing if is_refresh else set()  # reconnects may follow within seconds
         self._missing = missing - gone if is_refresh else missing & self._missing
-        stay = {camera_id: camera for camera_id, camera in self._now.cameras.items() if camera_id in missing - gone}
-        self._now = CameraList(found.cameras | stay, self._now.bridges | found.bridges, found.skipped)
+        stay = {camera_id: camera for camera_id, camera in self.now.cameras.items() if camera_id in missing - gone}
+        self.now = CameraList(found.cameras | stay, self.now.bridges | found.bridges, found.skipped)
 
     def use(self, settings: Settings) -> tuple[set[str], set[str]]:
         """Log the cameras that these settings keep; returns which are gone and which are new."""
-        before, cameras = self._sink.cameras, self._now.kept(settings)
+        before, cameras = self._sink.cameras, self.now.kept(settings)
         gone, added = before.keys() - cameras.keys(), cameras.keys() - before.keys()
         if cameras != before:
             self._sink.know(cameras)
             _log.info("the camera list changed: %d added, %d gone, %d now", len(added), len(gone), len(cameras))
-        self._on_use(cameras, self._now.bridges)
+        self._on_use(cameras, self.now.bridges)
         return gone, added
 
 

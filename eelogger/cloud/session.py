@@ -164,9 +164,11 @@ class Session:
             try:
                 found = await fetch_cameras(rest)
                 if not doubted:
-                    stream.flush()  # what the cameras of the old list have sent is theirs
                     self._cameras.take(found, is_refresh=True)
-                    gone, added = self._cameras.use(self._reload())
+                    settings = self._reload()
+                    if self._cameras.now.kept(settings) != self._sink.cameras:
+                        stream.flush()  # what the cameras of the old list have sent is theirs
+                    gone, added = self._cameras.use(settings)
                     again, self.left = self.left.keys() & self._sink.cameras.keys(), {}
                     await stream.change(gone, added | again)
             except CloudError as error:
