@@ -72,8 +72,7 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
         hint = "check this machine's date and EEN_BASE_URL; if a proxy inspects TLS, give its CA as EEN_CA_FILE"
         return CertificateRefused(f"the certificate of {host} is not valid: {causes[-1].verify_message}", hint)
-    rows = (row for row in _EXCEPTIONS if any(isinstance(each, row[0]) for each in causes))
-    _, reason, message, hint = next(rows)
+    _, reason, message, hint = next(row for row in _EXCEPTIONS if any(isinstance(each, row[0]) for each in causes))
     if proxied and reason in _OF_PROXY:
         reason, message, hint = "proxy", _THROUGH, _PROXY
     errno = getattr(error, "errno", None) or 0

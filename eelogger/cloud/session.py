@@ -96,7 +96,7 @@ class Session:
     async def _attempt(self) -> EeloggerError:
         """Sign in, connect, log: why it ended; raises what no retry can mend."""
         self._enter("connecting")
-        settings = self._settings = self._reload()
+        settings = self._reload()
         failed: EeloggerError
         try:
             settings = await self._credentials.sign_in(settings)

@@ -111,8 +111,7 @@ async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor 
         raise LoginRefused("the login asks for a second factor", f"run `{PROGRAM} login` and enter the code")
     choices = choices if isinstance(choices, dict) else {}
     if not (offered := {kind: str(choices[kind])[:80] for kind in ("sms", "email") if choices.get(kind)}):
-        message = "the login asks for a second factor that is neither SMS nor e-mail"
-        raise CloudError(message, _PASTE, reason="login-answer")
+        raise CloudError("the second factor is neither SMS nor e-mail", _PASTE, reason="login-answer")
     kind = await person.choose(offered)
     if kind not in offered:
         raise LoginRefused("no way for the second factor was chosen", f"choose {' or '.join(offered)}")
