@@ -309,7 +309,7 @@ async def test_for_cameras_the_key_is_asked_about_once_a_connection_and_for_othe
 
 
 @in_virtual_time
-async def test_a_login_brings_a_key_keeps_it_and_renews_it() -> None:
+async def test_a_login_brings_a_key_keeps_it_and_renews_it(caplog: pytest.LogCaptureFixture) -> None:
     async with fleet(1) as cloud, session_on(cloud, with_login(cloud, EEN_AUTH_KEY=NEW)) as session:
         await subscribed(cloud, 1)
         await cloud.close(1001)
@@ -320,6 +320,7 @@ async def test_a_login_brings_a_key_keeps_it_and_renews_it() -> None:
         await subscribed(cloud, 1, 3)
         assert len(cloud.called(AUTHENTICATE)) == 2
         assert session.sink.reasons == ["started", "closed-1001", "key-refused"]
+    assert not [line for line in told(caplog) if "key-refused" in line], "a key that expires is no trouble yet"
 
 
 def test_a_refused_login_waits_6_hours_across_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
