@@ -76,6 +76,7 @@ class KeyRefused(Refused):
     """The session key is not, or no longer, valid."""
 
     reason = "key-refused"
+    status: int | None = None
 
 
 class LoginRefused(Refused):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from .clock import KernelClock, kernel_state, now_us, resolution_us
+from .clock import KernelClock, kernel_state, now_us
 from .cloud.cameras import CameraList
-from .cloud.loop_delay import LagMeter, threshold_us
+from .cloud.loop_delay import threshold_us
 from .cloud.session import Session
 from .cloud.sign_in import Credentials
 from .measure.coverage import Coverage
@@ -54,7 +54,7 @@ class Parts:
         self.recorder = Recorder(handler, self.writer, Coverage(started_us), paths, day=day_of(started_us))
         self.recorder.on_day_end = self._end_day
         self.recorder.on_renamed = lambda stems: self.writer.barrier(lambda held: rename_moves(paths, stems))
-        self.vitals, self.lag, self.health = Vitals(), LagMeter(), HealthLog()
+        self.vitals, self.health = Vitals(), HealthLog()
         self.credentials = Credentials()
         known = CameraList(*read_cameras(paths))
         self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
@@ -63,11 +63,10 @@ class Parts:
             settings,
             self.recorder,
             self.credentials,
-            known=known,
-            timing=timing,
+            known,
+            timing,
             on_date=self._note_date,
             on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
-            on_lag=self.lag.note,
             on_cameras=self._note_cameras,
         )
         self.snapshots = Snapshots(
@@ -95,7 +94,7 @@ class Parts:
         """Where the run stands."""
         now = now_us()
         recorder, session, writer = self.recorder, self.session, self.writer
-        lag = self.lag.since_start()
+        lags, lag_p99_us, lag_max_us = session.lag.since_start()
         return RunState(
             state=session.state,
             since_us=session.state_since_us,
@@ -112,9 +111,9 @@ class Parts:
             offset=self.vitals.bounds.offset(now),
             kernel=self.kernel,
             rtt=self.vitals.rtt(now),
-            own_error=OwnError(lag.p99_us, lag.max_us, threshold_us(resolution_us()), lag.n),
+            own_error=OwnError(lag_p99_us, lag_max_us, threshold_us(), lags),
             write_p99_us=writer.write_p99_us(),
-            left=session.refresher.left,
+            left=session.left,
             previews=recorder.handler.previews,
             names=self.settings.namespace_table,
             last=recorder.handler.last,
@@ -143,8 +142,8 @@ class Parts:
     async def write_health(self) -> None:
         """Write the past minute's line of `health.log`."""
         self.kernel = kernel_state()
-        lag, rtt_max_us = self.lag.take_minute(), self.vitals.take_rtt_max_us()
-        lines = self.health.line(self.state(), lag.p99_us, lag.max_us, rtt_max_us)
+        (_, lag_p99_us, lag_max_us), rtt_max_us = self.session.lag.take_minute(), self.vitals.take_rtt_max_us()
+        lines = self.health.line(self.state(), lag_p99_us, lag_max_us, rtt_max_us)
         self.writer.write_other(os.fspath(self.paths.health), (await encoded(lines)).decode())
 
     def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:

@@ -50,14 +50,15 @@ class Recorder:
     def begin(self, day: str, coverage: Coverage) -> None:
         """Let the lines that follow be this day's."""
         self.day, self.coverage = day, coverage
-        # What the connection tells of gaps needs no more than to be handed on.
-        self.lost, self.camera_gone = coverage.open_gap, coverage.camera_gone
+        self.lost = coverage.open_gap  # what the connection tells needs no more than to be handed on
         began_us = parse_time(day)
         # A clock put back over midnight by less than an hour leaves its lines in the later day.
         self._earliest_us, self._midnight_us = began_us - HOUR_US, began_us + DAY_US
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
         """Log these cameras and no others from now on, each under its present name."""
+        for camera_id in self.cameras.keys() - cameras.keys():
+            self.coverage.camera_gone(camera_id)
         self.cameras = dict(cameras)
         self._by_lower_id = {camera.id.lower(): camera for camera in cameras.values()}
         before = dict(self.stems)

@@ -208,7 +208,7 @@ class Run:
                 _log.warning("%s of %.1f s: %s", gap.kind, (gap.to_us - gap.from_us) / 1e6, gap.reason)
                 parts.vitals.bounds = OffsetBounds()  # the clock has been set since
                 if gap.kind == "suspend":
-                    parts.session.woke_up()
+                    parts.session.leave("suspend")
             if not parts.session.queued_bytes:
                 # Nothing waits: whatever arrived before this moment has been handed over.
                 now = now_us()

@@ -16,7 +16,7 @@ from eelogger.cloud.cameras import CameraList
 from eelogger.cloud.connection import Received
 from eelogger.cloud.session import Session
 from eelogger.cloud.sign_in import Credentials
-from eelogger.cloud.stream import EventStream
+from eelogger.cloud.stream import EventStream, open_connection
 from eelogger.errors import MessageError
 from eelogger.measure.protocol import read_message
 from eelogger.model import Camera, CloudNotice, Gap, RefusedLogin, Timing
@@ -46,11 +46,13 @@ class NotingSink:
         self.lost_us = 0
         self.camera_gaps: list[tuple[str, str]] = []
         self.gone: list[str] = []
+        self.noted: list[Gap] = []
         self.updates: Counter[str] = Counter()
         self.unknown: list[str] = []
         self._open = "started"
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
+        self.gone += self.cameras.keys() - cameras.keys()
         self.cameras = dict(cameras)
 
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
@@ -77,16 +79,15 @@ class NotingSink:
         self.lost_us = at_us
         self._open = self._open or reason
 
-    def camera_gone(self, camera_id: str) -> None:
-        self.gone.append(camera_id)
-
     def note_gap(self, gap: Gap) -> None:
-        pass
+        self.noted.append(gap)
 
 
-def stream_to(sink: NotingSink, timing: Timing | None = None) -> EventStream:
-    """An event stream with the settings' defaults."""
-    return EventStream(sink, timing or Timing())
+async def stream_to(sink: NotingSink, settings: Settings, timing: Timing | None = None) -> EventStream:
+    """An open event stream whose messages the sink takes."""
+    timing = timing or Timing()
+    connection = await open_connection(settings, timing)
+    return EventStream(connection, settings, sink, timing, lambda received: sink.record(*received))
 
 
 class SessionRun:
@@ -103,18 +104,18 @@ class SessionRun:
     ) -> None:
         self.environ, self.env_file = dict(environ), env_file
         self.attempts_s: list[float] = []
-        self.remembered: list[RefusedLogin | None] = []
         self.listed: list[tuple[Mapping[str, Camera], Mapping[str, str]]] = []
         self.rtts: list[int] = []
         self.sink = NotingSink()
-        self.credentials = Credentials(remembered, self.remembered.append)
+        self.credentials = Credentials(remembered)
         self.session = Session(
             self._load,
             load(self.environ, env_file),
             self.sink,
             self.credentials,
-            known=known,
-            timing=timing,
+            known or CameraList(),
+            timing or Timing(),
+            on_date=lambda sample: None,
             on_rtt=self.rtts.append,
             on_cameras=lambda cameras, bridges: self.listed.append((cameras, bridges)),
         )

@@ -1,6 +1,5 @@
 """The camera list: any body gives a list or an error, and the settings filter it."""
 
-import json
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ ROW_OF_EACH_KIND = [
 
 
 def test_what_a_row_says() -> None:
-    found = parse_device_list(json.dumps(ROW_OF_EACH_KIND))
+    found = parse_device_list(ROW_OF_EACH_KIND)
     assert list(found.cameras.values()) == [
         Camera("100e1e23", "Front Door", "100bb001"),
         Camera("100e1e24", "", "100bb002"),
@@ -46,13 +45,10 @@ def test_what_a_row_says() -> None:
     assert found.skipped == {"repeated": 2, "bridge": 1, "other-device": 1, "not-attached": 2, "unreadable": 9}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{}", b"null", b"[" * 50_000, b"\xff\xfe\xff", b"[1,", b"1" * 5000, "\ud800", b'[[], "100e1e23", {}]'],
-)
-def test_what_is_no_list(body: bytes | str) -> None:
+@pytest.mark.parametrize("rows", [None, {}, 5, "x", [[], "100e1e23", {}]])
+def test_what_is_no_list(rows: Any) -> None:
     with pytest.raises(CloudError) as caught:
-        parse_device_list(body)
+        parse_device_list(rows)
     assert caught.value.reason == "camera-list"
 
 
@@ -66,7 +62,7 @@ FLEET = [
 
 @pytest.mark.parametrize("more", [{"cameras": "back*"}, {"bridges": "100bb002"}, {"bridges": "site b"}])
 def test_the_settings_filter(more: dict[str, str]) -> None:
-    assert list(parse_device_list(json.dumps(FLEET)).kept(settings_for("https://x", **more))) == ["100e1e24"]
+    assert list(parse_device_list(FLEET).kept(settings_for("https://x", **more))) == ["100e1e24"]
 
 
 async def test_the_promised_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from eelogger.cloud import connection as room
 from eelogger.cloud import stream as stream_room
 from eelogger.cloud.connection import Received, StampedConnection
-from eelogger.cloud.stream import GATHER_BYTES, GATHER_S, WORK_S, EventStream, Intake
+from eelogger.cloud.stream import GATHER_BYTES, GATHER_S, WORK_S, EventStream
 from eelogger.model import Timing
 from eelogger.settings import Settings, load
 from eelogger.simulator import Account
@@ -34,14 +34,19 @@ LARGE = "x" * 300_000
 LIVENESS_S = Timing().liveness_s
 
 
-async def take(connection: StampedConnection, messages: int) -> list[Received]:
+def stream_of(connection: StampedConnection, sink: NotingSink, hand_on: Callable[[Received], None]) -> EventStream:
+    return EventStream(connection, settings_for("https://x"), sink, Timing(), hand_on)
+
+
+async def take(connection: StampedConnection, messages: int, sink: NotingSink) -> list[Received]:
+    """The messages that are handed on until there are so many; they begin to be taken now."""
     taken: list[Received] = []
-    intake = asyncio.create_task(Intake(connection, NotingSink(), taken.append).run())
+    receiving = asyncio.create_task(stream_of(connection, sink, taken.append).log([]))
     async with asyncio.timeout(30):
-        while len(taken) < messages and not intake.done():
+        while len(taken) < messages and not receiving.done():
             await asyncio.sleep(0.01)
-    intake.cancel()
-    await asyncio.wait([intake])
+    receiving.cancel()
+    await asyncio.wait([receiving])
     return taken
 
 
@@ -76,7 +81,6 @@ async def talking(
 @pytest.mark.parametrize("wait_s", [0.0, 0.3], ids=["taken at once", "taken late"])
 async def test_what_is_larger_than_the_queue_is_received_and_only_our_lateness_is_a_backlog(wait_s: float) -> None:
     """A fragmented message and a hundred small ones, then one more while reading is paused, and one after a silence."""
-    backlogs: list[tuple[int, int]] = []
 
     async def send(peer: ServerConnection) -> None:
         await peer.send([LARGE, LARGE, LARGE])
@@ -89,14 +93,37 @@ async def test_what_is_larger_than_the_queue_is_received_and_only_our_lateness_i
 
     async with talking(send) as (connection, _):
         connection.queue_bytes = 1_000
-        connection.on_backlog = lambda from_us, to_us: backlogs.append((from_us, to_us))
+        sink = NotingSink()
         await connection.send("go")
         await asyncio.sleep(wait_s)
-        taken = await take(connection, 103 if wait_s else 3)
+        taken = await take(connection, 103 if wait_s else 3, sink)
     assert [len(each.data) for each in taken] == [3 * len(LARGE), *[100] * (100 if wait_s else 0), 4, 5]
     assert (taken[-2].lag_us > 200_000) == bool(wait_s), "it waited in the socket"
     assert taken[-1].lag_us < 200_000, "a silence is not billed to us"
-    assert [200_000 < to_us - from_us < 500_000 for from_us, to_us in backlogs] == ([True] if wait_s else [])
+    assert [200_000 < gap.to_us - gap.from_us < 500_000 for gap in sink.noted] == ([True] if wait_s else [])
+
+
+async def test_a_backlog_lasts_until_reading_goes_on_for_good() -> None:
+    """The queue fills again at once, and then nothing happens for a while."""
+
+    async def send(peer: ServerConnection) -> None:
+        for _ in range(2):
+            for _ in range(100):
+                await peer.send("x" * 100)
+            await peer.recv()
+
+    sink = NotingSink()
+    async with talking(send) as (connection, _):
+        connection.queue_bytes = 1_000
+        connection.on_gap = sink.note_gap
+        for _ in range(2):
+            await connection.send("go")
+            await asyncio.sleep(0.3)
+            while connection.take() is not None:
+                pass
+        await asyncio.sleep(0.1)
+    (gap,) = sink.noted
+    assert gap.to_us - gap.from_us > 600_000
 
 
 STOPPED = """
@@ -105,6 +132,7 @@ sys.path[:0] = sys.argv[1:3]
 from websockets.asyncio.client import connect
 from eelogger.cloud.connection import StampedConnection
 from eelogger.cloud.loop_delay import loop_factory
+from sessions import NotingSink
 from test_connection import take
 
 async def run():
@@ -112,7 +140,7 @@ async def run():
     async with connect(sys.argv[3], **how) as connection:
         connection.queue_bytes = 1 << 25
         print("ready", flush=True)
-        taken = await take(connection, int(sys.argv[4]))
+        taken = await take(connection, int(sys.argv[4]), NotingSink())
     late = [m for m in taken if m.arrived_us - int(m.data.split()[0]) > 100_000]
     print(len(taken), len(late), sum(m.lag_us <= 10_000 for m in late))
 
@@ -163,7 +191,7 @@ async def test_after_a_standstill_no_late_line_is_without_its_lag(
 
 
 class Told:
-    """Notes what an intake hands on, and when; each message takes so long."""
+    """Notes what is handed on, and when; each message takes so long."""
 
     def __init__(self, pause_s: float = 0.0) -> None:
         self.numbers: list[int] = []
@@ -177,16 +205,13 @@ class Told:
 
 
 @asynccontextmanager
-async def intake_of(
-    messages: int, hand_on: Callable[[Received], None]
-) -> AsyncIterator[tuple[Intake, StampedConnection, ServerConnection]]:
-    """An intake on which so many messages wait."""
+async def receiving(
+    hand_on: Callable[[Received], None],
+) -> AsyncIterator[tuple[EventStream, asyncio.Task[str], ServerConnection]]:
+    """A stream, its task and the peer."""
     async with talking() as (connection, peer):
-        for number in range(messages):
-            await peer.send(str(number))
-        while len(connection.messages) < messages:
-            await asyncio.sleep(0)
-        yield Intake(connection, NotingSink(), hand_on), connection, peer
+        stream = stream_of(connection, NotingSink(), hand_on)
+        yield stream, asyncio.create_task(stream.log([])), peer
 
 
 @pytest.mark.parametrize("gather_s", [0.5, GATHER_S])
@@ -196,15 +221,14 @@ async def test_messages_are_handed_on_together_but_no_flood_puts_it_off(
     """Each line has to be in its file soon after its message came, however close the next one follows."""
     monkeypatch.setattr(stream_room, "GATHER_S", gather_s)
     told = Told()
-    async with intake_of(0, told) as (intake, _, peer):
-        running = asyncio.create_task(intake.run())
+    async with receiving(told) as (_, running, peer):
         for number in range(100):
             await peer.send(str(number))
             await asyncio.sleep(GATHER_S / 4)
         await peer.close()
         await running
     assert told.numbers == list(range(100))
-    turns = sum(after - before > 0.001 for before, after in pairwise(told.at_s))
+    turns = sum(after - before > GATHER_S / 2 for before, after in pairwise(told.at_s))
     assert (turns > 5) == (gather_s == GATHER_S)
 
 
@@ -212,16 +236,15 @@ async def test_messages_are_handed_on_together_but_no_flood_puts_it_off(
 async def test_nothing_is_gathered_when_it_must_not_wait(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_room, "GATHER_S", 60.0)
     told = Told()
-    async with intake_of(0, told) as (intake, connection, peer):
-        running = asyncio.create_task(intake.run())
+    async with receiving(told) as (stream, running, peer):
         for number in range(5):
             await peer.send(" " * (GATHER_BYTES if how == "much waits" else 0) + str(number))
-        while how != "much waits" and len(connection.messages) < 5:
+        while how != "much waits" and len(stream.connection.messages) < 5:
             await asyncio.sleep(0)
         if how == "ends":
             await peer.close()
         elif how == "asked for":
-            intake.flush()
+            stream.flush()
             assert told.numbers == [0, 1, 2, 3, 4]
         elif how == "cancelled":
             running.cancel()
@@ -231,13 +254,14 @@ async def test_nothing_is_gathered_when_it_must_not_wait(how: str, monkeypatch: 
             await peer.close()
             await asyncio.wait([running])
         assert running.cancelled() == (how == "cancelled")
-    assert (told.numbers, list(connection.messages)) == ([0, 1, 2, 3, 4], [])
+    assert (told.numbers, list(stream.connection.messages)) == ([0, 1, 2, 3, 4], [])
 
 
 async def test_a_turn_is_short_and_the_loop_runs_in_between() -> None:
     told, passes = Told(pause_s=WORK_S / 2), 0
-    async with intake_of(30, told) as (intake, _, peer):
-        running = asyncio.create_task(intake.run())
+    async with receiving(told) as (_, running, peer):
+        for number in range(30):
+            await peer.send(str(number))
         while len(told.numbers) < 30:
             passes += 1
             await asyncio.sleep(0)
@@ -247,12 +271,11 @@ async def test_a_turn_is_short_and_the_loop_runs_in_between() -> None:
     assert passes >= 10
 
 
-async def test_what_fails_on_a_message_ends_the_intake_with_its_error() -> None:
+async def test_what_fails_on_a_message_ends_the_connection_with_its_error() -> None:
     def fail(received: Received) -> None:
         raise ValueError(received.data)
 
-    async with intake_of(0, fail) as (intake, _, peer):
-        running = asyncio.create_task(intake.run())
+    async with receiving(fail) as (_, running, peer):
         await asyncio.sleep(0.01)
         await peer.send("0")
         with pytest.raises(ValueError, match="0"):
@@ -260,11 +283,8 @@ async def test_what_fails_on_a_message_ends_the_intake_with_its_error() -> None:
 
 
 def live(session: SessionRun) -> StampedConnection:
-    assert session.session._connection is not None
-    return session.session._connection
-
-
-# Until when it observed
+    assert session.session._stream is not None
+    return session.session._stream.connection
 
 
 class Slow(NotingSink):
@@ -281,8 +301,8 @@ async def test_a_loud_end_is_dated_before_what_waited_is_drained(end: str) -> No
     async with FaultCloud(Account.of(cameras=1)) as cloud:
         cloud.initial_state = False
         sink = Slow()
-        stream = stream_to(sink)
-        task = asyncio.create_task(stream.connect_and_log(load(credentials(cloud), None), cloud.camera_ids()))
+        stream = await stream_to(sink, load(credentials(cloud), None))
+        task = asyncio.create_task(stream.log(cloud.camera_ids()))
         await cloud.wait_subscribed()
         for _ in range(50):
             await cloud.emit(cloud.camera_ids()[0])
@@ -309,7 +329,7 @@ async def test_a_silent_end_is_dated_when_the_peer_was_last_heard(reason: str) -
         heard_us = live(session).last_read_us
         if reason == "suspend":
             await asyncio.sleep(1)
-            session.session.woke_up()
+            session.session.leave("suspend")
         await subscribed(cloud, 1, 2)
         assert (session.sink.reasons, session.sink.lost_us) == (["started", reason], heard_us)
 
@@ -394,7 +414,7 @@ async def test_a_connection_without_its_tasks_is_left() -> None:
         raise RuntimeError
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(EventStream, "_keep_alive", broken)
+        patched.setattr(StampedConnection, "keep_alive", broken)
         async with under_way(1) as (cloud, session):
             patched.undo()
             await subscribed(cloud, 1, 2)
@@ -411,13 +431,9 @@ async def test_subscriptions_go_out_in_batches() -> None:
                 await peer.close()
 
     async with serve(handle, "127.0.0.1", 0) as server:
-        stream = stream_to(NotingSink())
-        settings = settings_for(uri_of(server, "http"))
-        assert await stream.connect_and_log(settings, [f"{n:08x}" for n in range(1200)]) == "closed-1000"
+        stream = await stream_to(NotingSink(), settings_for(uri_of(server, "http")))
+        assert await stream.log([f"{n:08x}" for n in range(1200)]) == "closed-1000"
     assert sizes == [500, 500, 200]
-
-
-# What only some systems have
 
 
 def test_tcp_gives_up_where_it_can_and_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,8 +446,6 @@ def test_tcp_gives_up_where_it_can_and_is_not_needed(monkeypatch: pytest.MonkeyP
             monkeypatch.delattr(socket, name, raising=False)
         room.set_tcp_timeouts(sock)
 
-
-# A dead route, in a network namespace where the machine allows one
 
 SERVER = """
 import asyncio, sys
@@ -488,7 +502,8 @@ async def test_a_dead_route_is_left(reason: str, within_s: float, monkeypatch: p
         url, camera_id = (await server.stdout.readline()).decode().split()
         sink = NotingSink()
         monkeypatch.setattr(Settings, "websocket_uri", lambda settings: url)
-        task = asyncio.create_task(stream_to(sink).connect_and_log(settings_for("https://x"), [camera_id]))
+        stream = await stream_to(sink, settings_for("https://x"))
+        task = asyncio.create_task(stream.log([camera_id]))
         await asyncio.sleep(LIVENESS_S + 1)
         ip(f"-n {SPACE} link set {FAR} down")
         cut_us, began_s = time.time_ns() // 1000, time.monotonic()

@@ -241,10 +241,20 @@ async def test_a_cameras_open_gap_is_on_record_after_a_stop(cloud: FaultCloud, l
     async with run_here(cloud, log_dir, timing=QUICK) as here:
         await cloud.wait_subscribed(3)
         await cloud.camera_error(camera, 404)
-        await until(lambda: bool(here.parts.session.refresher.left))
+        await until(lambda: bool(here.parts.session.left))
     (gap,) = [gap for gap in here.gaps() if gap.get("camera") == camera]
     assert gap["reason"] == "error-404"
     assert float(gap["seconds"]) > 0
+
+
+async def test_a_camera_that_left_the_account_has_no_open_gap(cloud: FaultCloud, log_dir: Path) -> None:
+    camera = cloud.camera_ids()[0]
+    async with run_here(cloud, log_dir, timing=Timing(refresh_s=0.2)) as here:
+        await cloud.wait_subscribed(3)
+        cloud.remove_camera(camera)
+        await cloud.camera_error(camera, 404)
+        await until(lambda: camera not in here.parts.recorder.cameras)
+        assert camera not in here.parts.recorder.coverage.blind
 
 
 async def test_a_disk_that_works_is_never_the_reason_of_lost_lines(cloud: FaultCloud, log_dir: Path) -> None:

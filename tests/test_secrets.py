@@ -5,23 +5,15 @@ Everything is told as loudly as it can be: `-vv`, all loggers at DEBUG, asyncio'
 
 import asyncio
 import base64
-import gc
-import logging
-import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from fault_cloud import FaultCloud
 from launch import ROOT, Logger, command, credentials, launch
 
-from eelogger.errors import EeloggerError
-from eelogger.model import Timing
-from eelogger.run import Run
-from eelogger.settings import load
 from eelogger.simulator import Account
 
 KEY = "c000~" + "5ec7e7" * 5 + "aa"
@@ -198,34 +190,6 @@ async def test_no_secret_in_what_a_command_says_and_writes(cloud: FaultCloud, tm
         said += ended.out, ended.err
     assert leaks(logs, *said) == {}
     assert leaks(out) == {}
-
-
-async def test_no_secret_in_any_exception_or_repr(
-    cloud: FaultCloud, log_dir: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """In this process: what an exception, a task or a warning would show."""
-    caplog.set_level(logging.DEBUG)
-    complaints: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    asyncio.get_running_loop().set_debug(True)
-    plant(cloud)
-    settings = load(credentials(cloud) | LOGIN, None, log_dir=log_dir)
-    run = Run(settings, timing=Timing(first_retry_s=0.05))
-    task = asyncio.create_task(run.run())
-    await cloud.wait_subscribed(3)
-    shown = [repr(thing) for thing in gc.get_objects() if type(thing).__module__.startswith("eelogger.cloud")]
-    shown += [repr(run), repr(settings), *map(repr, asyncio.all_tasks())]
-    cloud.rest_status = {"/g/aaa/isauth": 401, "/g/device/list": 401}
-    cloud.api_key = "another"
-    await cloud.request_error(401, "expired")
-    cloud.abort()
-    with pytest.raises(EeloggerError) as caught:
-        await asyncio.wait_for(task, 20)
-    shown += traceback.format_exception(caught.value)
-    gc.collect()
-    shown += [repr(complaint) for complaint in complaints]
-    shown += [record.getMessage() for record in caplog.records]
-    assert found("\n".join(shown)) == set()
 
 
 def test_the_planted_secrets_would_be_found() -> None:

@@ -20,11 +20,7 @@ class Sink(Protocol):
     @property
     def is_behind(self) -> bool: ...  # too much is not on disk yet: messages should wait
     def know(self, cameras: Mapping[str, Camera]) -> None: ...  # log these cameras and no others from now on
-    # A subscription begins: of all cameras, or of some on the open connection.
-    def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None: ...
-    # Take one message; returns the errors the server reports in it.
-    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]: ...
-    # From `at_us` on nothing is observed, or one camera is not.
-    def lost(self, at_us: int, reason: str, camera_id: str = "") -> None: ...
-    def camera_gone(self, camera_id: str) -> None: ...  # the camera left the account
+    def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None: ...  # None: to all cameras
+    def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]: ...  # its errors
+    def lost(self, at_us: int, reason: str, camera_id: str = "") -> None: ...  # not observed any more; "": no camera is
     def note_gap(self, gap: Gap) -> None: ...  # figures of this period are tainted

@@ -1,22 +1,21 @@
 """Read the camera list; a bad row harms no other row."""
 
-import json
+import logging
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from ..errors import CloudError, KeyRefused, NoCamera
 from ..model import Camera, DateSample
 from ..settings import Settings, load
-from .failures import KEY_HINT
+from . import Sink
+from .failures import KEY_HINT, FailureSeries
 from .rest import Rest
-from .sign_in import Credentials, is_authorised
+from .sign_in import Credentials
 
-LIST_PATH: Final = "/g/device/list"  # without a slash at its end: that is answered with 500
-
-_MAX_NAME: Final = 1000
+_log = logging.getLogger(__name__)
 _is_id = re.compile(r"[0-9a-fA-F]{8}").fullmatch
 
 
@@ -34,61 +33,89 @@ class CameraList:
         return {i: camera for i, camera in self.cameras.items() if settings.keeps(camera, names.get(camera.bridge, ""))}
 
 
-class ListedCameras:
-    """The cameras of a run, `now`: new ones come at once, one that is missing from two refreshes in a row leaves.
-
-    So an empty or halved list is never believed at once.
-    """
-
-    def __init__(self, known: CameraList) -> None:
-        self.now = known
-        self._missing: set[str] = set()
-
-    def take(self, found: CameraList, *, is_refresh: bool) -> None:
-        """Take up another list; a reconnect's finds no camera missing, since reconnects follow within seconds."""
-        listed = {camera_id.lower() for camera_id in found.cameras}
-        missing = {camera_id for camera_id in self.now.cameras if camera_id.lower() not in listed}
-        gone = missing & self._missing if is_refresh else set()
-        self._missing = missing - gone if is_refresh else missing & self._missing
-        stay = {camera_id: camera for camera_id, camera in self.now.cameras.items() if camera_id in missing - gone}
-        self.now = CameraList(found.cameras | stay, self.now.bridges | found.bridges, found.skipped)
-
-
-def parse_device_list(body: bytes | str) -> CameraList:
-    """Read the answer of `GET /g/device/list`; raises `CloudError` for no JSON array, or when no row can be read."""
+def parse_device_list(rows: Any) -> CameraList:
+    """Read the answer of `GET /g/device/list`; raises `CloudError` for no array, or when no row can be read."""
     cameras: dict[str, Camera] = {}
     bridges: dict[str, str] = {}
     skipped: Counter[str] = Counter()
-    try:
-        rows = json.loads(body)
-    except (ValueError, RecursionError):
-        rows = None
     for row in rows if isinstance(rows, list) else ():
         kind = _kind(row)
+        name = row[2][:1000] if kind != "unreadable" and isinstance(row[2], str) else ""
         if kind == "bridge":
-            bridges[row[1]] = _text(row[2])
-        # Ids that differ in case only would share a file on some systems.
-        if kind == "camera" and row[1].lower() in cameras:
-            kind = "repeated"
-        if kind == "camera":
-            cameras[row[1].lower()] = Camera(row[1], _text(row[2]), _bridge_of(row[4]))
-        else:
+            bridges[row[1]] = name
+        if kind != "camera":
             skipped[kind] += 1
+        elif row[1].lower() in cameras:  # ids that differ in case only would share a file on some systems
+            skipped["repeated"] += 1
+        else:
+            cameras[row[1].lower()] = Camera(row[1], name, _bridge_of(row[4]))
     if not isinstance(rows, list) or (rows and skipped["unreadable"] == len(rows)):
-        message = f"the camera list cannot be read: {'no row is one' if rows else 'no JSON array'}"
-        raise CloudError(message, "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
+        raise CloudError("the answer is no camera list", "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
     return CameraList({camera.id: camera for camera in cameras.values()}, bridges, +skipped)
 
 
 async def fetch_cameras(rest: Rest) -> CameraList:
     """Ask for the camera list; raises `CloudError`, or `KeyRefused` for 401 and for a 403 that `isauth` confirms."""
     try:
-        answer = await rest.get(LIST_PATH)
+        # Without a slash at its end: that is answered with 500.
+        return parse_device_list(await rest.call("/g/device/list"))
     except CloudError as error:
-        if error.status == 403 and not await is_authorised(rest):
-            raise KeyRefused(f"{rest.host} does not accept the key (status 403)", KEY_HINT) from None
+        if error.status == 403:
+            await rest.confirm_key()
         raise
-    return parse_device_list(answer.body)
+
+
+class LoggedCameras:
+    """The cameras of a run; `known` are those of the last one, for a start that gets no list.
+
+    `on_use` gets the cameras that are logged and the names of bridges by id, after each list.
+    """
+
+    def __init__(
+        self, known: CameraList, sink: Sink, on_use: Callable[[Mapping[str, Camera], Mapping[str, str]], None]
+    ) -> None:
+        self.now, self._sink, self._on_use = known, sink, on_use
+        self._missing: set[str] = set()
+        self._has_listed = False
+        self._failures = FailureSeries()
+
+    async def renew(self, rest: Rest, settings: Settings) -> None:
+        """Take up a fresh list for another connection, or go by the last known one."""
+        try:
+            found = await fetch_cameras(rest)
+            if not (self._has_listed or found.kept(settings)):
+                raise no_camera(found)
+            self.take(found, is_refresh=False)
+        except CloudError as error:
+            if not self.now.kept(settings):
+                raise
+            self.failed(error)
+        self.use(settings)
+
+    def failed(self, error: CloudError) -> None:
+        """Tell that there is no fresh list."""
+        self._failures.failed(f"the camera list cannot be fetched: {error} ({error.hint}); going by the last known one")
+
+    def take(self, found: CameraList, *, is_refresh: bool) -> None:
+        """Take up another list: what is missing from two refreshes in a row leaves, so no empty list is believed."""
+        self._failures.over("the camera list can be fetched again")
+        self._has_listed = True
+        listed = {camera_id.lower() for camera_id in found.cameras}
+        missing = {camera_id for camera_id in self.now.cameras if camera_id.lower() not in listed}
+        gone = missing & self._missing if is_refresh else set()  # reconnects may follow within seconds
+        self._missing = missing - gone if is_refresh else missing & self._missing
+        stay = {camera_id: camera for camera_id, camera in self.now.cameras.items() if camera_id in missing - gone}
+        self.now = CameraList(found.cameras | stay, self.now.bridges | found.bridges, found.skipped)
+
+    def use(self, settings: Settings) -> tuple[set[str], set[str]]:
+        """Log the cameras that these settings keep; returns which are gone and which are new."""
+        before, cameras = self._sink.cameras, self.now.kept(settings)
+        gone, added = before.keys() - cameras.keys(), cameras.keys() - before.keys()
+        if cameras != before:
+            self._sink.know(cameras)
+            _log.info("the camera list changed: %d added, %d gone, %d now", len(added), len(gone), len(cameras))
+        self._on_use(cameras, self.now.bridges)
+        return gone, added
 
 
 async def sign_in(
@@ -120,10 +147,9 @@ async def get_cameraids(branding: str, auth_key: str) -> dict[str, Camera]:
 
 def no_camera(found: CameraList) -> NoCamera:
     """The error for a list of which no camera is left."""
-    rows = [f"{count} {reason}" for reason, count in sorted(found.skipped.items())]
-    if filtered := len(found.cameras):
-        rows.append(f"{filtered} camera{'s' if filtered > 1 else ''} that EEN_CAMERAS and EEN_BRIDGES leave out")
-    return NoCamera("there is no camera to log", f"the list of this account holds: {', '.join(rows) or 'nothing'}")
+    counts = {"left out by EEN_CAMERAS or EEN_BRIDGES": len(found.cameras)} | found.skipped
+    rows = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
+    return NoCamera("there is no camera to log", f"the list of this account holds: {rows or 'nothing'}")
 
 
 def _kind(row: Any) -> str:
@@ -141,7 +167,3 @@ def _bridge_of(pairs: Any) -> str:
     pairs = [pair for pair in pairs if isinstance(pair[0], str) and _is_id(pair[0])]
     pairs.sort(key=lambda pair: pair[1:2] != ["ATTD"])
     return pairs[0][0] if pairs else ""
-
-
-def _text(name: Any) -> str:
-    return name[:_MAX_NAME] if isinstance(name, str) else ""

@@ -1,13 +1,9 @@
-"""Stamp messages when their bytes leave the socket, before any queue.
-
-So our own slowness is never billed to the cloud. Relies on two methods of the library that its own subclasses override
-too: `data_received` and `process_event`.
-"""
+"""Stamp messages when their bytes leave the socket, before any queue."""
 
 import asyncio
+import logging
 import socket
 import ssl
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,19 +15,16 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from ..clock import now_us
-from ..model import made
-from .loop_delay import FULL_READ, TAINTED_US, idle_share, lag_us
+from ..model import Gap, made
+from .loop_delay import FULL_READ, TAINTED_US, lag_us, slept_ns
 
 # Messages held before reading pauses: over a thousand events, whose lines are on disk within 0.2 s.
 QUEUE_BYTES: Final = 1 << 19
 # asyncio reads into 256 KiB, which is allocated and given back for each message: at 100 events/s a fifth of all work.
 READ_BYTES: Final = 1 << 16
-LOOK_S: Final = 0.02
-# Once behind, we are so until for `LOOK_S` the loop slept this share of the time. A short read does not tell: what the
-# peer held back while the socket's buffer was full comes in pieces of any size.
-CAUGHT_UP: Final = 0.5
 UNANSWERED_MS: Final = 15_000  # TCP gives up after this: with data every 5 s a dead route is noticed within 20 s
-_PATIENCE_US: Final = UNANSWERED_MS * 1000 + 5_000_000
+
+_log = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
@@ -43,10 +36,9 @@ class Received(NamedTuple):
 
 
 class StampedConnection(ClientConnection):
-    """A client connection whose `messages` carry the moment their bytes left the socket.
+    """A connection with stamped `messages`; at `queue_bytes` reading is paused, since `paused_ns` (else 0).
 
-    The queue is bounded in bytes. At the bound reading is paused, since `paused_ns` (else 0), and what waits in the
-    socket meanwhile comes with a lag.
+    Relies on `data_received` and `process_event`, which the library's own subclasses override too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -60,7 +52,7 @@ class StampedConnection(ClientConnection):
         self.answers_pings = False
         # Called after each read while messages wait, and when nothing will come any more.
         self.on_arrival: Callable[[], None] = lambda: None
-        self.on_backlog: Callable[[int, int], None] = lambda from_us, to_us: None
+        self.on_gap: Callable[[Gap], None] = lambda gap: None
         self.on_rtt: Callable[[int], None] = lambda rtt_us: None
         self.messages: deque[Received] = deque()
         self._partial = bytearray()
@@ -94,8 +86,11 @@ class StampedConnection(ClientConnection):
         """Queue messages with their stamp; the library's own `recv` knows none, and costs much."""
         if not isinstance(event, Frame) or event.opcode not in DATA_OPCODES:
             super().process_event(event)
-            if isinstance(event, Frame) and event.opcode is Opcode.PONG:
-                self._pong(bytes(event.data))
+            is_pong = isinstance(event, Frame) and event.opcode is Opcode.PONG
+            if is_pong and self._pinged_ns and bytes(event.data) == self._pinged_ns.to_bytes(8):
+                self.answers_pings = True
+                if self._lag_us <= TAINTED_US:  # else the way was not what took the time
+                    self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000)
             return
         if not event.fin or self._partial:
             self._partial += event.data
@@ -113,7 +108,7 @@ class StampedConnection(ClientConnection):
             self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits that nothing will come any more."""
+        """Say that nothing will come any more."""
         self.lost_us = now_us()
         super().connection_lost(exc)
         self._tell_backlog()
@@ -138,24 +133,30 @@ class StampedConnection(ClientConnection):
         tls = self.transport.get_extra_info("ssl_object")
         return str(tls.version()) if tls is not None else "no TLS (loopback)"
 
-    def beat(self) -> None:
-        """Send a ping, or a pong where the first ping was not answered; never waits for the peer to read."""
-        if self.protocol.state is not State.OPEN:
-            return
-        if self.answers_pings or not self._pinged_ns:
-            self._pinged_ns = time.perf_counter_ns()
-            self.protocol.send_ping(struct.pack("!Q", self._pinged_ns))
-        else:
-            self.protocol.send_pong(b"")  # data that TCP must get acknowledged
-        self.send_data()
+    async def keep_alive(self, every_s: float) -> None:
+        """Send heartbeats, never waiting for the peer to read; silence is death once a ping was answered."""
+        silent = 0  # looks, not seconds: after a standstill of ours its pong has been read before the next one
+        while silent < 2:
+            heard_us = self.last_read_us
+            if self.protocol.state is State.OPEN:
+                if self.answers_pings or not self._pinged_ns:
+                    self._pinged_ns = time.perf_counter_ns()
+                    self.protocol.send_ping(self._pinged_ns.to_bytes(8))
+                else:
+                    self.protocol.send_pong(b"")  # data that TCP must get acknowledged
+                self.send_data()
+            await asyncio.sleep(every_s)
+            is_silent = self.last_read_us == heard_us and not self.paused_ns
+            silent = silent + 1 if is_silent and self.answers_pings else 0
+        self.abandon("no-pong")
 
     async def leave(self, close_s: float) -> None:
         """Close politely, within twice `close_s`: the library waits for ever when it cannot even send."""
         try:
-            async with asyncio.timeout(2 * close_s):
-                await self.close()
-        except TimeoutError as late:
-            self.set_connection_exc(late)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * close_s):
+                    await self.close()
+        finally:
             self.transport.abort()
 
     def abandon(self, reason: str) -> None:
@@ -164,10 +165,7 @@ class StampedConnection(ClientConnection):
         self.transport.abort()
 
     def ending(self) -> tuple[str, int]:
-        """Why it ended, as a gap's reason, and until when it surely observed.
-
-        A loud end is dated when the connection was lost, a silent one when the peer was last heard.
-        """
+        """Why it ended, as a gap's reason, and until when it surely observed: a silent peer, while it was heard."""
         code, failed, error = self.close_code, self.protocol.close_sent, self.connection_exc
         lost_us = now_us() if self.lost_us is None else self.lost_us
         if self.lost_reason:
@@ -179,42 +177,41 @@ class StampedConnection(ClientConnection):
             return f"failed-{failed.code}", self.last_read_us
         # A timeout of TCP, which may call it an unreachable host. Up to its beginning TCP vouched for the peer.
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, ssl.SSLError)):
-            return "no-ack", max(self.last_read_us, lost_us - _PATIENCE_US)
+            return "no-ack", max(self.last_read_us, lost_us - (UNANSWERED_MS + 5_000) * 1000)
         return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us
-
-    def _pong(self, data: bytes) -> None:
-        if self._pinged_ns and data == struct.pack("!Q", self._pinged_ns):
-            self.answers_pings = True
-            if self._lag_us <= TAINTED_US:  # else the way was not what took the time
-                self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000)
 
     def _fall_behind(self, since_ns: int) -> None:
         # What comes from here on may have waited since then, until we have caught up.
         if not self._behind_ns:
             self._behind_ns = since_ns
-            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
+            self._catching_up = self.loop.create_task(self._catch_up(), name="catch up")
 
-    def _look(self, idle: Callable[[], float]) -> None:
-        if self.lost_us is None and (self.paused_ns or idle() < CAUGHT_UP):
-            self.loop.call_later(LOOK_S, self._look, idle_share(self.loop))
-        elif self.lost_us is None:
-            self._behind_ns = 0
-            self._tell_backlog()
+    async def _catch_up(self) -> None:
+        # Until the loop sleeps half of the time. A short read does not tell: what the peer held back while the socket's
+        # buffer was full comes in pieces of any size.
+        while self.lost_us is None:
+            began_ns, slept_before_ns = time.perf_counter_ns(), slept_ns(self.loop)
+            await asyncio.sleep(0.02)
+            passed_ns, asleep_ns = time.perf_counter_ns() - began_ns, slept_ns(self.loop) - slept_before_ns
+            if not self.paused_ns and asleep_ns >= passed_ns / 2:
+                self._behind_ns = 0
+                self._tell_backlog()
+                return
 
     def _tell_backlog(self) -> None:
         # It is over: from the first pause on figures were tainted.
         if self._backlog_us:
-            self.on_backlog(self._backlog_us, now_us())
+            gap = Gap("backlog", self._backlog_us, now_us(), "queue-full")
             self._backlog_us = 0
+            self.on_gap(gap)
+            _log.warning("reading paused for %.1f s: more came than could be recorded", (gap.to_us - gap.from_us) / 1e6)
 
 
 def set_tcp_timeouts(sock: Any) -> None:
     """Let TCP give up a silent peer, as far as the system can."""
-    options = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": UNANSWERED_MS}
-    options["TCP_KEEPALIVE"] = 5  # macOS's name of TCP_KEEPIDLE
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in options.items():
-        if hasattr(socket, name):
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    times_s = {"TCP_KEEPIDLE": 5, "TCP_KEEPALIVE": 5, "TCP_KEEPINTVL": 5}  # macOS calls the first as the second
+    for name, value in (times_s | {"TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": UNANSWERED_MS}).items():
+        with suppress(OSError, AttributeError):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -7,11 +7,11 @@ long ago as that was). No event has waited longer in the event loop than its lag
 import asyncio
 import selectors
 import socket
-from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from ..clock import resolution_us
 from ..measure.histogram import P99, Histogram, merged
 from ..storage.daemon_thread import DaemonThread
 
@@ -85,29 +85,18 @@ def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
     return lag_ns // 1_000
 
 
-def idle_share(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """Return a call that tells which share of the time since now the loop slept."""
-    if not isinstance(loop, LoopDelayLoop):
-        return lambda: 1.0
-    selector, began_ns, slept_ns = loop.selector, perf_counter_ns(), loop.selector.slept_ns
-    return lambda: (selector.slept_ns - slept_ns) / (perf_counter_ns() - began_ns)
+def slept_ns(loop: asyncio.AbstractEventLoop) -> int:
+    """For how long the loop has slept in all; one that does not know is taken to sleep all the time."""
+    return loop.selector.slept_ns if isinstance(loop, LoopDelayLoop) else perf_counter_ns()
 
 
-def threshold_us(clock_resolution_us: int) -> int:
+def threshold_us() -> int:
     """The lag above which an event's line says so: 10 ms, or twice what the clock can tell apart."""
-    return max(TAINTED_US, 2 * clock_resolution_us)
-
-
-class LagFigures(NamedTuple):
-    """Lag of a period's events."""
-
-    n: int
-    p99_us: int
-    max_us: int
+    return max(TAINTED_US, 2 * resolution_us())
 
 
 class LagMeter:
-    """The lag of all events, of the running minute and since the start."""
+    """The lag of all events, of the running minute and since the start: their number, p99 and maximum in µs."""
 
     def __init__(self) -> None:
         self._minute, self._ended = Histogram(), Histogram()
@@ -117,16 +106,16 @@ class LagMeter:
         # Fed with nanoseconds the histogram's finest bucket is one microsecond.
         self._minute.add(us * 1_000)
 
-    def take_minute(self) -> LagFigures:
+    def take_minute(self) -> tuple[int, int, int]:
         """The figures since the last call, which then begin anew."""
         minute, self._minute = self._minute, Histogram()
         self._ended = merged([self._ended, minute])
         return _figures(minute)
 
-    def since_start(self) -> LagFigures:
+    def since_start(self) -> tuple[int, int, int]:
         """The figures of all events."""
         return _figures(merged([self._ended, self._minute]))
 
 
-def _figures(lag: Histogram) -> LagFigures:
-    return LagFigures(lag.n, round(lag.quantile_us(P99) / 1_000) if lag.n else 0, lag.max_us // 1_000)
+def _figures(lag: Histogram) -> tuple[int, int, int]:
+    return lag.n, round(lag.quantile_us(P99) / 1_000) if lag.n else 0, lag.max_us // 1_000

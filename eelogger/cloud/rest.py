@@ -1,11 +1,8 @@
-"""Call the cloud's REST interface.
+"""Call the cloud's REST interface; no key or cookie gets into an exception, its context or a `repr`."""
 
-No key, password or cookie leaves this room in an exception, its context or a `repr`.
-"""
-
+import json
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -18,45 +15,32 @@ from yarl import URL
 
 from .. import __version__
 from ..clock import now_us
-from ..errors import CloudError, Problem, SettingsError
+from ..errors import CloudError, KeyRefused
 from ..model import DateSample
 from ..settings import Settings, proxy_for
 from . import HEADER_BYTES
-from .failures import failure, refusal
+from .failures import KEY_HINT, failure, refusal
 
-TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
 _AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gzip, deflate"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call brought; `body` is empty unless `status` is 2xx."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    cookies: Mapping[str, str] = field(repr=False)
-
-
 class Rest:
-    """A session with one origin, an async context manager; calls raise `CloudError` or `Refused`."""
+    """A session with one origin, an async context manager; `cookies` are those of the latest answer."""
 
-    def __init__(
-        self, settings: Settings, *, base: str = "", on_date: Callable[[DateSample], None] = lambda sample: None
-    ) -> None:
+    def __init__(self, settings: Settings, *, on_date: Callable[[DateSample], None] = lambda sample: None) -> None:
         self.settings, self._on_date = settings, on_date
-        self.base = URL(base or settings.rest_base())
-        self.host = str(self.base.host)
+        self.cookies: dict[str, str] = {}
+        self.host = str(URL(settings.rest_base()).host)
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_stamp)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls_context(self.settings) if self.base.scheme == "https" else True),
+            connector=aiohttp.TCPConnector(ssl=tls_context(self.settings.ca_file)),
             # A jar would send what any answer sets back to wherever that answer says.
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=TIMEOUT,
+            timeout=aiohttp.ClientTimeout(total=30, connect=10),
             trace_configs=[trace],
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
@@ -66,49 +50,52 @@ class Rest:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def get(self, path: str) -> Answer:
-        """GET a path; raises unless the answer is 2xx."""
-        answer = await self.call(path)
-        if 200 <= answer.status < 300:
-            return answer
-        raise refusal(answer.status, self.host, answer.headers)
-
-    async def call(self, path: str, json: Mapping[str, Any] | None = None) -> Answer:
-        """GET a path, or POST an object to it; the answer may have any status."""
-        url = URL(f"{self.base}".rstrip("/") + path, encoded=True)
+    async def call(self, path: str, body: Mapping[str, str] | None = None) -> Any:
+        """GET a path, or POST an object to it; returns its JSON or None, raises `CloudError` or `Refused`."""
+        url = URL(self.settings.rest_base() + path, encoded=True)
         proxy = proxy_for(str(url))
         stamp: dict[str, int] = {}
         try:
             if proxy is not None and not proxy.lower().startswith(("http://", "https://")):
                 raise aiohttp.NonHttpUrlClientError(self.host)
             async with self._session.request(
-                "GET" if json is None else "POST",
+                "GET" if body is None else "POST",
                 url,
-                json=json,
+                json=body,
                 headers=_AGENT | key_headers(self.settings),
                 allow_redirects=False,
                 trace_request_ctx=stamp,
                 proxy=proxy,
             ) as response:
                 self._sample(response.headers, stamp.get("sent_us"), now_us())
-                cookies = {name: morsel.value for name, morsel in response.cookies.items()}
-                body = await self._body(response) if 200 <= response.status < 300 else b""
-                return Answer(response.status, response.headers, body, cookies)
+                if not 200 <= response.status < 300:
+                    raise refusal(response.status, self.host, response.headers)
+                self.cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+                return await self._read(response)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: idna, header and proxy syntax
             failed = failure(error, self.host, proxied=proxy is not None)
         # Raised out here, so that not even its context holds the library's exception, which holds the headers.
         raise failed
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        encoding, body = response.headers.get("Content-Encoding", "identity"), bytearray()
-        if encoding.lower() not in ("gzip", "deflate", "identity"):
-            message = f"{self.host} answers in the encoding {encoding[:40]!a}, which was not asked for"
-            raise CloudError(message, "check EEN_BASE_URL, and the gateway or proxy on the way", reason="encoding")
+    async def confirm_key(self) -> None:
+        """Raise `KeyRefused` when the cloud does not accept the key, `CloudError` when it does not tell."""
+        try:
+            await self.call("/g/aaa/isauth")
+        except CloudError as error:
+            if error.status != 403:
+                raise
+            raise KeyRefused(f"{self.host} does not accept the key (status 403)", KEY_HINT) from None
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Any:
+        body = bytearray()
         async for chunk in response.content.iter_chunked(1 << 16):
             body += chunk
             if len(body) > MAX_BODY:
                 raise CloudError(f"the answer of {self.host} is too large", "check EEN_BASE_URL", reason="too-large")
-        return bytes(body)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            return None
 
     def _sample(self, headers: Mapping[str, str], sent_us: int | None, received_us: int) -> None:
         # An answer from a cache (it has an Age) is dated when the cache got it.
@@ -116,34 +103,22 @@ class Rest:
             return
         try:
             date = parsedate_to_datetime(headers.get("Date", ""))
+            date_us = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()) * 1_000_000
         except (ValueError, TypeError, IndexError, OverflowError):
             return
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        self._on_date(DateSample(int(date.timestamp()) * 1_000_000, sent_us, received_us))
+        self._on_date(DateSample(date_us, sent_us, received_us))
 
 
 def key_headers(settings: Settings) -> dict[str, str]:
     """The headers that say who we are, to REST and WebSocket alike."""
-    headers = {}
-    if key := settings.auth_key:
-        headers["Cookie"] = f"auth_key={key}; videobank_sessionid={key}"
-    if settings.api_key:
-        headers["Authentication"] = f"{settings.api_key}:"
-    return headers
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """Trust the system's CAs and `EEN_CA_FILE`; raises `SettingsError`."""
-    path = settings.ca_file
-    try:
-        return _context(path, path.stat().st_mtime_ns if path else 0)
-    except OSError as error:
-        problem = Problem("EEN_CA_FILE", f"cannot be used: {error.strerror}", "give a PEM file")
-        raise SettingsError([problem]) from None
+    key = settings.auth_key
+    headers = {"Cookie": f"auth_key={key}; videobank_sessionid={key}"} if key else {}
+    return headers | ({"Authentication": f"{settings.api_key}:"} if settings.api_key else {})
 
 
 @lru_cache(maxsize=2)  # reading some 150 system certificates takes tens of milliseconds of the event loop
-def _context(ca_file: Path | None, _mtime_ns: int) -> ssl.SSLContext:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Trust the system's CAs, and those of a file."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(cafile=ca_file)

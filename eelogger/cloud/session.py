@@ -2,32 +2,29 @@
 
 import asyncio
 import logging
+import random
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from ..clock import now_us
 from ..errors import CloudError, EeloggerError, KeyRefused, SettingsError
-from ..model import Camera, DateSample, Gap, Timing
+from ..model import Camera, CloudNotice, DateSample, Timing
 from ..settings import Settings
 from . import Sink
-from .cameras import CameraList
-from .connection import StampedConnection
-from .failures import ACCOUNT_HINT, KEY_HINT, Backoff, FailureSeries, ended, failure, log_defect
-from .refresher import Refresher
+from .cameras import CameraList, LoggedCameras, fetch_cameras
+from .connection import Received
+from .failures import ACCOUNT_HINT, FailureSeries, ended, failure, log_defect, pauses
+from .loop_delay import LagMeter, threshold_us
 from .rest import Rest
-from .sign_in import Credentials, is_authorised
-from .stream import EventStream
+from .sign_in import Credentials
+from .stream import EventStream, open_connection
 
 _log = logging.getLogger(__name__)
 
 
 class Session:
-    """One connection after another until `stop`, or until an error that no retry can mend.
-
-    `on_cameras` gets the cameras that are logged and the names of bridges by id, after each list. `known` are those of
-    the last run: a start that gets no camera list goes on with them.
-    """
+    """One connection after another until `stop`, or until an error that no retry can mend."""
 
     def __init__(
         self,
@@ -35,45 +32,49 @@ class Session:
         settings: Settings,
         sink: Sink,
         credentials: Credentials,
+        known: CameraList,
+        timing: Timing,
         *,
-        known: CameraList | None = None,
-        timing: Timing | None = None,
-        on_date: Callable[[DateSample], None] = lambda sample: None,
-        on_rtt: Callable[[int], None] = lambda rtt_us: None,
-        on_lag: Callable[[int], None] = lambda lag_us: None,
-        on_cameras: Callable[[Mapping[str, Camera], Mapping[str, str]], None] = lambda cameras, bridges: None,
+        on_date: Callable[[DateSample], None],
+        on_rtt: Callable[[int], None],
+        on_cameras: Callable[[Mapping[str, Camera], Mapping[str, str]], None],
     ) -> None:
         self._enter("connecting")
         self.longest_s = 0.0  # how long the longest ended connection lasted
+        self.lag = LagMeter()
+        self.left: dict[str, CloudNotice] = {}  # cameras with an error: each refresh subscribes them again
         self._load, self._settings, self._credentials = load, settings, credentials
-        self._sink, self._on_date = sink, on_date
-        self._timing = timing = timing or Timing()
-        self._stream = EventStream(sink, timing)
-        self._stream.on_open, self._stream.on_rtt, self._stream.on_lag = self._opened, on_rtt, on_lag
-        self.refresher = Refresher(self._stream, sink, known or CameraList(), timing, self._reload, on_cameras)
-        self._backoff = Backoff(timing)
-        self._connecting = FailureSeries(_log)
-        self._told: set[str] = set()
-        self._wake = asyncio.Event()
+        self._sink, self._timing, self._on_date, self._on_rtt = sink, timing, on_date, on_rtt
+        self._cameras = LoggedCameras(known, sink, on_cameras)
+        self._pauses, self._failures = pauses(timing), FailureSeries()
+        self._threshold_us = threshold_us()
+        self._told: set[object] = set()
+        self._doubts: dict[bool, CloudNotice] = {}  # of the key: by the account (True), by a camera
+        self._wake, self._ask_now = asyncio.Event(), asyncio.Event()
         self._stopping = self._has_connected = False
         self._attempting: asyncio.Timeout | None = None
-        self._connection: StampedConnection | None = None
+        self._stream: EventStream | None = None
 
     @property
     def queued_bytes(self) -> int:
         """Bytes of the messages that have arrived and were not yet taken."""
-        return self._stream.connection.queued_bytes if self._stream.connection else 0
+        return self._stream.connection.queued_bytes if self._stream else 0
 
     async def run(self) -> None:
         """Attempt after attempt until stopped; raises the `EeloggerError` that ends the run."""
         while not self._stopping:
-            failed = await self._one_attempt()
+            try:
+                async with asyncio.timeout(None) as self._attempting:
+                    failed = await self._attempt()
+            except TimeoutError:
+                failed = CloudError("the attempt was cut short", reason="cut-short")
+            finally:
+                self._attempting = None
             if self._stopping:
                 return
             self._enter("waiting to connect")
-            retry_after_s = failed.retry_after_s if isinstance(failed, CloudError) else None
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._backoff.next_delay(*self._lasted(), retry_after_s)):
+                async with asyncio.timeout(max(next(self._pauses), getattr(failed, "retry_after_s", None) or 0.0)):
                     await self._wake.wait()
             # Not before waiting: who wants to connect at once may have said so while the old connection was closed.
             self._wake.clear()
@@ -82,35 +83,20 @@ class Session:
         """End once what has arrived is recorded."""
         self._stopping = True
         self._enter("stopping")
-        self._leave("stopped")
+        self.leave("stopped")
 
-    def woke_up(self) -> None:
-        """Leave a connection that probably died while this machine slept, and connect again at once."""
-        self._leave("suspend")
-
-    def _leave(self, reason: str) -> None:
-        # Ends the attempt or the pause that is going on; an open connection is received to its end.
+    def leave(self, reason: str) -> None:
+        """End the attempt or pause that is going on and begin another; an open connection is received to its end."""
         self._wake.set()
-        if self._stream.connection is not None:
+        if self._stream is not None:
             self._stream.close(reason)
         elif self._attempting is not None:
             self._attempting.reschedule(0)  # nothing can have arrived yet
 
-    async def _one_attempt(self) -> EeloggerError:
-        self._connection = None
-        try:
-            async with asyncio.timeout(None) as self._attempting:
-                return await self._attempt()
-        except TimeoutError:
-            return CloudError("the attempt was cut short", reason="cut-short")
-        finally:
-            self._attempting = None
-            self.longest_s = max(self.longest_s, self._lasted()[0])
-
     async def _attempt(self) -> EeloggerError:
         """Sign in, connect, log: why it ended; raises what no retry can mend."""
         self._enter("connecting")
-        settings = self._settings = self._reload()
+        settings = self._reload()
         failed: EeloggerError
         try:
             settings = await self._credentials.sign_in(settings)
@@ -120,64 +106,100 @@ class Session:
         except Exception as error:
             failed = failure(error, "the cloud")
             # One defect is told from another by the line that raised it.
-            defect = f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"
-            if defect not in self._told:
-                log_defect(_log, "unexpected failure", error)
-            self._told.add(defect)
+            if self._is_news(f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"):
+                log_defect("unexpected failure", error)
         if isinstance(failed, KeyRefused):
             # Another one may have been pasted since.
             if not self._credentials.refuse(settings.auth_key, self._reload()):
                 raise failed
             _log.info("%s; another key is tried", failed)  # keys expire: another one is no trouble yet
-        elif not isinstance(failed, (CloudError, SettingsError)):
+        elif not isinstance(failed, CloudError):
             raise failed
         elif not self._stopping and failed.reason != KeyRefused.reason:
-            worked = self._lasted()[0] >= self._timing.longest_retry_s
-            text = f"{failed} ({failed.hint}); trying again"
-            self._connecting.failed(" ".join(text.split()), worked=worked)
+            self._failures.failed(" ".join(f"{failed} ({failed.hint}); trying again".split()))
         return failed
 
     async def _connect(self, settings: Settings) -> str:
+        """Log until the connection ends; returns why."""
         async with Rest(settings, on_date=self._on_date) as rest:
-            await self.refresher.list_cameras(rest, settings)
-            refresher = asyncio.create_task(self.refresher.run(rest), name="refresh")
+            await self._cameras.renew(rest, settings)
+            self.left, self._doubts = {}, {}  # all are subscribed anew
+            self._ask_now.clear()
             try:
-                return await self._stream.connect_and_log(settings, self._sink.cameras)
+                connection = await open_connection(settings, self._timing)
             except (KeyRefused, CloudError) as error:
-                await self._doubt_refusal(error, rest)
-                raise
+                # A gateway may refuse a handshake too: only the cloud's REST side knows the key.
+                if error.status not in (401, 403):
+                    raise
+                await rest.confirm_key()
+                message = f"the event stream answers {error.status}, though the key is good"
+                is_fatal = error.status == 401 and not self._has_connected
+                raise (KeyRefused if is_fatal else CloudError)(message, ACCOUNT_HINT) from None
+            connection.on_rtt = self._on_rtt
+            stream = self._stream = EventStream(connection, settings, self._sink, self._timing, self._hand_on)
+            stream.beside(self._refresh(rest, stream), "refresh")
+            self._has_connected = True
+            self._enter("connected")
+            self._failures.over("connected again")
+            try:
+                return await stream.log(self._sink.cameras)
             finally:
-                refresher.cancel()
-                await asyncio.gather(refresher, return_exceptions=True)
+                self._stream = None
+                # A handshake proves nothing; a quiet account is believed when it was open for the longest pause.
+                up_s, timing = connection.loop.time() - connection.opened_s, self._timing
+                self.longest_s = max(self.longest_s, up_s)
+                brought_data_s = connection.last_message_s - connection.opened_s
+                if brought_data_s >= timing.steady_s or up_s >= timing.longest_retry_s:
+                    self._pauses = pauses(timing)
 
-    async def _doubt_refusal(self, error: EeloggerError, rest: Rest) -> None:
-        # A gateway may refuse a handshake too: only the cloud's REST side knows the key.
-        status = 401 if isinstance(error, KeyRefused) else getattr(error, "status", None)
-        if status not in (401, 403):
-            return
-        if not await is_authorised(rest):
-            raise KeyRefused(f"the event stream refuses the key (status {status})", KEY_HINT) from None
-        message = f"the event stream answers {status}, though the key is good"
-        if status == 401 and not self._has_connected:
-            raise KeyRefused(message, ACCOUNT_HINT) from None
-        raise CloudError(message, ACCOUNT_HINT, reason=f"http-{status}", status=status) from None
+    async def _refresh(self, rest: Rest, stream: EventStream) -> None:
+        """Ask for the list now and then, and at once when the stream says that the key is not good."""
+        while True:
+            # Up to a second later: a `Date` header has whole seconds, and different fractions bound the clock.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.refresh_s * (1 + random.random() / 300)):
+                    await self._ask_now.wait()
+            doubted = self._ask_now.is_set()
+            self._ask_now.clear()
+            try:
+                found = await fetch_cameras(rest)
+                if not doubted:
+                    self._cameras.take(found, is_refresh=True)
+                    settings = self._reload()
+                    if self._cameras.now.kept(settings) != self._sink.cameras:
+                        stream.flush()  # what the cameras of the old list have sent is theirs
+                    gone, added = self._cameras.use(settings)
+                    again, self.left = self.left.keys() & self._sink.cameras.keys(), {}
+                    await stream.change(gone, added | again)
+            except CloudError as error:
+                self._cameras.failed(error)
+            except EeloggerError as error:
+                stream.close(error.reason)  # the next attempt meets it again, or finds another key
+            except Exception as error:
+                # Without refreshes the key dies: they go on, whatever is wrong with one.
+                log_defect("unexpected failure of a refresh", error)
+            if doubted and (of_account := self._doubts.get(True)):
+                stream.close(f"error-{of_account.status_code}")
 
-    def _opened(self, connection: StampedConnection) -> None:
-        self._enter("connected")
-        self._connection, self._has_connected = connection, True
-        connection.on_backlog = self._backlogged
-        _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls)
-        self._connecting.over("connected again")
+    def _hand_on(self, received: Received) -> None:
+        data, arrived_us, lag_us = received
+        self.lag.note(lag_us)
+        for notice in self._sink.record(data, arrived_us, lag_us if lag_us > self._threshold_us else None):
+            self._noticed(notice)
 
-    def _backlogged(self, from_us: int, to_us: int) -> None:
-        self._sink.note_gap(Gap("backlog", from_us, to_us, "queue-full"))
-        _log.warning("reading was paused for %.1f s: more arrived than could be recorded", (to_us - from_us) / 1e6)
-
-    def _lasted(self) -> tuple[float, float]:
-        # For how long the latest connection was open, and for how long of that it brought data; 0 without one.
-        if (connection := self._connection) is None:
-            return 0.0, 0.0
-        return connection.loop.time() - connection.opened_s, connection.last_message_s - connection.opened_s
+    def _noticed(self, notice: CloudNotice) -> None:
+        camera_id, code, of_account = notice.camera_id, notice.status_code, not notice.camera_id
+        camera = self._sink.cameras.get(camera_id)
+        if camera is not None and camera_id not in self.left:
+            self.left[camera_id] = notice
+            self._sink.lost(now_us(), f"error-{code}", camera_id)
+        of = "the account" if of_account else f"camera {(camera and camera.name) or camera_id!a}"
+        level = logging.WARNING if self._is_news((camera_id, code)) else logging.DEBUG
+        _log.log(level, "the server reports %d for %s: %r", code, of, notice.message)
+        # Asked once a connection for each: a thousand cameras may be refused at once, and again and again.
+        if code in (401, 412) and of_account not in self._doubts:
+            self._doubts[of_account] = notice
+            self._ask_now.set()
 
     def _enter(self, state: str) -> None:
         self.state, self.state_since_us = state, now_us()
@@ -186,7 +208,11 @@ class Session:
         try:
             self._settings = self._load()
         except SettingsError as error:
-            if str(error) not in self._told:
+            if self._is_news(str(error)):
                 _log.warning("%s; going on with those read before", error)
-            self._told.add(str(error))
         return self._settings
+
+    def _is_news(self, what: object) -> bool:
+        is_news = what not in self._told
+        self._told.add(what)
+        return is_news

@@ -1,14 +1,9 @@
-"""Find a session key, by logging in if needed.
-
-A login that was refused is not repeated for 6 hours, also across restarts: a cron job every minute must not lock the
-account. Password, code, token and key are in no `repr` and no exception.
-"""
+"""Find a session key, by logging in if needed; password, code, token and key are in no `repr` and no exception."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -17,52 +12,32 @@ from ..errors import CloudError, KeyRefused, LoginRefused
 from ..model import HOUR_US, RefusedLogin
 from ..setting_types import Invalid, account, dns_label, session_key
 from ..settings import PROGRAM, Settings
-from .failures import KEY_HINT, refusal
-from .rest import Answer, Rest
+from .failures import KEY_HINT
+from .rest import Rest
 
-REFUSED_US: Final = 6 * HOUR_US
+REFUSED_US: Final = 6 * HOUR_US  # not repeated so long, also across restarts: a cron job must not lock the account
 FRESH_S: Final = 60.0  # a key from a login that is refused this soon is no expired key: logging in again would not help
-MAX_CODES: Final = 3  # how often a code of the second factor may be entered
 
 # What the login answers when a person has to act: wrong password, account suspended, inactive, disabled.
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 412, 460, 461, 462})
-_WRONG_CODE: Final = 406
-_PASTE: Final = "paste EEN_AUTH_KEY from a browser"
+_PASTE: Final = "set EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL, or paste EEN_AUTH_KEY from a browser"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionKey:
-    """What a login brought."""
-
-    branding: str
-    account_id: str
-    auth_key: str = field(repr=False)
 
 
 class SecondFactor(Protocol):
     """A person who can receive a code."""
 
-    # One of the keys of `choices`, which maps "sms" and "email" to a masked address.
-    async def choose(self, choices: Mapping[str, str]) -> str: ...
-
+    async def choose(self, choices: Mapping[str, str]) -> str: ...  # a key of `choices`, masked addresses by kind
     async def code(self, attempt: int) -> str: ...  # `attempt` counts from 1; "" gives up
 
 
 class Credentials:
-    """The keys of one run; `remembered` is a refused login.
+    """The keys of one run; `remembered` is a refused login, which is not repeated for 6 hours."""
 
-    `on_change` gets the one to remember from now on, None when a login worked again.
-    """
-
-    def __init__(
-        self,
-        remembered: RefusedLogin | None = None,
-        on_change: Callable[[RefusedLogin | None], None] = lambda refused: None,
-    ) -> None:
-        self.remembered, self._on_change = remembered, on_change
-        self._own: SessionKey | None = None
+    def __init__(self, remembered: RefusedLogin | None = None) -> None:
+        self.remembered = remembered
+        self._own: Settings | None = None  # with what the latest login brought
         self._own_since_s = 0.0
         self._refused: set[str] = set()
 
@@ -79,120 +54,85 @@ class Credentials:
 
     def refuse(self, key: str, settings: Settings) -> bool:
         """Never use this key again; False when these settings offer no other way."""
-        is_own = self._own is not None and key == self._own.auth_key
-        fresh = is_own and asyncio.get_running_loop().time() - self._own_since_s < FRESH_S
         self._refused.add(key)
         if settings.auth_key and settings.auth_key not in self._refused:
             return True
-        return settings.has_login and not fresh
+        is_own = self._own is not None and key == self._own.auth_key
+        is_fresh = is_own and asyncio.get_running_loop().time() - self._own_since_s < FRESH_S
+        return settings.has_login and not is_fresh
 
-    async def _login(self, settings: Settings) -> SessionKey:
-        fingerprint, before = settings.fingerprint(), self.remembered
+    async def _login(self, settings: Settings) -> Settings:
+        fingerprint, refused = settings.fingerprint(), self.remembered
+        why = "it was refused before: correct EEN_USERNAME and EEN_PASSWORD"
         # A clock that was put back does not make the wait longer.
-        if before and before.fingerprint == fingerprint and 0 < before.until_us - now_us() <= REFUSED_US:
-            raise _refused(before, "it was refused before: correct EEN_USERNAME and EEN_PASSWORD")
-        try:
-            key = await login(settings, settings.username, settings.password)
-            self.remembered = None
-        except LoginRefused as error:
-            self.remembered = RefusedLogin(fingerprint, now_us() + REFUSED_US)
-            raise _refused(self.remembered, f"{error}: {error.hint}") from None
-        finally:
-            if self.remembered != before:
-                self._on_change(self.remembered)
-        _log.info("logged in, a new session key is in use")
-        return key
+        if not (refused and refused.fingerprint == fingerprint and 0 < refused.until_us - now_us() <= REFUSED_US):
+            try:
+                own = await login(settings)
+                self.remembered = None
+                _log.info("logged in, a new session key is in use")
+                return own
+            except LoginRefused as error:
+                refused = self.remembered = RefusedLogin(fingerprint, now_us() + REFUSED_US)
+                why = f"{error}: {error.hint}"
+        until = datetime.fromtimestamp(refused.until_us / 1e6, UTC)
+        hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
+        # The message stays the same while it is waited for: cron hears of one trouble once a day.
+        raise LoginRefused("the login is refused", hint)
 
 
-async def is_authorised(rest: Rest) -> bool:
-    """Ask whether the cloud accepts the key, which keeps it alive; raises `CloudError` when it does not tell."""
-    try:
-        await rest.get("/g/aaa/isauth")
-    except (KeyRefused, CloudError) as error:
-        if isinstance(error, CloudError) and error.status != 403:
-            raise
-        return False
-    return True
-
-
-async def login(settings: Settings, username: str, password: str, person: SecondFactor | None = None) -> SessionKey:
-    """Log in at the settings' login origin; raises `LoginRefused` when a person has to act, else `CloudError`."""
+async def login(settings: Settings, person: SecondFactor | None = None) -> Settings:
+    """Log in; returns the settings with what that brought. Raises `LoginRefused` when a person has to act."""
     # With an old key this would be the old session's request.
-    async with Rest(replace(settings, auth_key=""), base=settings.login_base) as rest:
-        first = await _call(rest, "/g/aaa/authenticate", {"username": username, "password": password})
-        said = _object(first)
-        token, choices = said.get("token"), said.get("two_factor_authentication_code")
+    async with Rest(replace(settings, auth_key="", base_url=settings.login_base)) as rest:
+        first = await _call(rest, "authenticate", {"username": settings.username, "password": settings.password})
+        token, choices = first.get("token"), first.get("two_factor_authentication_code")
         if not isinstance(token, str) or not token:
-            raise CloudError("the login answer holds no token", "is EEN_BASE_URL right?", reason="login-answer")
+            raise CloudError("the login answer holds no token", _PASTE, reason="login-answer")
         if choices:
-            answer = await _with_code(rest, token, choices, person)
+            user = await _with_code(rest, token, choices, person)
         else:
-            answer = await _call(rest, "/g/aaa/authorize", {"token": token})
-    return _session_key(answer, settings)
+            user = await _call(rest, "authorize", {"token": token})
+        key = rest.cookies.get("auth_key") or rest.cookies.get("videobank_sessionid") or ""
+    branding = str(user.get("active_brand_subdomain") or "")
+    try:
+        return replace(
+            settings,
+            branding=dns_label(branding) if branding or not (settings.branding or settings.base_url) else "",
+            account_id=account(str(user.get("active_account_id") or settings.account_id)),
+            auth_key=session_key(key),
+        )
+    except Invalid as wrong:
+        message = f"something in the login answer {wrong.args[0]}"
+    raise CloudError(message, _PASTE, reason="login-answer")
 
 
-async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor | None) -> Answer:
+async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor | None) -> dict[str, Any]:
     if person is None:
         raise LoginRefused("the login asks for a second factor", f"run `{PROGRAM} login` and enter the code")
-    offered = {
-        kind: "".join(c for c in str(choices[kind])[:80] if c.isprintable())
-        for kind in ("sms", "email")
-        if isinstance(choices, dict) and choices.get(kind)
-    }
-    if not offered:
-        message = "the login asks for a second factor that is neither SMS nor e-mail"
-        raise CloudError(message, _PASTE, reason="login-answer")
+    choices = choices if isinstance(choices, dict) else {}
+    if not (offered := {kind: str(choices[kind])[:80] for kind in ("sms", "email") if choices.get(kind)}):
+        raise CloudError("the second factor is neither SMS nor e-mail", _PASTE, reason="login-answer")
     kind = await person.choose(offered)
     if kind not in offered:
         raise LoginRefused("no way for the second factor was chosen", f"choose {' or '.join(offered)}")
-    await _call(rest, "/g/aaa/two_factor_authenticate", {"token": token, "two_factor_authentication_type": kind})
-    for attempt in range(1, MAX_CODES + 1):
+    await _call(rest, "two_factor_authenticate", {"token": token, "two_factor_authentication_type": kind})
+    for attempt in (1, 2, 3):
         if not (code := (await person.code(attempt)).strip()):
             break
         try:
-            return await _call(rest, "/g/aaa/authorize", {"token": token, "two_factor_authentication_code": code})
+            return await _call(rest, "authorize", {"token": token, "two_factor_authentication_code": code})
         except CloudError as error:
-            if error.status != _WRONG_CODE:
+            if error.status != 406:  # a wrong code
                 raise
     raise LoginRefused("the code of the second factor was not accepted", "start the login again for a new code")
 
 
-async def _call(rest: Rest, path: str, body: Mapping[str, str]) -> Answer:
-    answer = await rest.call(path, body)
-    if 200 <= answer.status < 300:
-        return answer
-    if answer.status in _REFUSALS:
+async def _call(rest: Rest, step: str, body: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        answer = await rest.call(f"/g/aaa/{step}", body)
+        return answer if isinstance(answer, dict) else {}
+    except (KeyRefused, CloudError) as error:
+        if error.status not in _REFUSALS:
+            raise
         hint = "check user name and password by signing in with a browser; repeated failures may lock the account"
-        raise LoginRefused(f"{rest.host} refuses the login (status {answer.status})", hint)
-    raise refusal(answer.status, rest.host, answer.headers)
-
-
-def _session_key(answer: Answer, settings: Settings) -> SessionKey:
-    user = _object(answer)
-    key = answer.cookies.get("auth_key") or answer.cookies.get("videobank_sessionid") or ""
-    branding = str(user.get("active_brand_subdomain") or "")
-    try:
-        if branding or not (settings.branding or settings.base_url):
-            branding = dns_label(branding)
-        number = account(str(user.get("active_account_id") or settings.account_id))
-        return SessionKey(branding, number, session_key(key))
-    except Invalid as wrong:
-        message = f"the login answer lacks something: {wrong.args[0]}"
-    raise CloudError(message, f"set EEN_BRANDING and EEN_ACCOUNT_ID, or {_PASTE}", reason="login-answer")
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    try:
-        value = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise CloudError("the login answer is no JSON object", "is EEN_BASE_URL right?", reason="login-answer")
-    return value
-
-
-def _refused(refused: RefusedLogin, why: str) -> LoginRefused:
-    # The message stays the same while it is waited for: cron hears of one trouble once a day.
-    until = datetime.fromtimestamp(refused.until_us / 1e6, UTC)
-    hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
-    return LoginRefused("the login is refused", hint)
+        raise LoginRefused(f"{rest.host} refuses the login (status {error.status})", hint) from None

@@ -1,13 +1,11 @@
-"""Subscribe to events on one WebSocket.
-
-Every message that left the socket reaches the sink, once and in order, whatever ended the connection.
-"""
+"""Hand on each message that left the socket, once and in order, whatever ended the connection."""
 
 import asyncio
 import json
 import logging
+import math
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,16 +14,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from .. import __version__
-from ..clock import now_us, resolution_us
-from ..model import CloudNotice, Timing
+from ..clock import now_us
+from ..model import Timing
 from ..settings import Settings, proxy_for
 from . import Sink
-from .connection import QUEUE_BYTES, Received, StampedConnection
-from .failures import failure
-from .loop_delay import threshold_us
+from .connection import Received, StampedConnection
+from .failures import failure, log_defect
 from .rest import key_headers, tls_context
 
-MAX_MESSAGE_BYTES: Final = 64 << 20
 SUBSCRIBE_AT_ONCE: Final = 500
 # Room in the queue for each camera: after a subscription the latest values of all come at once.
 BURST_BYTES: Final = 1024
@@ -33,37 +29,95 @@ GATHER_S: Final = 0.012  # how long a message waits for others: being woken cost
 GATHER_BYTES: Final = 1 << 15  # with so much waiting there is work for a turn, and nothing is gained by waiting
 WORK_S: Final = 0.002  # so much work at a time, then the loop reads on: arrivals are stamped while others are recorded
 
+_log = logging.getLogger(__name__)
+_websocket_log = logging.getLogger("eelogger.websocket")
+_websocket_log.setLevel(logging.INFO)  # the library's DEBUG lines hold headers, and cost much to write
+_websocket_log.addFilter(lambda record: record.levelno > logging.DEBUG)  # whatever level others set
 
-class Intake:
-    """Hands on the messages of one connection, in turns of 2 ms."""
 
-    def __init__(self, connection: StampedConnection, sink: Sink, hand_on: Callable[[Received], None]) -> None:
-        self._connection, self._sink, self._hand_on = connection, sink, hand_on
+class EventStream:
+    """Subscribes on one connection, hands its messages on in turns of 2 ms, and keeps it alive."""
+
+    def __init__(
+        self,
+        connection: StampedConnection,
+        settings: Settings,
+        sink: Sink,
+        timing: Timing,
+        hand_on: Callable[[Received], object],
+    ) -> None:
+        self.connection = connection
+        events = {"event": list(settings.events)} if "event" in settings.resources else {}
+        self._what = {"resource": list(settings.resources)} | events
+        self._sink, self._timing, self._hand_on = sink, timing, hand_on
         self._over: asyncio.Future[None] = connection.loop.create_future()
         self._due: asyncio.Handle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self) -> None:
-        """Hand on until the connection has ended, at a cancellation all at once; raises what `hand_on` raises."""
-        self._connection.on_arrival = self._arrived
-        self._turn()
+    async def log(self, camera_ids: Collection[str]) -> str:
+        """Log events until the connection ends, or its task is cancelled; returns the gap's reason (`closed-1001`)."""
+        connection = self.connection
+        connection.queue_bytes = max(connection.queue_bytes, BURST_BYTES * len(camera_ids))
         try:
+            _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls)
+            connection.on_gap, connection.on_arrival = self._sink.note_gap, self._arrived
+            # Taken just before the first message: what the server dates before it is its initial state.
+            self._sink.subscribed(now_us())
+            self.beside(self._subscribe(camera_ids), "subscribe")
+            self.beside(connection.keep_alive(self._timing.liveness_s), "liveness")
+            self._turn()
             await asyncio.wait([self._over])
+            self._over.result()
         finally:
-            self._connection.on_arrival = lambda: None
+            connection.on_arrival = lambda: None
             if self._due:
                 self._due.cancel()
-            if self._over.done():
-                self._over.result()
-            self.flush()
+            try:
+                self.flush()
+            finally:
+                reason, observed_until_us = connection.ending()
+                self._sink.lost(observed_until_us, reason)
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await connection.leave(self._timing.close_s)
+        return reason
 
-    def flush(self) -> None:
-        """Hand on all that waits."""
-        while (received := self._connection.take()) is not None:
+    def flush(self, until_s: float = math.inf) -> None:
+        """Hand on what waits, while there is time."""
+        while (received := self.connection.take()) is not None:
             self._hand_on(received)
+            if time.perf_counter() > until_s:
+                return
+
+    async def change(self, gone: Collection[str], added: Collection[str]) -> None:
+        """Drop cameras, and subscribe further ones, on the open connection."""
+        if gone:
+            await self._send({"drop": {"cameras": list(gone)}})
+        if added:
+            self._sink.subscribed(now_us(), added)
+            await self._subscribe(added)
+
+    def close(self, reason: str) -> None:
+        """End the connection politely; what arrives until it is closed is still received."""
+        self.connection.lost_reason = self.connection.lost_reason or reason
+        self.beside(self.connection.leave(self._timing.close_s), "close")
+
+    def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task until the connection ends; should it fail, the connection is left: it would live on deaf."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                log_defect(f"unexpected failure of the task {name}", error)
+                self.connection.abandon("broken-off")
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(ended)
+        self._tasks.append(task)
 
     def _arrived(self) -> None:
-        loop = self._connection.loop
-        hurry = self._connection.lost_us is not None or self._connection.queued_bytes > GATHER_BYTES
+        loop = self.connection.loop
+        hurry = self.connection.lost_us is not None or self.connection.queued_bytes > GATHER_BYTES
         if hurry and isinstance(self._due, asyncio.TimerHandle):
             self._due.cancel()
             self._due = None
@@ -71,17 +125,13 @@ class Intake:
             self._due = loop.call_soon(self._turn) if hurry else loop.call_later(GATHER_S, self._turn)
 
     def _turn(self) -> None:
-        connection, until = self._connection, time.perf_counter() + WORK_S
-        self._due = None
+        connection, self._due = self.connection, None
         if self._sink.is_behind:
             # Reading pauses when the queue is full, which is said as a backlog.
             self._due = connection.loop.call_later(GATHER_S, self._turn)
             return
         try:
-            while (received := connection.take()) is not None:
-                self._hand_on(received)
-                if time.perf_counter() > until:
-                    break
+            self.flush(time.perf_counter() + WORK_S)
         except Exception as error:
             self._over.set_exception(error)
             return
@@ -90,114 +140,14 @@ class Intake:
         elif connection.lost_us is not None:
             self._over.set_result(None)
 
+    async def _subscribe(self, camera_ids: Collection[str]) -> None:
+        ids = sorted(camera_ids)
+        for start in range(0, len(ids), SUBSCRIBE_AT_ONCE):
+            await self._send({"cameras": dict.fromkeys(ids[start : start + SUBSCRIBE_AT_ONCE], self._what)})
 
-class EventStream:
-    """Connects, subscribes and receives, one connection after another; `connection` is the open one."""
-
-    def __init__(self, sink: Sink, timing: Timing) -> None:
-        self.on_open: Callable[[StampedConnection], None] = lambda connection: None
-        self.on_notice: Callable[[CloudNotice], None] = lambda notice: None  # an error the server reports
-        self.on_rtt: Callable[[int], None] = lambda rtt_us: None
-        self.on_lag: Callable[[int], None] = lambda lag_us: None  # of each message
-        self.connection: StampedConnection | None = None
-        self._sink, self._timing = sink, timing
-        self._what: dict[str, list[str]] = {}
-        self._threshold_us = threshold_us(resolution_us())
-        self._intake: Intake | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def connect_and_log(self, settings: Settings, camera_ids: Iterable[str]) -> str:
-        """Log events until the connection ends; returns why, as a gap's reason (`closed-1001`).
-
-        Raises `CloudError` or `Refused` when it cannot connect.
-        """
-        cameras, events = list(camera_ids), {"event": list(settings.events)}
-        self._what = {"resource": list(settings.resources)} | (events if "event" in settings.resources else {})
-        connection = self.connection = await _open(settings.websocket_uri(), settings, self._timing)
-        connection.queue_bytes = max(QUEUE_BYTES, BURST_BYTES * len(cameras))
-        connection.on_rtt = self.on_rtt
-        try:
-            self.on_open(connection)
-            # Taken just before the first message: what the server dates before it is its initial state.
-            self._sink.subscribed(now_us())
-            self._beside(connection, self._subscribe(connection, cameras), "subscribe")
-            self._beside(connection, self._keep_alive(connection), "liveness")
-            self._intake = Intake(connection, self._sink, self._hand_on)
-            await self._intake.run()
-        finally:
-            self._intake = None
-            reason, observed_until_us = connection.ending()
-            self._sink.lost(observed_until_us, reason)
-            self.connection = None
-            tasks, self._tasks = self._tasks, []
-            for task in tasks:
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-            try:
-                await connection.leave(self._timing.close_s)
-            finally:
-                connection.transport.abort()
-        for error in ended:
-            if isinstance(error, Exception):
-                raise error
-        return reason
-
-    def catch_up(self) -> None:
-        """Hand on what has arrived, before the sink is told something else."""
-        if self._intake is not None:
-            self._intake.flush()
-
-    async def change(self, gone: set[str], added: list[str]) -> None:
-        """Drop cameras, and subscribe further ones, on the open connection."""
-        if self.connection is not None and gone:
-            await self._send(self.connection, {"drop": {"cameras": list(gone)}})
-        if self.connection is not None and added:
-            self._sink.subscribed(now_us(), added)
-            await self._subscribe(self.connection, added)
-
-    def close(self, reason: str) -> None:
-        """End the connection politely; what arrives until it is closed is still received."""
-        if (connection := self.connection) is not None:
-            connection.lost_reason = connection.lost_reason or reason
-            self._beside(connection, connection.leave(self._timing.close_s), "close")
-
-    def _beside(self, connection: StampedConnection, work: Coroutine[Any, Any, None], name: str) -> None:
-        # Should a task of a connection fail, it would live on deaf: it is left.
-        def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and task.exception() is not None:
-                connection.abandon("broken-off")
-
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(ended)
-        self._tasks.append(task)
-
-    async def _keep_alive(self, connection: StampedConnection) -> None:
-        # Silence is death once a ping was answered, and then at two looks in a row.
-        silent = 0  # looks, not seconds: after a standstill of ours its pong has been read before the next one
-        while True:
-            heard_us = connection.last_read_us
-            connection.beat()
-            await asyncio.sleep(self._timing.liveness_s)
-            is_silent = connection.last_read_us == heard_us and not connection.paused_ns
-            silent = silent + 1 if is_silent and connection.answers_pings else 0
-            if silent == 2:
-                connection.abandon("no-pong")
-                return
-
-    async def _subscribe(self, connection: StampedConnection, camera_ids: list[str]) -> None:
-        for start in range(0, len(camera_ids), SUBSCRIBE_AT_ONCE):
-            ids = camera_ids[start : start + SUBSCRIBE_AT_ONCE]
-            await self._send(connection, {"cameras": dict.fromkeys(ids, self._what)})
-
-    async def _send(self, connection: StampedConnection, message: dict[str, Any]) -> None:
+    async def _send(self, message: dict[str, Any]) -> None:
         with suppress(ConnectionClosed):  # the receiving side says why
-            await connection.send(json.dumps(message))
-
-    def _hand_on(self, received: Received) -> None:
-        data, arrived_us, lag_us = received
-        self.on_lag(lag_us)
-        for notice in self._sink.record(data, arrived_us, lag_us if lag_us > self._threshold_us else None):
-            self.on_notice(notice)
+            await self.connection.send(json.dumps(message))
 
 
 class _Connect(connect):
@@ -206,15 +156,10 @@ class _Connect(connect):
         return exc
 
 
-class _NoDebug(logging.LoggerAdapter[logging.Logger]):
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (the library's name)
-        """Never tell DEBUG lines: the library's hold headers."""
-        return level > logging.DEBUG and super().isEnabledFor(level)
-
-
-async def _open(uri: str, settings: Settings, timing: Timing) -> StampedConnection:
+async def open_connection(settings: Settings, timing: Timing) -> StampedConnection:
+    """Shake hands at the settings' address; raises `CloudError` or `Refused`."""
+    uri = settings.websocket_uri()
     proxy = proxy_for(uri)
-    context = tls_context(settings) if uri.startswith("wss:") else None
     try:
         connection = await _Connect(
             uri,
@@ -224,13 +169,13 @@ async def _open(uri: str, settings: Settings, timing: Timing) -> StampedConnecti
             # Events are small and one connection is cheap: deflate would only cost time between arrival and line.
             compression=None,
             proxy=proxy,
-            ssl=context,
+            ssl=tls_context(settings.ca_file) if uri.startswith("wss:") else None,
             open_timeout=timing.open_s,
             ping_interval=None,
             close_timeout=timing.close_s,
-            max_size=MAX_MESSAGE_BYTES,
+            max_size=64 << 20,
             max_queue=None,
-            logger=_NoDebug(logging.getLogger("eelogger.websocket")),
+            logger=_websocket_log,
             # All addresses of a host, or of its proxy, race: one that answers nothing would take all the time.
             happy_eyeballs_delay=0.25,
         )

@@ -16,7 +16,7 @@ from ..cloud.sign_in import Credentials
 from ..errors import NothingToShow, UsageError
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
-from ..model import HOUR_US, Camera, DateSample, Gap, Group, Timing
+from ..model import HOUR_US, Camera, DateSample, Gap, Group
 from ..report.conditions import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
@@ -136,7 +136,7 @@ class Audit:
         """Compare all cameras; `advance` is told the hours done and in all. May be broken off at any time."""
         limit, found = asyncio.Semaphore(AT_ONCE), self.found
         async with Rest(self._settings) as rest:
-            lists = AnnotationLists(rest, self._settings.namespaces, Timing())
+            lists = AnnotationLists(rest, self._settings.namespaces)
             await asyncio.gather(*(self._compare(camera, lists, limit, advance) for camera in found.cameras.values()))
         await asyncio.sleep(SETTLE_S if found.missing else 0)
         # What arrived after the delay log was read, and before the list was, is not missing.
@@ -172,7 +172,7 @@ class Audit:
                 if hour.rows is None:
                     result.fail(hour.from_us, hour.failure)
                 else:
-                    asked = (row for row in hour.rows if wants("ANNT" if row.ns is None else row.ns))
+                    asked = (row for row in hour.rows if wants("ANNT" if row[2] is None else row[2]))
                     found.missing.extend((camera, each) for each in result.take(hour.from_us, hour.to_us, asked))
                 result.unreadable += hour.unreadable
                 self._hours_done += 1

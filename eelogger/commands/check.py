@@ -6,7 +6,6 @@ import errno
 import os
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -123,11 +122,13 @@ def _clock() -> Finding:
 
 async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone: bool) -> list[Finding]:
     """The cloud's side; what cannot be tested without an earlier success is left out."""
-    # An attempt to log in counts, here as in a run.
-    credentials = Credentials(read_refused_login(paths), partial(remember_refused_login, paths))
+    credentials = Credentials(read_refused_login(paths))
     signed, samples, cameras, way = settings, list[DateSample](), dict[str, Camera](), list[str]()
     try:
-        signed, listed = await sign_in(settings, credentials, samples.append, may_log_in=is_alone)
+        try:
+            signed, listed = await sign_in(settings, credentials, samples.append, may_log_in=is_alone)
+        finally:
+            remember_refused_login(paths, credentials.remembered)  # an attempt to log in counts, here as in a run
     except EeloggerError as error:
         findings = [failed_by("key" if isinstance(error, Refused) else "cameras", error)]
         if not samples:  # without any answer there is nothing more to be learned

@@ -8,15 +8,15 @@ from typing import Final, NamedTuple
 
 from ..clock import now_us
 from ..cloud.annotations import AnnotationLists
+from ..cloud.connection import Received
 from ..cloud.rest import Rest
-from ..cloud.sign_in import is_authorised
-from ..cloud.stream import EventStream
+from ..cloud.stream import EventStream, open_connection
 from ..errors import EeloggerError, NoCamera
 from ..measure.clock_offset import OffsetBounds
 from ..measure.coverage import Coverage
 from ..measure.handler import Handler
 from ..measure.seconds import seconds3
-from ..model import HOUR_US, Camera, CloudNotice, DateSample, Timing
+from ..model import HOUR_US, Camera, DateSample, Timing
 from ..recorder import Recorder
 from ..settings import Settings, proxy_for
 from ..storage.batch import Batch
@@ -55,26 +55,27 @@ async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: floa
     refusals: dict[str, str] = {}  # what the server reports, by camera; "" is the subscription
     pings_us: list[int] = []
 
-    def on_notice(notice: CloudNotice) -> None:
-        refusals[notice.camera_id] = f"{notice.status_code} {notice.message!r}"
+    def hand_on(received: Received) -> None:
+        for notice in recorder.record(*received):
+            refusals[notice.camera_id] = f"{notice.status_code} {notice.message!r}"
 
-    stream = EventStream(recorder, Timing(liveness_s=1.0))
-    stream.on_open = lambda connection: way.append(connection.tls)
-    stream.on_rtt, stream.on_notice = pings_us.append, on_notice
-    connection = asyncio.create_task(stream.connect_and_log(settings, cameras), name="event stream")
-    left_s = wait_s
-    while left_s > 0 and "" not in refusals and not connection.done():
-        await asyncio.sleep(LOOK_S)
-        left_s -= LOOK_S if way else 0
-        if handler.totals:
-            left_s = min(left_s, SPREAD_S)
-    was_ended = connection.done()
-    stream.close("checked")
+    timing = Timing(liveness_s=1.0)
     try:
-        reason = await connection
+        connection = await open_connection(settings, timing)
     except EeloggerError as error:
         return failed_by("event stream", error)
-    way.append(f"WebSocket ping {seconds3(pings_us[-1])} s" if pings_us else "WebSocket ping not answered")
+    connection.on_rtt = pings_us.append
+    stream = EventStream(connection, settings, recorder, timing, hand_on)
+    listening = asyncio.create_task(stream.log(cameras), name="event stream")
+    left_s = wait_s
+    while left_s > 0 and "" not in refusals and not listening.done():
+        await asyncio.sleep(LOOK_S)
+        left_s = min(left_s - LOOK_S, SPREAD_S if handler.totals else left_s)
+    was_ended = listening.done()
+    stream.close("checked")
+    reason = await listening
+    ping = f"{seconds3(pings_us[-1])} s" if pings_us else "not answered"
+    way += [connection.tls, f"WebSocket ping {ping}"]
     ended = f"the server ended it: {reason}" if was_ended else ""
     if refusal := refusals.pop("", ""):
         ended = f"the server answers {refusal} to the subscription"
@@ -97,7 +98,7 @@ async def clock(settings: Settings, samples: list[DateSample], wait_s: float) ->
             for _ in range(CLOCK_ANSWERS):
                 await asyncio.sleep(wait_s / CLOCK_ANSWERS)
                 with suppress(EeloggerError):  # its `Date` counts, whatever it says
-                    await is_authorised(rest)
+                    await rest.confirm_key()
     bounds = OffsetBounds()
     for sample in samples:
         bounds.add(sample)
@@ -123,7 +124,7 @@ async def annotation_list(settings: Settings, camera_ids: Collection[str]) -> Fi
     hour_us = now_us() // HOUR_US * HOUR_US
     try:
         async with Rest(settings) as rest:
-            lists = AnnotationLists(rest, settings.namespaces, Timing())
+            lists = AnnotationLists(rest, settings.namespaces)
             asked = lists.hours(next(iter(camera_ids)), hour_us - HOUR_US, hour_us, tries=1)
             failure = "".join([hour.failure async for hour in asked])
     except EeloggerError as error:

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -41,10 +42,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
         password = console.ask("Password: ", is_secret=True) if username else ""
         if not password:
             raise LoginRefused("a login needs both user name and password", "start it again and type both")
-        key = asyncio.run(login(settings, username, password, _Person(console)))
+        signed = asyncio.run(login(replace(settings, username=username, password=password), _Person(console)))
     except EOFError:
         raise LoginRefused("the input ended before the login did", "give each answer on a line of its own") from None
-    values = {"EEN_BRANDING": key.branding, "EEN_ACCOUNT_ID": key.account_id, "EEN_AUTH_KEY": key.auth_key}
+    values = {"EEN_BRANDING": signed.branding, "EEN_ACCOUNT_ID": signed.account_id, "EEN_AUTH_KEY": signed.auth_key}
     written = {name: value for name, value in values.items() if value}
     write_settings(path, written)
     console.write(f"Logged in. {', '.join(written)} now stand in {where} (mode 0600); the password does not.\n")

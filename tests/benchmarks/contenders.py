@@ -65,7 +65,7 @@ async def eelogger(task: Namespace) -> Cost:
         await asyncio.sleep(task.seconds)
     else:
         await until(lambda: run.parts.recorder.messages >= task.messages)
-    steady = cost() | {"connected_s": connected_s, "lag": run.parts.lag.since_start()}
+    steady = cost() | {"connected_s": connected_s, "lag": run.parts.session.lag.since_start()}
     run.stop()
     await running
     return cost() | {"steady": steady}
