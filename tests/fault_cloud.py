@@ -13,15 +13,15 @@ import struct
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import count
 from typing import Any, NamedTuple
 
 from aiohttp import WSMessage, WSMsgType, web
 
 from eelogger.simulator import Account, Cloud, Connection, Event, SentEvent
-from eelogger.simulator.account import ATTACHED, ID, NAME, STATUS, TYPE, device_row
-from eelogger.simulator.events import Recorded
+from eelogger.simulator.account import ATTACHED, device_row
 from eelogger.simulator.server import LIST_PATH, refusal
+
+ID, NAME, TYPE, STATUS = 1, 2, 3, 5  # positions in a row of the device list
 
 # `struct linger`: on, 0 seconds. The kernel then sends RST instead of FIN.
 LINGER_0 = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -72,13 +72,14 @@ class FaultCloud(Cloud):
 
     connections: list[FaultConnection]  # type: ignore[assignment]
     connection_type = FaultConnection
-    kept: int | None = None
+    initial_state = True  # whether a subscription is followed by the latest values
 
-    def __init__(self, account: Account | None = None, *, traffic: bool = False, **place: Any) -> None:
-        super().__init__(account or Account.of(), traffic=traffic)
+    def __init__(self, account: Account | None = None, **place: Any) -> None:
+        super().__init__(account or Account.of())
         vars(self).update(place)  # host, ssl
         self.calls: deque[Call] = deque(maxlen=10_000)
-
+        self.sent = deque()
+        self.connects = 0
         self.username, self.password = "ops@example.com", "correct horse"
         # Ways of the second factor and where they lead, as in `{"sms": "*** 779"}`; empty: none is asked for.
         self.second_factor: dict[str, str] = {}
@@ -104,6 +105,7 @@ class FaultCloud(Cloud):
 
         self.swallow = 0  # how many of the next annotations are recorded but never delivered
         self.record_late_s = 0.0  # how long a recorded annotation cannot be read yet
+        self._recorded_s: dict[str, float] = {}
         self.leave_out = 0  # every so manieth recorded annotation is never listed; 0: none is left out
 
     # Addresses and the account
@@ -226,6 +228,8 @@ class FaultCloud(Cloud):
 
     async def converse(self, connection: Connection) -> None:
         assert isinstance(connection, FaultConnection)
+        self.connects += 1
+        self._notify()
         # A 101 proves neither key nor subscription: without a key the socket opens and says 401 in a message.
         is_ours = connection.request.match_info["account_id"] == self.account_id
         connection.is_allowed = is_ours and self.may_pass(connection.request)
@@ -248,6 +252,8 @@ class FaultCloud(Cloud):
 
     async def subscribe(self, connection: Connection, wishes: dict[str, dict[str, list[str]]]) -> None:
         assert isinstance(connection, FaultConnection)
+        if not self.initial_state:
+            self.latest.clear()
         known = {row[ID] for row in self.rows if row[TYPE] == "camera" and row[STATUS] == ATTACHED}
         for camera_id in wishes.keys() - known:
             await connection.send_error(404, "Camera not found", camera_id)
@@ -256,15 +262,19 @@ class FaultCloud(Cloud):
     async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
         while self.swallow > 0 and events and events[0].four_cc == "ANNT":
             self.swallow -= 1
-            self.recorded.record(events[0])
+            self.record(events[0])
             events = events[1:]
         return await super().deliver(events)
 
-    def readable(self) -> Iterable[Recorded]:
-        until_us = time.time_ns() // 1000 - round(self.record_late_s * 1e6)
-        for number, item in zip(count(1), super().readable(), strict=False):
-            if item.at_us <= until_us and not (self.leave_out and number % self.leave_out == 0):
-                yield item
+    def record(self, event: Event) -> None:
+        super().record(event)
+        self._recorded_s.setdefault(event.identity, time.time())
+
+    def readable(self) -> Iterable[Event]:
+        for number, event in enumerate(super().readable(), 1):
+            is_late = time.time() < self._recorded_s[event.identity] + self.record_late_s
+            if not is_late and not (self.leave_out and number % self.leave_out == 0):
+                yield event
 
     # Login
 

@@ -117,7 +117,7 @@ async def test_at_midnight_every_line_is_in_its_day(log_dir: Path, shift: Shift)
     shift_s = to_midnight_s() - 5
     shift(shift_s)
     yesterday = day_of(time.time_ns() // 1000)
-    async with FaultCloud(Account.of(cameras=5, rate=200, seed=9), traffic=True) as cloud:
+    async with FaultCloud(Account.of(cameras=5, rate=200, seed=9)) as cloud:
         async with launch(cloud, log_dir, env={"CHILD_SHIFT_S": str(shift_s)}, script=CHILD) as logger:
             await cloud.wait_subscribed(5)
             await until((log_dir / "days").exists)

@@ -40,16 +40,13 @@ class Beat(NamedTuple):
 async def play(
     account: Account, deliver: Callable[[list[Event]], Awaitable[object]], record: Callable[[Event], object]
 ) -> None:
-    """Deliver the account's events for ever, each when it is due, and only record the swallowed ones.
-
-    What is due at one instant shares a message.
-    """
+    """Deliver the account's events, each when it is due; only record the swallowed ones."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     for due_s, together in groupby(beats(account), lambda beat: beat.due_s):
         await asyncio.sleep(max(0.0, start + due_s - loop.time()))
         now_us = time.time_ns() // 1000
-        events = []
+        events = []  # what is due at one instant shares a message
         for beat in together:
             event = make(beat.camera_id, beat.four_cc, now_us - round(beat.delay_s * 1e6), beat.fields)
             if beat.swallowed:
@@ -62,16 +59,13 @@ async def play(
 def beats(account: Account) -> Iterator[Beat]:
     """Write the endless script, by `due_s`; but for uuids it is the same for the same account."""
     rng = random.Random(f"eelogger script {account.seed}")
-    order = count()
-    heap: list[tuple[float, int, Beat | SimCamera]] = []
-
-    def push(due_s: float, item: Beat | SimCamera) -> None:
-        heapq.heappush(heap, (due_s, next(order), item))
-
-    for camera in account.cameras:
-        if camera.rate > 0:
-            push(rng.expovariate(camera.rate / EVENTS_A_START) - WARM_UP_S, camera)
-    began = count(1)
+    order, began = count(), count(1)
+    heap: list[tuple[float, int, Beat | SimCamera]] = [
+        (rng.expovariate(camera.rate / EVENTS_A_START) - WARM_UP_S, next(order), camera)
+        for camera in account.cameras
+        if camera.rate > 0
+    ]
+    heapq.heapify(heap)
     while heap:
         due_s, _, item = heapq.heappop(heap)
         if isinstance(item, Beat):
@@ -81,8 +75,9 @@ def beats(account: Account) -> Iterator[Beat]:
         # Only of those that are seen from their creation on.
         swallowed = bool(account.swallowed) and due_s >= 0 and next(began) % account.swallowed == FIRST_SWALLOWED
         for beat in _life(rng, item, due_s, swallowed):
-            push(beat.due_s, beat)
-        push(due_s + rng.expovariate(item.rate / EVENTS_A_START), item)
+            heapq.heappush(heap, (beat.due_s, next(order), beat))
+        next_s = due_s + rng.expovariate(item.rate / EVENTS_A_START)
+        heapq.heappush(heap, (next_s, next(order), item))
 
 
 def _life(rng: random.Random, camera: SimCamera, at_s: float, swallowed: bool) -> Iterator[Beat]:

@@ -1,6 +1,7 @@
 """Pour a stream made beforehand into a contender's socket, as the cloud does; it takes no time of the contender's."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,7 @@ from uuid import UUID
 from websockets.frames import Frame, Opcode
 
 from eelogger.simulator import Account, Cloud
-from eelogger.simulator.events import PRE, make, message_text
+from eelogger.simulator.events import make, message_text
 
 AT_ONCE: Final = 1e12  # events a second
 ALERTS: Final = 0.1  # the share of events that have no uuid, so that their identity is put together
@@ -42,7 +43,9 @@ def messages(cameras: int, events: int, *, previews: bool = True, seed: int = 1)
             event = make(camera.id, "ANNT", at_us, {"ns": rng.choice(camera.namespaces), "uuid": uuid})
         yield message_text([event])
         if previews:
-            yield message_text([make(rng.choice(rows).id, PRE, now_us - rng.randrange(10**6), {})])
+            seen = make(rng.choice(rows).id, "ANNT", now_us - rng.randrange(10**6), {})
+            data = {seen.camera_id: {"pre": seen.body["timestamp"]}}
+            yield json.dumps({"status_code": 200, "message": "OK", "data": data}, separators=(",", ":"))
 
 
 class Feeder:
