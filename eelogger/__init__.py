@@ -3,10 +3,12 @@
 The names a script may build on are imported when first used: `--help` need not wait for the network libraries.
 """
 
+import time
 from importlib import import_module
 from typing import Any, Final
 
 __version__ = "0.1.0"
+STARTED_S: Final = time.time()  # when the process began, in seconds since 1970
 
 _HOMES: Final = {
     "connect_and_log": "script",

@@ -108,7 +108,7 @@ class SettingsError(EeloggerError):
         self.warnings = tuple(warnings)
         lines = [f"{p.name}: {p.message} ({p.hint})" for p in problems] + [f"besides, {text}" for text in self.warnings]
         text = "".join(f"\n  {line}" for line in lines)
-        super().__init__(f"the settings cannot be used:{text}", "see .env.example, it explains every setting")
+        super().__init__(f"the settings cannot be used:{text}")
 
 
 class MessageError(EeloggerError):

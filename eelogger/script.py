@@ -35,7 +35,7 @@ def log_event_data(
 
 def log_processed_event_uuid(event_uuid: str) -> None:
     """Append an identity to `processed_event_uuids.log` of the log directory that is set; `OSError` passes."""
-    paths = LogPaths(log_dir_of(None, ENV_FILE, None))
+    paths = LogPaths(log_dir_of(ENV_FILE, None))
     append(os.fspath(paths.uuids), f"{quote(event_uuid)}\n".encode())
 
 
@@ -45,5 +45,5 @@ async def connect_and_log(uri: str, ns_values: Mapping[int, str]) -> None:
 
     parts = urlsplit(uri)
     origin = f"{'http' if parts.scheme == 'ws' else 'https'}://{parts.netloc}"
-    settings = replace(load(None, ENV_FILE), base_url=origin, namespace_names=tuple(ns_values.items()))
+    settings = replace(load(ENV_FILE), base_url=origin, namespace_names=tuple(ns_values.items()))
     await Run(settings).run()

@@ -143,21 +143,21 @@ def matches(patterns: Iterable[str], *texts: str) -> bool:
     return not wanted or any(fnmatchcase(text.casefold(), pattern) for pattern in wanted for text in texts)
 
 
-def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> dict[str, str]:
-    """The names and literal values of a file; no `$NAME` is expanded."""
+def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem], list[str]]:
+    """The names and literal values of a file, no `$NAME` expanded; problems and warnings."""
     name = str(path) if str(path).isprintable() else ascii(str(path))
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
         bindings = list(parse_stream(StringIO(content.decode("utf-8-sig"))))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        problems.append(Problem(name, f"cannot be read: {why}", "check --env-file, its owner and mode"))
-        return {}
+        return {}, [Problem(name, f"cannot be read: {why}", "check --env-file, its owner and mode")], []
+    warnings = []
     if os.name == "posix" and mode & 0o077 and _SECRET(content):
         open_to = f"{name} holds secrets and is open to others (mode {mode & 0o777:04o})"
         warnings.append(f"{open_to}; run: chmod 600 {name}")
     hint = "write NAME=value; close every quotation mark"
-    problems += [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
+    problems = [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
     values: dict[str, str] = {}
     for binding in bindings:
         if binding.key is None:
@@ -166,7 +166,7 @@ def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> d
             values[binding.key] = binding.value
         elif "EEN_" in binding.key.upper():  # it is not repeated: `EEN_PASSWORD:secret` has no other name
             warnings.append(f"line {binding.original.line} of {name} does not count: write NAME=value")
-    return values
+    return values, problems, warnings
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -6,7 +6,7 @@ The only room that reads the environment, proxies included. No secret is in a `r
 import os
 import sys
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -30,19 +30,18 @@ _DOMAIN: Final = "eagleeyenetworks.com"
 
 
 class Setting(NamedTuple):
-    """One setting: `default` as it would be written, `unset` the value of an empty text."""
+    """One setting of the environment and the field that holds it; `default` is written as a user would."""
 
+    name: str
+    field: str
     parse: Callable[[str], Any]
     help: str
-    unset: Any
     default: str = ""
     example: str = ""
-    name: str = ""
-    field: str = ""
 
 
 def _set(parse: Callable[[str], Any], meaning: str, unset: Any = None, *, secret: bool = False, **texts: str) -> Any:
-    return field(repr=not secret, metadata={"row": Setting(parse, meaning, unset, **texts)})
+    return field(default=unset, repr=not secret, metadata={"parse": parse, "help": meaning, **texts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,72 +127,44 @@ class Settings:
 
 
 # All settings, in the order in which people need them.
-SETTINGS: Final[tuple[Setting, ...]] = tuple(
-    f.metadata["row"]._replace(name=f"EEN_{f.name.upper()}", field=f.name) for f in fields(Settings) if f.metadata
-)
+SETTINGS: Final = tuple(Setting(f"EEN_{f.name.upper()}", f.name, **f.metadata) for f in fields(Settings) if f.metadata)
 
 # Who logs in where; `.env.example` leaves these open and all others commented out.
 CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
 
 
 def load(
-    environ: Mapping[str, str] | None,
-    env_file: Path | None,
-    *,
+    env_file: Path | None = None,
     log_dir: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
     need_credentials: bool = True,
 ) -> Settings:
-    """Read all settings; raises `SettingsError` with every problem. `environ` None is this process's.
+    """Read all settings; raises `SettingsError` with every problem. `environ` is this process's unless given.
 
-    Without `need_credentials` (login, report) missing credentials are fine and malformed ones only a warning.
+    Without `need_credentials` (login, report) they may be missing, and malformed ones count as missing.
     """
-    environ = os.environ if environ is None else environ
-    problems: list[Problem] = []
-    warnings: list[str] = []
-    if env_file == ENV_FILE and not os.path.exists(ENV_FILE):
-        env_file = None
-    filed = t.read_env_file(env_file, problems, warnings) if env_file else {}
-    strange = sorted({*environ, *filed} - {row.name for row in SETTINGS})
-    for name in strange:
-        if name.upper().startswith(("EEN_", "$ENV:EEN_")):
-            hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""
-            warnings.append(f"{name[:60]!a} is no setting{hint}")
-    values: dict[str, Any] = {}
-    for row in SETTINGS:
-        try:
-            values[row.field] = _value(row, environ, filed, env_file)
-        except Invalid as wrong:
-            values[row.field] = row.unset
-            problems.append(Problem(row.name, *wrong.args))
-    if log_dir is not None:
-        values["log_dir"] = log_dir.absolute()
+    values, problems, warnings = _read(env_file, log_dir, environ)
     if need_credentials:
-        problems += _missing(values, {problem.name for problem in problems})
+        problems += _missing(values)
     else:
-        warnings += [f"{p.name}: {p.message} ({p.hint})" for p in problems if p.name in CREDENTIALS]
-        problems = [p for p in problems if p.name not in CREDENTIALS]
+        problems = [problem for problem in problems if problem.name not in CREDENTIALS]
     if problems:
         raise SettingsError(problems, warnings)
-    return Settings(**values, warnings=tuple(warnings))
+    found = {name: value for name, value in values.items() if value is not None}
+    return Settings(**found, warnings=tuple(warnings))
 
 
-def log_dir_of(environ: Mapping[str, str] | None, env_file: Path | None, log_dir: Path | None) -> Path:
+def log_dir_of(env_file: Path | None, log_dir: Path | None) -> Path:
     """The log directory alone, whatever else is wrong with the settings."""
-    if log_dir is not None:
-        return log_dir.absolute()
-    row = next(row for row in SETTINGS if row.field == "log_dir")
-    filed = t.read_env_file(env_file, [], []) if env_file else {}
-    try:
-        return Path(_value(row, os.environ if environ is None else environ, filed, env_file))
-    except Invalid:
-        return ROOT / row.default
+    values, _, _ = _read(env_file, log_dir, None)
+    return values["log_dir"] or ROOT / "logs"
 
 
-def demo_settings(base_url: str, account_id: str, auth_key: str, log_dir: Path | None = None) -> Settings:
-    """Settings for the demo cloud: all default but `EEN_LOG_DIR`; without it `logs/demo`."""
-    environ = {"EEN_BASE_URL": base_url, "EEN_ACCOUNT_ID": account_id, "EEN_AUTH_KEY": auth_key}
-    environ["EEN_LOG_DIR"] = os.environ.get("EEN_LOG_DIR", "").strip() or str(ROOT / "logs" / "demo")
-    return load(environ, None, log_dir=log_dir)
+def demo_settings(reach: Mapping[str, str], log_dir: Path | None) -> Settings:
+    """Settings for an embedded cloud: all default but what reaches it, and `EEN_LOG_DIR`; without it `logs/demo`."""
+    folder = os.environ.get("EEN_LOG_DIR", "").strip() or str(ROOT / "logs" / "demo")
+    return load(None, log_dir, environ={**reach, "EEN_LOG_DIR": folder})
 
 
 def proxy_for(url: str) -> str | None:
@@ -212,37 +183,55 @@ def proxy_for(url: str) -> str | None:
     return None
 
 
-def _value(row: Setting, environ: Mapping[str, str], filed: Mapping[str, str], env_file: Path | None) -> Any:
-    """The value of a setting; a relative path starts where its text was written. Raises `Invalid`."""
-    is_password = row.field == "password"  # it may begin with a blank: around others blanks are slips of the hand
-    own, of_file = environ.get(row.name, ""), filed.get(row.name, "")
-    if not is_password:
-        own, of_file = own.strip(), of_file.strip()
-    text = own or of_file or row.default
-    if not text:
-        return row.unset
-    if not text.isprintable() and not is_password:
-        raise Invalid("holds a control character or is not UTF-8", "type it anew, without pasting")
-    value = row.parse(text)
-    if isinstance(value, Path):
-        base = Path() if own else env_file.parent if env_file and of_file else ROOT
-        value = (base / value).absolute()
-        if row.field == "ca_file":
-            t.check_certificates(value)
-    return value
+def _read(
+    env_file: Path | None, log_dir: Path | None, environ: Mapping[str, str] | None
+) -> tuple[dict[str, Any], list[Problem], list[str]]:
+    """The values of what is set by field, None for a malformed one; problems and warnings."""
+    environ, filed = os.environ if environ is None else environ, dict[str, str]()
+    problems: list[Problem] = []
+    warnings: list[str] = []
+    if env_file and (env_file != ENV_FILE or os.path.exists(env_file)):
+        filed, problems, warnings = t.read_env_file(env_file)
+    for name in sorted({*environ, *filed} - {row.name for row in SETTINGS}):
+        if name.upper().startswith(("EEN_", "$ENV:EEN_")):
+            hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""
+            warnings.append(f"{name[:60]!a} is no setting{hint}")
+    values: dict[str, Any] = {}
+    for row in SETTINGS:
+        own, of_file = environ.get(row.name, ""), filed.get(row.name, "")
+        if row.field != "password":  # it may begin with a blank: around others blanks are slips of the hand
+            own, of_file = own.strip(), of_file.strip()
+        text = own or of_file or row.default
+        if not text:
+            continue
+        values[row.field] = None
+        try:
+            if not text.isprintable() and row.field != "password":
+                raise Invalid("holds a control character or is not UTF-8", "type it anew, without pasting")
+            value = row.parse(text)
+            if isinstance(value, Path):  # a relative path starts where its text was written
+                base = Path() if own else env_file.parent if env_file and of_file else ROOT
+                value = (base / value).absolute()
+            if row.field == "ca_file":
+                t.check_certificates(value)
+            values[row.field] = value
+        except Invalid as wrong:
+            problems.append(Problem(row.name, *wrong.args))
+    if log_dir is not None:
+        values["log_dir"] = log_dir.absolute()
+    return values, problems, warnings
 
 
-def _missing(values: Mapping[str, Any], malformed: set[str]) -> list[Problem]:
+def _missing(values: Mapping[str, Any]) -> Iterator[Problem]:
     """What a run lacks: a login, or key, account and branding (or base URL); what is malformed was already said."""
+    if values.get("username") and values.get("password"):
+        return
     way = f"run `{PROGRAM} login`, or"
-    hints = {
-        "EEN_AUTH_KEY": f"{way} paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD",
-        "EEN_ACCOUNT_ID": f"{way} copy the 8 digits from the account settings",
-        "EEN_BRANDING": "give the part before .eagleeyenetworks.com in the browser, such as c000",
-    }
-    if values["username"] and values["password"]:
-        hints = {}
-    elif values["base_url"] or "EEN_BASE_URL" in malformed:
-        del hints["EEN_BRANDING"]
-    lacking = (name for name in hints if name not in malformed and not values[name.removeprefix("EEN_").lower()])
-    return [Problem(name, "is not set", hints[name]) for name in lacking]
+    if "auth_key" not in values:
+        hint = f"{way} paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD"
+        yield Problem("EEN_AUTH_KEY", "is not set", hint)
+    if "account_id" not in values:
+        yield Problem("EEN_ACCOUNT_ID", "is not set", f"{way} copy the 8 digits from the account settings")
+    if "branding" not in values and "base_url" not in values:
+        hint = "give the part before .eagleeyenetworks.com in the browser, such as c000"
+        yield Problem("EEN_BRANDING", "is not set", hint)

@@ -96,7 +96,7 @@ def main() -> int:
             bend(text)
     from eelogger.cli import main as run
 
-    return run(sys.argv[1:], time.time())
+    return run()
 
 
 if __name__ == "__main__":

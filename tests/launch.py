@@ -67,7 +67,7 @@ class Logger:
 
 def credentials(cloud: Cloud) -> dict[str, str]:
     """The settings that reach a cloud."""
-    return {"EEN_BASE_URL": cloud.base_url, "EEN_ACCOUNT_ID": cloud.account_id, "EEN_AUTH_KEY": cloud.auth_key}
+    return cloud.environ
 
 
 def environment(cloud: Cloud | None, log_dir: Path | None, more: Mapping[str, str] | None = None) -> dict[str, str]:

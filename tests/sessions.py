@@ -110,7 +110,7 @@ class SessionRun:
         self.credentials = Credentials(remembered, self.remembered.append)
         self.session = Session(
             self._load,
-            load(self.environ, env_file),
+            load(env_file, environ=self.environ),
             self.sink,
             self.credentials,
             known=known,
@@ -123,7 +123,7 @@ class SessionRun:
     def _load(self) -> Settings:
         if self.session.state == "connecting":
             self.attempts_s.append(loop_s())
-        return load(self.environ, self.env_file)
+        return load(self.env_file, environ=self.environ)
 
     async def stop(self) -> None:
         """Stop and wait; raises what ended the session."""

@@ -28,7 +28,7 @@ async def app(*arguments: str | Path, cloud: FaultCloud | None = None, **env: st
 
 def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
     """The same in this process, for what ends before anything begins."""
-    code = main(arguments, time.time())
+    code = main(arguments)
     return Ended(code, *capsys.readouterr())
 
 
@@ -107,10 +107,13 @@ async def test_what_no_retry_can_mend_ends_a_run(
 # A run
 
 
-@pytest.mark.parametrize(("line", "code"), [("--log-dir logs", 2), ("-q", 2), ("report", 2), ("status", 3)])
-def test_a_relative_directory_in_one_that_was_removed_is_a_message(tmp_path: Path, line: str, code: int) -> None:
+RELATIVE = [("--log-dir logs", "/nowhere", 2), ("-q", "logs", 2), ("report", "logs", 2), ("status", "logs", 3)]
+
+
+@pytest.mark.parametrize(("line", "log_dir", "code"), [*RELATIVE, ("report", "/nowhere", 66)])
+def test_only_a_relative_directory_needs_the_current_one(tmp_path: Path, line: str, log_dir: str, code: int) -> None:
     gone = tmp_path / "gone"
-    script = f'mkdir {gone}; cd {gone}; rmdir {gone}; EEN_LOG_DIR=logs exec "$@" {line}'
+    script = f'mkdir {gone}; cd {gone}; rmdir {gone}; EEN_LOG_DIR={log_dir} exec "$@" {line}'
     done = subprocess.run(
         ["sh", "-c", script, "sh", sys.executable, str(APP), "--env-file", os.devnull],
         env=environment(None, None),
@@ -118,7 +121,8 @@ def test_a_relative_directory_in_one_that_was_removed_is_a_message(tmp_path: Pat
         text=True,
         check=False,
     )
-    assert (done.returncode, "was removed" in done.stderr, "Traceback" in done.stderr) == (code, True, False)
+    told = "current directory was removed" in done.stderr
+    assert (done.returncode, told, "Traceback" in done.stderr) == (code, code in (2, 3), False)
 
 
 async def test_the_demo_needs_no_account_and_says_where_to_look(log_dir: Path) -> None:
@@ -168,6 +172,27 @@ async def test_a_reader_that_has_gone_does_not_matter(cloud: FaultCloud, log_dir
         await cloud.emit(cloud.camera_ids()[0])
         await logger.ended()
     assert logger.stderr == ""
+
+
+@pytest.mark.parametrize("line", [(), ("--events",)])
+async def test_a_full_disk_under_stdout_is_told_once_and_ends_no_run(
+    cloud: FaultCloud, log_dir: Path, line: Sequence[str]
+) -> None:
+    async with launch(cloud, log_dir, *line, shell='exec "$@" >/dev/full') as logger:
+        await cloud.wait_subscribed(3)
+        for _ in range(2):
+            event = await cloud.emit(cloud.camera_ids()[0])
+            await logger.wait_for("processed_event_uuids.log", event.identity)
+        assert await logger.stop() == 0
+    assert logger.stderr == "eelogger: standard output cannot be written: No space left on device\n"
+
+
+def test_a_command_that_cannot_write_its_answer_ends_with_74_status_with_3(log_dir: Path) -> None:
+    log_dir.mkdir()
+    for line, code in (("watch", 74), ("status", 3)):
+        script = f"exec {sys.executable} {APP} --env-file {os.devnull} --log-dir {log_dir} {line} >/dev/full"
+        done = subprocess.run(["sh", "-c", script], env=environment(None, None), capture_output=True, check=False)
+        assert (done.returncode, done.stderr.count(b"standard output cannot be written")) == (code, 1), line
 
 
 def test_a_pipe_that_is_closed_ends_the_help_quietly() -> None:

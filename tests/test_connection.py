@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from fault_cloud import FaultCloud, FaultConnection
-from launch import ROOT, credentials
+from launch import ROOT
 from sessions import NotingSink, SessionRun, in_virtual_time, session_on, stream_to, subscribed, under_way
 from sites import settings_for
 from virtual import loop_s
@@ -282,7 +282,7 @@ async def test_a_loud_end_is_dated_before_what_waited_is_drained(end: str) -> No
         cloud.initial_state = False
         sink = Slow()
         stream = stream_to(sink)
-        task = asyncio.create_task(stream.connect_and_log(load(credentials(cloud), None), cloud.camera_ids()))
+        task = asyncio.create_task(stream.connect_and_log(load(environ=cloud.environ), cloud.camera_ids()))
         await cloud.wait_subscribed()
         for _ in range(50):
             await cloud.emit(cloud.camera_ids()[0])

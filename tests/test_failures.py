@@ -78,7 +78,7 @@ async def call(settings: Settings, side: str) -> None:
 async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
     """What a call, or an attempt to connect, ends with; asserts that it shows no secret and has a hint."""
     environ = {"EEN_BASE_URL": base, "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": KEY, "EEN_API_KEY": "planted-api-key"}
-    settings = load(environ | ({"EEN_CA_FILE": ca_file} if ca_file else {}), None)
+    settings = load(environ=environ | ({"EEN_CA_FILE": ca_file} if ca_file else {}))
     with pytest.raises(EeloggerError) as caught:
         await call(settings, side)
     error: BaseException | None = caught.value

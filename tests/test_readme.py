@@ -87,12 +87,12 @@ def test_the_package_takes_version_and_requirements_from_one_place() -> None:
     assert dynamic == {"version": {"attr": "eelogger.__version__"}, "dependencies": {"file": ["requirements.txt"]}}
     assert re.fullmatch(r"\d+\.\d+\.\d+", eelogger.__version__)
     assert project["tool"]["setuptools"]["packages"]["find"]["include"] == ["eelogger*"]
-    assert project["project"]["scripts"] == {"eelogger": "eelogger.cli:command"}
+    assert project["project"]["scripts"] == {"eelogger": "eelogger.cli:main"}
 
 
 def test_an_installed_package_lives_in_the_current_directory_and_names_itself(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "eelogger", tmp_path / "site" / "eelogger", ignore=shutil.ignore_patterns("__pycache__"))
-    code = "import sys; sys.argv[0] = 'eelogger'; from eelogger.cli import command; sys.exit(command())"
+    code = "import sys; sys.argv[0] = 'eelogger'; from eelogger.cli import main; sys.exit(main())"
     env = environment(None, None, {"PYTHONPATH": str(tmp_path / "site")})
     told = ""
     for arguments, expected in ((["--demo", "--seconds", "2"], 0), (["--help"], 0), ([], 78)):

@@ -125,7 +125,7 @@ async def test_rest_and_events_come_through_a_proxy_that_sees_no_key(monkeypatch
             monkeypatch.setenv("ALL_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{port}")
             with authority.cert_pem.tempfile() as ca_file:
                 environ = credentials(cloud) | {"EEN_BASE_URL": "https://cloud.test", "EEN_CA_FILE": ca_file}
-                async with Rest(load(environ, None), on_date=samples.append) as rest:
+                async with Rest(load(environ=environ), on_date=samples.append) as rest:
                     await rest.get("/g/device/list")
                 async with session_on(cloud, environ):
                     await subscribed(cloud, 1)

@@ -209,7 +209,7 @@ async def test_no_secret_in_any_exception_or_repr(
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
     asyncio.get_running_loop().set_debug(True)
     plant(cloud)
-    settings = load(credentials(cloud) | LOGIN, None, log_dir=log_dir)
+    settings = load(None, log_dir, environ=cloud.environ | LOGIN)
     run = Run(settings, timing=Timing(first_retry_s=0.05))
     task = asyncio.create_task(run.run())
     await cloud.wait_subscribed(3)

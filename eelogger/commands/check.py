@@ -87,7 +87,7 @@ async def check(env_file: Path, log_dir: Path | None, *, wait_s: float = WAIT_S)
     system = f"{platform.system()} {platform.release()}"
     said = f"eelogger {__version__}, Python {platform.python_version()}, {packages}, {system}"
     settings, finding = _settings(env_file, log_dir)
-    paths = LogPaths(settings.log_dir if settings else log_dir_of(None, env_file, log_dir))
+    paths = LogPaths(settings.log_dir if settings else log_dir_of(env_file, log_dir))
     process = process_state(paths)
     findings = [Finding("versions", printable(said)), finding, _other_loggers(process), _directory(paths), *_clock()]
     if settings is not None:
@@ -97,7 +97,7 @@ async def check(env_file: Path, log_dir: Path | None, *, wait_s: float = WAIT_S)
 
 def _settings(env_file: Path, log_dir: Path | None) -> tuple[Settings | None, Finding]:
     try:
-        settings = load(None, env_file, log_dir=log_dir)
+        settings = load(env_file, log_dir)
     except SettingsError as error:
         hints = tuple(f"{problem.name} {problem.message}: {problem.hint}" for problem in error.problems)
         said = f"{count(len(error.problems), 'setting')} cannot be used"

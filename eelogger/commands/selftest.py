@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 async def measure(log_dir: Path, seconds: float) -> list[SentEvent]:
     """Log a cloud's events for some seconds; returns what it sent, raises what ended the run."""
     async with Cloud(Account.of(CAMERAS, RATE, seed=now_us() % 1000)) as cloud:
-        one = Run(demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, log_dir))
+        one = Run(demo_settings(cloud.environ, log_dir))
         running = asyncio.create_task(one.run(), name="run")
         sending = asyncio.create_task(_send(cloud, seconds), name="sending")
         try:

@@ -104,7 +104,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Print the line; returns 0, 1, 2 or 3 as monitoring plugins do."""
     try:
         warn, crit = parse_limits(options.warn or ()), parse_limits(options.crit or ())
-        paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
+        paths = LogPaths(log_dir_of(options.env_file, options.log_dir))
         code, said = status(paths, warn, crit, now_us())
     except (ValueError, EeloggerError) as wrong:
         code, said = UNKNOWN, str(wrong)

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Show events until interrupted; raises `NothingToShow`."""
-    paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
+    paths = LogPaths(log_dir_of(options.env_file, options.log_dir))
     try:
         os.listdir(paths.root)
     except OSError as error:

@@ -91,7 +91,7 @@ def _refusal(paths: LogPaths) -> AlreadyRunning:
     if is_stale := stale_s > STALE_S:
         message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
     hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status"
-    return AlreadyRunning(message, hint, stale_s=stale_s if is_stale else None)
+    return AlreadyRunning(message, hint, reason="hangs" if is_stale else "")
 
 
 class ProcessState(NamedTuple):

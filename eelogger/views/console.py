@@ -89,9 +89,11 @@ class Console:
         finally:
             self.show(lambda columns: "")
 
-    def close(self) -> None:
-        """Wait a bounded time until what was written is out; the last call."""
+    def close(self) -> OSError | None:
+        """Wait a bounded time until what was written is out; returns what `out` refused."""
         futures.wait([call for outlet in self._outlets.values() for call in outlet.calls], PATIENCE_S)
+        outlet = self._outlets.get(_device(self.out)) if self.out else None
+        return outlet.refused if outlet else None
 
     def _draw(self, text: str) -> None:
         if text != self._line:
@@ -149,6 +151,7 @@ class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a fu
     def __init__(self) -> None:
         super().__init__("console")
         self._lock, self._dropped = threading.Lock(), 0
+        self.refused: OSError | None = None
         self.calls: deque[futures.Future[None]] = deque()
 
     def put(self, stream: TextIO, text: str) -> None:
@@ -162,7 +165,14 @@ class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a fu
             if self._dropped:
                 text = f"({self._dropped} texts are left out here: they were not taken in time)\n{text}"
             self._dropped = 0
-            self.calls.append(self.submit(_write_through, stream, text))
+            self.calls.append(self.submit(self._write, stream, text))
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            _write_through(stream, text)
+        except OSError as error:
+            self.refused = error
+            raise
 
 
 def _write_through(stream: TextIO, text: str) -> None:

@@ -105,7 +105,7 @@ async def eelogger(task: Namespace) -> Cost:
 
     environ = {"EEN_BASE_URL": task.base_url, "EEN_ACCOUNT_ID": task.account_id, "EEN_AUTH_KEY": task.auth_key}
     environ |= {"EEN_RESOURCES": "event,pre"} if task.previews else {}
-    run = Run(load(environ, None, log_dir=Path(task.log_dir)), started_us=task.started_us)
+    run = Run(load(None, Path(task.log_dir), environ=environ), started_us=task.started_us)
     parts = run.parts
     running = asyncio.create_task(run.run())
 
