@@ -42,11 +42,9 @@ COMMANDS: Final = {
     "replay": "judge stream logs anew, into a new log directory",
 }
 
-# How writing to standard output fails; `Console` knows no number when the reader has gone.
-_REFUSALS: Final = (None, errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+# Errors of the current directory and of standard output: neither has a file's name.
+_NAMELESS: Final = (None, errno.ENOENT, errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 UNKNOWN: Final = 3  # what `status` exits with on any error: a monitoring system reads 2, usage, as CRITICAL
-# A run that was connected for so long worked: what ends it is news, and still one mail an hour at most.
-WORKED_S: Final = 3_600
 
 _EPILOG: Final = """exit codes:
   0 stopped as asked     2 usage                66 nothing to show
@@ -86,30 +84,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _is_told(error, options, console):
             console.error(f"eelogger: {error}" + (f"\n  hint: {error.hint}" if error.hint else ""))
     except KeyboardInterrupt:
-        if console.err in console.terminals:
-            console.error("")  # the prompt that follows stands beside ^C otherwise
         return 130 if options.command else 0  # with 0 a command that follows with && would begin
-    except FileNotFoundError as error:
-        if error.filename is not None:
-            raise
-        code = UsageError.exit_code
-        console.error("eelogger: the current directory was removed\n  hint: give an absolute --log-dir")
     except OSError as error:
-        if error.filename is not None or error.errno not in _REFUSALS:
+        if error.filename is not None or error.errno not in _NAMELESS:
             raise
-        code = _without_output(error, console)
+        code = _explain(error, console)
     finally:
         if refused := console.close():
-            _without_output(refused, console)
+            _explain(refused, console)
             console.close()
     return UNKNOWN if code and options.command == "status" else code
 
 
-def _without_output(error: OSError, console: Console) -> int:
-    """Say that standard output cannot be written; nothing for a reader such as `head` that has seen enough."""
+def _explain(error: OSError, console: Console) -> int:
+    """Say what is wrong with the current directory or standard output; returns the exit code."""
+    if error.errno == errno.ENOENT:
+        console.error("eelogger: the current directory was removed\n  hint: give an absolute --log-dir")
+        return UsageError.exit_code
     # What is still buffered goes nowhere when the interpreter flushes it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if error.errno in (None, errno.EPIPE):
+    if error.errno in (None, errno.EPIPE):  # a reader such as `head` that has seen enough
         return 0
     console.error(f"eelogger: standard output cannot be written: {error.strerror}")
     return DiskError.exit_code
@@ -205,21 +199,14 @@ async def _serve(read: Callable[[], Settings], options: argparse.Namespace, cons
     if options.seconds is not None:
         asyncio.get_running_loop().call_later(max(0.0, STARTED_S + options.seconds - time.time()), run.stop)
     drawing = asyncio.create_task(console.keep_status_line(draw), name="status line")
-    has_worked = False
     try:
         await run.run()
-        has_worked = True
-    except EeloggerError:
-        has_worked = run.parts.session.longest_s >= WORKED_S
-        raise
+        state.forget(paths, settings.warnings)
     finally:
         drawing.cancel()
         await asyncio.wait([drawing])
-        # Without a terminal a run that never worked says what is wrong, and no more.
-        if not options.quiet and (has_worked or console.terminals):
+        if not options.quiet:
             await print_table()
-        if has_worked:
-            state.forget(paths, settings.warnings)
 
 
 def _on_signals(stop: Callable[[], None], print_table: Callable[[], Awaitable[None]], *, has_terminal: bool) -> None:

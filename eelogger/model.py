@@ -90,13 +90,6 @@ class Camera:
     bridge: str = ""
 
 
-class CameraUpdate(NamedTuple):
-    """What one message says of one camera; `data` is the camera's JSON object as it came."""
-
-    camera_id: str
-    data: dict[str, Any]
-
-
 class Reject(NamedTuple):
     """A part of a message that could not be read: a reason token, the camera, and an excerpt for `rejected.log`."""
 
@@ -114,9 +107,9 @@ class CloudNotice(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One WebSocket message, read: updates to log, parts that could not be read, errors the server reports."""
+    """One WebSocket message, read: parts that could not be read, errors the server reports."""
 
-    updates: list[CameraUpdate]
+    updates: list[tuple[str, dict[str, Any]]]  # a camera's id, and its JSON object as it came
     rejects: list[Reject]
     notices: list[CloudNotice]
 

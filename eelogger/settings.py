@@ -150,7 +150,7 @@ def load(
     else:
         problems = [problem for problem in problems if problem.name not in CREDENTIALS]
     if problems:
-        raise SettingsError(problems, warnings)
+        raise SettingsError(problems, tuple(warnings))
     found = {name: value for name, value in values.items() if value is not None}
     return Settings(**found, warnings=tuple(warnings))
 

@@ -64,10 +64,10 @@ class NotingSink:
             message = read_message(data)
         except MessageError:
             return []
-        for update in message.updates:
-            self.updates[update.camera_id] += 1
-            if update.camera_id not in self.cameras:
-                self.unknown.append(update.camera_id)
+        for camera_id, _ in message.updates:
+            self.updates[camera_id] += 1
+            if camera_id not in self.cameras:
+                self.unknown.append(camera_id)
         return message.notices
 
     def lost(self, at_us: int, reason: str, camera_id: str = "") -> None:

@@ -61,9 +61,9 @@ def test_what_is_no_message(data: str | bytes, reason: str) -> None:
 def test_one_bad_part_harms_no_other(body: str, reasons: list[str], types: list[str]) -> None:
     message = protocol.read_message(one_camera(body, after='{"event":{"ALRS":{"eventid":1}}}'))
     rejects, found = list(message.rejects), {}
-    for update in message.updates:
-        events, more = protocol.split_events(*update)
-        found[update.camera_id] = [event["type"] for event in events]
+    for camera_id, data in message.updates:
+        events, more = protocol.split_events(camera_id, data)
+        found[camera_id] = [event["type"] for event in events]
         rejects += more
     assert [reject.reason for reject in rejects] == reasons
     assert {reject.camera_id for reject in rejects} <= {CAMERA}

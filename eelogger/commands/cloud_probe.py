@@ -77,7 +77,7 @@ class Heard:
             updates, _, notices = read_message(data)
         except MessageError:
             return []
-        self.updates.update(update.camera_id for update in updates if "error" not in update.data)
+        self.updates.update(camera_id for camera_id, data in updates if "error" not in data)
         self.notices += notices
         if self.updates or not all(notice.camera_id for notice in notices):
             self._loop.call_later(SPREAD_S if self.updates else 0, self.enough.set)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ..errors import MessageError
-from ..model import CameraUpdate, CloudNotice, Message, Reject, made
+from ..model import CloudNotice, Message, Reject, made
 
 UUID_MAX_CHARS: Final = 256
 EXCERPT_CHARS: Final = 4096
@@ -41,11 +41,11 @@ def read_message(data: bytes | str) -> Message:
         if not notices:
             raise MessageError("no-data")
         cameras = {}
-    updates: list[CameraUpdate] = []
+    updates: list[tuple[str, dict[str, Any]]] = []
     rejects: list[Reject] = []
     for camera_id, camera in cameras.items():
         if type(camera) is dict:
-            updates.append(made(CameraUpdate, (camera_id, camera)))
+            updates.append((camera_id, camera))
             if "error" in camera:
                 errors = camera["error"]
                 notices += [_notice(camera_id, error) for error in (errors if type(errors) is list else [errors])]

@@ -98,9 +98,9 @@ class Trouble:
         """What is not to be tried before its time."""
         return {*self.errors, *self.snapshots}
 
-    def error(self, text: str, lost_lines: int) -> DiskError:
+    def error(self, text: str) -> DiskError:
         """The error that ends a run."""
-        return DiskError(f"{text}: {self.cause[0]}", self.cause[1], lost_lines=lost_lines)
+        return DiskError(f"{text}: {self.cause[0]}", self.cause[1])
 
 
 def _describe(errors: Errors, stuck: Collection[str]) -> tuple[str, str]:

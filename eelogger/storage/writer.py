@@ -91,7 +91,7 @@ class Writer(Sink):
         self._thread.shutdown(wait=not self._abandoned)
         lost = self._refused + self.pending_lines
         if lost or self.moving:
-            raise self._trouble.error(f"{lost} lines are lost" if lost else "files were not moved", lost)
+            raise self._trouble.error(f"{lost} lines are lost" if lost else "files were not moved")
         if cancelled:
             raise asyncio.CancelledError
 
@@ -102,7 +102,7 @@ class Writer(Sink):
             self._refused += 1
             if not (self._full or self.failed.done()):
                 cause = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
-                self.failed.set_exception(self._trouble.error(cause, 1))
+                self.failed.set_exception(self._trouble.error(cause))
             self._full = True
             return None
         self._pending += size
