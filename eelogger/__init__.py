@@ -1,7 +1,4 @@
-"""eelogger: how late the Eagle Eye cloud delivers camera events.
-
-The names a script may build on are imported when first used: `--help` need not wait for the network libraries.
-"""
+"""eelogger: how late the Eagle Eye cloud delivers camera events."""
 
 import time
 from importlib import import_module
@@ -10,6 +7,7 @@ from typing import Any, Final
 __version__ = "0.1.0"
 STARTED_S: Final = time.time()  # when the process began, in seconds since 1970
 
+# What a script may build on is imported when first used: `--help` need not wait for the network libraries.
 _HOMES: Final = {
     "connect_and_log": "script",
     "get_cameraids": "cloud.cameras",

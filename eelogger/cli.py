@@ -1,7 +1,4 @@
-"""Turn the arguments into a run or a command, its text and its exit code.
-
-stdout carries what was asked for, stderr everything else. An expected failure is a message and a hint, no traceback.
-"""
+"""Turn the arguments into a run or a command, its text and its exit code."""
 
 import argparse
 import asyncio

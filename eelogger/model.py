@@ -1,6 +1,6 @@
 """Frozen values that pass between rooms, and the tables of namespaces and four-CCs.
 
-Times are integers of µs since 1970 UTC (`*_us`), durations integers of µs; seconds stand only in text.
+Moments are integers of µs since 1970 UTC and durations integers of µs (both `*_us`).
 """
 
 from dataclasses import dataclass
@@ -115,10 +115,7 @@ class Message(NamedTuple):
 
 
 class RunningFigures(NamedTuple):
-    """The figures on a measured delay line, the event included: the camera's of the day, and its group's.
-
-    Texts are seconds with three decimals.
-    """
+    """The day's figures of a camera and of the event's group, in seconds with three decimals."""
 
     n: int
     p50_s: str
@@ -132,29 +129,24 @@ class RunningFigures(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The judgement of one value under a four-CC.
-
-    `delay_us` = `arrived_us` − `event_us`, None when undated; `figures` only when measured; `ns` None where there is
-    no usable annotation namespace; `event` is the description printed as `event=`; `op` and `seq` as sent, when they
-    are integers; `data` the event's object with its `type` added.
-    """
+    """The judgement of one value under a four-CC."""
 
     kind: str
     camera_id: str
     type: str
-    ns: int | None
-    event: str
+    ns: int | None  # None where there is no usable annotation namespace
+    event: str  # the description printed as `event=`
     identity: str
     arrived_us: int
-    event_us: int | None
+    event_us: int | None  # None when undated
     delay_us: int | None
-    figures: RunningFigures | None = None
+    figures: RunningFigures | None = None  # only when measured, this event included
     op: int | None = None
     seq: int | None = None
     after_gap_us: int | None = None
     lag_us: int | None = None
     new_max: bool = False
-    data: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None  # the event's object with its `type` added
 
     @property
     def group(self) -> Group:
@@ -164,16 +156,13 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A period that taints or blinds: `kind` is gap, suspend, clock-step, backlog or unknown.
+    """A period that taints or blinds."""
 
-    `camera_id` is "" when it concerns all cameras.
-    """
-
-    kind: str
+    kind: str  # gap, suspend, clock-step, backlog or unknown
     from_us: int
     to_us: int
     reason: str
-    camera_id: str = ""
+    camera_id: str = ""  # "" when it concerns all cameras
 
 
 @dataclass(frozen=True, slots=True)

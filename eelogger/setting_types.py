@@ -15,13 +15,9 @@ from dotenv.parser import parse_stream
 
 from .errors import Problem
 
-_ORIGIN = re.compile(
-    r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?", re.IGNORECASE | re.ASCII
-)
+_ORIGIN = r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?"
 _SECRET = re.compile(rb"^\s*(?:export\s+)?EEN_(?:AUTH_KEY|PASSWORD|API_KEY)\s*=\s*[^\s#]", re.MULTILINE).search
 _is_name = re.compile(r"(?:\$env:)?\w+", re.IGNORECASE).fullmatch
-_SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class Invalid(ValueError):
@@ -81,7 +77,7 @@ def resources(text: str) -> tuple[str, ...]:
 def names(text: str) -> tuple[tuple[int, str], ...]:
     """`300=GPS data;301=Doors`: names for annotation namespaces."""
     table: dict[int, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
+    for part in filter(str.strip, text.split(";")):
         number, _, name = (piece.strip() for piece in part.partition("="))
         if not name:
             raise Invalid("holds what is no number=name", "write 300=GPS data;301=Doors")
@@ -91,10 +87,10 @@ def names(text: str) -> tuple[tuple[int, str], ...]:
 
 def size(text: str) -> int:
     """Bytes: a whole number, or one with K, M or G (powers of 1024)."""
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(r"([0-9]{1,15}) ?([KMG]?)(?:i?B)?", text, re.IGNORECASE)
     if not match:
         raise Invalid("is no size", "give bytes, or a number with K, M or G, such as 64M")
-    count = int(match[1]) * _UNITS[match[2].upper()]
+    count = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
     if count < 1 << 20:
         raise Invalid("is less than 1 MiB", "did you mean megabytes? Write 64M")
     return count
@@ -120,7 +116,7 @@ def check_certificates(file: Path) -> None:
 
 def origin(text: str) -> str:
     """`scheme://host[:port]`: https, or http for this machine only."""
-    match = _ORIGIN.fullmatch(text)
+    match = re.fullmatch(_ORIGIN, text, re.IGNORECASE | re.ASCII)
     if not match or int(match[3] or 1) > 65_535 or (match[2].startswith("[") and not _address(match[2])):
         hint = "give scheme, host and port alone, such as https://gateway.example:8443"
         raise Invalid("is not the address of a server", hint)

@@ -3,6 +3,7 @@
 The only room that reads the environment, proxies included. No secret is in a `repr`, a problem or a warning.
 """
 
+# ruff: noqa: RUF009 (`_set` makes a field)
 import os
 import sys
 import urllib.request
@@ -30,60 +31,53 @@ _DOMAIN: Final = "eagleeyenetworks.com"
 
 
 class Setting(NamedTuple):
-    """One setting of the environment and the field that holds it; `default` is written as a user would."""
+    """One setting of the environment and the field that holds it; `unset` is the value of an empty text."""
 
     name: str
     field: str
+    unset: Any
     parse: Callable[[str], Any]
     help: str
-    default: str = ""
-    example: str = ""
+    example: str
+    default: str  # as a user would write it
 
 
-def _set(parse: Callable[[str], Any], meaning: str, unset: Any = None, *, secret: bool = False, **texts: str) -> Any:
-    return field(default=unset, repr=not secret, metadata={"parse": parse, "help": meaning, **texts})
+Texts = tuple[str, ...]
+Names = tuple[tuple[int, str], ...]
+_UNSET: Final[dict[Any, Any]] = {str: "", Texts: (), Names: ()}  # by type
+
+
+def _set(parse: Callable[[str], Any], meaning: str, example: str = "", default: str = "", secret: bool = False) -> Any:
+    return field(repr=not secret, metadata={"row": (parse, meaning, example, default)})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a run was asked to do; `keep_days` is `EEN_KEEP_DAYS`, and so on; "" or None when unset."""
 
-    branding: str = _set(t.dns_label, "active brand subdomain, one DNS label", "", example="c000")
-    account_id: str = _set(t.account, "account id (8 digits)", "", example="00012345")
-    auth_key: str = _set(t.session_key, "session key, the auth_key cookie", "", example=f"c000~{0:032d}", secret=True)
-    username: str = _set(str, "log in instead of, or to renew, a key", "", example="ops@example.com", secret=True)
-    password: str = _set(str, "belongs to the user name; quote it with '...' if it holds # or blanks", "", secret=True)
-    api_key: str = _set(t.header_token, "sent as `Authentication: <key>:` when set", "", secret=True)
+    branding: str = _set(t.dns_label, "active brand subdomain, one DNS label", "c000")
+    account_id: str = _set(t.account, "account id (8 digits)", "00012345")
+    auth_key: str = _set(t.session_key, "session key, the auth_key cookie", f"c000~{0:032d}", secret=True)
+    username: str = _set(str, "log in instead of, or to renew, a key", "ops@example.com", secret=True)
+    password: str = _set(str, "belongs to the user name; quote it with '...' if it holds # or blanks", secret=True)
+    api_key: str = _set(t.header_token, "sent as `Authentication: <key>:` when set", secret=True)
     base_url: str = _set(
         t.origin,
         "another origin (tests, gateways) for REST, login and WebSocket; http for loopback only",
-        "",
-        example="https://gateway.example:8443",
+        "https://gateway.example:8443",
     )
-    ca_file: Path | None = _set(t.path, "further CA certificates (PEM)", example="company-ca.pem")  # noqa: RUF009
-    log_dir: Path = _set(t.path, "where everything is written; --log-dir wins", default="logs")  # noqa: RUF009
-    events: tuple[str, ...] = _set(t.four_ccs, "four-CCs to subscribe and measure", default="ANNT,ALRS")
-    resources: tuple[str, ...] = _set(
-        t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event"
-    )
-    namespaces: tuple[int, ...] | None = _set(
-        t.numbers, "annotation namespaces to measure; empty: all", example="101,103"
-    )
-    namespace_names: tuple[tuple[int, str], ...] = _set(
-        t.names, "names for more namespaces", (), example="300=GPS data;301=Doors"
-    )
-    cameras: tuple[str, ...] = _set(
-        t.items, "keep only these: ids, or name patterns with *; empty: all", (), example="100e1e23,Front*"
-    )
-    bridges: tuple[str, ...] = _set(
-        t.items, "keep only cameras on these bridges; written as EEN_CAMERAS", (), example="100bb001,Site A*"
-    )
+    ca_file: Path | None = _set(t.path, "further CA certificates (PEM)", "company-ca.pem")
+    log_dir: Path = _set(t.path, "where everything is written; --log-dir wins", default="logs")
+    events: Texts = _set(t.four_ccs, "four-CCs to subscribe and measure", default="ANNT,ALRS")
+    resources: Texts = _set(t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event")
+    namespaces: tuple[int, ...] | None = _set(t.numbers, "annotation namespaces to measure; empty: all", "101,103")
+    namespace_names: Names = _set(t.names, "names for more namespaces", "300=GPS data;301=Doors")
+    cameras: Texts = _set(t.items, "keep only these: ids, or name patterns with *; empty: all", "100e1e23,Front*")
+    bridges: Texts = _set(t.items, "keep only cameras on these bridges; written as EEN_CAMERAS", "100bb001,Site A*")
     keep_days: int = _set(t.days, "days of history that stay", default="30")
     log_max_bytes: int | None = _set(t.size_or_off, "bytes of history that stay, oldest days go first", default="off")
     disk_buffer_bytes: int = _set(t.size, "held in memory while the disk cannot be written", default="64M")
-    metrics_file: Path | None = _set(  # noqa: RUF009
-        t.path, "figures for a Prometheus text collector; empty: off", example="eelogger.prom"
-    )
+    metrics_file: Path | None = _set(t.path, "figures for a Prometheus text collector; empty: off", "eelogger.prom")
     warnings: tuple[str, ...] = ()
 
     @property
@@ -127,7 +121,11 @@ class Settings:
 
 
 # All settings, in the order in which people need them.
-SETTINGS: Final = tuple(Setting(f"EEN_{f.name.upper()}", f.name, **f.metadata) for f in fields(Settings) if f.metadata)
+SETTINGS: Final = tuple(
+    Setting(f"EEN_{f.name.upper()}", f.name, _UNSET.get(f.type), *f.metadata["row"])
+    for f in fields(Settings)
+    if f.metadata
+)
 
 # Who logs in where; `.env.example` leaves these open and all others commented out.
 CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
@@ -151,8 +149,8 @@ def load(
         problems = [problem for problem in problems if problem.name not in CREDENTIALS]
     if problems:
         raise SettingsError(problems, tuple(warnings))
-    found = {name: value for name, value in values.items() if value is not None}
-    return Settings(**found, warnings=tuple(warnings))
+    unset = {row.field: row.unset for row in SETTINGS if values.get(row.field) is None}
+    return Settings(**(values | unset), warnings=tuple(warnings))
 
 
 def log_dir_of(env_file: Path | None, log_dir: Path | None) -> Path:
@@ -169,29 +167,23 @@ def demo_settings(reach: Mapping[str, str], log_dir: Path | None) -> Settings:
 
 def proxy_for(url: str) -> str | None:
     """The proxy for a URL, the same for REST and WebSocket; it may hold a password: never print it."""
-    parts = urlsplit(url)
-    host, secure = parts.hostname or "", parts.scheme in ("https", "wss")
-    port = parts.port or (443 if secure else 80)
-    if t.is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{port}"):
+    parts = urlsplit(url)  # http and ws lead to this machine only
+    host, proxies = parts.hostname or "", urllib.request.getproxies()
+    proxy = proxies.get("https") or proxies.get("all")
+    if not proxy or t.is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{parts.port or 443}"):
         return None
-    proxies = urllib.request.getproxies()
-    for scheme in ("wss", "socks", "https", "all") if secure else ("ws", "socks", "https", "http", "all"):
-        if proxy := proxies.get(scheme):
-            # curl accepts host:port alone, so it stands in many environments.
-            proxy = proxy if "://" in proxy else f"http://{proxy}"
-            return proxy.replace("http://", "socks5h://", 1) if scheme == "socks" else proxy
-    return None
+    # curl accepts host:port alone, so it stands in many environments.
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _read(
     env_file: Path | None, log_dir: Path | None, environ: Mapping[str, str] | None
 ) -> tuple[dict[str, Any], list[Problem], list[str]]:
     """The values of what is set by field, None for a malformed one; problems and warnings."""
-    environ, filed = os.environ if environ is None else environ, dict[str, str]()
-    problems: list[Problem] = []
-    warnings: list[str] = []
-    if env_file and (env_file != ENV_FILE or os.path.exists(env_file)):
-        filed, problems, warnings = t.read_env_file(env_file)
+    environ = os.environ if environ is None else environ
+    if env_file == ENV_FILE and not os.path.exists(ENV_FILE):
+        env_file = None
+    filed, problems, warnings = t.read_env_file(env_file) if env_file else ({}, [], [])
     for name in sorted({*environ, *filed} - {row.name for row in SETTINGS}):
         if name.upper().startswith(("EEN_", "$ENV:EEN_")):
             hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""

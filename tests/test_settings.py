@@ -264,8 +264,6 @@ def test_demo_takes_nothing_but_the_log_directory(tmp_path: Path, monkeypatch: p
     [
         ({}, "https://a.example", None),
         ({"https_proxy": "p:3128"}, "wss://a.example/x", "http://p:3128"),
-        ({"https_proxy": "http://p:1", "wss_proxy": "http://w:2"}, "https://a.example", "http://w:2"),
-        ({"https_proxy": "http://p:1", "socks_proxy": "http://s:3"}, "wss://a.example", "socks5h://s:3"),
         ({"https_proxy": "http://p:1", "no_proxy": "a.example:443"}, "wss://a.example", None),
         ({"https_proxy": "http://p:1", "no_proxy": "a.example:8443"}, "https://a.example", "http://p:1"),
         ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "http://127.0.0.1:80", None),
