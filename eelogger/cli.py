@@ -65,10 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser(argv).parse_args(argv, options)
         console.quiet = options.quiet
         quiet_libraries()
-        handler = LogHandler()
+        handler = LogHandler(logging.ERROR if console.quiet else logging.WARNING - 10 * min(options.verbose, 2))
         handler.console = console
         handler.setFormatter(OneLine())
-        handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(options.verbose, 2))
         logging.basicConfig(level=logging.DEBUG, handlers=[handler])
         if options.command and (options.demo or options.events or options.seconds is not None):
             raise UsageError("--demo, --events and --seconds are for a run, not for a command", "leave them out")
@@ -139,11 +138,9 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 def _log_events(options: argparse.Namespace, console: Console) -> int:
     from .cloud.loop_delay import loop_factory
 
+    read = partial(load, options.env_file, options.log_dir)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        if options.demo:
-            runner.run(_log_demo(options, console))
-        else:
-            runner.run(_serve(partial(load, options.env_file, options.log_dir), options, console))
+        runner.run(_log_demo(options, console) if options.demo else _serve(read, options, console))
     return 0
 
 
@@ -167,8 +164,8 @@ async def _serve(read: Callable[[], Settings], options: argparse.Namespace, cons
 
     settings = read()
     run = Run(settings, load=read, started_us=int(STARTED_S * 1_000_000))
-    paths, shows_events = run.parts.paths, options.events
-    shows_events |= options.demo and console.out in console.terminals and not options.quiet
+    paths = run.parts.paths
+    shows_events = options.events or (options.demo and console.out in console.terminals and not options.quiet)
 
     def write(text: str) -> None:
         with suppress(OSError):  # nobody reads it any more

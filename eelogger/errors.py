@@ -1,8 +1,4 @@
-"""What can go wrong, as one tree: a message, a hint, a reason token for machines, an exit code.
-
-Rooms raise these; `cli` prints message and hint once and ends with `exit_code`. Any other exception is a defect of the
-program and keeps its traceback.
-"""
+"""What can go wrong, as one tree; any other exception is a defect of the program and keeps its traceback."""
 
 from typing import NamedTuple
 

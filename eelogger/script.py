@@ -3,8 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 from urllib.parse import urlsplit
 
 from .measure.handler import Handler
@@ -14,15 +13,12 @@ from .storage.disk import append
 from .storage.formats import quote, stream_line
 from .storage.paths import LogPaths
 
-
-@cache
-def _handler() -> Handler:
-    return Handler(("ANNT", "ALRS"))
+_handler: Final = Handler(("ANNT", "ALRS"))
 
 
 def handle_event(camera_id: str, event_data: dict[str, Any], timestamp: int) -> Verdict:
     """Judge one event: a four-CC's object with its `type` added; `timestamp` is its arrival in µs since 1970."""
-    return _handler().handle_event(camera_id, event_data, timestamp)
+    return _handler.handle_event(camera_id, event_data, timestamp)
 
 
 def log_event_data(
@@ -30,7 +26,7 @@ def log_event_data(
 ) -> list[Verdict]:
     """Write the camera's stream line and judge each of its events; raises `MessageError` for data nested too deep."""
     stream_logs[camera_id].write(stream_line(timestamp, cam_data))
-    return _handler().judge(camera_id, cam_data, timestamp)
+    return _handler.judge(camera_id, cam_data, timestamp)
 
 
 def log_processed_event_uuid(event_uuid: str) -> None:

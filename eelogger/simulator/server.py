@@ -33,7 +33,7 @@ class SentEvent(NamedTuple):
     subscribed_us: int
 
     def verdicts(self, arrived_us: int) -> set[str]:
-        """Name the right verdict on this first sight, or both where only the client's clock can tell."""
+        """Name the right verdict, or both where only the client's clock can tell."""
         event_us = self.event.event_us
         if event_us is None:
             return {"undated"}
@@ -107,8 +107,7 @@ class Cloud:
         self.sent: deque[SentEvent] = deque(maxlen=KEPT)
         self.recorded: dict[str, Event] = {}  # annotations by uuid, as they began
         self.connections: list[Connection] = []
-        # The latest value by camera and four-CC: what a new subscription is told first.
-        self.latest: dict[str, dict[str, Event]] = {}
+        self.latest: dict[str, dict[str, Event]] = {}  # by camera and four-CC: what a subscription begins with
         self._changed = asyncio.Event()
 
     @property
@@ -177,7 +176,7 @@ class Cloud:
         return self.recorded.values()
 
     async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
-        """Record events and send them in one message to each connection that wants some."""
+        """Record events and send them in one message to who wants them."""
         for event in events:
             self.record(event)
             self.latest.setdefault(event.camera_id, {})[event.four_cc] = event
@@ -206,9 +205,7 @@ class Cloud:
         self._changed = asyncio.Event()
 
     async def _accept(self, request: web.Request) -> web.StreamResponse:
-        ws = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=1 << 26, timeout=2.0, writer_limit=1 << 62
-        )
+        ws = web.WebSocketResponse(autoping=False, compress=False, timeout=2.0, writer_limit=1 << 62)
         connection = self.connection_type(request, ws)
         await ws.prepare(request)
         self.connections.append(connection)
