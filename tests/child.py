@@ -27,7 +27,7 @@ def shift_clock(shift_s: float) -> None:
 
 
 def slow_down(pause_s: float) -> None:
-    """Let each write of more than a byte take longer, as a busy disk does; pipes and wake-ups are left alone."""
+    """Let each write to an ordinary file take longer."""
     real = os.write
 
     def write(fd: int, data: Any) -> int:
@@ -39,7 +39,6 @@ def slow_down(pause_s: float) -> None:
 
 
 def crash_at(what: str) -> None:
-    """End the process without any clean-up, like in a power cut but with the kernel alive."""
     from eelogger.storage import disk
 
     name, number, *when = what.split(":")
@@ -58,7 +57,6 @@ def crash_at(what: str) -> None:
 
 
 def set_timing(text: str) -> None:
-    """Give the fields of `Timing` other defaults."""
     from dataclasses import fields
 
     from eelogger.model import Timing
@@ -82,7 +80,6 @@ def bind_root() -> None:
 
 
 def main() -> int:
-    """Bend what is asked for, then run as `app.py` does."""
     env = os.environ.get
     if env("CHILD_BOUND"):
         bind_root()

@@ -91,7 +91,7 @@ class FaultCloud(Cloud):
         self.delay_rest_s = 0.0
         self.rest_status: dict[str, int] = {}  # answers by path, as in `{"/g/aaa/isauth": 503}`
         self.list_status: int | None = None
-        self.list_body: str | None = None  # raw text of the device list instead of the rows
+        self.list_body: str | None = None  # instead of the rows
         self.rest_headers: dict[str, str] = {}  # added to the answers that `list_status` and `rest_status` make
         self.redirect_to: str | None = None  # an origin to which every request, upgrades included, is sent with 302
 
@@ -111,10 +111,6 @@ class FaultCloud(Cloud):
     # Addresses and the account
 
     @property
-    def base_url(self) -> str:
-        return f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
-
-    @property
     def events_url(self) -> str:
         return f"ws{self.base_url.removeprefix('http')}/api/v2/Device/{self.account_id}/Events"
 
@@ -123,14 +119,12 @@ class FaultCloud(Cloud):
 
     @property
     def subscriptions(self) -> dict[str, tuple[list[str] | None, int]]:
-        """What live connections are subscribed to, by camera, and when."""
         return {name: asked for live in self.connections for name, asked in live.subscriptions.items()}
 
     def called(self, path: str) -> list[Call]:
         return [call for call in self.calls if call.path_qs.partition("?")[0] == path]
 
     def add_camera(self, camera_id: str, name: str | None, bridge_id: str | None = None) -> None:
-        """Add a row; no events come of its own."""
         self.rows.append(device_row(camera_id, name, "camera", [bridge_id or self.account.bridges[0].id]))
 
     def remove_camera(self, camera_id: str) -> None:
@@ -145,7 +139,6 @@ class FaultCloud(Cloud):
     # All sockets at once
 
     async def camera_error(self, camera_id: str, status_code: int) -> None:
-        """Send a camera's error, which takes it out of the session."""
         for live in list(self.connections):
             await live.send_error(status_code, "", camera_id)
             live.drop([camera_id])
@@ -158,7 +151,7 @@ class FaultCloud(Cloud):
         await asyncio.gather(*(live.close(code) for live in list(self.connections)))
 
     def abort(self) -> None:
-        """Reset every TCP connection: RST, no Close frame."""
+        """RST, no Close frame."""
         for live in list(self.connections):
             sock = live.transport.get_extra_info("socket")
             if sock is not None and sock.fileno() >= 0:
@@ -170,7 +163,6 @@ class FaultCloud(Cloud):
             live.mute()
 
     def garbage(self, data: bytes) -> None:
-        """Write raw bytes into all TCP streams."""
         for live in self.connections:
             live.transport.write(data)
 

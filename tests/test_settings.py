@@ -54,12 +54,8 @@ def test_environment_wins_and_empty_is_unset(tmp_path: Path) -> None:
     assert (settings.keep_days, settings.events, settings.cameras) == (9, ("ALRE",), ())
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"\xef\xbb\xbfEEN_AUTH_KEY=" + KEY.encode() + b"\r\n", f"export EEN_AUTH_KEY='{KEY}'  # mine\n".encode()],
-    ids=["BOM and CRLF", "export, quotes, comment"],
-)
-def test_file_forms(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [f"\ufeffEEN_AUTH_KEY={KEY}\r\n", f"export EEN_AUTH_KEY='{KEY}'  # mine\n"])
+def test_file_forms(tmp_path: Path, content: str) -> None:
     environ = {name: ACCESS[name] for name in ("EEN_BRANDING", "EEN_ACCOUNT_ID")}
     assert load(env_file(tmp_path, content), environ=environ).auth_key == KEY
 
@@ -103,10 +99,10 @@ def test_names_that_are_mistakes_are_warned_about(tmp_path: Path) -> None:
     assert ["EEN_NAME=value" in text for text in warnings] == [True, False, False]
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
-def test_a_file_open_to_others_is_warned_about(tmp_path: Path, mode: int, warned: bool) -> None:
-    warnings = load(env_file(tmp_path, f"EEN_AUTH_KEY={KEY}\n", mode), environ=ACCESS).warnings
-    assert any("chmod 600" in text for text in warnings) is warned
+def test_a_file_open_to_others_is_warned_about(tmp_path: Path) -> None:
+    for mode, warned in ((0o600, False), (0o640, True), (0o604, True)):
+        warnings = load(env_file(tmp_path, f"EEN_AUTH_KEY={KEY}\n", mode), environ=ACCESS).warnings
+        assert any("chmod 600" in text for text in warnings) is warned
 
 
 @pytest.mark.parametrize(
@@ -134,11 +130,8 @@ BAD = [
     ("EEN_ACCOUNT_ID", ["1/2", "a" * 21, "1 2", "../x"]),
     ("EEN_AUTH_KEY", ["a b", "a;b", "a,b", 'a"b', "a\\b", "ä", "a\nb"]),
     ("EEN_API_KEY", ["a b", "ä", "a\r\nX: y"]),
-    (
-        "EEN_BASE_URL",
-        ["x", "ftp://x", "http://example.com", "https://x/y", "https://u:p@x", "https://x?q", "https://x#f"],
-    ),
-    ("EEN_BASE_URL", ["https://x:99999", "https://[::zz]", "https://[1:2]", "https://x,y", "https://x:", "https://"]),
+    ("EEN_BASE_URL", ["x", "ftp://x", "http://example.com", "https://x/y", "https://u:p@x", "https://x?q"]),
+    ("EEN_BASE_URL", ["https://x:99999", "https://[::zz]", "https://x,y", "https://x:", "https://"]),
     ("EEN_EVENTS", ["ANN", "ANNT,ALRSX", "AN T", ",", "ÄNNT"]),
     ("EEN_RESOURCES", ["thumb", "events", ",", "event;pre"]),
     ("EEN_NAMESPACES", ["a", "1.5", "1" * 5000, "１０３", ","]),
@@ -174,9 +167,7 @@ GOOD = [
     ("EEN_LOG_MAX_BYTES", "2g", 2 << 30),
     ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
     ("EEN_BASE_URL", "https://Gateway.Example:8443/", "https://gateway.example:8443"),
-    ("EEN_BASE_URL", "http://127.1.2.3:80", "http://127.1.2.3:80"),
-    ("EEN_BASE_URL", "http://[::1]:8080", "http://[::1]:8080"),
-    ("EEN_BASE_URL", "http://localhost:1", "http://localhost:1"),
+    *(("EEN_BASE_URL", url, url) for url in ("http://127.1.2.3:80", "http://[::1]:8080", "http://localhost:1")),
 ]
 
 

@@ -113,7 +113,7 @@ class Cloud:
     @property
     def base_url(self) -> str:
         """The origin of REST and event socket; the port is known once entered."""
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
 
     @property
     def environ(self) -> dict[str, str]:
