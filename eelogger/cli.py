@@ -148,7 +148,7 @@ async def _log_demo(options: argparse.Namespace, console: Console) -> None:
     from .simulator import Account, Cloud
 
     # With this seed each camera and a long delay are seen within 20 s.
-    async with Cloud(Account.of(cameras=12, rate=8.0, seed=320, swallowed=200)) as cloud:
+    async with Cloud(Account.of(cameras=12, rate=8.0, seed=320)) as cloud:
         settings = demo_settings(cloud.environ, options.log_dir)
         console.info(f"demo cloud: {settings.log_dir} gets the files; look with: tail -F {settings.log_dir}/*.log")
         # The demo's key is the same for all and opens nothing but a demo on this machine.
@@ -191,16 +191,20 @@ async def _serve(read: Callable[[], Settings], options: argparse.Namespace, cons
         run.on_event = lambda verdict, name: write(event_line(verdict, name, console.columns()))
     _on_signals(run.stop, print_table, has_terminal=bool(console.terminals))
     if options.seconds is not None:
-        asyncio.get_running_loop().call_later(max(0.0, STARTED_S + options.seconds - time.time()), run.stop)
+        asyncio.get_running_loop().call_later(STARTED_S + options.seconds - time.time(), run.stop)
     drawing = asyncio.create_task(console.keep_status_line(draw), name="status line")
+    has_worked = False
     try:
         await run.run()
-        state.forget(paths, settings.warnings)
+        has_worked = True
     finally:
         drawing.cancel()
         await asyncio.wait([drawing])
         if not options.quiet:
             await print_table()
+        # What ends a run of an hour is news, and still one mail an hour at most.
+        if has_worked or time.time() - STARTED_S >= state.HOUR_S:
+            state.forget(paths, settings.warnings)
 
 
 def _on_signals(stop: Callable[[], None], print_table: Callable[[], Awaitable[None]], *, has_terminal: bool) -> None:

@@ -40,15 +40,14 @@ class SimCamera(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account; one annotation in `swallowed` is recorded but never delivered; 0: none."""
+    """An account; the seed fixes what its cameras see."""
 
     seed: int
     cameras: tuple[SimCamera, ...]
     bridges: tuple[Bridge, ...]
-    swallowed: int
 
     @classmethod
-    def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1, swallowed: int = 0) -> "Account":
+    def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1) -> "Account":
         """Make cameras that send `rate` ANNT and ALRS a second together, repeats included."""
         rng = random.Random(f"eelogger account {seed}")
         groups = max(1, math.ceil(cameras / CAMERAS_A_BRIDGE))
@@ -67,7 +66,7 @@ class Account(NamedTuple):
             )
             for number, weight in enumerate(weights)
         )
-        return cls(seed, made, bridges, swallowed)
+        return cls(seed, made, bridges)
 
     def rows(self) -> list[list[Any]]:
         """List its devices as the cloud does."""

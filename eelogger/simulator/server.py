@@ -19,6 +19,7 @@ KEPT: Final = 20_000  # how many annotations recorded, and values sent, are reme
 INITIAL_WITHIN_US: Final = 60_000_000
 SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
+ANNOTATIONS_PATH: Final = "/annt/annt/list"
 ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
@@ -142,22 +143,19 @@ class Cloud:
 
     def make_app(self) -> web.Application:
         """Make what is served."""
-
-        def rest(path: str, answer: Callable[[web.Request], object]) -> None:
-            async def handler(request: web.Request) -> web.StreamResponse:
-                if not self.may_pass(request):
-                    return refusal(401)
-                found = answer(request)
-                return refusal(400) if found is None else web.json_response(found)
-
-            app.router.add_get(path, handler)
-
         app = web.Application()
-        rest(LIST_PATH, lambda request: self.rows)
-        rest("/g/aaa/isauth", lambda request: True)
-        rest("/annt/annt/list", lambda request: listing(self.readable(), request.query))
+        for path in (LIST_PATH, ANNOTATIONS_PATH, "/g/aaa/isauth"):
+            app.router.add_get(path, self._answer)
         app.router.add_get("/api/v2/Device/{account_id}/Events", self._accept)
         return app
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if not self.may_pass(request):
+            return refusal(401)
+        found: object = self.rows if request.path == LIST_PATH else True
+        if request.path == ANNOTATIONS_PATH:
+            found = listing(self.readable(), request.query)
+        return refusal(400) if found is None else web.json_response(found)
 
     def may_pass(self, request: web.Request) -> bool:
         """Whether the request carries the session key in a cookie."""

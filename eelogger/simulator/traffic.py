@@ -23,7 +23,8 @@ ALERT_SHARE: Final = 0.2  # how many annotations have an ALRS in the message of 
 # How many events follow from one start (one heartbeat on average): starts are made so much rarer.
 EVENTS_A_START: Final = 3 + ALERT_SHARE
 WARM_UP_S: Final = 40.0  # the script begins this much earlier, unseen, so that the rate is right from the start
-FIRST_SWALLOWED: Final = 20  # so that a short demo has swallowed one
+# One annotation in so many is recorded but never delivered, the 20th first, so that a short demo has one.
+SWALLOWED, FIRST_SWALLOWED = 200, 20
 
 
 class Beat(NamedTuple):
@@ -73,7 +74,7 @@ def beats(account: Account) -> Iterator[Beat]:
                 yield item
             continue
         # Only of those that are seen from their creation on.
-        swallowed = bool(account.swallowed) and due_s >= 0 and next(began) % account.swallowed == FIRST_SWALLOWED
+        swallowed = due_s >= 0 and next(began) % SWALLOWED == FIRST_SWALLOWED
         for beat in _life(rng, item, due_s, swallowed):
             heapq.heappush(heap, (beat.due_s, next(order), beat))
         next_s = due_s + rng.expovariate(item.rate / EVENTS_A_START)
