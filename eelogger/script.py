@@ -6,12 +6,16 @@ from dataclasses import replace
 from typing import Any, Final, TextIO
 from urllib.parse import urlsplit
 
+from .cloud.cameras import get_cameraids
 from .measure.handler import Handler
 from .model import Verdict
+from .run import Run
 from .settings import ENV_FILE, load, log_dir_of
 from .storage.disk import append
 from .storage.formats import quote, stream_line
-from .storage.paths import LogPaths
+from .storage.paths import LogPaths, sanitize_filename
+
+__all__ = ["get_cameraids", "sanitize_filename"]
 
 _handler: Final = Handler(("ANNT", "ALRS"))
 
@@ -37,8 +41,6 @@ def log_processed_event_uuid(event_uuid: str) -> None:
 
 async def connect_and_log(uri: str, ns_values: Mapping[int, str]) -> None:
     """Log the events from the origin of `uri` until cancelled; `ns_values` names annotation namespaces."""
-    from .run import Run  # a script that only judges events needs no network library
-
     parts = urlsplit(uri)
     origin = f"{'http' if parts.scheme == 'ws' else 'https'}://{parts.netloc}"
     settings = replace(load(ENV_FILE), base_url=origin, namespace_names=tuple(ns_values.items()))

@@ -1,6 +1,7 @@
 """A logger whose clock, disk or rights are bent before it starts: `launch(..., script=CHILD, env={...})`.
 
 CHILD_SHIFT_S=seconds        added to the wall clock
+CHILD_AGE_S=seconds          the process began so much earlier
 CHILD_SLOW_S=seconds         each write to a log file takes so much longer
 CHILD_CRASH=append:n         SIGKILL just before the n-th call of that function of `storage.disk`; append:n:after: after
 CHILD_TIMING="refresh_s=1"   other defaults of `model.Timing`
@@ -24,6 +25,12 @@ def shift_clock(shift_s: float) -> None:
     real_ns = time.time_ns
     time.time_ns = lambda: real_ns() + round(shift_s * 1e9)
     time.time = lambda: time.time_ns() / 1e9
+
+
+def age(age_s: float) -> None:
+    import eelogger
+
+    eelogger.STARTED_S -= age_s  # type: ignore[misc]
 
 
 def slow_down(pause_s: float) -> None:
@@ -85,6 +92,7 @@ def main() -> int:
         bind_root()
     for name, bend in (
         ("CHILD_SHIFT_S", lambda text: shift_clock(float(text))),
+        ("CHILD_AGE_S", lambda text: age(float(text))),
         ("CHILD_TIMING", set_timing),
         ("CHILD_SLOW_S", lambda text: slow_down(float(text))),
         ("CHILD_CRASH", crash_at),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fault_cloud import FaultCloud
-from launch import APP, Ended, command, environment, launch
+from launch import APP, CHILD, Ended, command, environment, launch
 
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.state import DAY_S, HOUR_S, forget, is_news
@@ -83,6 +83,13 @@ async def test_another_trouble_is_told_and_so_is_one_that_comes_back(job: Job) -
     assert (await job.cron(**WRONG_KEY))[1] == "", "nothing has worked since"
     assert await job.cron("--seconds", "1") == (0, "")
     assert (await job.cron(**WRONG_KEY))[1] != ""
+
+
+async def test_what_ends_a_run_of_an_hour_is_told_although_it_was_told_before(job: Job) -> None:
+    env = WRONG_KEY | {"CHILD_AGE_S": "3600", "EEN_LOG_DIR": str(job.log_dir)}
+    for _ in range(2):
+        ended = await asyncio.to_thread(command, "-q", cloud=job.cloud, env=env, script=CHILD)
+        assert (ended.code, ended.err.startswith("eelogger: ")) == (77, True)
 
 
 async def test_a_warning_about_settings_is_one_mail_a_day_and_does_not_pass_by_a_run_that_works(job: Job) -> None:

@@ -28,7 +28,7 @@ LAWS: Final[dict[str, set[str]]] = {
     "run": {"parts", "restore", "storage", "views", "measure", *BASE},
     "report": {"storage", "views", "measure", *BASE},
     "simulator": {"model", "errors"},
-    "script": {"run", "storage", "measure", *BASE},
+    "script": {"run", "cloud", "storage", "measure", *BASE},
     "commands": {"report", "run", "restore", "recorder", "cloud", "storage", "views", "measure", "simulator", *BASE},
     "cli": {"commands", "run", "cloud", "storage", "views", "simulator", *BASE},
 }
