@@ -101,11 +101,6 @@ def size_or_off(text: str) -> int | None:
     return None if text.lower() in ("off", "none", "0") else size(text)
 
 
-def path(text: str) -> Path:
-    """A path, `~` expanded; a relative one is completed by the caller."""
-    return Path(os.path.expanduser(text))  # where `Path.expanduser` raises, this leaves `~name` as it is
-
-
 def check_certificates(file: Path) -> None:
     """Raise `Invalid` unless the file holds CA certificates."""
     try:

@@ -66,8 +66,8 @@ class Settings:
         "another origin (tests, gateways) for REST, login and WebSocket; http for loopback only",
         "https://gateway.example:8443",
     )
-    ca_file: Path | None = _set(t.path, "further CA certificates (PEM)", "company-ca.pem")
-    log_dir: Path = _set(t.path, "where everything is written; --log-dir wins", default="logs")
+    ca_file: Path | None = _set(Path, "further CA certificates (PEM)", "company-ca.pem")
+    log_dir: Path = _set(Path, "where everything is written; --log-dir wins", default="logs")
     events: Texts = _set(t.four_ccs, "four-CCs to subscribe and measure", default="ANNT,ALRS")
     resources: Texts = _set(t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event")
     namespaces: tuple[int, ...] | None = _set(t.numbers, "annotation namespaces to measure; empty: all", "101,103")
@@ -77,7 +77,7 @@ class Settings:
     keep_days: int = _set(t.days, "days of history that stay", default="30")
     log_max_bytes: int | None = _set(t.size_or_off, "bytes of history that stay, oldest days go first", default="off")
     disk_buffer_bytes: int = _set(t.size, "held in memory while the disk cannot be written", default="64M")
-    metrics_file: Path | None = _set(t.path, "figures for a Prometheus text collector; empty: off", "eelogger.prom")
+    metrics_file: Path | None = _set(Path, "figures for a Prometheus text collector; empty: off", "eelogger.prom")
     warnings: tuple[str, ...] = ()
 
     @property
@@ -188,13 +188,13 @@ def _read(
         if name.upper().startswith(("EEN_", "$ENV:EEN_")):
             hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""
             warnings.append(f"{name[:60]!a} is no setting{hint}")
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"log_dir": log_dir.absolute()} if log_dir else {}
     for row in SETTINGS:
         own, of_file = environ.get(row.name, ""), filed.get(row.name, "")
         if row.field != "password":  # it may begin with a blank: around others blanks are slips of the hand
             own, of_file = own.strip(), of_file.strip()
         text = own or of_file or row.default
-        if not text:
+        if not text or row.field in values:
             continue
         values[row.field] = None
         try:
@@ -203,14 +203,13 @@ def _read(
             value = row.parse(text)
             if isinstance(value, Path):  # a relative path starts where its text was written
                 base = Path() if own else env_file.parent if env_file and of_file else ROOT
-                value = (base / value).absolute()
+                # Where `Path.expanduser` raises, this leaves `~name` as it is.
+                value = (base / os.path.expanduser(value)).absolute()
             if row.field == "ca_file":
                 t.check_certificates(value)
             values[row.field] = value
         except Invalid as wrong:
             problems.append(Problem(row.name, *wrong.args))
-    if log_dir is not None:
-        values["log_dir"] = log_dir.absolute()
     return values, problems, warnings
 
 
