@@ -57,10 +57,6 @@ class FaultConnection(Connection):
         outer = {"status_code": 200, "message": "OK", "data": {camera_id: {"error": [error]}}}
         await self.send(json.dumps(outer if camera_id else error | {"data": {}}).encode())
 
-    async def close(self, code: int) -> None:
-        if not self.muted:
-            await self.ws.close(code=code)
-
     def mute(self) -> None:
         """Neither read nor send while TCP stays up: a dead peer behind a live proxy."""
         self.muted = True
@@ -148,7 +144,7 @@ class FaultCloud(Cloud):
             await live.send_error(status_code, message)
 
     async def close(self, code: int = 1000) -> None:
-        await asyncio.gather(*(live.close(code) for live in list(self.connections)))
+        await asyncio.gather(*(live.ws.close(code=code) for live in self.connections if not live.muted))
 
     def abort(self) -> None:
         """RST, no Close frame."""
@@ -228,7 +224,7 @@ class FaultCloud(Cloud):
         if self.on_connect is not None:
             await self.on_connect(connection)
         if self.close_after_accept is not None:
-            await connection.close(self.close_after_accept)
+            await connection.ws.close(code=self.close_after_accept)
         if not connection.is_allowed:
             await connection.send_error(401, "Access denied")
         await super().converse(connection)
@@ -272,9 +268,8 @@ class FaultCloud(Cloud):
 
     async def _authenticate(self, request: web.Request) -> web.StreamResponse:
         fields = await request.json()
-        if self.api_key and request.headers.get("Authentication") != f"{self.api_key}:":
-            return refusal(401)
-        if (fields["username"], fields["password"]) != (self.username, self.password):
+        is_known = (fields["username"], fields["password"]) == (self.username, self.password)
+        if not is_known or (self.api_key and request.headers.get("Authentication") != f"{self.api_key}:"):
             return refusal(401)
         token = secrets.token_hex(16)
         self._tokens.add(token)
@@ -283,10 +278,9 @@ class FaultCloud(Cloud):
 
     async def _send_code(self, request: web.Request) -> web.StreamResponse:
         fields = await request.json()
-        way = fields["two_factor_authentication_type"]
-        if fields["token"] not in self._tokens or way not in self.second_factor:
+        if fields["token"] not in self._tokens or fields["two_factor_authentication_type"] not in self.second_factor:
             return refusal(400)
-        self.codes_sent.append(way)
+        self.codes_sent.append(fields["two_factor_authentication_type"])
         return web.json_response({})
 
     async def _authorize(self, request: web.Request) -> web.StreamResponse:
@@ -297,9 +291,7 @@ class FaultCloud(Cloud):
         if self.second_factor and (code != SECOND_FACTOR_CODE or not self.codes_sent):
             return refusal(406)
         self._tokens.remove(fields["token"])
-        user = {"user_id": "ca0e1cf2", "email": self.username}
-        user |= {"active_account_id": self.account_id, "active_brand_subdomain": "c000"}
-        answer = web.json_response(user)
+        answer = web.json_response({"active_account_id": self.account_id, "active_brand_subdomain": "c000"})
         for name in ("auth_key", "videobank_sessionid"):
             answer.set_cookie(name, self.auth_key, path="/", httponly=True)
         return answer

@@ -5,13 +5,12 @@ import json
 import os
 import pty
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from fault_cloud import FaultCloud
-from launch import APP, CHILD, Ended, command, environment, launch
+from launch import CHILD, Ended, command, launch
 
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.state import DAY_S, HOUR_S, forget, is_news
@@ -104,18 +103,13 @@ async def test_a_warning_about_settings_is_one_mail_a_day_and_does_not_pass_by_a
 
 async def test_a_person_at_a_terminal_is_told_each_time(job: Job) -> None:
     for _ in range(2):
-        here, there = pty.openpty()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(APP), "-q", "--env-file", os.devnull),
-            env=environment(job.cloud, job.log_dir, WRONG_KEY),
-            stdin=there,
-            stdout=there,
-            stderr=there,
-        )
+        terminal, there = pty.openpty()
+        shell = f'exec "$@" 2>{os.ttyname(there)}'
+        async with launch(job.cloud, job.log_dir, "-q", env=WRONG_KEY, shell=shell) as logger:
+            assert await logger.ended() == 77
+        assert b"eelogger: " in os.read(terminal, 65_536)
+        os.close(terminal)
         os.close(there)
-        assert await asyncio.wait_for(process.wait(), 20) == 77
-        assert "eelogger: " in os.read(here, 65_536).decode()
-        os.close(here)
     assert not (job.log_dir / ".said").exists(), "and cron is told too"
 
 
