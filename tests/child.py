@@ -20,26 +20,26 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
-def shift_clock(shift_s: float) -> None:
+def shift_clock(shift_s: str) -> None:
     """Before anything is imported that could keep the real functions."""
     real_ns = time.time_ns
-    time.time_ns = lambda: real_ns() + round(shift_s * 1e9)
+    time.time_ns = lambda: real_ns() + round(float(shift_s) * 1e9)
     time.time = lambda: time.time_ns() / 1e9
 
 
-def age(age_s: float) -> None:
+def age(age_s: str) -> None:
     import eelogger
 
-    eelogger.STARTED_S -= age_s  # type: ignore[misc]
+    eelogger.STARTED_S -= float(age_s)  # type: ignore[misc]
 
 
-def slow_down(pause_s: float) -> None:
+def slow_down(pause_s: str) -> None:
     """Let each write to an ordinary file take longer."""
     real = os.write
 
     def write(fd: int, data: Any) -> int:
         if os.fstat(fd).st_mode & 0o170000 == 0o100000:
-            time.sleep(pause_s)
+            time.sleep(float(pause_s))
         return real(fd, data)
 
     os.write = write
@@ -87,17 +87,11 @@ def bind_root() -> None:
 
 
 def main() -> int:
-    env = os.environ.get
-    if env("CHILD_BOUND"):
+    if os.environ.get("CHILD_BOUND"):
         bind_root()
-    for name, bend in (
-        ("CHILD_SHIFT_S", lambda text: shift_clock(float(text))),
-        ("CHILD_AGE_S", lambda text: age(float(text))),
-        ("CHILD_TIMING", set_timing),
-        ("CHILD_SLOW_S", lambda text: slow_down(float(text))),
-        ("CHILD_CRASH", crash_at),
-    ):
-        if text := env(name):
+    ways = {"SHIFT_S": shift_clock, "AGE_S": age, "TIMING": set_timing, "SLOW_S": slow_down, "CRASH": crash_at}
+    for name, bend in ways.items():
+        if text := os.environ.get(f"CHILD_{name}"):
             bend(text)
     from eelogger.cli import main as run
 

