@@ -5,7 +5,6 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-TEST_KEY: Final = "c000~" + "0" * 32
 ACCOUNT_ID: Final = "00012345"
 ATTACHED: Final = "ATTD"
 

@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from .account import ACCOUNT_ID, TEST_KEY, Account
+from .account import ACCOUNT_ID, Account
 from .events import Event, listing, make, message_text
 from .traffic import play
 
-KEPT: Final = 20_000  # how many annotations recorded, and values sent, are remembered
+KEPT: Final = 20_000  # so many annotations recorded, and values sent, are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
 SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
@@ -103,8 +103,8 @@ class Cloud:
     ssl: SSLContext | None = None
 
     def __init__(self, account: Account) -> None:
-        self.account = account
-        self.account_id, self.auth_key, self.rows = ACCOUNT_ID, TEST_KEY, account.rows()
+        self.account, self.rows = account, account.rows()
+        self.account_id, self.auth_key = ACCOUNT_ID, "c000~" + "0" * 32
         self.sent: deque[SentEvent] = deque(maxlen=KEPT)
         self.recorded: dict[str, Event] = {}  # annotations by uuid, as they began
         self.connections: list[Connection] = []

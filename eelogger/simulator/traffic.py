@@ -16,8 +16,6 @@ from typing import Any, Final, NamedTuple
 from .account import Account, SimCamera
 from .events import CREATE, END, HEARTBEAT, Event, make
 
-SPREAD: Final = 0.45  # the sigma of the lognormal delays
-LONG_DELAYS: Final = 0.003  # the share of delays that lie evenly in 5 to 20 s
 HEARTBEAT_S: Final = (3.0, 9.8)  # heartbeats are at most 10 s apart
 ALERT_SHARE: Final = 0.2  # how many annotations have an ALRS in the message of their creation
 # How many events follow from one start (one heartbeat on average): starts are made so much rarer.
@@ -86,8 +84,8 @@ def _life(rng: random.Random, camera: SimCamera, at_s: float, swallowed: bool) -
     same = {"uuid": str(uuid.uuid4()), "ns": rng.choice(camera.namespaces)}
 
     def beat(op: int, seq: int) -> Beat:
-        is_long = rng.random() < LONG_DELAYS
-        delay_s = rng.uniform(5.0, 20.0) if is_long else camera.bridge.median_s * exp(SPREAD * rng.gauss(0.0, 1.0))
+        is_long = rng.random() < 0.003
+        delay_s = rng.uniform(5.0, 20.0) if is_long else camera.bridge.median_s * exp(0.45 * rng.gauss(0.0, 1.0))
         return Beat(at_s + delay_s, delay_s, camera.id, "ANNT", {**same, "op": op, "seq": seq}, swallowed)
 
     created = beat(CREATE, 0)
