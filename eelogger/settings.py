@@ -7,7 +7,7 @@ The only room that reads the environment, proxies included. No secret is in a `r
 import os
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -130,6 +130,13 @@ SETTINGS: Final = tuple(
 # Who logs in where; `.env.example` leaves these open and all others commented out.
 CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
 
+# What a run needs unless it logs in; the branding only without a base URL.
+_NEEDED: Final = {
+    "auth_key": f"run `{PROGRAM} login`, or paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD",
+    "account_id": f"run `{PROGRAM} login`, or copy the 8 digits from the account settings",
+    "branding": "give the part before .eagleeyenetworks.com in the browser, such as c000",
+}
+
 
 def load(
     env_file: Path | None = None,
@@ -143,10 +150,12 @@ def load(
     Without `need_credentials` (login, report) they may be missing, and malformed ones count as missing.
     """
     values, problems, warnings = _read(env_file, log_dir, environ)
-    if need_credentials:
-        problems += _missing(values)
-    else:
+    if not need_credentials:
         problems = [problem for problem in problems if problem.name not in CREDENTIALS]
+    elif not (values.get("username") and values.get("password")):
+        given = {*values, "branding"} if "base_url" in values else values
+        lacking = [(f"EEN_{name.upper()}", hint) for name, hint in _NEEDED.items() if name not in given]
+        problems += [Problem(name, "is not set", hint) for name, hint in lacking]
     if problems:
         raise SettingsError(problems, tuple(warnings))
     unset = {row.field: row.unset for row in SETTINGS if values.get(row.field) is None}
@@ -211,18 +220,3 @@ def _read(
         except Invalid as wrong:
             problems.append(Problem(row.name, *wrong.args))
     return values, problems, warnings
-
-
-def _missing(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """What a run lacks: a login, or key, account and branding (or base URL); what is malformed was already said."""
-    if values.get("username") and values.get("password"):
-        return
-    way = f"run `{PROGRAM} login`, or"
-    if "auth_key" not in values:
-        hint = f"{way} paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD"
-        yield Problem("EEN_AUTH_KEY", "is not set", hint)
-    if "account_id" not in values:
-        yield Problem("EEN_ACCOUNT_ID", "is not set", f"{way} copy the 8 digits from the account settings")
-    if "branding" not in values and "base_url" not in values:
-        hint = "give the part before .eagleeyenetworks.com in the browser, such as c000"
-        yield Problem("EEN_BRANDING", "is not set", hint)
