@@ -200,10 +200,11 @@ async def _serve(read: Callable[[], Settings], options: argparse.Namespace, cons
     finally:
         drawing.cancel()
         await asyncio.wait([drawing])
-        if not options.quiet:
-            await print_table()
         # What ends a run of an hour is news, and still one mail an hour at most.
-        if has_worked or time.time() - STARTED_S >= state.HOUR_S:
+        has_worked = has_worked or time.time() - STARTED_S >= state.HOUR_S
+        if not options.quiet and (has_worked or console.terminals):
+            await print_table()
+        if has_worked:
             state.forget(paths, settings.warnings)
 
 

@@ -64,7 +64,7 @@ async def test_the_same_trouble_is_one_mail_a_day_and_told_to_everybody_else(job
     assert await job.cron(**env) == (code, "")
     for _ in range(2):
         piped = await job.start(**env)
-        assert (piped.code, piped.err.splitlines()[:1]) == (code, first[1].splitlines()[:1])
+        assert (piped.code, piped.out, piped.err.splitlines()[:1]) == (code, "", first[1].splitlines()[:1])
     if code != 78:
         assert f" exit={code} " in (job.log_dir / "summary.log").read_text().splitlines()[0]
     told_earlier(job.log_dir, DAY_S - 600)
