@@ -106,14 +106,6 @@ class CloudNotice(NamedTuple):
     message: str
 
 
-class Message(NamedTuple):
-    """One WebSocket message, read: parts that could not be read, errors the server reports."""
-
-    updates: list[tuple[str, dict[str, Any]]]  # a camera's id, and its JSON object as it came
-    rejects: list[Reject]
-    notices: list[CloudNotice]
-
-
 class RunningFigures(NamedTuple):
     """The day's figures of a camera and of the event's group, in seconds with three decimals."""
 

@@ -61,14 +61,14 @@ class NotingSink:
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         self.messages.append(Received(data, arrived_us, lag_us or 0))
         try:
-            message = read_message(data)
+            updates, _, notices = read_message(data)
         except MessageError:
             return []
-        for camera_id, _ in message.updates:
+        for camera_id, _ in updates:
             self.updates[camera_id] += 1
             if camera_id not in self.cameras:
                 self.unknown.append(camera_id)
-        return message.notices
+        return notices
 
     def lost(self, at_us: int, reason: str, camera_id: str = "") -> None:
         if camera_id:
