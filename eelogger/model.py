@@ -157,8 +157,7 @@ class Gap:
     camera_id: str = ""  # "" when it concerns all cameras
 
 
-@dataclass(frozen=True, slots=True)
-class DateSample:
+class DateSample(NamedTuple):
     """What a REST answer tells of the clock: the server's `Date` (whole seconds), when we sent and received."""
 
     date_us: int
@@ -166,8 +165,7 @@ class DateSample:
     received_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedLogin:
+class RefusedLogin(NamedTuple):
     """A login that was refused: a fingerprint of its credentials, and until when it is not tried again."""
 
     fingerprint: str
