@@ -8,10 +8,9 @@ class EeloggerError(Exception):
 
     exit_code, reason = 70, "defect"
 
-    def __init__(self, message: str, hint: str = "", *, reason: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, hint: str = "", *, reason: str = "") -> None:
         super().__init__(message)
         self.hint, self.reason = hint, reason or self.reason
-        self.retry_after_s = retry_after_s  # how long the cloud asks to be left alone
 
 
 class UsageError(EeloggerError):
@@ -37,6 +36,12 @@ class CloudError(EeloggerError):
 
     exit_code, reason = 69, "cloud"
 
+    def __init__(
+        self, message: str, hint: str = "", *, reason: str = "", status: int = 0, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, hint, reason=reason)
+        self.status, self.retry_after_s = status, retry_after_s
+
 
 class DiskError(EeloggerError):
     """The log directory, or a file that was asked for, cannot be written."""
@@ -51,7 +56,7 @@ class AlreadyRunning(EeloggerError):
 
 
 class Refused(EeloggerError):
-    """What no retry can mend without a person, such as a certificate that does not verify."""
+    """What no retry can mend without a person."""
 
     exit_code, reason = 77, "refused"
 
@@ -66,6 +71,12 @@ class LoginRefused(Refused):
     """User name, password or second factor was not accepted."""
 
     reason = "login-refused"
+
+
+class CertificateRefused(Refused):
+    """The server's certificate does not verify."""
+
+    reason = "certificate"
 
 
 class Problem(NamedTuple):

@@ -165,7 +165,8 @@ class DateSample(NamedTuple):
     received_us: int
 
 
-class RefusedLogin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RefusedLogin:
     """A login that was refused: a fingerprint of its credentials, and until when it is not tried again."""
 
     fingerprint: str

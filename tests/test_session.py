@@ -190,7 +190,7 @@ async def test_a_hopeless_server_is_asked_ever_more_rarely(caplog: pytest.LogCap
 
 @in_virtual_time
 async def test_what_brought_data_for_a_while_is_reconnected_at_once() -> None:
-    async with fleet(1) as cloud, session_on(cloud):
+    async with fleet(1) as cloud, session_on(cloud) as session:
         for connects in range(1, 8):
             await subscribed(cloud, 1, connects)
             for _ in range(16):
@@ -200,6 +200,7 @@ async def test_what_brought_data_for_a_while_is_reconnected_at_once() -> None:
         ended_s = loop_s()
         await subscribed(cloud, 1, 8)
         assert loop_s() - ended_s < 2
+        assert 16 <= session.session.longest_s < 20
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ async def fetch_cameras(rest: Rest) -> CameraList:
     try:
         answer = await rest.get(LIST_PATH)
     except CloudError as error:
-        if error.reason == "http-403" and not await is_authorised(rest):
+        if error.status == 403 and not await is_authorised(rest):
             raise KeyRefused(f"{rest.host} does not accept the key (status 403)", KEY_HINT) from None
         raise
     return parse_device_list(answer.body)

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp import http_exceptions as http
 from websockets import exceptions as ws
 
-from ..errors import CloudError, EeloggerError, KeyRefused, Refused
+from ..errors import CertificateRefused, CloudError, EeloggerError, KeyRefused
 from ..model import Timing
 from ..settings import PROGRAM
 
@@ -96,8 +96,7 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
     cause = _cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = _CERTIFICATES.get(cause.verify_code, "if a proxy inspects TLS, give its CA certificate as EEN_CA_FILE")
-        message = f"the certificate of {host} is not valid: {cause.verify_message}"
-        return Refused(message, hint, reason="certificate")
+        return CertificateRefused(f"the certificate of {host} is not valid: {cause.verify_message}", hint)
     _, reason, message, hint = next(row for row in _EXCEPTIONS if isinstance(cause, row[0]))
     if proxied and reason in _OF_PROXY:
         reason, message, hint = "proxy", "cannot reach {host} through the proxy: {why}", _PROXY
@@ -113,7 +112,7 @@ def refusal(status: int, host: str, headers: Mapping[str, str]) -> EeloggerError
     asked = headers.get("Retry-After", "").strip()
     asked_s = float(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else None
     message = f"{host} {message} (status {status})"
-    return CloudError(message, hint, reason=f"http-{status}", retry_after_s=asked_s)
+    return CloudError(message, hint, reason=f"http-{status}", status=status, retry_after_s=asked_s)
 
 
 def ended(reason: str) -> CloudError:

@@ -44,6 +44,7 @@ class Session:
         on_cameras: Callable[[Mapping[str, Camera], Mapping[str, str]], None] = lambda cameras, bridges: None,
     ) -> None:
         self._enter("connecting")
+        self.longest_s = 0.0  # how long the longest ended connection lasted
         self._load, self._settings, self._credentials = load, settings, credentials
         self._sink, self._on_date = sink, on_date
         self._timing = timing = timing or Timing()
@@ -70,8 +71,9 @@ class Session:
             if self._stopping:
                 return
             self._enter("waiting to connect")
+            retry_after_s = failed.retry_after_s if isinstance(failed, CloudError) else None
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._backoff.next_delay(*self._lasted(), failed.retry_after_s)):
+                async with asyncio.timeout(self._backoff.next_delay(*self._lasted(), retry_after_s)):
                     await self._wake.wait()
             # Not before waiting: who wants to connect at once may have said so while the old connection was closed.
             self._wake.clear()
@@ -103,6 +105,7 @@ class Session:
             return CloudError("the attempt was cut short", reason="cut-short")
         finally:
             self._attempting = None
+            self.longest_s = max(self.longest_s, self._lasted()[0])
 
     async def _attempt(self) -> EeloggerError:
         """Sign in, connect, log: why it ended; raises what no retry can mend."""
@@ -149,14 +152,15 @@ class Session:
 
     async def _doubt_refusal(self, error: EeloggerError, rest: Rest) -> None:
         # A gateway may refuse a handshake too: only the cloud's REST side knows the key.
-        if not (status := {KeyRefused.reason: 401, "http-403": 403}.get(error.reason)):
+        status = 401 if isinstance(error, KeyRefused) else getattr(error, "status", None)
+        if status not in (401, 403):
             return
         if not await is_authorised(rest):
             raise KeyRefused(f"the event stream refuses the key (status {status})", KEY_HINT) from None
         message = f"the event stream answers {status}, though the key is good"
         if status == 401 and not self._has_connected:
             raise KeyRefused(message, ACCOUNT_HINT) from None
-        raise CloudError(message, ACCOUNT_HINT, reason=f"http-{status}") from None
+        raise CloudError(message, ACCOUNT_HINT, reason=f"http-{status}", status=status) from None
 
     def _opened(self, connection: StampedConnection) -> None:
         self._enter("connected")

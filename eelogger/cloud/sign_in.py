@@ -26,7 +26,7 @@ MAX_CODES: Final = 3  # how often a code of the second factor may be entered
 
 # What the login answers when a person has to act: wrong password, account suspended, inactive, disabled.
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 412, 460, 461, 462})
-_WRONG_CODE: Final = "http-406"
+_WRONG_CODE: Final = 406
 _PASTE: Final = "paste EEN_AUTH_KEY from a browser"
 
 _log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ async def is_authorised(rest: Rest) -> bool:
     try:
         await rest.get("/g/aaa/isauth")
     except (KeyRefused, CloudError) as error:
-        if isinstance(error, CloudError) and error.reason != "http-403":
+        if isinstance(error, CloudError) and error.status != 403:
             raise
         return False
     return True
@@ -152,7 +152,7 @@ async def _with_code(rest: Rest, token: str, choices: Any, person: SecondFactor 
         try:
             return await _call(rest, "/g/aaa/authorize", {"token": token, "two_factor_authentication_code": code})
         except CloudError as error:
-            if error.reason != _WRONG_CODE:
+            if error.status != _WRONG_CODE:
                 raise
     raise LoginRefused("the code of the second factor was not accepted", "start the login again for a new code")
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ..model import RefusedLogin
@@ -64,7 +64,7 @@ def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
 
 def _text(content: dict[str, Any], login: RefusedLogin | None) -> str:
     content.pop("login", None)
-    return json.dumps(content | ({"login": login._asdict()} if login else {}), indent=0) + "\n"
+    return json.dumps(content | ({"login": asdict(login)} if login else {}), indent=0) + "\n"
 
 
 def _login(content: dict[str, Any]) -> RefusedLogin | None:
