@@ -150,16 +150,17 @@ def load(
     Without `need_credentials` (login, report) they may be missing, and malformed ones count as missing.
     """
     values, problems, warnings = _read(env_file, log_dir, environ)
+    unset = {row.field: row.unset for row in SETTINGS if values.get(row.field) is None}
+    settings = Settings(**(values | unset), warnings=tuple(warnings))
     if not need_credentials:
         problems = [problem for problem in problems if problem.name not in CREDENTIALS]
-    elif not (values.get("username") and values.get("password")):
+    elif not settings.has_login:
         given = {*values, "branding"} if "base_url" in values else values
         lacking = [(f"EEN_{name.upper()}", hint) for name, hint in _NEEDED.items() if name not in given]
         problems += [Problem(name, "is not set", hint) for name, hint in lacking]
     if problems:
-        raise SettingsError(problems, tuple(warnings))
-    unset = {row.field: row.unset for row in SETTINGS if values.get(row.field) is None}
-    return Settings(**(values | unset), warnings=tuple(warnings))
+        raise SettingsError(problems, settings.warnings)
+    return settings
 
 
 def log_dir_of(env_file: Path | None, log_dir: Path | None) -> Path:

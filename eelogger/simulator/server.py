@@ -92,7 +92,7 @@ class Connection:
         for camera_id in camera_ids:
             self.subscriptions.pop(camera_id, None)
             self.ready.discard(camera_id)
-            self._opened = {kind for kind in self._opened if kind[0] != camera_id}
+        self._opened = {kind for kind in self._opened if kind[0] in self.subscriptions}
 
 
 class Cloud:
