@@ -2,9 +2,6 @@
 
 import os
 import sys
-import time
-
-STARTED = time.time()
 
 if sys.version_info < (3, 11):
     sys.exit("eelogger needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])
@@ -16,7 +13,7 @@ if __name__ == "__main__":
     try:
         from eelogger.cli import main
 
-        sys.exit(main(sys.argv[1:], STARTED))
+        sys.exit(main())
     except ModuleNotFoundError as missing:
         if missing.name is not None and missing.name.startswith("eelogger"):
             raise

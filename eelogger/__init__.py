@@ -1,26 +1,18 @@
-"""eelogger: how late the Eagle Eye cloud delivers camera events.
+"""eelogger: how late the Eagle Eye cloud delivers camera events."""
 
-The names a script may build on are imported when first used: `--help` need not wait for the network libraries.
-"""
-
+import time
 from importlib import import_module
 from typing import Any, Final
 
 __version__ = "0.1.0"
+STARTED_S: Final = time.time()  # when the process began, in seconds since 1970
 
-_HOMES: Final = {
-    "connect_and_log": "script",
-    "get_cameraids": "cloud.cameras",
-    "handle_event": "script",
-    "log_event_data": "script",
-    "log_processed_event_uuid": "script",
-    "sanitize_filename": "storage.paths",
-}
-
-__all__ = ["__version__", *_HOMES]
+# What a script may build on, in the module `script`; it is imported late, since `--help` need not wait for libraries.
+__all__ = ["connect_and_log", "get_cameraids", "handle_event", "log_event_data", "log_processed_event_uuid"]
+__all__ += ["sanitize_filename"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return getattr(import_module(".script", __name__), name)

@@ -1,7 +1,4 @@
-"""Turn the arguments into a run or a command, its text and its exit code.
-
-stdout carries what was asked for, stderr everything else. An expected failure is a message and a hint, no traceback.
-"""
+"""Turn the arguments into a run or a command, its text and its exit code."""
 
 import argparse
 import asyncio
@@ -19,10 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from . import __version__
+from . import STARTED_S, __version__
 from .commands import seconds
 from .errors import AlreadyRunning, DiskError, EeloggerError, SettingsError, UsageError
-from .model import Verdict
 from .settings import ENV_FILE, PROGRAM, ROOT, Settings, demo_settings, load, log_dir_of
 from .storage import state
 from .storage.paths import LogPaths
@@ -43,9 +39,9 @@ COMMANDS: Final = {
     "replay": "judge stream logs anew, into a new log directory",
 }
 
+# Errors of the current directory and of standard output: neither has a file's name.
+_NAMELESS: Final = (None, errno.ENOENT, errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 UNKNOWN: Final = 3  # what `status` exits with on any error: a monitoring system reads 2, usage, as CRITICAL
-# A run that was connected for so long worked: what ends it is news, and still one mail an hour at most.
-WORKED_S: Final = 3_600
 
 _EPILOG: Final = """exit codes:
   0 stopped as asked     2 usage                66 nothing to show
@@ -56,59 +52,57 @@ _EPILOG: Final = """exit codes:
 """
 
 
-def command() -> int:
-    """Run as the installed command `eelogger`."""
-    return main(sys.argv[1:], time.time())
-
-
-def main(argv: Sequence[str], started_s: float) -> int:
-    """Run a command; returns the exit code. `started_s` is when the process began, in seconds since 1970."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
     # A file opened later must not get the number of a closed stream: whatever prints there would write into it.
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # stderr
         pass
     os.close(fd)
     console = Console(sys.stdin, sys.stdout, sys.stderr)
-    options = argparse.Namespace(log_dir=None, env_file=ENV_FILE, verbose=0, quiet=False, command="")
-    options.run = partial(_log_events, started_s=started_s)
+    options = argparse.Namespace(log_dir=None, env_file=ENV_FILE, verbose=0, quiet=False, command="", run=_log_events)
     try:
         parser(argv).parse_args(argv, options)
         console.quiet = options.quiet
         quiet_libraries()
-        handler = LogHandler()
+        handler = LogHandler(logging.ERROR if console.quiet else logging.WARNING - 10 * min(options.verbose, 2))
         handler.console = console
         handler.setFormatter(OneLine())
-        handler.setLevel(logging.ERROR if console.quiet else logging.WARNING - 10 * min(options.verbose, 2))
         logging.basicConfig(level=logging.DEBUG, handlers=[handler])
         if options.command and (options.demo or options.events or options.seconds is not None):
             raise UsageError("--demo, --events and --seconds are for a run, not for a command", "leave them out")
-        try:
-            (options.log_dir or Path()).absolute()
-        except OSError:
-            raise UsageError("the current directory was removed", "give an absolute --log-dir") from None
         return int(options.run(options, console))
     except SystemExit as end:  # argparse has said what is wrong, or shown its help
-        name = next(filter(COMMANDS.__contains__, argv), "")
-        return 0 if not end.code else UNKNOWN if name == "status" else UsageError.exit_code
+        options.command = next(filter(COMMANDS.__contains__, argv), "")
+        code = UsageError.exit_code if end.code else 0
     except EeloggerError as error:
+        code = error.exit_code
         if _is_told(error, options, console):
             console.error(f"eelogger: {error}" + (f"\n  hint: {error.hint}" if error.hint else ""))
-        return UNKNOWN if options.command == "status" else error.exit_code
     except KeyboardInterrupt:
-        if console.err in console.terminals:
-            console.error("")  # the prompt that follows stands beside ^C otherwise
         return 130 if options.command else 0  # with 0 a command that follows with && would begin
-    except BrokenPipeError:
-        # `| head` has seen enough; what is still buffered goes nowhere when the interpreter flushes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:
+        if error.filename is not None or error.errno not in _NAMELESS:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        console.error(f"eelogger: standard output cannot be written: {error.strerror}")
-        return UNKNOWN if options.command == "status" else DiskError.exit_code
+        code = _explain(error, console)
     finally:
-        console.close()
+        if refused := console.close():
+            _explain(refused, console)
+            console.close()
+    return UNKNOWN if code and options.command == "status" else code
+
+
+def _explain(error: OSError, console: Console) -> int:
+    """Say what is wrong with the current directory or standard output; returns the exit code."""
+    if error.errno == errno.ENOENT:
+        console.error("eelogger: the current directory was removed\n  hint: give an absolute --log-dir")
+        return UsageError.exit_code
+    # What is still buffered goes nowhere when the interpreter flushes it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno in (None, errno.EPIPE):  # a reader such as `head` that has seen enough
+        return 0
+    console.error(f"eelogger: standard output cannot be written: {error.strerror}")
+    return DiskError.exit_code
 
 
 def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -141,44 +135,48 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return top
 
 
-def _log_events(options: argparse.Namespace, console: Console, *, started_s: float) -> int:
+def _log_events(options: argparse.Namespace, console: Console) -> int:
     from .cloud.loop_delay import loop_factory
 
+    read = partial(load, options.env_file, options.log_dir)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        if options.demo:
-            runner.run(_log_demo(options, console, started_s))
-        else:
-            read = partial(load, None, options.env_file, log_dir=options.log_dir)
-            runner.run(_serve(read(), read, options, console, started_s))
+        runner.run(_log_demo(options, console) if options.demo else _serve(read, options, console))
     return 0
 
 
-async def _log_demo(options: argparse.Namespace, console: Console, started_s: float) -> None:
+async def _log_demo(options: argparse.Namespace, console: Console) -> None:
     from .simulator import Account, Cloud
 
-    async with Cloud(Account.demo(), traffic=True) as cloud:
-        settings = demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, options.log_dir)
+    # With this seed each camera and a long delay are seen within 20 s.
+    async with Cloud(Account.of(cameras=12, rate=8.0, seed=320)) as cloud:
+        settings = demo_settings(cloud.environ, options.log_dir)
         console.info(f"demo cloud: {settings.log_dir} gets the files; look with: tail -F {settings.log_dir}/*.log")
         # The demo's key is the same for all and opens nothing but a demo on this machine.
-        reach = f"EEN_BASE_URL={cloud.base_url} EEN_ACCOUNT_ID={cloud.account_id} EEN_AUTH_KEY={cloud.auth_key}"
+        reach = " ".join(f"{name}={value}" for name, value in cloud.environ.items())
         audit = f"{PROGRAM} audit --until now --log-dir {shlex.quote(str(settings.log_dir))} --env-file {os.devnull}"
         console.info(f"to find the events it never delivers, while it runs: {reach} {audit}")
-        await _serve(settings, lambda: settings, options, console, started_s)
+        await _serve(lambda: settings, options, console)
 
 
-async def _serve(
-    settings: Settings, read: Callable[[], Settings], options: argparse.Namespace, console: Console, started_s: float
-) -> None:
+async def _serve(read: Callable[[], Settings], options: argparse.Namespace, console: Console) -> None:
     """Run until a signal or the time is up, then print the closing table."""
     from .run import Run
 
-    run = Run(settings, load=read, started_us=int(started_s * 1_000_000))
+    settings = read()
+    run = Run(settings, load=read, started_us=int(STARTED_S * 1_000_000))
     paths = run.parts.paths
+    shows_events = options.events or (options.demo and console.out in console.terminals and not options.quiet)
 
-    def warn() -> None:  # without -q the program's own log shows it
-        for warning in settings.warnings if console.quiet else ():
+    def write(text: str) -> None:
+        with suppress(OSError):  # nobody reads it any more
+            console.write(text)
+
+    def begin() -> None:  # a second start has nothing to say
+        for warning in settings.warnings if console.quiet else ():  # without -q the program's own log shows it
             if console.terminals or state.is_news(paths, warning, time.time()):
                 console.error(f"eelogger: {warning}")
+        if shows_events:
+            write(event_heading(console.columns()))
 
     def draw(columns: int) -> str:
         state = run.state()
@@ -186,44 +184,28 @@ async def _serve(
 
     async def print_table() -> None:
         if state := run.state():
-            with suppress(OSError):  # the terminal or pipe is gone
-                console.write((await encoded(closing_table(state))).decode())
+            write((await encoded(closing_table(state))).decode())
 
-    run.on_begun = warn  # a second start has nothing to say
-    if options.events or (options.demo and console.out in console.terminals and not options.quiet):
-        run.on_event = _event_printer(console)
+    run.on_begun = begin
+    if shows_events:
+        run.on_event = lambda verdict, name: write(event_line(verdict, name, console.columns()))
     _on_signals(run.stop, print_table, has_terminal=bool(console.terminals))
     if options.seconds is not None:
-        asyncio.get_running_loop().call_later(max(0.0, started_s + options.seconds - time.time()), run.stop)
+        asyncio.get_running_loop().call_later(STARTED_S + options.seconds - time.time(), run.stop)
     drawing = asyncio.create_task(console.keep_status_line(draw), name="status line")
-    has_worked, shows = False, not options.quiet
+    has_worked = False
     try:
         await run.run()
         has_worked = True
-    except EeloggerError:
-        has_worked = run.parts.session.longest_s >= WORKED_S
-        # Without a terminal a run that never worked says what is wrong, and no more.
-        shows = shows and (has_worked or bool(console.terminals))
-        raise
     finally:
         drawing.cancel()
         await asyncio.wait([drawing])
-        if shows:
+        # What ends a run of an hour is news, and still one mail an hour at most.
+        has_worked = has_worked or time.time() - STARTED_S >= state.HOUR_S
+        if not options.quiet and (has_worked or console.terminals):
             await print_table()
         if has_worked:
             state.forget(paths, settings.warnings)
-
-
-def _event_printer(console: Console) -> Callable[[Verdict, str], None]:
-    headings = [event_heading]
-
-    def print_event(verdict: Verdict, name: str) -> None:
-        columns = console.columns()
-        heading = headings.pop()(columns) if headings else ""
-        with suppress(OSError):  # nobody reads it any more
-            console.write(heading + event_line(verdict, name, columns))
-
-    return print_event
 
 
 def _on_signals(stop: Callable[[], None], print_table: Callable[[], Awaitable[None]], *, has_terminal: bool) -> None:
@@ -247,12 +229,11 @@ def _on_signals(stop: Callable[[], None], print_table: Callable[[], Awaitable[No
 
 def _is_told(error: EeloggerError, options: argparse.Namespace, console: Console) -> bool:
     """Whether this trouble is said: always, but under cron once a day, by directory and by reason."""
-    is_cron = console.quiet and not console.terminals
-    if not is_cron or options.command or options.demo or isinstance(error, UsageError):
+    if not console.quiet or console.terminals or options.command or options.demo:
         return True
-    paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
-    if isinstance(error, AlreadyRunning):
-        # The other process works: nothing to tell. One that hangs is told once an hour.
-        return bool(error.stale_s) and state.is_news(paths, "hangs", time.time(), state.HOUR_S)
+    if error.reason == AlreadyRunning.reason:
+        return False  # the other process works: nothing to tell
+    paths = LogPaths(log_dir_of(options.env_file, options.log_dir))
     names = [problem.name for problem in error.problems] if isinstance(error, SettingsError) else []
-    return state.is_news(paths, " ".join([str(error.exit_code), error.reason, *names]), time.time())
+    every_s = state.HOUR_S if isinstance(error, AlreadyRunning) else state.DAY_S
+    return state.is_news(paths, " ".join([str(error.exit_code), error.reason, *names]), time.time(), every_s)

@@ -1,6 +1,7 @@
 """Read the clocks of this machine, and find steps and sleep; where a system lacks a clock, less is known."""
 
 import math
+import struct
 import sys
 import time
 from typing import Final, NamedTuple
@@ -41,9 +42,8 @@ def read_clocks() -> Reading:
 def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
     """What two readings, taken `period_ns` apart if all went well, say of the time between them.
 
-    A `clock-step` when the wall clock went otherwise than the others; a `suspend` (reason `sleep`) when the clock that
-    counts sleep went on alone, or (reason `late`) when the second reading came much too late: the process was stopped,
-    or the system slept and has no such clock. A gap ends with the second reading, on the new clock.
+    A `clock-step`: the wall clock went otherwise than the others. A `suspend` with the reason `sleep`: the clock that
+    counts sleep went on alone; with `late`: the process was stopped, or slept on a system without such a clock.
     """
     ran_ns = passed_ns = after.monotonic_ns - before.monotonic_ns
     if before.boot_ns is not None and after.boot_ns is not None:
@@ -52,7 +52,7 @@ def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
     is_asleep, is_late = passed_ns - ran_ns > JUMP_NS, ran_ns - period_ns > LATE_NS
     if is_late and after.boot_ns is None and jump_ns > 0:  # most probably that was sleep too
         passed_ns, jump_ns = passed_ns + jump_ns, 0
-    from_us, to_us = (after.wall_ns - passed_ns) // 1_000, after.wall_ns // 1_000
+    from_us, to_us = (after.wall_ns - passed_ns) // 1_000, after.wall_ns // 1_000  # on the new clock
     gaps = []
     if is_asleep or is_late:
         gaps.append(Gap("suspend", from_us, to_us, "sleep" if is_asleep else "late"))
@@ -69,24 +69,16 @@ class KernelClock(NamedTuple):
 
 
 def kernel_state() -> KernelClock | None:
-    """The kernel's clock state, read by `adjtimex`; None where there is none or it may not be asked. Never raises."""
-    if sys.platform != "linux":
-        return None
+    """The kernel's clock state; None where there is none or it may not be asked. Never raises."""
     try:
         import ctypes  # some builds of Python come without it
 
-        class Timex(ctypes.Structure):
-            _fields_ = (  # the beginning of `struct timex`: modes 0 changes nothing; offset, freq, maxerror, esterror
-                ("modes", ctypes.c_uint),
-                ("longs", ctypes.c_long * 4),
-                ("status", ctypes.c_int),
-                ("rest", ctypes.c_char * 512),
-            )
-
-        state = Timex()
-        if ctypes.CDLL(None).adjtimex(ctypes.byref(state)) < 0:
+        timex = ctypes.create_string_buffer(1024)  # all 0: `adjtimex` changes nothing
+        if sys.platform != "linux" or ctypes.CDLL(None).adjtimex(timex) < 0:
             return None
     except (ImportError, OSError, AttributeError, TypeError, ValueError):
         return None
+    # The beginning of `struct timex`: modes, offset, freq, maxerror, esterror, status.
+    *_, maxerror_us, _, status = struct.unpack_from("Illlli", timex)
     unsynchronised = 0x40
-    return KernelClock(not state.status & unsynchronised, state.longs[2])
+    return KernelClock(not status & unsynchronised, maxerror_us)

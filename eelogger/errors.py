@@ -1,26 +1,22 @@
-"""What can go wrong, as one tree: a message, a hint, a reason token for machines, an exit code.
+"""What can go wrong, as one tree; any other exception is a defect of the program and keeps its traceback."""
 
-Rooms raise these; `cli` prints message and hint once and ends with `exit_code`. Any other exception is a defect of the
-program and keeps its traceback.
-"""
-
-from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class EeloggerError(Exception):
     """The root: `str()` is the message, `hint` what the operator can do, `reason` a token that never changes.
 
-    `facts` are the further attributes that a subclass names.
+    `status` is that of an HTTP answer, 0 where none came; `retry_after_s` is what that asked for.
     """
 
     exit_code, reason = 70, "defect"
 
-    def __init__(self, message: str, hint: str = "", *, reason: str = "", **facts: float | None) -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, reason: str = "", status: int = 0, retry_after_s: float = 0.0
+    ) -> None:
         super().__init__(message)
-        self.hint = hint
-        self.reason = reason or self.reason
-        vars(self).update(facts)
+        self.hint, self.reason = hint, reason or self.reason
+        self.status, self.retry_after_s = status, retry_after_s
 
 
 class UsageError(EeloggerError):
@@ -42,28 +38,21 @@ class NoCamera(EeloggerError):
 
 
 class CloudError(EeloggerError):
-    """A REST call failed in a way that may pass; `status` is None when no answer came.
-
-    A run tries again for ever. What asks only once (`login`, `check`) ends with this code.
-    """
+    """A call failed in a way that may pass: a run tries again for ever, what asks only once ends with this code."""
 
     exit_code, reason = 69, "cloud"
-    status: int | None = None
-    retry_after_s: float | None = None
 
 
 class DiskError(EeloggerError):
-    """The log directory, or a file that was asked for, cannot be written; `lost_lines` is what that cost."""
+    """The log directory, or a file that was asked for, cannot be written."""
 
     exit_code, reason = 74, "disk"
-    lost_lines = 0
 
 
 class AlreadyRunning(EeloggerError):
-    """Another process has this log directory; `stale_s` is None while it shows signs of life."""
+    """Another process has this log directory; the reason is `hangs` when it shows no sign of life."""
 
     exit_code, reason = 75, "already-running"
-    stale_s: int | None = None
 
 
 class Refused(EeloggerError):
@@ -76,7 +65,6 @@ class KeyRefused(Refused):
     """The session key is not, or no longer, valid."""
 
     reason = "key-refused"
-    status: int | None = None
 
 
 class LoginRefused(Refused):
@@ -104,12 +92,10 @@ class SettingsError(EeloggerError):
 
     exit_code, reason = 78, "settings"
 
-    def __init__(self, problems: list[Problem], warnings: Iterable[str] = ()) -> None:
-        self.problems = problems
-        self.warnings = tuple(warnings)
-        lines = [f"{p.name}: {p.message} ({p.hint})" for p in problems] + [f"besides, {text}" for text in self.warnings]
-        text = "".join(f"\n  {line}" for line in lines)
-        super().__init__(f"the settings cannot be used:{text}", "see .env.example, it explains every setting")
+    def __init__(self, problems: list[Problem], warnings: tuple[str, ...] = ()) -> None:
+        self.problems, self.warnings = problems, warnings
+        lines = [f"{p.name}: {p.message} ({p.hint})" for p in problems] + [f"besides, {text}" for text in warnings]
+        super().__init__("the settings cannot be used:" + "".join(f"\n  {line}" for line in lines))
 
 
 class MessageError(EeloggerError):

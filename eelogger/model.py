@@ -1,6 +1,6 @@
 """Frozen values that pass between rooms, and the tables of namespaces and four-CCs.
 
-Times are integers of µs since 1970 UTC (`*_us`), durations integers of µs; seconds stand only in text.
+Moments are integers of µs since 1970 UTC and durations integers of µs (both `*_us`).
 """
 
 from dataclasses import dataclass
@@ -90,13 +90,6 @@ class Camera:
     bridge: str = ""
 
 
-class CameraUpdate(NamedTuple):
-    """What one message says of one camera; `data` is the camera's JSON object as it came."""
-
-    camera_id: str
-    data: dict[str, Any]
-
-
 class Reject(NamedTuple):
     """A part of a message that could not be read: a reason token, the camera, and an excerpt for `rejected.log`."""
 
@@ -113,19 +106,8 @@ class CloudNotice(NamedTuple):
     message: str
 
 
-class Message(NamedTuple):
-    """One WebSocket message, read: updates to log, parts that could not be read, errors the server reports."""
-
-    updates: list[CameraUpdate]
-    rejects: list[Reject]
-    notices: list[CloudNotice]
-
-
 class RunningFigures(NamedTuple):
-    """The figures on a measured delay line, the event included: the camera's of the day, and its group's.
-
-    Texts are seconds with three decimals.
-    """
+    """The day's figures of a camera and of the event's group, in seconds with three decimals."""
 
     n: int
     p50_s: str
@@ -139,29 +121,24 @@ class RunningFigures(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The judgement of one value under a four-CC.
-
-    `delay_us` = `arrived_us` − `event_us`, None when undated; `figures` only when measured; `ns` None where there is
-    no usable annotation namespace; `event` is the description printed as `event=`; `op` and `seq` as sent, when they
-    are integers; `data` the event's object with its `type` added.
-    """
+    """The judgement of one value under a four-CC."""
 
     kind: str
     camera_id: str
     type: str
-    ns: int | None
-    event: str
+    ns: int | None  # None where there is no usable annotation namespace
+    event: str  # the description printed as `event=`
     identity: str
     arrived_us: int
-    event_us: int | None
+    event_us: int | None  # None when undated
     delay_us: int | None
-    figures: RunningFigures | None = None
+    figures: RunningFigures | None = None  # only when measured, this event included
     op: int | None = None
     seq: int | None = None
     after_gap_us: int | None = None
     lag_us: int | None = None
     new_max: bool = False
-    data: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None  # the event's object with its `type` added
 
     @property
     def group(self) -> Group:
@@ -171,20 +148,16 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A period that taints or blinds: `kind` is gap, suspend, clock-step, backlog or unknown.
+    """A period that taints or blinds."""
 
-    `camera_id` is "" when it concerns all cameras.
-    """
-
-    kind: str
+    kind: str  # gap, suspend, clock-step, backlog or unknown
     from_us: int
     to_us: int
     reason: str
-    camera_id: str = ""
+    camera_id: str = ""  # "" when it concerns all cameras
 
 
-@dataclass(frozen=True, slots=True)
-class DateSample:
+class DateSample(NamedTuple):
     """What a REST answer tells of the clock: the server's `Date` (whole seconds), when we sent and received."""
 
     date_us: int

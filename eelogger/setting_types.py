@@ -15,13 +15,9 @@ from dotenv.parser import parse_stream
 
 from .errors import Problem
 
-_ORIGIN = re.compile(
-    r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?", re.IGNORECASE | re.ASCII
-)
+_ORIGIN = r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?"
 _SECRET = re.compile(rb"^\s*(?:export\s+)?EEN_(?:AUTH_KEY|PASSWORD|API_KEY)\s*=\s*[^\s#]", re.MULTILINE).search
 _is_name = re.compile(r"(?:\$env:)?\w+", re.IGNORECASE).fullmatch
-_SIZE = re.compile(r"([0-9]{1,15}) ?([KMG]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class Invalid(ValueError):
@@ -81,7 +77,7 @@ def resources(text: str) -> tuple[str, ...]:
 def names(text: str) -> tuple[tuple[int, str], ...]:
     """`300=GPS data;301=Doors`: names for annotation namespaces."""
     table: dict[int, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
+    for part in filter(str.strip, text.split(";")):
         number, _, name = (piece.strip() for piece in part.partition("="))
         if not name:
             raise Invalid("holds what is no number=name", "write 300=GPS data;301=Doors")
@@ -91,10 +87,10 @@ def names(text: str) -> tuple[tuple[int, str], ...]:
 
 def size(text: str) -> int:
     """Bytes: a whole number, or one with K, M or G (powers of 1024)."""
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(r"([0-9]{1,15}) ?([KMG]?)(?:i?B)?", text, re.IGNORECASE)
     if not match:
         raise Invalid("is no size", "give bytes, or a number with K, M or G, such as 64M")
-    count = int(match[1]) * _UNITS[match[2].upper()]
+    count = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
     if count < 1 << 20:
         raise Invalid("is less than 1 MiB", "did you mean megabytes? Write 64M")
     return count
@@ -103,11 +99,6 @@ def size(text: str) -> int:
 def size_or_off(text: str) -> int | None:
     """Bytes, or None for `off`."""
     return None if text.lower() in ("off", "none", "0") else size(text)
-
-
-def path(text: str) -> Path:
-    """A path, `~` expanded; a relative one is completed by the caller."""
-    return Path(os.path.expanduser(text))  # where `Path.expanduser` raises, this leaves `~name` as it is
 
 
 def check_certificates(file: Path) -> None:
@@ -120,7 +111,7 @@ def check_certificates(file: Path) -> None:
 
 def origin(text: str) -> str:
     """`scheme://host[:port]`: https, or http for this machine only."""
-    match = _ORIGIN.fullmatch(text)
+    match = re.fullmatch(_ORIGIN, text, re.IGNORECASE | re.ASCII)
     if not match or int(match[3] or 1) > 65_535 or (match[2].startswith("[") and not _address(match[2])):
         hint = "give scheme, host and port alone, such as https://gateway.example:8443"
         raise Invalid("is not the address of a server", hint)
@@ -143,21 +134,21 @@ def matches(patterns: Iterable[str], *texts: str) -> bool:
     return not wanted or any(fnmatchcase(text.casefold(), pattern) for pattern in wanted for text in texts)
 
 
-def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> dict[str, str]:
-    """The names and literal values of a file; no `$NAME` is expanded."""
+def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem], list[str]]:
+    """The names and literal values of a file, no `$NAME` expanded; problems and warnings."""
     name = str(path) if str(path).isprintable() else ascii(str(path))
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
         bindings = list(parse_stream(StringIO(content.decode("utf-8-sig"))))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        problems.append(Problem(name, f"cannot be read: {why}", "check --env-file, its owner and mode"))
-        return {}
+        return {}, [Problem(name, f"cannot be read: {why}", "check --env-file, its owner and mode")], []
+    warnings = []
     if os.name == "posix" and mode & 0o077 and _SECRET(content):
         open_to = f"{name} holds secrets and is open to others (mode {mode & 0o777:04o})"
         warnings.append(f"{open_to}; run: chmod 600 {name}")
     hint = "write NAME=value; close every quotation mark"
-    problems += [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
+    problems = [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
     values: dict[str, str] = {}
     for binding in bindings:
         if binding.key is None:
@@ -166,7 +157,7 @@ def read_env_file(path: Path, problems: list[Problem], warnings: list[str]) -> d
             values[binding.key] = binding.value
         elif "EEN_" in binding.key.upper():  # it is not repeated: `EEN_PASSWORD:secret` has no other name
             warnings.append(f"line {binding.original.line} of {name} does not count: write NAME=value")
-    return values
+    return values, problems, warnings
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

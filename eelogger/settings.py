@@ -3,6 +3,7 @@
 The only room that reads the environment, proxies included. No secret is in a `repr`, a problem or a warning.
 """
 
+# ruff: noqa: RUF009 (`_set` makes a field)
 import os
 import sys
 import urllib.request
@@ -30,61 +31,53 @@ _DOMAIN: Final = "eagleeyenetworks.com"
 
 
 class Setting(NamedTuple):
-    """One setting: `default` as it would be written, `unset` the value of an empty text."""
+    """One setting of the environment and the field that holds it; `unset` is the value of an empty text."""
 
+    name: str
+    field: str
+    unset: Any
     parse: Callable[[str], Any]
     help: str
-    unset: Any
-    default: str = ""
-    example: str = ""
-    name: str = ""
-    field: str = ""
+    example: str
+    default: str  # as a user would write it
 
 
-def _set(parse: Callable[[str], Any], meaning: str, unset: Any = None, *, secret: bool = False, **texts: str) -> Any:
-    return field(repr=not secret, metadata={"row": Setting(parse, meaning, unset, **texts)})
+Texts = tuple[str, ...]
+Names = tuple[tuple[int, str], ...]
+_UNSET: Final[dict[Any, Any]] = {str: "", Texts: (), Names: ()}  # by type
+
+
+def _set(parse: Callable[[str], Any], meaning: str, example: str = "", default: str = "", secret: bool = False) -> Any:
+    return field(repr=not secret, metadata={"row": (parse, meaning, example, default)})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a run was asked to do; `keep_days` is `EEN_KEEP_DAYS`, and so on; "" or None when unset."""
 
-    branding: str = _set(t.dns_label, "active brand subdomain, one DNS label", "", example="c000")
-    account_id: str = _set(t.account, "account id (8 digits)", "", example="00012345")
-    auth_key: str = _set(t.session_key, "session key, the auth_key cookie", "", example=f"c000~{0:032d}", secret=True)
-    username: str = _set(str, "log in instead of, or to renew, a key", "", example="ops@example.com", secret=True)
-    password: str = _set(str, "belongs to the user name; quote it with '...' if it holds # or blanks", "", secret=True)
-    api_key: str = _set(t.header_token, "sent as `Authentication: <key>:` when set", "", secret=True)
+    branding: str = _set(t.dns_label, "active brand subdomain, one DNS label", "c000")
+    account_id: str = _set(t.account, "account id (8 digits)", "00012345")
+    auth_key: str = _set(t.session_key, "session key, the auth_key cookie", f"c000~{0:032d}", secret=True)
+    username: str = _set(str, "log in instead of, or to renew, a key", "ops@example.com", secret=True)
+    password: str = _set(str, "belongs to the user name; quote it with '...' if it holds # or blanks", secret=True)
+    api_key: str = _set(t.header_token, "sent as `Authentication: <key>:` when set", secret=True)
     base_url: str = _set(
         t.origin,
         "another origin (tests, gateways) for REST, login and WebSocket; http for loopback only",
-        "",
-        example="https://gateway.example:8443",
+        "https://gateway.example:8443",
     )
-    ca_file: Path | None = _set(t.path, "further CA certificates (PEM)", example="company-ca.pem")  # noqa: RUF009
-    log_dir: Path = _set(t.path, "where everything is written; --log-dir wins", default="logs")  # noqa: RUF009
-    events: tuple[str, ...] = _set(t.four_ccs, "four-CCs to subscribe and measure", default="ANNT,ALRS")
-    resources: tuple[str, ...] = _set(
-        t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event"
-    )
-    namespaces: tuple[int, ...] | None = _set(
-        t.numbers, "annotation namespaces to measure; empty: all", example="101,103"
-    )
-    namespace_names: tuple[tuple[int, str], ...] = _set(
-        t.names, "names for more namespaces", (), example="300=GPS data;301=Doors"
-    )
-    cameras: tuple[str, ...] = _set(
-        t.items, "keep only these: ids, or name patterns with *; empty: all", (), example="100e1e23,Front*"
-    )
-    bridges: tuple[str, ...] = _set(
-        t.items, "keep only cameras on these bridges; written as EEN_CAMERAS", (), example="100bb001,Site A*"
-    )
+    ca_file: Path | None = _set(Path, "further CA certificates (PEM)", "company-ca.pem")
+    log_dir: Path = _set(Path, "where everything is written; --log-dir wins", default="logs")
+    events: Texts = _set(t.four_ccs, "four-CCs to subscribe and measure", default="ANNT,ALRS")
+    resources: Texts = _set(t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event")
+    namespaces: tuple[int, ...] | None = _set(t.numbers, "annotation namespaces to measure; empty: all", "101,103")
+    namespace_names: Names = _set(t.names, "names for more namespaces", "300=GPS data;301=Doors")
+    cameras: Texts = _set(t.items, "keep only these: ids, or name patterns with *; empty: all", "100e1e23,Front*")
+    bridges: Texts = _set(t.items, "keep only cameras on these bridges; written as EEN_CAMERAS", "100bb001,Site A*")
     keep_days: int = _set(t.days, "days of history that stay", default="30")
     log_max_bytes: int | None = _set(t.size_or_off, "bytes of history that stay, oldest days go first", default="off")
     disk_buffer_bytes: int = _set(t.size, "held in memory while the disk cannot be written", default="64M")
-    metrics_file: Path | None = _set(  # noqa: RUF009
-        t.path, "figures for a Prometheus text collector; empty: off", example="eelogger.prom"
-    )
+    metrics_file: Path | None = _set(Path, "figures for a Prometheus text collector; empty: off", "eelogger.prom")
     warnings: tuple[str, ...] = ()
 
     @property
@@ -128,121 +121,103 @@ class Settings:
 
 
 # All settings, in the order in which people need them.
-SETTINGS: Final[tuple[Setting, ...]] = tuple(
-    f.metadata["row"]._replace(name=f"EEN_{f.name.upper()}", field=f.name) for f in fields(Settings) if f.metadata
+SETTINGS: Final = tuple(
+    Setting(f"EEN_{f.name.upper()}", f.name, _UNSET.get(f.type), *f.metadata["row"])
+    for f in fields(Settings)
+    if f.metadata
 )
 
 # Who logs in where; `.env.example` leaves these open and all others commented out.
 CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
 
+# What a run needs unless it logs in; the branding only without a base URL.
+_NEEDED: Final = {
+    "auth_key": f"run `{PROGRAM} login`, or paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD",
+    "account_id": f"run `{PROGRAM} login`, or copy the 8 digits from the account settings",
+    "branding": "give the part before .eagleeyenetworks.com in the browser, such as c000",
+}
+
 
 def load(
-    environ: Mapping[str, str] | None,
-    env_file: Path | None,
-    *,
+    env_file: Path | None = None,
     log_dir: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
     need_credentials: bool = True,
 ) -> Settings:
-    """Read all settings; raises `SettingsError` with every problem. `environ` None is this process's.
+    """Read all settings; raises `SettingsError` with every problem. `environ` is this process's unless given.
 
-    Without `need_credentials` (login, report) missing credentials are fine and malformed ones only a warning.
+    Without `need_credentials` (login, report) they may be missing, and malformed ones count as missing.
     """
-    environ = os.environ if environ is None else environ
-    problems: list[Problem] = []
-    warnings: list[str] = []
-    if env_file == ENV_FILE and not os.path.exists(ENV_FILE):
-        env_file = None
-    filed = t.read_env_file(env_file, problems, warnings) if env_file else {}
-    strange = sorted({*environ, *filed} - {row.name for row in SETTINGS})
-    for name in strange:
-        if name.upper().startswith(("EEN_", "$ENV:EEN_")):
-            hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""
-            warnings.append(f"{name[:60]!a} is no setting{hint}")
-    values: dict[str, Any] = {}
-    for row in SETTINGS:
-        try:
-            values[row.field] = _value(row, environ, filed, env_file)
-        except Invalid as wrong:
-            values[row.field] = row.unset
-            problems.append(Problem(row.name, *wrong.args))
-    if log_dir is not None:
-        values["log_dir"] = log_dir.absolute()
-    if need_credentials:
-        problems += _missing(values, {problem.name for problem in problems})
-    else:
-        warnings += [f"{p.name}: {p.message} ({p.hint})" for p in problems if p.name in CREDENTIALS]
-        problems = [p for p in problems if p.name not in CREDENTIALS]
+    values, problems, warnings = _read(env_file, log_dir, environ)
+    unset = {row.field: row.unset for row in SETTINGS if values.get(row.field) is None}
+    settings = Settings(**(values | unset), warnings=tuple(warnings))
+    if not need_credentials:
+        problems = [problem for problem in problems if problem.name not in CREDENTIALS]
+    elif not settings.has_login:
+        given = {*values, "branding"} if "base_url" in values else values
+        lacking = [(f"EEN_{name.upper()}", hint) for name, hint in _NEEDED.items() if name not in given]
+        problems += [Problem(name, "is not set", hint) for name, hint in lacking]
     if problems:
-        raise SettingsError(problems, warnings)
-    return Settings(**values, warnings=tuple(warnings))
+        raise SettingsError(problems, settings.warnings)
+    return settings
 
 
-def log_dir_of(environ: Mapping[str, str] | None, env_file: Path | None, log_dir: Path | None) -> Path:
+def log_dir_of(env_file: Path | None, log_dir: Path | None) -> Path:
     """The log directory alone, whatever else is wrong with the settings."""
-    if log_dir is not None:
-        return log_dir.absolute()
-    row = next(row for row in SETTINGS if row.field == "log_dir")
-    filed = t.read_env_file(env_file, [], []) if env_file else {}
-    try:
-        return Path(_value(row, os.environ if environ is None else environ, filed, env_file))
-    except Invalid:
-        return ROOT / row.default
+    values, _, _ = _read(env_file, log_dir, None)
+    return values["log_dir"] or ROOT / "logs"
 
 
-def demo_settings(base_url: str, account_id: str, auth_key: str, log_dir: Path | None = None) -> Settings:
-    """Settings for the demo cloud: all default but `EEN_LOG_DIR`; without it `logs/demo`."""
-    environ = {"EEN_BASE_URL": base_url, "EEN_ACCOUNT_ID": account_id, "EEN_AUTH_KEY": auth_key}
-    environ["EEN_LOG_DIR"] = os.environ.get("EEN_LOG_DIR", "").strip() or str(ROOT / "logs" / "demo")
-    return load(environ, None, log_dir=log_dir)
+def demo_settings(reach: Mapping[str, str], log_dir: Path | None) -> Settings:
+    """Settings for an embedded cloud: all default but what reaches it, and `EEN_LOG_DIR`; without it `logs/demo`."""
+    folder = os.environ.get("EEN_LOG_DIR", "").strip() or str(ROOT / "logs" / "demo")
+    return load(None, log_dir, environ={**reach, "EEN_LOG_DIR": folder})
 
 
 def proxy_for(url: str) -> str | None:
     """The proxy for a URL, the same for REST and WebSocket; it may hold a password: never print it."""
-    parts = urlsplit(url)
-    host, secure = parts.hostname or "", parts.scheme in ("https", "wss")
-    port = parts.port or (443 if secure else 80)
-    if t.is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{port}"):
+    parts = urlsplit(url)  # http and ws lead to this machine only
+    host, proxies = parts.hostname or "", urllib.request.getproxies()
+    proxy = proxies.get("https") or proxies.get("all")
+    if not proxy or t.is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{parts.port or 443}"):
         return None
-    proxies = urllib.request.getproxies()
-    for scheme in ("wss", "socks", "https", "all") if secure else ("ws", "socks", "https", "http", "all"):
-        if proxy := proxies.get(scheme):
-            # curl accepts host:port alone, so it stands in many environments.
-            proxy = proxy if "://" in proxy else f"http://{proxy}"
-            return proxy.replace("http://", "socks5h://", 1) if scheme == "socks" else proxy
-    return None
+    # curl accepts host:port alone, so it stands in many environments.
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _value(row: Setting, environ: Mapping[str, str], filed: Mapping[str, str], env_file: Path | None) -> Any:
-    """The value of a setting; a relative path starts where its text was written. Raises `Invalid`."""
-    is_password = row.field == "password"  # it may begin with a blank: around others blanks are slips of the hand
-    own, of_file = environ.get(row.name, ""), filed.get(row.name, "")
-    if not is_password:
-        own, of_file = own.strip(), of_file.strip()
-    text = own or of_file or row.default
-    if not text:
-        return row.unset
-    if not text.isprintable() and not is_password:
-        raise Invalid("holds a control character or is not UTF-8", "type it anew, without pasting")
-    value = row.parse(text)
-    if isinstance(value, Path):
-        base = Path() if own else env_file.parent if env_file and of_file else ROOT
-        value = (base / value).absolute()
-        if row.field == "ca_file":
-            t.check_certificates(value)
-    return value
-
-
-def _missing(values: Mapping[str, Any], malformed: set[str]) -> list[Problem]:
-    """What a run lacks: a login, or key, account and branding (or base URL); what is malformed was already said."""
-    way = f"run `{PROGRAM} login`, or"
-    hints = {
-        "EEN_AUTH_KEY": f"{way} paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD",
-        "EEN_ACCOUNT_ID": f"{way} copy the 8 digits from the account settings",
-        "EEN_BRANDING": "give the part before .eagleeyenetworks.com in the browser, such as c000",
-    }
-    if values["username"] and values["password"]:
-        hints = {}
-    elif values["base_url"] or "EEN_BASE_URL" in malformed:
-        del hints["EEN_BRANDING"]
-    lacking = (name for name in hints if name not in malformed and not values[name.removeprefix("EEN_").lower()])
-    return [Problem(name, "is not set", hints[name]) for name in lacking]
+def _read(
+    env_file: Path | None, log_dir: Path | None, environ: Mapping[str, str] | None
+) -> tuple[dict[str, Any], list[Problem], list[str]]:
+    """The values of what is set by field, None for a malformed one; problems and warnings."""
+    environ = os.environ if environ is None else environ
+    if env_file == ENV_FILE and not os.path.exists(ENV_FILE):
+        env_file = None
+    filed, problems, warnings = t.read_env_file(env_file) if env_file else ({}, [], [])
+    for name in sorted({*environ, *filed} - {row.name for row in SETTINGS}):
+        if name.upper().startswith(("EEN_", "$ENV:EEN_")):
+            hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""
+            warnings.append(f"{name[:60]!a} is no setting{hint}")
+    values: dict[str, Any] = {"log_dir": log_dir.absolute()} if log_dir else {}
+    for row in SETTINGS:
+        own, of_file = environ.get(row.name, ""), filed.get(row.name, "")
+        if row.field != "password":  # it may begin with a blank: around others blanks are slips of the hand
+            own, of_file = own.strip(), of_file.strip()
+        text = own or of_file or row.default
+        if not text or row.field in values:
+            continue
+        values[row.field] = None
+        try:
+            if not text.isprintable() and row.field != "password":
+                raise Invalid("holds a control character or is not UTF-8", "type it anew, without pasting")
+            value = row.parse(text)
+            if isinstance(value, Path):  # a relative path starts where its text was written
+                base = Path() if own else env_file.parent if env_file and of_file else ROOT
+                # Where `Path.expanduser` raises, this leaves `~name` as it is.
+                value = (base / os.path.expanduser(value)).absolute()
+            if row.field == "ca_file":
+                t.check_certificates(value)
+            values[row.field] = value
+        except Invalid as wrong:
+            problems.append(Problem(row.name, *wrong.args))
+    return values, problems, warnings

@@ -1,6 +1,7 @@
 """A logger whose clock, disk or rights are bent before it starts: `launch(..., script=CHILD, env={...})`.
 
 CHILD_SHIFT_S=seconds        added to the wall clock
+CHILD_AGE_S=seconds          the process began so much earlier
 CHILD_SLOW_S=seconds         each write to a log file takes so much longer
 CHILD_CRASH=append:n         SIGKILL just before the n-th call of that function of `storage.disk`; append:n:after: after
 CHILD_TIMING="refresh_s=1"   other defaults of `model.Timing`
@@ -19,27 +20,32 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
-def shift_clock(shift_s: float) -> None:
+def shift_clock(shift_s: str) -> None:
     """Before anything is imported that could keep the real functions."""
     real_ns = time.time_ns
-    time.time_ns = lambda: real_ns() + round(shift_s * 1e9)
+    time.time_ns = lambda: real_ns() + round(float(shift_s) * 1e9)
     time.time = lambda: time.time_ns() / 1e9
 
 
-def slow_down(pause_s: float) -> None:
-    """Let each write of more than a byte take longer, as a busy disk does; pipes and wake-ups are left alone."""
+def age(age_s: str) -> None:
+    import eelogger
+
+    eelogger.STARTED_S -= float(age_s)  # type: ignore[misc]
+
+
+def slow_down(pause_s: str) -> None:
+    """Let each write to an ordinary file take longer."""
     real = os.write
 
     def write(fd: int, data: Any) -> int:
         if os.fstat(fd).st_mode & 0o170000 == 0o100000:
-            time.sleep(pause_s)
+            time.sleep(float(pause_s))
         return real(fd, data)
 
     os.write = write
 
 
 def crash_at(what: str) -> None:
-    """End the process without any clean-up, like in a power cut but with the kernel alive."""
     from eelogger.storage import disk
 
     name, number, *when = what.split(":")
@@ -58,7 +64,6 @@ def crash_at(what: str) -> None:
 
 
 def set_timing(text: str) -> None:
-    """Give the fields of `Timing` other defaults."""
     from dataclasses import fields
 
     from eelogger.model import Timing
@@ -82,21 +87,15 @@ def bind_root() -> None:
 
 
 def main() -> int:
-    """Bend what is asked for, then run as `app.py` does."""
-    env = os.environ.get
-    if env("CHILD_BOUND"):
+    if os.environ.get("CHILD_BOUND"):
         bind_root()
-    for name, bend in (
-        ("CHILD_SHIFT_S", lambda text: shift_clock(float(text))),
-        ("CHILD_TIMING", set_timing),
-        ("CHILD_SLOW_S", lambda text: slow_down(float(text))),
-        ("CHILD_CRASH", crash_at),
-    ):
-        if text := env(name):
+    ways = {"SHIFT_S": shift_clock, "AGE_S": age, "TIMING": set_timing, "SLOW_S": slow_down, "CRASH": crash_at}
+    for name, bend in ways.items():
+        if text := os.environ.get(f"CHILD_{name}"):
             bend(text)
     from eelogger.cli import main as run
 
-    return run(sys.argv[1:], time.time())
+    return run()
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ import struct
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import count
 from typing import Any, NamedTuple
 
 from aiohttp import WSMessage, WSMsgType, web
 
 from eelogger.simulator import Account, Cloud, Connection, Event, SentEvent
-from eelogger.simulator.account import ATTACHED, ID, NAME, STATUS, TYPE, device_row
-from eelogger.simulator.events import Recorded
+from eelogger.simulator.account import ATTACHED, device_row
 from eelogger.simulator.server import LIST_PATH, refusal
+
+ID, NAME, TYPE, STATUS = 1, 2, 3, 5  # positions in a row of the device list
 
 # `struct linger`: on, 0 seconds. The kernel then sends RST instead of FIN.
 LINGER_0 = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -57,10 +57,6 @@ class FaultConnection(Connection):
         outer = {"status_code": 200, "message": "OK", "data": {camera_id: {"error": [error]}}}
         await self.send(json.dumps(outer if camera_id else error | {"data": {}}).encode())
 
-    async def close(self, code: int) -> None:
-        if not self.muted:
-            await self.ws.close(code=code)
-
     def mute(self) -> None:
         """Neither read nor send while TCP stays up: a dead peer behind a live proxy."""
         self.muted = True
@@ -72,13 +68,14 @@ class FaultCloud(Cloud):
 
     connections: list[FaultConnection]  # type: ignore[assignment]
     connection_type = FaultConnection
-    kept: int | None = None
+    initial_state = True  # whether a subscription is followed by the latest values
 
-    def __init__(self, account: Account | None = None, *, traffic: bool = False, **place: Any) -> None:
-        super().__init__(account or Account.of(), traffic=traffic)
+    def __init__(self, account: Account | None = None, **place: Any) -> None:
+        super().__init__(account or Account.of())
         vars(self).update(place)  # host, ssl
         self.calls: deque[Call] = deque(maxlen=10_000)
-
+        self.sent = deque()
+        self.connects = 0
         self.username, self.password = "ops@example.com", "correct horse"
         # Ways of the second factor and where they lead, as in `{"sms": "*** 779"}`; empty: none is asked for.
         self.second_factor: dict[str, str] = {}
@@ -90,7 +87,7 @@ class FaultCloud(Cloud):
         self.delay_rest_s = 0.0
         self.rest_status: dict[str, int] = {}  # answers by path, as in `{"/g/aaa/isauth": 503}`
         self.list_status: int | None = None
-        self.list_body: str | None = None  # raw text of the device list instead of the rows
+        self.list_body: str | None = None  # instead of the rows
         self.rest_headers: dict[str, str] = {}  # added to the answers that `list_status` and `rest_status` make
         self.redirect_to: str | None = None  # an origin to which every request, upgrades included, is sent with 302
 
@@ -104,13 +101,10 @@ class FaultCloud(Cloud):
 
         self.swallow = 0  # how many of the next annotations are recorded but never delivered
         self.record_late_s = 0.0  # how long a recorded annotation cannot be read yet
+        self._recorded_s: dict[str, float] = {}
         self.leave_out = 0  # every so manieth recorded annotation is never listed; 0: none is left out
 
     # Addresses and the account
-
-    @property
-    def base_url(self) -> str:
-        return f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
 
     @property
     def events_url(self) -> str:
@@ -121,14 +115,12 @@ class FaultCloud(Cloud):
 
     @property
     def subscriptions(self) -> dict[str, tuple[list[str] | None, int]]:
-        """What live connections are subscribed to, by camera, and when."""
         return {name: asked for live in self.connections for name, asked in live.subscriptions.items()}
 
     def called(self, path: str) -> list[Call]:
         return [call for call in self.calls if call.path_qs.partition("?")[0] == path]
 
     def add_camera(self, camera_id: str, name: str | None, bridge_id: str | None = None) -> None:
-        """Add a row; no events come of its own."""
         self.rows.append(device_row(camera_id, name, "camera", [bridge_id or self.account.bridges[0].id]))
 
     def remove_camera(self, camera_id: str) -> None:
@@ -143,7 +135,6 @@ class FaultCloud(Cloud):
     # All sockets at once
 
     async def camera_error(self, camera_id: str, status_code: int) -> None:
-        """Send a camera's error, which takes it out of the session."""
         for live in list(self.connections):
             await live.send_error(status_code, "", camera_id)
             live.drop([camera_id])
@@ -153,10 +144,10 @@ class FaultCloud(Cloud):
             await live.send_error(status_code, message)
 
     async def close(self, code: int = 1000) -> None:
-        await asyncio.gather(*(live.close(code) for live in list(self.connections)))
+        await asyncio.gather(*(live.ws.close(code=code) for live in self.connections if not live.muted))
 
     def abort(self) -> None:
-        """Reset every TCP connection: RST, no Close frame."""
+        """RST, no Close frame."""
         for live in list(self.connections):
             sock = live.transport.get_extra_info("socket")
             if sock is not None and sock.fileno() >= 0:
@@ -168,7 +159,6 @@ class FaultCloud(Cloud):
             live.mute()
 
     def garbage(self, data: bytes) -> None:
-        """Write raw bytes into all TCP streams."""
         for live in self.connections:
             live.transport.write(data)
 
@@ -226,13 +216,15 @@ class FaultCloud(Cloud):
 
     async def converse(self, connection: Connection) -> None:
         assert isinstance(connection, FaultConnection)
+        self.connects += 1
+        self._notify()
         # A 101 proves neither key nor subscription: without a key the socket opens and says 401 in a message.
         is_ours = connection.request.match_info["account_id"] == self.account_id
         connection.is_allowed = is_ours and self.may_pass(connection.request)
         if self.on_connect is not None:
             await self.on_connect(connection)
         if self.close_after_accept is not None:
-            await connection.close(self.close_after_accept)
+            await connection.ws.close(code=self.close_after_accept)
         if not connection.is_allowed:
             await connection.send_error(401, "Access denied")
         await super().converse(connection)
@@ -248,6 +240,8 @@ class FaultCloud(Cloud):
 
     async def subscribe(self, connection: Connection, wishes: dict[str, dict[str, list[str]]]) -> None:
         assert isinstance(connection, FaultConnection)
+        if not self.initial_state:
+            self.latest.clear()
         known = {row[ID] for row in self.rows if row[TYPE] == "camera" and row[STATUS] == ATTACHED}
         for camera_id in wishes.keys() - known:
             await connection.send_error(404, "Camera not found", camera_id)
@@ -256,23 +250,26 @@ class FaultCloud(Cloud):
     async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
         while self.swallow > 0 and events and events[0].four_cc == "ANNT":
             self.swallow -= 1
-            self.recorded.record(events[0])
+            self.record(events[0])
             events = events[1:]
         return await super().deliver(events)
 
-    def readable(self) -> Iterable[Recorded]:
-        until_us = time.time_ns() // 1000 - round(self.record_late_s * 1e6)
-        for number, item in zip(count(1), super().readable(), strict=False):
-            if item.at_us <= until_us and not (self.leave_out and number % self.leave_out == 0):
-                yield item
+    def record(self, event: Event) -> None:
+        super().record(event)
+        self._recorded_s.setdefault(event.identity, time.time())
+
+    def readable(self) -> Iterable[Event]:
+        for number, event in enumerate(super().readable(), 1):
+            is_late = time.time() < self._recorded_s[event.identity] + self.record_late_s
+            if not is_late and not (self.leave_out and number % self.leave_out == 0):
+                yield event
 
     # Login
 
     async def _authenticate(self, request: web.Request) -> web.StreamResponse:
         fields = await request.json()
-        if self.api_key and request.headers.get("Authentication") != f"{self.api_key}:":
-            return refusal(401)
-        if (fields["username"], fields["password"]) != (self.username, self.password):
+        is_known = (fields["username"], fields["password"]) == (self.username, self.password)
+        if not is_known or (self.api_key and request.headers.get("Authentication") != f"{self.api_key}:"):
             return refusal(401)
         token = secrets.token_hex(16)
         self._tokens.add(token)
@@ -281,10 +278,9 @@ class FaultCloud(Cloud):
 
     async def _send_code(self, request: web.Request) -> web.StreamResponse:
         fields = await request.json()
-        way = fields["two_factor_authentication_type"]
-        if fields["token"] not in self._tokens or way not in self.second_factor:
+        if fields["token"] not in self._tokens or fields["two_factor_authentication_type"] not in self.second_factor:
             return refusal(400)
-        self.codes_sent.append(way)
+        self.codes_sent.append(fields["two_factor_authentication_type"])
         return web.json_response({})
 
     async def _authorize(self, request: web.Request) -> web.StreamResponse:
@@ -295,9 +291,7 @@ class FaultCloud(Cloud):
         if self.second_factor and (code != SECOND_FACTOR_CODE or not self.codes_sent):
             return refusal(406)
         self._tokens.remove(fields["token"])
-        user = {"user_id": "ca0e1cf2", "email": self.username}
-        user |= {"active_account_id": self.account_id, "active_brand_subdomain": "c000"}
-        answer = web.json_response(user)
+        answer = web.json_response({"active_account_id": self.account_id, "active_brand_subdomain": "c000"})
         for name in ("auth_key", "videobank_sessionid"):
             answer.set_cookie(name, self.auth_key, path="/", httponly=True)
         return answer

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from launch import credentials
 from oracle import read_logs
 
 from eelogger.model import Timing
@@ -43,7 +42,7 @@ async def run_here(
     cloud: Cloud, log_dir: Path, env: Mapping[str, str] | None = None, *, timing: Timing
 ) -> AsyncIterator[Here]:
     """Run until the block ends; `env` adds to the cloud's credentials."""
-    settings = load(credentials(cloud) | dict(env or {}), None, log_dir=log_dir)
+    settings = load(None, log_dir, environ=cloud.environ | dict(env or {}))
     here = Here(Run(settings, timing=timing), log_dir)
     try:
         yield here

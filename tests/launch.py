@@ -1,9 +1,5 @@
 """Start `python app.py` as its user does, with the settings of a cloud and no others.
 
-    async with launch(cloud, tmp_path / "logs", "--seconds", "4", env={"EEN_EVENTS": "ANNT"}) as logger:
-        await cloud.wait_subscribed(3)
-        assert await logger.stop() == 0
-
 `script=CHILD` puts tests/child.py between: another clock, a slow disk, a crash point (see there).
 """
 
@@ -48,13 +44,11 @@ class Logger:
         return self.process.returncode
 
     async def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30.0) -> int:
-        """Send a signal and wait for the end."""
         if self.process.returncode is None:
             self.process.send_signal(number)
         return await self.ended(timeout_s)
 
     async def kill(self) -> None:
-        """End it at once."""
         assert await self.stop(signal.SIGKILL) == -signal.SIGKILL
 
     async def wait_for(self, name: str, text: str, timeout_s: float = 10.0) -> None:
@@ -66,8 +60,7 @@ class Logger:
 
 
 def credentials(cloud: Cloud) -> dict[str, str]:
-    """The settings that reach a cloud."""
-    return {"EEN_BASE_URL": cloud.base_url, "EEN_ACCOUNT_ID": cloud.account_id, "EEN_AUTH_KEY": cloud.auth_key}
+    return cloud.environ
 
 
 def environment(cloud: Cloud | None, log_dir: Path | None, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -78,8 +71,10 @@ def environment(cloud: Cloud | None, log_dir: Path | None, more: Mapping[str, st
     return env | (credentials(cloud) if cloud else {}) | dict(more or {})
 
 
-def _line(script: Path, env_file: Path | None, args: Iterable[str | Path]) -> list[str]:
-    return [sys.executable, str(script), "--env-file", str(env_file or os.devnull), *map(str, args)]
+def _line(shell: str, script: Path, env_file: Path | None, args: Iterable[str | Path]) -> list[str]:
+    """A shell script whose `"$@"` is the program's command line."""
+    own = [sys.executable, str(script), "--env-file", str(env_file or os.devnull), *map(str, args)]
+    return ["sh", "-c", shell, "sh", *own]
 
 
 @asynccontextmanager
@@ -92,9 +87,9 @@ async def launch(
     script: Path = APP,
     shell: str = 'exec "$@"',
 ) -> AsyncIterator[Logger]:
-    """Start a logger by a shell script, whose `"$@"` is its command line; at the end it is killed if it still runs."""
+    """Start a logger; at the end it is killed if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        *("sh", "-c", shell, "sh", *_line(script, env_file, args)),
+        *_line(shell, script, env_file, args),
         env=environment(cloud, log_dir, env),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -116,9 +111,10 @@ def command(
     env_file: Path | None = None,
     stdin: str = "",
     script: Path = APP,
+    shell: str = 'exec "$@"',
 ) -> Ended:
     """Run a command to its end, in a process of its own; it may never print a traceback."""
-    line, settings = _line(script, env_file, args), environment(cloud, None, env)
+    line, settings = _line(shell, script, env_file, args), environment(cloud, None, env)
     done = subprocess.run(
         line, env=settings, input=stdin, capture_output=True, timeout=60, encoding="utf-8", check=False
     )

@@ -63,14 +63,14 @@ class NotingSink:
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         self.messages.append(Received(data, arrived_us, lag_us or 0))
         try:
-            message = read_message(data)
+            updates, _, notices = read_message(data)
         except MessageError:
             return []
-        for update in message.updates:
-            self.updates[update.camera_id] += 1
-            if update.camera_id not in self.cameras:
-                self.unknown.append(update.camera_id)
-        return message.notices
+        for camera_id, _ in updates:
+            self.updates[camera_id] += 1
+            if camera_id not in self.cameras:
+                self.unknown.append(camera_id)
+        return notices
 
     def lost(self, at_us: int, reason: str, camera_id: str = "") -> None:
         if camera_id:
@@ -110,7 +110,7 @@ class SessionRun:
         self.credentials = Credentials(remembered)
         self.session = Session(
             self._load,
-            load(self.environ, env_file),
+            load(env_file, environ=self.environ),
             self.sink,
             self.credentials,
             known or CameraList(),
@@ -124,7 +124,7 @@ class SessionRun:
     def _load(self) -> Settings:
         if self.session.state == "connecting":
             self.attempts_s.append(loop_s())
-        return load(self.environ, self.env_file)
+        return load(self.env_file, environ=self.environ)
 
     async def stop(self) -> None:
         """Stop and wait; raises what ended the session."""

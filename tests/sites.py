@@ -29,6 +29,5 @@ async def serve(handler: Handler, context: ssl.SSLContext | None = None) -> Asyn
 def settings_for(base: str, **more: str) -> Settings:
     """Settings for an origin; `more` are settings without their EEN_."""
     named = {f"EEN_{name.upper()}": value for name, value in more.items()}
-    return load(
-        {"EEN_BASE_URL": base, "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": KEY, "EEN_API_KEY": API_KEY} | named, None
-    )
+    reach = {"EEN_BASE_URL": base, "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": KEY, "EEN_API_KEY": API_KEY}
+    return load(environ=reach | named)

@@ -50,7 +50,7 @@ def test_it_starts_from_anywhere_in_any_mode(tmp_path: Path, options: list[str],
 
 def test_the_help_waits_for_no_network_library() -> None:
     code = (
-        "import sys; from eelogger.cli import main; code = main(['--help'], 0.0)\n"
+        "import sys; from eelogger.cli import main; code = main(['--help'])\n"
         "sys.exit(code or len({'aiohttp', 'websockets', 'matplotlib'} & sys.modules.keys()))"
     )
     done = app("-c", code, cwd=APP.parent)

@@ -75,7 +75,7 @@ def cameras_of(account: Account) -> dict[str, Camera]:
 def record(cloud: FaultCloud, camera_id: str, at_us: int, **fields: Any) -> Event:
     """Let the cloud record an annotation, and deliver it to nobody."""
     event = make(camera_id, "ANNT", at_us, fields)
-    cloud.recorded.record(event)
+    cloud.record(event)
     return event
 
 
@@ -257,7 +257,7 @@ async def test_a_list_that_begins_later_is_not_held_against_the_cloud(cloud: Fau
     camera, hour_us = cloud.camera_ids()[0], now_us() // HOUR * HOUR
     events = [make(camera, "ANNT", hour_us - number * HOUR // 2 + SECOND, {}) for number in range(1, 13)]
     for event in (events[0], *events[2:6]):
-        cloud.recorded.record(event)
+        cloud.record(event)
     logs(log_dir, [arrived(each) for each in events], cloud.account)
     told = await ask(credentials(cloud), log_dir)
     assert told.counts() == [5, 5, 0, 0, 1, 0]

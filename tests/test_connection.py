@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from fault_cloud import FaultCloud, FaultConnection
-from launch import ROOT, credentials
+from launch import ROOT
 from sessions import NotingSink, SessionRun, in_virtual_time, session_on, stream_to, subscribed, under_way
 from sites import settings_for
 from virtual import loop_s
@@ -301,7 +301,7 @@ async def test_a_loud_end_is_dated_before_what_waited_is_drained(end: str) -> No
     async with FaultCloud(Account.of(cameras=1)) as cloud:
         cloud.initial_state = False
         sink = Slow()
-        stream = await stream_to(sink, load(credentials(cloud), None))
+        stream = await stream_to(sink, load(environ=cloud.environ))
         task = asyncio.create_task(stream.log(cloud.camera_ids()))
         await cloud.wait_subscribed()
         for _ in range(50):

@@ -5,26 +5,27 @@ import json
 import os
 import pty
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from fault_cloud import FaultCloud
-from launch import APP, Ended, command, environment, launch
+from launch import CHILD, Ended, command, launch
+
+from eelogger.storage.paths import LogPaths
+from eelogger.storage.state import DAY_S, HOUR_S, forget, is_news
 
 NO_KEY = {"EEN_AUTH_KEY": ""}
 WRONG_KEY = {"EEN_AUTH_KEY": "c000~" + "1" * 32}
 WRONG_LOGIN = NO_KEY | {"EEN_USERNAME": "ops@example.com", "EEN_PASSWORD": "wrong"}
-DAY_S = 86_400
+NOW_S = 1_795_348_800.0
 
 
 class Job:
     """Starts the program again and again, as cron would, against one cloud."""
 
     def __init__(self, cloud: FaultCloud, log_dir: Path) -> None:
-        self.cloud = cloud
-        self.log_dir = log_dir
+        self.cloud, self.log_dir = cloud, log_dir
 
     async def start(self, *arguments: str, **env: str) -> Ended:
         """One start to its end; what it prints would be mailed."""
@@ -59,11 +60,13 @@ FATAL = {
 async def test_the_same_trouble_is_one_mail_a_day_and_told_to_everybody_else(job: Job, reason: str) -> None:
     code, env = FATAL[reason]
     first = await job.cron(**env)
-    assert (first[0], first[1].startswith("eelogger: "), "hint: " in first[1]) == (code, True, True)
+    assert (first[0], first[1].startswith("eelogger: "), "\n  hint: " in first[1]) == (code, True, code != 78)
     assert await job.cron(**env) == (code, "")
     for _ in range(2):
         piped = await job.start(**env)
-        assert (piped.code, piped.err.splitlines()[:1]) == (code, first[1].splitlines()[:1])
+        assert (piped.code, piped.out, piped.err.splitlines()[:1]) == (code, "", first[1].splitlines()[:1])
+    if code != 78:
+        assert f" exit={code} " in (job.log_dir / "summary.log").read_text().splitlines()[0]
     told_earlier(job.log_dir, DAY_S - 600)
     assert await job.cron(**env) == (code, "")
     told_earlier(job.log_dir, 1200)
@@ -81,6 +84,13 @@ async def test_another_trouble_is_told_and_so_is_one_that_comes_back(job: Job) -
     assert (await job.cron(**WRONG_KEY))[1] != ""
 
 
+async def test_what_ends_a_run_of_an_hour_is_told_although_it_was_told_before(job: Job) -> None:
+    env = WRONG_KEY | {"CHILD_AGE_S": "3600", "EEN_LOG_DIR": str(job.log_dir)}
+    for _ in range(2):
+        ended = await asyncio.to_thread(command, "-q", cloud=job.cloud, env=env, script=CHILD)
+        assert (ended.code, ended.err.startswith("eelogger: ")) == (77, True)
+
+
 async def test_a_warning_about_settings_is_one_mail_a_day_and_does_not_pass_by_a_run_that_works(job: Job) -> None:
     for mails in (True, False):
         code, mail = await job.cron("--seconds", "1", EEN_TYPO="x")
@@ -93,18 +103,13 @@ async def test_a_warning_about_settings_is_one_mail_a_day_and_does_not_pass_by_a
 
 async def test_a_person_at_a_terminal_is_told_each_time(job: Job) -> None:
     for _ in range(2):
-        here, there = pty.openpty()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(APP), "-q", "--env-file", os.devnull),
-            env=environment(job.cloud, job.log_dir, WRONG_KEY),
-            stdin=there,
-            stdout=there,
-            stderr=there,
-        )
+        terminal, there = pty.openpty()
+        shell = f'exec "$@" 2>{os.ttyname(there)}'
+        async with launch(job.cloud, job.log_dir, "-q", env=WRONG_KEY, shell=shell) as logger:
+            assert await logger.ended() == 77
+        assert b"eelogger: " in os.read(terminal, 65_536)
+        os.close(terminal)
         os.close(there)
-        assert await asyncio.wait_for(process.wait(), 20) == 77
-        assert "eelogger: " in os.read(here, 65_536).decode()
-        os.close(here)
     assert not (job.log_dir / ".said").exists(), "and cron is told too"
 
 
@@ -150,3 +155,35 @@ async def test_a_demo_that_fails_is_told_each_time_and_leaves_no_notice_in_the_a
         code, _, err = await job.start("--demo", *quiet, EEN_LOG_DIR=str(job.log_dir / "demo"))
         assert (code, "eelogger: " in err) == (74, True)
     assert os.listdir(job.log_dir) == ["demo"]
+
+
+# What is remembered: damage makes the program talk more, never less
+
+
+def test_a_reason_is_news_once_a_day_in_each_directory(tmp_path: Path) -> None:
+    paths = LogPaths(tmp_path / "logs")
+    assert is_news(paths, "settings", NOW_S)
+    assert not is_news(paths, "settings", NOW_S + DAY_S - 1)
+    assert is_news(paths, "key-refused", NOW_S)
+    assert is_news(LogPaths(tmp_path / "other"), "settings", NOW_S)
+    assert is_news(paths, "settings", NOW_S + HOUR_S, HOUR_S)
+    assert is_news(paths, "settings", NOW_S + HOUR_S + DAY_S)
+    assert is_news(paths, "settings", NOW_S), "the clock was put back"
+    forget(paths)
+    assert is_news(paths, "settings", NOW_S + 1), "a run worked meanwhile"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 9000, '{"settings": %s}' % ("9" * 400), '{"settings": NaN}'])
+def test_damage_is_passed_over(content: str, tmp_path: Path) -> None:
+    paths = LogPaths(tmp_path)
+    paths.said.write_text(content)
+    assert is_news(paths, "settings", NOW_S)
+    assert not is_news(paths, "settings", NOW_S + 1)
+
+
+def test_what_cannot_be_kept_is_news_again(tmp_path: Path) -> None:
+    paths = LogPaths(tmp_path)
+    paths.said.mkdir()
+    assert is_news(paths, "settings", NOW_S)
+    forget(paths)
+    assert is_news(paths, "settings", NOW_S + 1)

@@ -22,7 +22,7 @@ from launch import ROOT
 from sessions import NotingSink, stream_to
 
 from eelogger.cloud.rest import Rest
-from eelogger.errors import CertificateRefused, CloudError, EeloggerError, KeyRefused
+from eelogger.errors import CloudError, EeloggerError, KeyRefused
 from eelogger.model import Timing
 from eelogger.settings import Settings, load
 
@@ -75,7 +75,7 @@ async def call(settings: Settings, side: str) -> None:
 async def fails(base: str, side: str, ca_file: str = "") -> EeloggerError:
     """What a call, or an attempt to connect, ends with; asserts that it shows no secret and has a hint."""
     environ = {"EEN_BASE_URL": base, "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": KEY, "EEN_API_KEY": "planted-api-key"}
-    settings = load(environ | ({"EEN_CA_FILE": ca_file} if ca_file else {}), None)
+    settings = load(environ=environ | ({"EEN_CA_FILE": ca_file} if ca_file else {}))
     with pytest.raises(EeloggerError) as caught:
         await call(settings, side)
     error: BaseException | None = caught.value
@@ -127,7 +127,7 @@ class Row(NamedTuple):
     name: str
     talk: Talk
     reason: str
-    retry_after_s: float | None = None
+    retry_after_s: float = 0.0
 
 
 BOTH = [
@@ -265,7 +265,6 @@ async def test_a_certificate_that_does_not_verify(authority: trustme.CA, side: s
     async with listener(status(404), context) as port:
         with known.cert_pem.tempfile() as ca_file:
             error = await fails(f"https://127.0.0.1:{port}", side, ca_file)
-    assert isinstance(error, CertificateRefused)
     assert (error.exit_code, error.reason) == (77, "certificate")
 
 

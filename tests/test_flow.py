@@ -31,7 +31,7 @@ async def stopped(logger: Logger, number: int = signal.SIGTERM) -> float:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_under_load_loses_nothing_and_takes_less_than_2_s(log_dir: Path, number: int) -> None:
-    async with FaultCloud(Account.of(cameras=4, rate=500, seed=4), traffic=True) as cloud:
+    async with FaultCloud(Account.of(cameras=4, rate=500, seed=4)) as cloud:
         async with launch(cloud, log_dir, env={"CHILD_SLOW_S": "0.02"}, script=CHILD) as logger:
             await cloud.wait_subscribed(4)
             await asyncio.sleep(1)
@@ -49,7 +49,7 @@ async def test_a_run_that_never_got_a_connection_observed_nothing(cloud: FaultCl
 
 
 async def test_seconds_end_a_run_with_the_closing_table(log_dir: Path) -> None:
-    async with FaultCloud(Account.of(cameras=2, rate=20, seed=6), traffic=True) as cloud:
+    async with FaultCloud(Account.of(cameras=2, rate=20, seed=6)) as cloud:
         began = time.monotonic()
         async with launch(cloud, log_dir, "--seconds", "4") as logger:
             assert await logger.ended(10) == 0

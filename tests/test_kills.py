@@ -36,7 +36,7 @@ CRASHES = ["append:40", "append:40:after", "append:41", "append:90:after", "repl
 
 @pytest.mark.parametrize("crash", CRASHES)
 async def test_every_step_of_the_disk_is_survived(log_dir: Path, crash: str) -> None:
-    async with FaultCloud(Account.of(cameras=5, rate=200, seed=7), traffic=True) as cloud:
+    async with FaultCloud(Account.of(cameras=5, rate=200, seed=7)) as cloud:
         async with launch(cloud, log_dir, script=CHILD, env={"CHILD_CRASH": crash}) as logger:
             assert await logger.ended() == -signal.SIGKILL, logger.stderr
             noticed_us = now_us()
@@ -51,7 +51,7 @@ async def killed_often(log_dir: Path, kills: int, seed: int) -> None:
     """Kill loggers at random moments, those of the start included."""
     chance = random.Random(seed)
     excused = []
-    async with FaultCloud(Account.of(cameras=5, rate=300, seed=seed), traffic=True) as cloud:
+    async with FaultCloud(Account.of(cameras=5, rate=300, seed=seed)) as cloud:
         for number in range(kills):
             async with launch(cloud, log_dir) as logger:
                 if number % 4:

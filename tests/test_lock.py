@@ -107,7 +107,7 @@ def test_a_directory_in_use_is_refused_and_a_killed_holder_leaves_it_free(
     second = DirectoryLock(paths)
     with pytest.raises(AlreadyRunning, match=f"process {child.pid} has {paths.root} since 20") as refusal:
         second.acquire()
-    assert refusal.value.stale_s is None
+    assert refusal.value.reason == "already-running"
     assert not second.still_ours()
     child.kill()
     child.wait()

@@ -73,26 +73,22 @@ def test_every_promise_names_a_test_that_exists() -> None:
     assert all((ROOT / "tests" / name).exists() for names in named for name in names)
 
 
-def test_every_command_is_in_the_readme() -> None:
+def test_every_command_is_in_the_readme_and_that_is_short() -> None:
     assert all(f"`{name}" in README or f"app.py {name}" in README for name in COMMANDS)
-
-
-def test_the_readme_is_short() -> None:
     assert README.count("\n") <= 380
 
 
 def test_the_package_takes_version_and_requirements_from_one_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    dynamic = project["tool"]["setuptools"]["dynamic"]
-    assert dynamic == {"version": {"attr": "eelogger.__version__"}, "dependencies": {"file": ["requirements.txt"]}}
+    dynamic = {"version": {"attr": "eelogger.__version__"}, "dependencies": {"file": ["requirements.txt"]}}
+    assert project["tool"]["setuptools"] == {"packages": {"find": {"include": ["eelogger*"]}}, "dynamic": dynamic}
     assert re.fullmatch(r"\d+\.\d+\.\d+", eelogger.__version__)
-    assert project["tool"]["setuptools"]["packages"]["find"]["include"] == ["eelogger*"]
-    assert project["project"]["scripts"] == {"eelogger": "eelogger.cli:command"}
+    assert project["project"]["scripts"] == {"eelogger": "eelogger.cli:main"}
 
 
 def test_an_installed_package_lives_in_the_current_directory_and_names_itself(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "eelogger", tmp_path / "site" / "eelogger", ignore=shutil.ignore_patterns("__pycache__"))
-    code = "import sys; sys.argv[0] = 'eelogger'; from eelogger.cli import command; sys.exit(command())"
+    code = "import sys; sys.argv[0] = 'eelogger'; from eelogger.cli import main; sys.exit(main())"
     env = environment(None, None, {"PYTHONPATH": str(tmp_path / "site")})
     told = ""
     for arguments, expected in ((["--demo", "--seconds", "2"], 0), (["--help"], 0), ([], 78)):

@@ -90,7 +90,7 @@ async def test_a_run_over_midnight_is_made_again_with_its_days(log_dir: Path, tm
     """A real run: its two days, their gaps, maxima and cameras."""
     now = datetime.now(UTC)
     shift_s = (now.replace(hour=23, minute=59, second=55, microsecond=0) - now) / timedelta(seconds=1)
-    async with FaultCloud(Account.of(cameras=4, rate=40), traffic=True) as cloud:
+    async with FaultCloud(Account.of(cameras=4, rate=40)) as cloud:
         async with launch(cloud, log_dir, script=CHILD, env={"CHILD_SHIFT_S": str(shift_s)}) as logger:
             await cloud.wait_subscribed(4)
             await cloud.wait_until((log_dir / "days").exists, timeout_s=40)

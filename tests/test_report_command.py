@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
@@ -54,7 +53,7 @@ def here(capsys: pytest.CaptureFixture[str]) -> Here:
     """Gives the command in this process, without a `.env`."""
 
     def give(*args: str | Path) -> Ended:
-        code = main(["report", "--env-file", os.devnull, *map(str, args)], time.time())
+        code = main(["report", "--env-file", os.devnull, *map(str, args)])
         return Ended(code, *capsys.readouterr())
 
     return give

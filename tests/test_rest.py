@@ -156,7 +156,7 @@ async def test_rest_and_events_come_through_a_proxy_that_sees_no_key(
         monkeypatch.setenv("ALL_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{port}")
         ca_file = stack.enter_context(authority.cert_pem.tempfile())
         environ = credentials(cloud) | {"EEN_BASE_URL": "https://cloud.test", "EEN_CA_FILE": ca_file}
-        async with Rest(load(environ, None), on_date=samples.append) as rest:
+        async with Rest(load(environ=environ), on_date=samples.append) as rest:
             await rest.call("/g/device/list")
         async with session_on(cloud, environ):
             await subscribed(cloud, 1)

@@ -105,7 +105,7 @@ async def test_at_midnight_every_line_is_in_its_day(log_dir: Path, shift: Shift)
     shift_s = to_midnight_s() - 5
     shift(shift_s)
     yesterday = day_of(now_us())
-    async with FaultCloud(Account.of(cameras=5, rate=200, seed=9), traffic=True) as cloud:
+    async with FaultCloud(Account.of(cameras=5, rate=200, seed=9)) as cloud:
         async with launch(cloud, log_dir, env={"CHILD_SHIFT_S": str(shift_s)}, script=CHILD) as logger:
             await cloud.wait_subscribed(5)
             await until((log_dir / "days").exists)
@@ -284,10 +284,10 @@ async def test_a_stop_waits_for_a_disk_that_refuses_but_not_for_ever(
         await cloud.emit(cloud.camera_ids()[0])
         await until(lambda: bool(here.parts.writer.trouble))
         began = time.monotonic()
-        with pytest.raises(DiskError, match=r"\d+ lines are lost: .*No space left") as caught:
+        with pytest.raises(DiskError, match=r"^([3-9]|\d\d+) lines are lost: .*No space left") as caught:
             await here.stop()
         assert 2.4 < time.monotonic() - began < 3.2
-    assert (caught.value.exit_code, caught.value.lost_lines >= 3) == (74, True)
+    assert caught.value.exit_code == 74
 
 
 async def test_a_broken_settings_file_leaves_the_last_good_settings_in_force(cloud: FaultCloud, tmp_path: Path) -> None:

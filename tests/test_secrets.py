@@ -114,7 +114,7 @@ async def take_through_faults(cloud: FaultCloud, elsewhere: FaultCloud) -> Async
 
 async def test_no_secret_in_any_file_or_output(tmp_path: Path) -> None:
     """One run through redirects, refusals, garbage, a key that expires and the login that renews it."""
-    async with FaultCloud(Account.of(cameras=2, rate=20), traffic=True) as cloud, FaultCloud() as elsewhere:
+    async with FaultCloud(Account.of(cameras=2, rate=20)) as cloud, FaultCloud() as elsewhere:
         plant(cloud)
         async with loudly(cloud, tmp_path, LOGIN | {"EEN_AUTH_KEY": KEY}) as logger:
             await cloud.wait_subscribed(2)

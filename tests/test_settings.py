@@ -16,10 +16,10 @@ ACCESS = {"EEN_BRANDING": "c000", "EEN_ACCOUNT_ID": "00012345", "EEN_AUTH_KEY": 
 SECRET = "s3cret-and-planted"
 
 
-def problems(environ: dict[str, str], env_file: Path | None = None, **more: bool) -> dict[str, str]:
+def problems(environ: dict[str, str], env_file: Path | None = None) -> dict[str, str]:
     """The message of each problem by the name of its setting."""
     with pytest.raises(SettingsError) as caught:
-        load(environ, env_file, **more)  # type: ignore[arg-type]
+        load(env_file, environ=environ)
     told = caught.value
     assert all(p.hint for p in told.problems)
     assert SECRET not in f"{told}{told!r}{told.problems}" + "".join(traceback.format_exception(told))
@@ -50,23 +50,19 @@ def test_each_setting_stands_in_example_file_and_readme_and_takes_its_own_texts(
 
 def test_environment_wins_and_empty_is_unset(tmp_path: Path) -> None:
     file = env_file(tmp_path, "EEN_KEEP_DAYS=7\nEEN_EVENTS=ALRE\nEEN_CAMERAS=\n")
-    settings = load(ACCESS | {"EEN_KEEP_DAYS": "9", "EEN_EVENTS": " "}, file)
+    settings = load(file, environ=ACCESS | {"EEN_KEEP_DAYS": "9", "EEN_EVENTS": " "})
     assert (settings.keep_days, settings.events, settings.cameras) == (9, ("ALRE",), ())
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"\xef\xbb\xbfEEN_AUTH_KEY=" + KEY.encode() + b"\r\n", f"export EEN_AUTH_KEY='{KEY}'  # mine\n".encode()],
-    ids=["BOM and CRLF", "export, quotes, comment"],
-)
-def test_file_forms(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [f"\ufeffEEN_AUTH_KEY={KEY}\r\n", f"export EEN_AUTH_KEY='{KEY}'  # mine\n"])
+def test_file_forms(tmp_path: Path, content: str) -> None:
     environ = {name: ACCESS[name] for name in ("EEN_BRANDING", "EEN_ACCOUNT_ID")}
-    assert load(environ, env_file(tmp_path, content)).auth_key == KEY
+    assert load(env_file(tmp_path, content), environ=environ).auth_key == KEY
 
 
 def test_values_are_literal_and_passwords_keep_their_blanks(tmp_path: Path) -> None:
     file = env_file(tmp_path, "EEN_USERNAME= ops \nEEN_PASSWORD=' $HOME ${X}#1 '\n")
-    settings = load({}, file)
+    settings = load(file, environ={})
     assert (settings.username, settings.password) == ("ops", " $HOME ${X}#1 ")
     assert settings.has_login
 
@@ -85,28 +81,28 @@ def test_unreadable_files_are_problems_and_a_missing_one_unless_it_is_the_defaul
     assert list(problems(dict(ACCESS), tmp_path)) == [str(tmp_path)]
     assert ENV_FILE == ROOT / ".env"
     monkeypatch.setattr(room, "ENV_FILE", missing)
-    load(ACCESS, missing)
+    load(missing, environ=ACCESS)
 
 
 @pytest.mark.parametrize("mistake", ["EEN_PASSWORD:{}", "EEN_PASSWORD{}", "$env:EEN_API_KEY:{}", "EEN_PASSWORD:{}=x"])
 def test_a_line_that_names_no_setting_is_told_by_its_number(tmp_path: Path, mistake: str) -> None:
     file = env_file(tmp_path, f"EEN_EVENTS=ANNT\n{mistake.format('hunter2')}\n")
-    settings = load(ACCESS, file)
+    settings = load(file, environ=ACCESS)
     assert settings.warnings == (f"line 2 of {file} does not count: write NAME=value",)
     assert settings.events == ("ANNT",)
 
 
 def test_names_that_are_mistakes_are_warned_about(tmp_path: Path) -> None:
     file = env_file(tmp_path, "EEN_EVENT=ANNT\nPATH=/bin\n$env:EEN_KEEP_DAYS=7\n")
-    warnings = load(ACCESS | {"EENY": "1", "SCREEN_1": "1", "een_cameras": "x"}, file).warnings
+    warnings = load(file, environ=ACCESS | {"EENY": "1", "SCREEN_1": "1", "een_cameras": "x"}).warnings
     assert [text.split("'")[1] for text in warnings] == ["$env:EEN_KEEP_DAYS", "EEN_EVENT", "een_cameras"]
     assert ["EEN_NAME=value" in text for text in warnings] == [True, False, False]
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
-def test_a_file_open_to_others_is_warned_about(tmp_path: Path, mode: int, warned: bool) -> None:
-    warnings = load(ACCESS, env_file(tmp_path, f"EEN_AUTH_KEY={KEY}\n", mode)).warnings
-    assert any("chmod 600" in text for text in warnings) is warned
+def test_a_file_open_to_others_is_warned_about(tmp_path: Path) -> None:
+    for mode, warned in ((0o600, False), (0o640, True), (0o604, True)):
+        warnings = load(env_file(tmp_path, f"EEN_AUTH_KEY={KEY}\n", mode), environ=ACCESS).warnings
+        assert any("chmod 600" in text for text in warnings) is warned
 
 
 @pytest.mark.parametrize(
@@ -126,7 +122,7 @@ def test_what_a_run_needs(environ: dict[str, str], missing: set[str]) -> None:
     if missing:
         assert set(problems(environ)) == missing
     else:
-        load(environ, None)
+        load(environ=environ)
 
 
 BAD = [
@@ -134,11 +130,8 @@ BAD = [
     ("EEN_ACCOUNT_ID", ["1/2", "a" * 21, "1 2", "../x"]),
     ("EEN_AUTH_KEY", ["a b", "a;b", "a,b", 'a"b', "a\\b", "ä", "a\nb"]),
     ("EEN_API_KEY", ["a b", "ä", "a\r\nX: y"]),
-    (
-        "EEN_BASE_URL",
-        ["x", "ftp://x", "http://example.com", "https://x/y", "https://u:p@x", "https://x?q", "https://x#f"],
-    ),
-    ("EEN_BASE_URL", ["https://x:99999", "https://[::zz]", "https://[1:2]", "https://x,y", "https://x:", "https://"]),
+    ("EEN_BASE_URL", ["x", "ftp://x", "http://example.com", "https://x/y", "https://u:p@x", "https://x?q"]),
+    ("EEN_BASE_URL", ["https://x:99999", "https://[::zz]", "https://x,y", "https://x:", "https://"]),
     ("EEN_EVENTS", ["ANN", "ANNT,ALRSX", "AN T", ",", "ÄNNT"]),
     ("EEN_RESOURCES", ["thumb", "events", ",", "event;pre"]),
     ("EEN_NAMESPACES", ["a", "1.5", "1" * 5000, "１０３", ","]),
@@ -174,15 +167,13 @@ GOOD = [
     ("EEN_LOG_MAX_BYTES", "2g", 2 << 30),
     ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
     ("EEN_BASE_URL", "https://Gateway.Example:8443/", "https://gateway.example:8443"),
-    ("EEN_BASE_URL", "http://127.1.2.3:80", "http://127.1.2.3:80"),
-    ("EEN_BASE_URL", "http://[::1]:8080", "http://[::1]:8080"),
-    ("EEN_BASE_URL", "http://localhost:1", "http://localhost:1"),
+    *(("EEN_BASE_URL", url, url) for url in ("http://127.1.2.3:80", "http://[::1]:8080", "http://localhost:1")),
 ]
 
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
 def test_well_formed(name: str, text: str, value: object) -> None:
-    assert getattr(load(ACCESS | {name: text}, None), name.removeprefix("EEN_").lower()) == value
+    assert getattr(load(environ=ACCESS | {name: text}), name.removeprefix("EEN_").lower()) == value
 
 
 def test_relative_paths_start_where_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,21 +182,21 @@ def test_relative_paths_start_where_they_were_written(tmp_path: Path, monkeypatc
     there.mkdir()
     monkeypatch.chdir(here)
     file = env_file(there, "EEN_LOG_DIR=out\nEEN_METRICS_FILE=~/m.prom\n")
-    settings = load(ACCESS, file)
+    settings = load(file, environ=ACCESS)
     assert (settings.log_dir, settings.metrics_file) == (there / "out", Path.home() / "m.prom")
-    assert load(ACCESS | {"EEN_LOG_DIR": "out"}, file).log_dir == here / "out"
-    assert load(ACCESS, file, log_dir=Path("cli")).log_dir == here / "cli"
+    assert load(file, environ=ACCESS | {"EEN_LOG_DIR": "out"}).log_dir == here / "out"
+    assert load(file, Path("cli"), environ=ACCESS).log_dir == here / "cli"
 
 
 def test_addresses_and_names_of_namespaces() -> None:
-    cloud = load(ACCESS, None)
+    cloud = load(environ=ACCESS)
     assert cloud.rest_base() == "https://c000.eagleeyenetworks.com"
     assert cloud.login_base == "https://login.eagleeyenetworks.com"
     assert cloud.websocket_uri() == "wss://c000.eagleeyenetworks.com/api/v2/Device/00012345/Events"
-    local = load(ACCESS | {"EEN_BASE_URL": "http://127.0.0.1:8080"}, None)
+    local = load(environ=ACCESS | {"EEN_BASE_URL": "http://127.0.0.1:8080"})
     assert local.rest_base() == local.login_base == "http://127.0.0.1:8080"
     assert local.websocket_uri() == "ws://127.0.0.1:8080/api/v2/Device/00012345/Events"
-    table = load(ACCESS | {"EEN_NAMESPACE_NAMES": "300=GPS;103=Burglar"}, None).namespace_table
+    table = load(environ=ACCESS | {"EEN_NAMESPACE_NAMES": "300=GPS;103=Burglar"}).namespace_table
     assert (table[300], table[103], table[104]) == ("GPS", "Burglar", "Loitering")
 
 
@@ -226,21 +217,21 @@ def test_addresses_and_names_of_namespaces() -> None:
     ],
 )
 def test_filters(cameras: str, bridges: str, kept: bool) -> None:
-    settings = load(ACCESS | {"EEN_CAMERAS": cameras, "EEN_BRIDGES": bridges}, None)
+    settings = load(environ=ACCESS | {"EEN_CAMERAS": cameras, "EEN_BRIDGES": bridges})
     assert settings.keeps(Camera("100e1e23", "Front [1]", "100bb001"), "Site A") == kept
 
 
-def test_the_log_directory_is_known_whatever_else_is_wrong(tmp_path: Path) -> None:
+def test_the_log_directory_is_known_whatever_else_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = env_file(tmp_path, "EEN_LOG_DIR=out\nEEN_KEEP_DAYS=x\n'\n")
-    assert log_dir_of({}, file, None) == tmp_path / "out"
-    assert log_dir_of({"EEN_LOG_DIR": "/elsewhere"}, file, None) == Path("/elsewhere")
-    assert log_dir_of({}, file, tmp_path) == tmp_path
-    assert log_dir_of({"EEN_LOG_DIR": "\x07"}, None, None) == ROOT / "logs"
+    assert log_dir_of(file, tmp_path) == tmp_path
+    for text, log_dir in (("", tmp_path / "out"), ("/elsewhere", Path("/elsewhere")), ("\x07", ROOT / "logs")):
+        monkeypatch.setenv("EEN_LOG_DIR", text)
+        assert log_dir_of(file, None) == log_dir
 
 
 def test_fingerprint_follows_the_login_only() -> None:
     def mark(**more: str) -> str:
-        return load(ACCESS | {"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"} | more, None).fingerprint()
+        return load(environ=ACCESS | {"EEN_USERNAME": "ops", "EEN_PASSWORD": "x"} | more).fingerprint()
 
     assert mark() == mark(EEN_AUTH_KEY="other", EEN_KEEP_DAYS="5")
     assert len({mark(), mark(EEN_PASSWORD="y"), mark(EEN_USERNAME="opx"), mark(EEN_BASE_URL="https://x")}) == 4
@@ -248,15 +239,15 @@ def test_fingerprint_follows_the_login_only() -> None:
 
 
 def test_demo_takes_nothing_but_the_log_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for row in SETTINGS:
-        monkeypatch.delenv(row.name, raising=False)
+    monkeypatch.delenv("EEN_LOG_DIR", raising=False)
     monkeypatch.setenv("EEN_KEEP_DAYS", "7")
-    settings = demo_settings("http://127.0.0.1:1", "1", "k")
+    reach = {"EEN_BASE_URL": "http://127.0.0.1:1", "EEN_ACCOUNT_ID": "1", "EEN_AUTH_KEY": "k"}
+    settings = demo_settings(reach, None)
     assert (settings.log_dir, settings.keep_days) == (ROOT / "logs" / "demo", 30)
     monkeypatch.setenv("EEN_LOG_DIR", str(tmp_path))
-    assert load(None, None, need_credentials=False).log_dir == tmp_path, "the process's environment is the default"
-    assert demo_settings("http://127.0.0.1:1", "1", "k").log_dir == tmp_path
-    assert demo_settings("http://127.0.0.1:1", "1", "k", tmp_path / "x").log_dir == tmp_path / "x"
+    assert load(need_credentials=False).log_dir == tmp_path, "the process's environment is the default"
+    assert demo_settings(reach, None).log_dir == tmp_path
+    assert demo_settings(reach, tmp_path / "x").log_dir == tmp_path / "x"
 
 
 @pytest.mark.parametrize(
@@ -264,8 +255,6 @@ def test_demo_takes_nothing_but_the_log_directory(tmp_path: Path, monkeypatch: p
     [
         ({}, "https://a.example", None),
         ({"https_proxy": "p:3128"}, "wss://a.example/x", "http://p:3128"),
-        ({"https_proxy": "http://p:1", "wss_proxy": "http://w:2"}, "https://a.example", "http://w:2"),
-        ({"https_proxy": "http://p:1", "socks_proxy": "http://s:3"}, "wss://a.example", "socks5h://s:3"),
         ({"https_proxy": "http://p:1", "no_proxy": "a.example:443"}, "wss://a.example", None),
         ({"https_proxy": "http://p:1", "no_proxy": "a.example:8443"}, "https://a.example", "http://p:1"),
         ({"http_proxy": "http://p:1", "https_proxy": "http://p:1"}, "http://127.0.0.1:80", None),

@@ -24,7 +24,7 @@ from eelogger.cloud.connection import StampedConnection
 from eelogger.cloud.loop_delay import loop_factory
 from eelogger.measure.dedup import GENERATION
 from eelogger.model import Timing
-from eelogger.simulator import Account
+from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
 from eelogger.storage.paths import day_of
 
@@ -41,7 +41,12 @@ TIMING = Timing(first_retry_s=0.0, longest_retry_s=0.0, refresh_s=0.1)
 class SmallCloud(FaultCloud):
     """A cloud whose memory does not grow."""
 
-    kept = 1000
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self.sent = deque(maxlen=0)
+
+    def record(self, event: Event) -> None:
+        pass
 
 
 class Plan(NamedTuple):

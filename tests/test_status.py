@@ -188,7 +188,7 @@ def test_whatever_stands_in_a_file_is_told_or_passed_over(
         target = tmp_path / f"again{number}" if what == "replay" else paths.root
         line = [what, *sources, "--env-file", os.devnull, "--log-dir", str(target)]
         codes = {"status": {0, 1, 2}, "watch": {130}, "check": {69, 75, 78}, "replay": {0}}
-        assert main(line, 0.0) in codes[what], junk
+        assert main(line) in codes[what], junk
         out = capsys.readouterr().out
         assert out.replace("\n", "").isprintable(), junk
         assert what != "status" or (out.count("\n"), out.count("|")) == (1, 1), junk

@@ -69,7 +69,7 @@ class AnnotationLists:
                 tries -= 1
                 if not tries or error.reason in _FORBIDDEN:
                     raise
-                pause_s = max(next(waits), error.retry_after_s or 0.0)
+                pause_s = max(next(waits), error.retry_after_s)
             await asyncio.sleep(pause_s)
 
 

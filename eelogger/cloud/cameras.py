@@ -137,7 +137,7 @@ async def sign_in(
 async def get_cameraids(branding: str, auth_key: str) -> dict[str, Camera]:
     """The attached cameras of the key's account, by id; raises `NoCamera` when there is none."""
     # An account id is demanded of a run only.
-    settings = load({"EEN_BRANDING": branding, "EEN_AUTH_KEY": auth_key, "EEN_ACCOUNT_ID": "0"}, None)
+    settings = load(environ={"EEN_BRANDING": branding, "EEN_AUTH_KEY": auth_key, "EEN_ACCOUNT_ID": "0"})
     async with Rest(settings) as rest:
         found = await fetch_cameras(rest)
     if not found.cameras:

@@ -91,7 +91,7 @@ def refusal(status: int, host: str, headers: Mapping[str, str]) -> EeloggerError
     message, hint = _STATUSES.get(status) or _STATUSES.get(status // 100) or ("answers unexpectedly", _ADDRESS)
     asked = headers.get("Retry-After", "").strip()
     # At most 10 minutes: one wrong header would blind the logger for a day.
-    asked_s = min(float(asked), 600.0) if re.fullmatch(r"[0-9]{1,9}", asked) else None
+    asked_s = min(float(asked), 600.0) if re.fullmatch(r"[0-9]{1,9}", asked) else 0.0
     message = f"{host} {message} (status {status})"
     return CloudError(message, hint, reason=f"http-{status}", status=status, retry_after_s=asked_s)
 

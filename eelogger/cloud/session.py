@@ -74,7 +74,7 @@ class Session:
                 return
             self._enter("waiting to connect")
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(next(self._pauses), getattr(failed, "retry_after_s", None) or 0.0)):
+                async with asyncio.timeout(max(next(self._pauses), failed.retry_after_s)):
                     await self._wake.wait()
             # Not before waiting: who wants to connect at once may have said so while the old connection was closed.
             self._wake.clear()

@@ -34,7 +34,7 @@ def seconds(text: str) -> float:
 
 def paths_to_read(options: argparse.Namespace) -> LogPaths:
     """The log directory; raises `NothingToShow` when it cannot be read."""
-    paths = LogPaths(log_dir_of(None, options.env_file, options.log_dir))
+    paths = LogPaths(log_dir_of(options.env_file, options.log_dir))
     try:
         os.listdir(paths.root)
     except OSError as error:

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Show what is missing; 1 when something is that should have arrived. Raises what a run raises, `NothingToShow`."""
     if options.csv is not None and options.csv == options.json:
         raise UsageError("two outputs cannot go to the same place", "give each a file of its own; - is stdout, for one")
-    settings = load(None, options.env_file, log_dir=options.log_dir)
+    settings = load(options.env_file, options.log_dir)
     query = _query(options, settings)
     outputs = {place: pieces for place, pieces in ((options.csv, csv_text), (options.json, json_text)) if place}
     with ExitStack() as stack:

@@ -70,14 +70,14 @@ def check(env_file: Path, log_dir: Path | None, *, wait_s: float) -> list[Findin
     """All findings; clock and event stream take so long at most when nothing more comes."""
     settings = None
     try:
-        settings = load(None, env_file, log_dir=log_dir)
+        settings = load(env_file, log_dir)
         where = f" and {env_file}" if os.path.exists(env_file) else ""
         complete = Finding("settings", f"complete, from the environment{where}", settings.warnings)
     except SettingsError as error:
         hints = [f"{problem.name} {problem.message}: {problem.hint}" for problem in error.problems]
         said = f"{count(len(hints), 'setting')} cannot be used"
         complete = Finding("settings", said, [*hints, *error.warnings], error.exit_code)
-    paths = LogPaths(settings.log_dir if settings else log_dir_of(None, env_file, log_dir))
+    paths = LogPaths(settings.log_dir if settings else log_dir_of(env_file, log_dir))
     is_alone = process_state(paths).kind not in (RUNNING, HANGS)
     others = Finding("other loggers", "none at work in this log directory")
     if not is_alone:

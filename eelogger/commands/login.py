@@ -33,7 +33,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     path: Path = options.env_file
     where = printable(str(path))
     # What is set already: where to log in, an API key. The file itself may be missing.
-    settings = load(None, path if os.path.exists(path) else None, log_dir=options.log_dir, need_credentials=False)
+    settings = load(path if os.path.exists(path) else None, options.log_dir, need_credentials=False)
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
         raise DiskError(f"{where} cannot be written", "check its directory's owner, or use --env-file")
     known = f" [{printable(settings.username)}]" if settings.username else ""
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     written = {name: value for name, value in values.items() if value}
     write_settings(path, written)
     console.write(f"Logged in. {', '.join(written)} now stand in {where} (mode 0600); the password does not.\n")
-    found = load(None, path, log_dir=options.log_dir, need_credentials=False)
+    found = load(path, options.log_dir, need_credentials=False)
     if others := [name for name in written if getattr(found, name.removeprefix("EEN_").lower()) != written[name]]:
         console.write(f"But the environment sets {', '.join(others)} otherwise, and wins: unset it there.\n")
     console.write(f"A running logger takes the new key by itself. Next: {PROGRAM} check, then {PROGRAM}\n")

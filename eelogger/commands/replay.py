@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     for source in options.sources:
         if not any(source == path or source in path.parents for path in files):
             console.info(f"skipped: {_shown(source)} is no stream log, nor a directory that holds one")
-    replay = Replay(parts, target, load(None, options.env_file, need_credentials=False), skipped)
+    replay = Replay(parts, target, load(options.env_file, need_credentials=False), skipped)
     total = sum(map(size_of, files))
     try:
         with progress("replaying", console) as advance:

@@ -106,10 +106,10 @@ def _query(options: argparse.Namespace, console: Console) -> Query:
     if since_us >= until_us:
         raise UsageError("--since is not before --until", "--until is the end of the period, a date its beginning")
     try:
-        names = load(None, options.env_file, need_credentials=False).namespace_table
+        names = load(options.env_file, need_credentials=False).namespace_table
     except SettingsError as error:
         console.info(f"{error}\n  so namespaces have their built-in names")
-    log_dir = log_dir_of(None, options.env_file, options.log_dir)
+    log_dir = log_dir_of(options.env_file, options.log_dir)
     patterns = options.camera, options.bridge, options.namespace
     late_us = FOREVER_US if options.min_delay is None else round(options.min_delay * 1_000_000)
     _, bridges = read_cameras(LogPaths(log_dir))

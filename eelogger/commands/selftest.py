@@ -49,8 +49,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 async def measure(log_dir: Path, seconds: float) -> list[SentEvent]:
     """Log a cloud's events for some seconds; returns what it sent, raises what ended the run."""
-    async with Cloud(Account.of(CAMERAS, rate=80.0, seed=now_us() % 1000), traffic=True) as cloud:
-        logger = Run(demo_settings(cloud.base_url, cloud.account_id, cloud.auth_key, log_dir))
+    async with Cloud(Account.of(CAMERAS, rate=80.0, seed=now_us() % 1000)) as cloud:
+        logger = Run(demo_settings(cloud.environ, log_dir))
         running = asyncio.create_task(logger.run(), name="run")
         try:
             await cloud.wait_subscribed(CAMERAS, START_S)

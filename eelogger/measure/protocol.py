@@ -1,6 +1,6 @@
 """Read messages: camera updates, events, identities, times.
 
-A part that cannot be read is rejected with a reason and harms no other part. Any bytes give a `Message` or a
+A part that cannot be read is rejected with a reason and harms no other part. Any bytes give a message or a
 `MessageError`, nothing else.
 """
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ..errors import MessageError
-from ..model import CameraUpdate, CloudNotice, Message, Reject, made
+from ..model import CloudNotice, Reject
 
 UUID_MAX_CHARS: Final = 256
 EXCERPT_CHARS: Final = 4096
@@ -24,9 +24,10 @@ _FRACTION = re.compile(r"(?:\.([0-9]*))?").fullmatch
 _decode = json.JSONDecoder().raw_decode
 
 
-def read_message(data: bytes | str) -> Message:
-    """Read one message; raises `MessageError` when it is not JSON, no object, or has no `data` object.
+def read_message(data: bytes | str) -> tuple[list[tuple[str, dict[str, Any]]], list[Reject], list[CloudNotice]]:
+    """Read the updates of one message (camera id, JSON object), what is unreadable, and errors the server reports.
 
+    Raises `MessageError` when it is not JSON, no object, or has no `data` object.
     The shape is the vendor's documentation of `/api/v2/Device/{account}/Events`; unknown keys are let pass.
     """
     top = _load(data)
@@ -40,17 +41,17 @@ def read_message(data: bytes | str) -> Message:
         if not notices:
             raise MessageError("no-data")
         cameras = {}
-    updates: list[CameraUpdate] = []
+    updates: list[tuple[str, dict[str, Any]]] = []
     rejects: list[Reject] = []
     for camera_id, camera in cameras.items():
         if type(camera) is dict:
-            updates.append(made(CameraUpdate, (camera_id, camera)))
+            updates.append((camera_id, camera))
             if "error" in camera:
                 errors = camera["error"]
                 notices += [_notice(camera_id, error) for error in (errors if type(errors) is list else [errors])]
         else:
             rejects.append(Reject("camera-data-not-an-object", camera_id, excerpt(camera)))
-    return made(Message, (updates, rejects, notices))
+    return updates, rejects, notices
 
 
 def split_events(camera_id: str, cam_data: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Reject]]:

@@ -3,8 +3,8 @@
 It shares no reading or arithmetic with the logger, so that a misread protocol cannot hide.
 """
 
-from .account import TEST_KEY, Account
-from .events import Event, Recorded
+from .account import Account
+from .events import Event
 from .server import Cloud, Connection, SentEvent
 
-__all__ = ["TEST_KEY", "Account", "Cloud", "Connection", "Event", "Recorded", "SentEvent"]
+__all__ = ["Account", "Cloud", "Connection", "Event", "SentEvent"]

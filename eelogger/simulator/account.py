@@ -5,10 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-TEST_KEY: Final = "c000~" + "0" * 32
 ACCOUNT_ID: Final = "00012345"
 ATTACHED: Final = "ATTD"
-ID, NAME, TYPE, STATUS = 1, 2, 3, 5  # positions in a row of the device list
 
 CAMERAS_A_BRIDGE: Final = 8
 # The analytics, the common ones more than once.
@@ -41,21 +39,15 @@ class SimCamera(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account; one annotation in `swallowed` is recorded but never delivered, the 20th first; 0: none."""
+    """An account; the seed fixes what its cameras see."""
 
     seed: int
     cameras: tuple[SimCamera, ...]
     bridges: tuple[Bridge, ...]
-    swallowed: int
 
     @classmethod
-    def demo(cls) -> "Account":
-        """Twelve cameras on two bridges, eight events a second: each camera and a long delay within 20 s."""
-        return cls.of(cameras=12, rate=8.0, seed=320, swallowed=200)
-
-    @classmethod
-    def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1, *, swallowed: int = 0) -> "Account":
-        """Make `cameras` attached cameras that send `rate` ANNT and ALRS a second together, repeats included."""
+    def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1) -> "Account":
+        """Make cameras that send `rate` ANNT and ALRS a second together, repeats included."""
         rng = random.Random(f"eelogger account {seed}")
         groups = max(1, math.ceil(cameras / CAMERAS_A_BRIDGE))
         ids = iter([f"100{number:05x}" for number in rng.sample(range(16**5), groups + cameras + 2)])
@@ -73,7 +65,7 @@ class Account(NamedTuple):
             )
             for number, weight in enumerate(weights)
         )
-        return cls(seed, made, bridges, swallowed)
+        return cls(seed, made, bridges)
 
     def rows(self) -> list[list[Any]]:
         """List its devices as the cloud does."""
@@ -86,7 +78,7 @@ class Account(NamedTuple):
 
 
 def device_row(device_id: str, name: str | None, kind: str, links: Sequence[str]) -> list[Any]:
-    """Make one row of 27 to 29 items; `links` are of a camera its bridges, of a bridge its cameras."""
+    """Make one row of 27 to 29 items; `links` are a camera's bridge or a bridge's cameras."""
     attached = [[link, ATTACHED] for link in links]
     row = [ACCOUNT_ID, device_id, name, kind, attached, ATTACHED, "swr", ["demo"]]
     return row + [None] * (19 + int(device_id, 16) % 3)

@@ -11,31 +11,30 @@ from typing import Any, Final, NamedTuple, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from .account import ACCOUNT_ID, TEST_KEY, Account
-from .events import KEPT, Event, Recorded, Recordings, listing, make, message_text
+from .account import ACCOUNT_ID, Account
+from .events import Event, listing, make, message_text
 from .traffic import play
 
+KEPT: Final = 20_000  # so many annotations recorded, and values sent, are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
 SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
+ANNOTATIONS_PATH: Final = "/annt/annt/list"
 ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 class SentEvent(NamedTuple):
-    """One value sent over one connection: the truth that logs are judged by.
-
-    `opening`: the first value of its (camera, four-CC) in this subscription. The client's own subscription time lies
-    between `opened_us` and `subscribed_us`.
-    """
+    """One value sent over one connection: the truth that logs are judged by."""
 
     event: Event
     sent_us: int
-    opening: bool
+    opening: bool  # the first value of its (camera, four-CC) in this subscription
+    # The client's own subscription time lies between these two.
     opened_us: int
     subscribed_us: int
 
     def verdicts(self, arrived_us: int) -> set[str]:
-        """Name the right verdict on this first sight, or both where only the client's clock can tell."""
+        """Name the right verdict, or both where only the client's clock can tell."""
         event_us = self.event.event_us
         if event_us is None:
             return {"undated"}
@@ -60,7 +59,7 @@ class Connection:
         # The four-CCs that each camera is asked for (None: all), and when.
         self.subscriptions: dict[str, tuple[list[str] | None, int]] = {}
         self.ready: set[str] = set()  # cameras whose initial state has been pushed
-        self._opened: set[tuple[str, str]] = set()
+        self._opened: set[tuple[str, str]] = set()  # what was sent, by camera and four-CC
 
     async def send(self, data: bytes, opcode: WSMsgType = WSMsgType.TEXT) -> bool:
         """Send one frame; False when the socket is gone."""
@@ -71,7 +70,11 @@ class Connection:
 
     async def send_events(self, events: Iterable[Event]) -> list[SentEvent]:
         """Send what is subscribed to in one message; return what was sent."""
-        wanted = [event for event in events if self._wants(event)]
+        wanted = []
+        for event in events:
+            four_ccs, _ = self.subscriptions.get(event.camera_id, ([], 0))
+            if four_ccs is None or event.four_cc in four_ccs:
+                wanted.append(event)
         data = message_text(wanted).encode()
         sent_us = time.time_ns() // 1000
         if not wanted or not await self.send(data):
@@ -84,44 +87,39 @@ class Connection:
             self._opened.add(kind)
         return sent
 
-    def _wants(self, event: Event) -> bool:
-        four_ccs, _ = self.subscriptions.get(event.camera_id, ([], 0))
-        return four_ccs is None or event.four_cc in four_ccs
-
     def drop(self, camera_ids: Iterable[str]) -> None:
         """Forget cameras; a later subscription begins with the initial state again."""
         for camera_id in camera_ids:
             self.subscriptions.pop(camera_id, None)
             self.ready.discard(camera_id)
-            self._opened = {kind for kind in self._opened if kind[0] != camera_id}
+        self._opened = {kind for kind in self._opened if kind[0] in self.subscriptions}
 
 
 class Cloud:
-    """An async context manager; without `traffic` only `emit` and `deliver` send events."""
+    """An async context manager; its cameras send by themselves when they have a rate."""
 
     connection_type = Connection
     host = "127.0.0.1"
     ssl: SSLContext | None = None
-    kept: int | None = KEPT
-    initial_state = True  # whether a subscription is followed by the latest values
 
-    def __init__(self, account: Account, *, traffic: bool = False) -> None:
-        self.account = account
-        self.account_id, self.auth_key, self.rows = ACCOUNT_ID, TEST_KEY, account.rows()
-        self.sent: deque[SentEvent] = deque(maxlen=self.kept)
-        self.recorded = Recordings(self.kept)
+    def __init__(self, account: Account) -> None:
+        self.account, self.rows = account, account.rows()
+        self.account_id, self.auth_key = ACCOUNT_ID, "c000~" + "0" * 32
+        self.sent: deque[SentEvent] = deque(maxlen=KEPT)
+        self.recorded: dict[str, Event] = {}  # annotations by uuid, as they began
         self.connections: list[Connection] = []
-        self.connects = 0
-        # The latest value by camera and four-CC: what a new subscription is told first.
-        self.latest: dict[str, dict[str, Event]] = {}
-        self._with_traffic = traffic
-        self._traffic: asyncio.Task[None] | None = None
+        self.latest: dict[str, dict[str, Event]] = {}  # by camera and four-CC: what a subscription begins with
         self._changed = asyncio.Event()
 
     @property
     def base_url(self) -> str:
         """The origin of REST and event socket; the port is known once entered."""
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The settings of a logger that is to reach it."""
+        return {"EEN_BASE_URL": self.base_url, "EEN_ACCOUNT_ID": self.account_id, "EEN_AUTH_KEY": self.auth_key}
 
     async def __aenter__(self) -> Self:
         now_us = time.time_ns() // 1000
@@ -133,55 +131,55 @@ class Cloud:
         await self.runner.setup()
         await web.TCPSite(self.runner, self.host, ssl_context=self.ssl, port=0).start()
         self.port = self.runner.addresses[0][1]
-        if self._with_traffic:
-            playing = play(self.account, self.deliver, self.recorded.record)
-            self._traffic = asyncio.create_task(playing, name="simulator traffic")
+        playing = play(self.account, self.deliver, self.record)
+        self._traffic = asyncio.create_task(playing, name="simulator traffic")
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        if self._traffic is not None:
-            self._traffic.cancel()
-            await asyncio.wait([self._traffic])
-        await self.close(1001)
+        self._traffic.cancel()
+        await asyncio.wait([self._traffic])
+        await asyncio.gather(*(live.ws.close(code=1001) for live in self.connections))
         await self.runner.cleanup()
 
     def make_app(self) -> web.Application:
-        """Make the application: what is served."""
-
-        def rest(path: str, answer: Callable[[web.Request], object]) -> None:
-            async def handler(request: web.Request) -> web.StreamResponse:
-                if not self.may_pass(request):
-                    return refusal(401)
-                found = answer(request)
-                return refusal(400) if found is None else web.json_response(found)
-
-            app.router.add_get(path, handler)
-
+        """Make what is served."""
         app = web.Application()
-        rest(LIST_PATH, lambda request: self.rows)
-        rest("/g/aaa/isauth", lambda request: True)
-        rest("/annt/annt/list", lambda request: listing(self.readable(), request.query))
+        for path in (LIST_PATH, ANNOTATIONS_PATH, "/g/aaa/isauth"):
+            app.router.add_get(path, self._answer)
         app.router.add_get("/api/v2/Device/{account_id}/Events", self._accept)
         return app
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if not self.may_pass(request):
+            return refusal(401)
+        found: object = self.rows if request.path == LIST_PATH else True
+        if request.path == ANNOTATIONS_PATH:
+            found = listing(self.readable(), request.query)
+        return refusal(400) if found is None else web.json_response(found)
 
     def may_pass(self, request: web.Request) -> bool:
         """Whether the request carries the session key in a cookie."""
         return self.auth_key in (request.cookies.get("auth_key"), request.cookies.get("videobank_sessionid"))
 
-    def readable(self) -> Iterable[Recorded]:
+    def record(self, event: Event) -> None:
+        """Keep an annotation once, as it began; its heartbeats and end change nothing."""
+        if event.four_cc == "ANNT" and event.identity and event.event_us is not None:
+            known = self.recorded.get(event.identity, event)
+            self.recorded[event.identity] = min(known, event, key=lambda each: each.event_us or 0)
+            if len(self.recorded) > KEPT:
+                del self.recorded[next(iter(self.recorded))]
+
+    def readable(self) -> Iterable[Event]:
         """The recorded annotations that a client may read."""
         return self.recorded.values()
 
     async def deliver(self, events: Sequence[Event]) -> list[SentEvent]:
-        """Record events and send them in one message to each connection that wants some."""
+        """Record events and send them in one message to who wants them."""
         for event in events:
-            self.recorded.record(event)
+            self.record(event)
             self.latest.setdefault(event.camera_id, {})[event.four_cc] = event
-        return [sent for live in list(self.connections) for sent in await self._send(live, events)]
-
-    async def _send(self, live: Connection, events: Sequence[Event]) -> list[SentEvent]:
-        sent = await live.send_events(events)
-        self.sent.extend(sent)
+        sent = [item for live in list(self.connections) for item in await live.send_events(events)]
+        self.sent += sent
         return sent
 
     async def emit(self, camera_id: str, four_cc: str = "ANNT", *, delay_s: float = 0.0, **fields: Any) -> Event:
@@ -190,16 +188,12 @@ class Cloud:
         await self.deliver([event])
         return event
 
-    async def close(self, code: int = 1000) -> None:
-        """Close every socket and wait until they are closed."""
-        await asyncio.gather(*(live.ws.close(code=code) for live in self.connections))
-
     async def wait_subscribed(self, cameras: int = 1, timeout_s: float = 10.0) -> None:
-        """Wait until one connection has so many cameras and their initial state."""
+        """Wait until a connection has so many cameras and their initial state."""
         await self.wait_until(lambda: any(len(live.ready) >= cameras for live in self.connections), timeout_s)
 
     async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Wait for a condition, looked at after each handshake, message and disconnect; `TimeoutError` else."""
+        """Wait for a condition, looked at after each message and disconnect."""
         async with asyncio.timeout(timeout_s):
             while not condition():
                 await self._changed.wait()
@@ -209,14 +203,10 @@ class Cloud:
         self._changed = asyncio.Event()
 
     async def _accept(self, request: web.Request) -> web.StreamResponse:
-        ws = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=1 << 26, timeout=2.0, writer_limit=1 << 62
-        )
+        ws = web.WebSocketResponse(autoping=False, compress=False, timeout=2.0, writer_limit=1 << 62)
         connection = self.connection_type(request, ws)
         await ws.prepare(request)
-        self.connects += 1
         self.connections.append(connection)
-        self._notify()
         try:
             await self.converse(connection)
         finally:
@@ -240,14 +230,14 @@ class Cloud:
             await self.subscribe(connection, request.get("cameras", {}))
 
     async def subscribe(self, connection: Connection, wishes: dict[str, dict[str, list[str]]]) -> None:
-        """Take what a client asks for, by camera, and push the initial state: the latest values, one a message."""
+        """Take what a client asks for, by camera, and push the latest values, one a message."""
         now_us = time.time_ns() // 1000
         for camera_id, wish in wishes.items():
             events = wish.get("event") if "event" in wish["resource"] else []
             connection.subscriptions[camera_id] = events, now_us
-        for camera_id in wishes if self.initial_state else ():
+        for camera_id in wishes:
             for event in list(self.latest.get(camera_id, {}).values()):
-                await self._send(connection, [event])
+                self.sent += await connection.send_events([event])
             await asyncio.sleep(0)  # sending does not suspend: thousands of cameras would hold the loop for seconds
         connection.ready.update(wishes)
 

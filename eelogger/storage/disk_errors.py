@@ -81,6 +81,6 @@ class Trouble:
             _log.warning("cannot write %s: %s (%s)", path, *explain(errors[path]))
         self._snapshots = set(errors)
 
-    def error(self, text: str, lost_lines: int) -> DiskError:
+    def error(self, text: str) -> DiskError:
         """The error that ends a run."""
-        return DiskError(f"{text}: {self.cause[0]}", self.cause[1], lost_lines=lost_lines)
+        return DiskError(f"{text}: {self.cause[0]}", self.cause[1])

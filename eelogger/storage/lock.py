@@ -85,7 +85,7 @@ def refusal(paths: LogPaths) -> AlreadyRunning:
     if stale_s <= STALE_S:
         return AlreadyRunning(message, hint)
     message += f"; it has shown no sign of life for {stale_s} s and probably hangs"
-    return AlreadyRunning(message, hint, stale_s=stale_s)
+    return AlreadyRunning(message, hint, reason="hangs")
 
 
 class ProcessState(NamedTuple):

@@ -75,7 +75,7 @@ class Writer(Sink):
         await asyncio.wait([self._task])
         self._thread.shutdown()
         if lost := self._refused + self.pending_lines:
-            raise self._trouble.error(f"{lost} lines are lost", lost)
+            raise self._trouble.error(f"{lost} lines are lost")
 
     def room(self, text: str) -> Batch | None:
         """The batch that takes this text; None from a full buffer on, so that the files are complete up to then."""
@@ -84,7 +84,7 @@ class Writer(Sink):
             self._refused += size > 0
             if not (self._full or self.failed.done()):
                 cause = f"{self.pending_lines} lines wait, the buffer of {self._bound / (1 << 20):.0f} MiB is full"
-                self.failed.set_exception(self._trouble.error(cause, 1))
+                self.failed.set_exception(self._trouble.error(cause))
             self._full = True
             return None
         self._pending += size

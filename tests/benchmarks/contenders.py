@@ -49,7 +49,7 @@ async def eelogger(task: Namespace) -> Cost:
     from eelogger.run import Run
     from eelogger.settings import load
 
-    run = Run(load(task.environ, None, log_dir=Path(task.log_dir)), started_us=task.started_us)
+    run = Run(load(None, Path(task.log_dir), environ=task.environ), started_us=task.started_us)
     running = asyncio.create_task(run.run())
 
     async def until(happened: Callable[[], bool]) -> None:

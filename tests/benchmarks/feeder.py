@@ -17,7 +17,7 @@ from uuid import UUID
 from websockets.frames import Frame, Opcode
 
 from eelogger.simulator import Account, Cloud
-from eelogger.simulator.events import PRE, make, message_text
+from eelogger.simulator.events import make, message_text
 from eelogger.storage.formats import parse_time
 
 AT_ONCE: Final = 1e12  # events a second
@@ -47,7 +47,9 @@ def messages(cameras: int, events: int, *, previews: bool) -> Iterator[str]:
             event = make(camera.id, "ANNT", at_us, {"ns": rng.choice(camera.namespaces), "uuid": uuid})
         yield message_text([event])
         if previews:
-            yield message_text([make(rng.choice(rows).id, PRE, now_us - rng.randrange(10**6), {})])
+            seen = make(rng.choice(rows).id, "ANNT", now_us - rng.randrange(10**6), {})
+            data = {seen.camera_id: {"pre": seen.body["timestamp"]}}
+            yield json.dumps({"status_code": 200, "message": "OK", "data": data}, separators=(",", ":"))
 
 
 class Feeder:
@@ -62,9 +64,8 @@ class Feeder:
     ) -> AsyncIterator[tuple[Path, Callable[[], Awaitable[Any]]]]:
         """Run a contender until all events came, or for some seconds; its log directory, and what hears its cost."""
         cloud, log_dir, pipe = self._cloud, log_dir or log_directory(), asyncio.subprocess.PIPE
-        environ = {"EEN_BASE_URL": cloud.base_url, "EEN_ACCOUNT_ID": cloud.account_id, "EEN_AUTH_KEY": cloud.auth_key}
         task = {
-            "environ": environ | {"EEN_RESOURCES": "event,pre" if self._previews else "event"},
+            "environ": cloud.environ | {"EEN_RESOURCES": "event,pre" if self._previews else "event"},
             "camera_ids": [row.id for row in cloud.account.cameras],
             "messages": events * (1 + self._previews),
             "seconds": seconds,
