@@ -146,7 +146,8 @@ REST = [
     Row("no HTTP", babble, "no-http"),
     Row("half a body", answer("HTTP/1.1 200 OK", "Content-Length: 100", "", "half"), "broken-answer"),
     Row("bad gzip", answer("HTTP/1.1 200 OK", *GZIP), "broken-answer"),
-    Row("not asked for", answer("HTTP/1.1 200 OK", "Content-Encoding: br", "", "x"), "broken-answer"),
+    Row("not asked for", answer("HTTP/1.1 200 OK", "Content-Encoding: br", "", "x"), "encoding"),
+    Row("unheard of", answer("HTTP/1.1 200 OK", "Content-Encoding: foo", "", "x"), "encoding"),
 ]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: AAAA")
 STREAM = [

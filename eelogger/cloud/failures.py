@@ -25,6 +25,8 @@ _NETWORK: Final = "check this machine's network, firewall and DNS"
 _ADDRESS: Final = "check EEN_BRANDING, EEN_ACCOUNT_ID and EEN_BASE_URL"
 _THROUGH: Final = "cannot reach {host} through the proxy: {why}"
 _PROXY: Final = "check HTTPS_PROXY, ALL_PROXY, NO_PROXY (http alone, no socks) and the proxy's user name and password"
+GATEWAY_HINT: Final = "check EEN_BASE_URL, and the gateway or proxy on the way"
+NOT_ASKED_FOR: Final = "answers in an encoding that was not asked for"
 ACCOUNT_HINT: Final = "is EEN_ACCOUNT_ID the account of this key?"
 KEY_HINT: Final = f"log in again with `{PROGRAM} login`, or paste a new EEN_AUTH_KEY into .env"
 
@@ -32,7 +34,8 @@ _PROXY_ERRORS: Final = (aiohttp.ClientHttpProxyError, aiohttp.NonHttpUrlClientEr
 # The first row that fits an exception or one of its causes, so what libraries raise stands before what they wrap.
 _EXCEPTIONS: Final[tuple[tuple[Any, str, str, str], ...]] = (
     ((http.LineTooLong, ws.SecurityError), "too-large", "{host} sends too many or too long headers", _ADDRESS),
-    ((aiohttp.ClientPayloadError, http.ContentEncodingError), "broken-answer", "cannot read {host}'s answer", _NETWORK),
+    (aiohttp.ClientPayloadError, "broken-answer", "the answer of {host} broke off or cannot be decoded", _NETWORK),
+    (http.ContentEncodingError, "encoding", f"{{host}} {NOT_ASKED_FOR}", GATEWAY_HINT),
     ((ImportError, *_PROXY_ERRORS), "proxy", _THROUGH, _PROXY),
     (ws.InvalidHandshake, "handshake", "{host} opens no WebSocket", "a proxy or firewall may not let WebSockets pass"),
     (ValueError, "address", "the address of {host} or of its proxy is malformed", f"{_ADDRESS}, and HTTPS_PROXY"),

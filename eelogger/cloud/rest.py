@@ -19,7 +19,7 @@ from ..errors import CloudError, KeyRefused
 from ..model import DateSample
 from ..settings import Settings, proxy_for
 from . import HEADER_BYTES
-from .failures import KEY_HINT, failure, refusal
+from .failures import GATEWAY_HINT, KEY_HINT, NOT_ASKED_FOR, failure, refusal
 
 MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
 _AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gzip, deflate"}
@@ -87,7 +87,9 @@ class Rest:
             raise KeyRefused(f"{self.host} does not accept the key (status 403)", KEY_HINT) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> Any:
-        body = bytearray()
+        encoding, body = response.headers.get("Content-Encoding", "identity"), bytearray()
+        if encoding.lower() not in ("gzip", "deflate", "identity"):  # the library hands on what it does not know
+            raise CloudError(f"{self.host} {NOT_ASKED_FOR}: {encoding[:40]!a}", GATEWAY_HINT, reason="encoding")
         async for chunk in response.content.iter_chunked(1 << 16):
             body += chunk
             if len(body) > MAX_BODY:
