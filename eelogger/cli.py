@@ -55,6 +55,7 @@ _EPILOG: Final = """exit codes:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    command = next(filter(COMMANDS.__contains__, argv), "")  # it may be broken off, or refused, before it is parsed
     # A file opened later must not get the number of a closed stream: whatever prints there would write into it.
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # stderr
         pass
@@ -73,14 +74,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError("--demo, --events and --seconds are for a run, not for a command", "leave them out")
         return int(options.run(options, console))
     except SystemExit as end:  # argparse has said what is wrong, or shown its help
-        options.command = next(filter(COMMANDS.__contains__, argv), "")
+        options.command = command
         code = UsageError.exit_code if end.code else 0
     except EeloggerError as error:
         code = error.exit_code
         if _is_told(error, options, console):
             console.error(f"eelogger: {error}" + (f"\n  hint: {error.hint}" if error.hint else ""))
     except KeyboardInterrupt:
-        return 130 if options.command else 0  # with 0 a command that follows with && would begin
+        return 130 if command else 0  # with 0 a command that follows with && would begin
     except OSError as error:
         if error.filename is not None or error.errno not in _NAMELESS:
             raise
