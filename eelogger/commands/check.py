@@ -10,8 +10,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from ..clock import kernel_state
+from ..clock import kernel_state, resolution_us
 from ..cloud.cameras import no_camera, sign_in
+from ..cloud.loop_delay import threshold_us
 from ..cloud.sign_in import Credentials
 from ..errors import AlreadyRunning, DiskError, EeloggerError, Refused, SettingsError
 from ..model import Camera, DateSample
@@ -112,12 +113,14 @@ def _directory(paths: LogPaths) -> Finding:
 
 def _clock() -> Finding:
     """What this machine knows of its own clock; how far it is off is for the cloud's answers to tell."""
-    kernel = kernel_state()
+    kernel, hints, said = kernel_state(), [], "this system does not tell whether its clock is synchronised"
     if kernel is not None and not kernel.synchronised:
-        hint = "see below how far it is off; keep it right with a time service (chrony, systemd-timesyncd, w32time)"
-        return Finding("clock service", "the kernel says that its clock is NOT synchronised", [hint])
-    unknown = "this system does not tell whether its clock is synchronised"
-    return Finding("clock service", f"synchronised, error at most {span(kernel.maxerror_us)}" if kernel else unknown)
+        said = "the kernel says that its clock is NOT synchronised"
+        hints = ["see below how far it is off; keep it right with a time service (chrony, systemd-timesyncd, w32time)"]
+    elif kernel:
+        said = f"synchronised, error at most {span(kernel.maxerror_us)}"
+    waited = f"events that waited over {threshold_us() / 1000:g} ms here carry lag_s="
+    return Finding("clock service", f"{said}; resolution {resolution_us()} µs: {waited}", hints)
 
 
 async def _cloud(settings: Settings, paths: LogPaths, wait_s: float, *, is_alone: bool) -> list[Finding]:
