@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from .. import __version__
+from ..model import Camera
 from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, texts
 from ..views.sentences import CONTAINS, group_name
@@ -74,8 +75,8 @@ def event_fields(event: Event) -> dict[str, str]:
 def _keys(report: Report, row: Row) -> dict[str, str]:
     ns, four_cc = (str(row.group), "") if isinstance(row.group, int) else ("", printable(row.group or ""))
     namespace = "" if row.group is None else printable(group_name(row.group, report.query.names))
-    name = report.cameras[row.id].name if row.id in report.cameras else ""
-    return _place(row.id, name, row.bridge) | {"ns": ns, "type": four_cc, "namespace": namespace}
+    camera = report.cameras.get(row.id, Camera("", ""))  # a bridge's row, or a namespace's, is no camera's
+    return _place(camera.id, camera.name, row.bridge) | {"ns": ns, "type": four_cc, "namespace": namespace}
 
 
 @lru_cache(maxsize=1024)  # there may be millions of events
