@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import shutil
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,7 @@ class Trouble:
     def __init__(self) -> None:
         self.held: Errors = {}  # files whose lines wait
         self.cause = "the disk is too slow", _NO_HINT
+        self._since_s = 0.0
         self._snapshots: set[str] = set()
 
     def heed(self, errors: Errors, snapshots: Collection[str], stuck: Collection[str]) -> None:
@@ -73,10 +75,11 @@ class Trouble:
             more = f" and {len(self.held) - 1} more" if len(self.held) > 1 else ""
             self.cause = f"cannot {'move' if path in stuck else 'write'} {path}{more}: {reason}", hint
             if not before:
+                self._since_s = time.monotonic()
                 _log.warning("%s; lines are held (%s)", *self.cause)
             return
         if before:
-            _log.info("writing works again: nothing waits any more")
+            _log.info("writing works again after %.1f s: nothing waits any more", time.monotonic() - self._since_s)
         for path in errors.keys() - self._snapshots:
             _log.warning("cannot write %s: %s (%s)", path, *explain(errors[path]))
         self._snapshots = set(errors)
