@@ -154,9 +154,11 @@ def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) ->
     for folder in paths.days_dir.glob(f"*{TEMPORARY}"):  # a removal was cut short
         if is_day(folder.name.removesuffix(TEMPORARY)):
             shutil.rmtree(folder, ignore_errors=True)  # which leaves links alone
-    sizes = {day: _bytes(paths.day(day).root.rglob("*")) for day in paths.days()}
+    sizes, total = dict.fromkeys(paths.days(), 0), 0
+    if max_bytes is not None:  # else nobody asks, and it takes long with many files
+        sizes = {day: _bytes(paths.day(day).root.rglob("*")) for day in sizes}
+        total = _bytes([*_day_files(paths), paths.uuids, paths.uuids_old]) + sum(sizes.values())
     past = [day for day in sizes if day != today]
-    total = _bytes([*_day_files(paths), paths.uuids, paths.uuids_old]) + sum(sizes.values())
     removed, warning = list[str](), ""
     while past and (len(past) > keep_days or (max_bytes is not None and total > max_bytes)):
         day = past.pop(0)
