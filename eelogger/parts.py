@@ -58,17 +58,10 @@ class Parts:
         self.credentials = Credentials()
         known = CameraList(*read_cameras(paths))
         self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
-        self.session = Session(
-            load,
-            settings,
-            self.recorder,
-            self.credentials,
-            known,
-            timing,
-            on_date=self._note_date,
-            on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
-            on_cameras=self._note_cameras,
-        )
+        self.session = Session(load, settings, self.recorder, self.credentials, known, timing)
+        self.session.on_date = self._note_date
+        self.session.on_rtt = lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us())
+        self.session.cameras.on_use = self._note_cameras
         self.snapshots = Snapshots(
             self.writer.replace, paths, now=self.state, metrics_file=settings.metrics_file, timing=timing
         )

@@ -93,8 +93,7 @@ class Recorder:
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Take one message; returns the errors that the server reports in it."""
-        if not self._earliest_us <= arrived_us < self._midnight_us:
-            self.turn_day(arrived_us)
+        self.turn_day(arrived_us)
         try:
             updates, rejects, notices = protocol.read_message(data)
         except MessageError as error:

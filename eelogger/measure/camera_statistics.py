@@ -9,8 +9,7 @@ from collections.abc import Container
 from typing import Final
 
 from ..model import EARLY, HOUR_US, INITIAL, LOGGED_KINDS, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
-from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
-from .quantiles import RunningQuantiles
+from .histogram import ANSWERS_US, P95, Histogram, RunningQuantiles, bucket_of, merged
 from .seconds import mean3, seconds3
 
 # `op` of an annotation's creation. A later one seen first (a modify may carry the creation's timestamp) dates from
