@@ -34,13 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 class Parts:
-    """The parts of one run, and the moments of its life.
+    """The parts of one run, and the moments of its life."""
 
-    `reading` reads the day's files until `ready_us`; `ended_us` is when observing ended, 0 while it goes on.
-    """
-
-    reading: Restore | None = None
-    ready_us = ended_us = 0
+    reading: Restore | None = None  # reads the day's files until `ready_us`
+    ready_us = ended_us = 0  # observing goes on while the second is 0
     kernel: KernelClock | None = None
     _cameras_text = ""
     _stated: object = None  # what `.state` shows

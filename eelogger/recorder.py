@@ -24,12 +24,7 @@ DAY_BYTES: Final = 10_000_000
 
 
 class Recorder:
-    """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
-
-    `on_day_end(today)` is called between the lines of two days, while all else is still that of the day that ends;
-    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line and
-    the camera's name.
-    """
+    """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken."""
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
         self.handler = handler
@@ -40,9 +35,10 @@ class Recorder:
         self.stems: dict[str, str] = {}
         self.messages = 0
         self.rejects = Rejects(lambda line: self.lines.write_other(str(paths.rejected), line), size_of(paths.rejected))
+        # Called between the lines of two days, while all else is still that of the day that ends.
         self.on_day_end: Callable[[str], None] = lambda today: None
-        self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
-        self.on_event: Callable[[Verdict, str], None] | None = None
+        self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None  # files get other stems: old → new
+        self.on_event: Callable[[Verdict, str], None] | None = None  # a verdict with a delay line, the camera's name
         self._by_lower_id: dict[str, Camera] = {}
         self._files: dict[str, tuple[str, str, Label]] = {}  # stream log, delay log, and what stands in its lines
         self.begin(day, coverage)
@@ -58,7 +54,7 @@ class Recorder:
     def know(self, cameras: Mapping[str, Camera]) -> None:
         """Log these cameras and no others from now on, each under its present name."""
         for camera_id in self.cameras.keys() - cameras.keys():
-            self.coverage.camera_gone(camera_id)
+            self.coverage.blind.pop(camera_id, None)  # it is not meant to be observed any more
         self.cameras = dict(cameras)
         self._by_lower_id = {camera.id.lower(): camera for camera in cameras.values()}
         before = dict(self.stems)
@@ -121,10 +117,7 @@ class Recorder:
     def record_update(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
     ) -> list[Reject]:
-        """Write a camera's update to its stream log and judge it.
-
-        Raises `MessageError` when the update is nested too deep to be written.
-        """
+        """Write a camera's update to its stream log and judge it; raises `MessageError` when it is nested too deep."""
         self.lines.write_stream(self._files[camera_id][0], stream_line(arrived_us, cam_data))
         return self.judge_update(camera_id, cam_data, arrived_us, lag_us)
 

@@ -8,16 +8,13 @@ GENERATION: Final = 100_000  # identities in one generation, lines of one identi
 
 
 class Dedup:
-    """The identities of two generations: those of `processed_event_uuids.log` and of its `.1`; 20 MB when full.
-
-    Beside them the latest identity of each (camera, four-CC) is known for the run, however long ago it came: that is
-    what a server repeats after a reconnect.
-    """
+    """The identities of two generations: those of `processed_event_uuids.log` and of its `.1`; 20 MB when full."""
 
     def __init__(self, generation: int = GENERATION) -> None:
         self._generation = generation
         self._current: set[bytes] = set()
         self._previous: set[bytes] = set()
+        # Of each (camera, four-CC), however long ago it came: that is what a server repeats after a reconnect.
         self._latest: dict[tuple[str, str], bytes] = {}
 
     def seen(self, identity: str, camera_id: str, four_cc: str) -> bool:

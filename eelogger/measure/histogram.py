@@ -108,10 +108,9 @@ class Histogram:
 
 
 class RunningQuantiles:
-    """p50, p95 and p99 of a growing histogram: remembered positions that follow, instead of a scan each time.
+    """p50, p95 and p99 of a growing histogram, at a constant cost per event.
 
-    `count` keeps account of what lies below each position, `values_us` moves it to its rank: by at most one occupied
-    bucket an event, so that the cost of an event does not depend on their number.
+    Each position is remembered with what lies below it, and moves by at most one occupied bucket an event.
     """
 
     __slots__ = ("_at50", "_at95", "_at99", "_below50", "_below95", "_below99", "histogram")
