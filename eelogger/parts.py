@@ -39,7 +39,6 @@ class Parts:
     reading: Restore | None = None  # reads the day's files until `ready_us`
     ready_us = ended_us = 0  # observing goes on while the second is 0
     kernel: KernelClock | None = None
-    _cameras_text = ""
     _stated: object = None  # what `.state` shows
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:

@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from .errors import MessageError
@@ -63,10 +62,10 @@ class Recorder:
         if renamed:
             self.on_renamed(renamed)
 
-    def use_files(self, cameras: Iterable[Camera], stems: Mapping[str, str] = MappingProxyType({})) -> None:
+    def use_files(self, cameras: Iterable[Camera], stems: Mapping[str, str] | None = None) -> None:
         """Log these cameras into the files of these stems, by id; where there is none, of their present name."""
         for camera in cameras:
-            stem = self.stems[camera.id] = stems.get(camera.id) or self.paths.stem(camera.id, camera.name)
+            stem = self.stems[camera.id] = (stems or {}).get(camera.id) or self.paths.stem(camera.id, camera.name)
             self.known[camera.id] = camera
             stream, delay = os.fspath(self.paths.stream(stem)), os.fspath(self.paths.delay(stem))
             self._files[camera.id] = stream, delay, label(camera)

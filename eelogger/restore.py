@@ -6,8 +6,7 @@ from typing import Final
 from .clock import now_us
 from .measure.camera_statistics import CameraStatistics
 from .measure.coverage import is_missed
-from .measure.dedup import GENERATION
-from .measure.handler import INITIAL_WINDOW_US
+from .measure.handler import GENERATION, INITIAL_WINDOW_US
 from .model import DAY_US, Gap
 from .recorder import Recorder
 from .storage.camera_files import CameraFiles, Logs

@@ -22,7 +22,7 @@ from inprocess import Here, Shift, run_here
 from eelogger.clock import now_us
 from eelogger.cloud.connection import StampedConnection
 from eelogger.cloud.loop_delay import LoopDelayLoop
-from eelogger.measure.dedup import GENERATION
+from eelogger.measure.handler import GENERATION
 from eelogger.model import Timing
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make

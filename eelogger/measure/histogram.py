@@ -24,7 +24,6 @@ _BLOCK: Final = 8  # counts are kept for whole blocks of this many buckets (a fa
 # Most buckets hold fewer than 256 events: counts start with one byte and widen when one is full.
 _WIDER: Final = {"B": "H", "H": "I"}
 
-
 # The smallest µs of each bucket but the lowest, by exact arithmetic: 1000 · (51/50)^k, then 30 days.
 _POWERS: Final = (-(-FIRST_US * 51**k // 50**k) for k in count())
 _BOUNDS: Final[list[int]] = [*takewhile(lambda us: us < LAST_US, _POWERS), LAST_US]
