@@ -137,10 +137,10 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _log_events(options: argparse.Namespace, console: Console) -> int:
-    from .cloud.loop_delay import loop_factory
+    from .cloud.loop_delay import LoopDelayLoop
 
     read = partial(load, options.env_file, options.log_dir)
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
         runner.run(_log_demo(options, console) if options.demo else _serve(read, options, console))
     return 0
 

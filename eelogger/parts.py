@@ -34,15 +34,11 @@ _log = logging.getLogger(__name__)
 
 
 class Parts:
-    """The parts of one run, and the moments of its life.
+    """The parts of one run, and the moments of its life."""
 
-    `reading` reads the day's files until `ready_us`; `ended_us` is when observing ended, 0 while it goes on.
-    """
-
-    reading: Restore | None = None
-    ready_us = ended_us = 0
+    reading: Restore | None = None  # reads the day's files until `ready_us`
+    ready_us = ended_us = 0  # observing goes on while the second is 0
     kernel: KernelClock | None = None
-    _cameras_text = ""
     _stated: object = None  # what `.state` shows
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], timing: Timing, started_us: int) -> None:
@@ -58,17 +54,10 @@ class Parts:
         self.credentials = Credentials()
         known = CameraList(*read_cameras(paths))
         self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
-        self.session = Session(
-            load,
-            settings,
-            self.recorder,
-            self.credentials,
-            known,
-            timing,
-            on_date=self._note_date,
-            on_rtt=lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us()),
-            on_cameras=self._note_cameras,
-        )
+        self.session = Session(load, settings, self.recorder, self.credentials, known, timing)
+        self.session.on_date = self._note_date
+        self.session.on_rtt = lambda rtt_us: self.vitals.rtt_sample(rtt_us, "pong", now_us())
+        self.session.cameras.on_use = self._note_cameras
         self.snapshots = Snapshots(
             self.writer.replace, paths, now=self.state, metrics_file=settings.metrics_file, timing=timing
         )

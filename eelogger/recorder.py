@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from .errors import MessageError
@@ -24,12 +23,7 @@ DAY_BYTES: Final = 10_000_000
 
 
 class Recorder:
-    """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken.
-
-    `on_day_end(today)` is called between the lines of two days, while all else is still that of the day that ends;
-    `on_renamed(stems)` when files get other stems (old → new), `on_event` with each verdict that has a delay line and
-    the camera's name.
-    """
+    """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken."""
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
         self.handler = handler
@@ -40,9 +34,10 @@ class Recorder:
         self.stems: dict[str, str] = {}
         self.messages = 0
         self.rejects = Rejects(lambda line: self.lines.write_other(str(paths.rejected), line), size_of(paths.rejected))
+        # Called between the lines of two days, while all else is still that of the day that ends.
         self.on_day_end: Callable[[str], None] = lambda today: None
-        self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None
-        self.on_event: Callable[[Verdict, str], None] | None = None
+        self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None  # files get other stems: old → new
+        self.on_event: Callable[[Verdict, str], None] | None = None  # a verdict with a delay line, the camera's name
         self._by_lower_id: dict[str, Camera] = {}
         self._files: dict[str, tuple[str, str, Label]] = {}  # stream log, delay log, and what stands in its lines
         self.begin(day, coverage)
@@ -58,7 +53,7 @@ class Recorder:
     def know(self, cameras: Mapping[str, Camera]) -> None:
         """Log these cameras and no others from now on, each under its present name."""
         for camera_id in self.cameras.keys() - cameras.keys():
-            self.coverage.camera_gone(camera_id)
+            self.coverage.blind.pop(camera_id, None)  # it is not meant to be observed any more
         self.cameras = dict(cameras)
         self._by_lower_id = {camera.id.lower(): camera for camera in cameras.values()}
         before = dict(self.stems)
@@ -67,10 +62,10 @@ class Recorder:
         if renamed:
             self.on_renamed(renamed)
 
-    def use_files(self, cameras: Iterable[Camera], stems: Mapping[str, str] = MappingProxyType({})) -> None:
+    def use_files(self, cameras: Iterable[Camera], stems: Mapping[str, str] | None = None) -> None:
         """Log these cameras into the files of these stems, by id; where there is none, of their present name."""
         for camera in cameras:
-            stem = self.stems[camera.id] = stems.get(camera.id) or self.paths.stem(camera.id, camera.name)
+            stem = self.stems[camera.id] = (stems or {}).get(camera.id) or self.paths.stem(camera.id, camera.name)
             self.known[camera.id] = camera
             stream, delay = os.fspath(self.paths.stream(stem)), os.fspath(self.paths.delay(stem))
             self._files[camera.id] = stream, delay, label(camera)
@@ -93,8 +88,7 @@ class Recorder:
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Take one message; returns the errors that the server reports in it."""
-        if not self._earliest_us <= arrived_us < self._midnight_us:
-            self.turn_day(arrived_us)
+        self.turn_day(arrived_us)
         try:
             updates, rejects, notices = protocol.read_message(data)
         except MessageError as error:
@@ -122,10 +116,7 @@ class Recorder:
     def record_update(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
     ) -> list[Reject]:
-        """Write a camera's update to its stream log and judge it.
-
-        Raises `MessageError` when the update is nested too deep to be written.
-        """
+        """Write a camera's update to its stream log and judge it; raises `MessageError` when it is nested too deep."""
         self.lines.write_stream(self._files[camera_id][0], stream_line(arrived_us, cam_data))
         return self.judge_update(camera_id, cam_data, arrived_us, lag_us)
 

@@ -1,13 +1,12 @@
 """Take up the day's files at a start, before anything connects."""
 
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from .clock import now_us
 from .measure.camera_statistics import CameraStatistics
 from .measure.coverage import is_missed
-from .measure.dedup import GENERATION
-from .measure.handler import INITIAL_WINDOW_US
+from .measure.handler import GENERATION, INITIAL_WINDOW_US
 from .model import DAY_US, Gap
 from .recorder import Recorder
 from .storage.camera_files import CameraFiles, Logs
@@ -37,11 +36,8 @@ class Restore:
         """How much of the files was read, 0 to 1."""
         return min(1.0, self.skipped.read_bytes / self._total) if self._total else 0.0
 
-    def run(self, done_us: int | None) -> Self:
-        """Bring back the day; lines that are missing go to `recorder.lines`, to be written once all is well.
-
-        `done_us`: all that arrived before has its lines (None: everything has).
-        """
+    def run(self, done_us: int | None) -> None:
+        """Bring back the day; all that arrived before `done_us` has its lines (None: everything has)."""
         recorder, paths = self._recorder, self._recorder.paths
         found = CameraFiles(paths, self.skipped)
         logs, streams = found.delay_logs(), found.stream_logs()
@@ -65,7 +61,6 @@ class Restore:
             recorder.lines.write_identity(f"{quote(identity)}\n")
         if done_us is not None:
             self._judge(streams, gaps, done_us)
-        return self
 
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup

@@ -35,10 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Run:
-    """One run in one log directory, made inside the event loop; `load` reads the settings again for each connection.
-
-    `on_begun` is called once the directory is ours, `on_event` with each first-seen event and its camera's name.
-    """
+    """One run in one log directory, made inside the event loop; `load` reads the settings again for each connection."""
 
     def __init__(
         self,
@@ -49,8 +46,8 @@ class Run:
         started_us: int | None = None,
     ) -> None:
         self.parts = Parts(settings, load or (lambda: settings), timing or Timing(), started_us or now_us())
-        self.on_begun: Callable[[], None] = lambda: None
-        self.on_event: Callable[[Verdict, str], None] | None = None
+        self.on_begun: Callable[[], None] = lambda: None  # the directory is ours
+        self.on_event: Callable[[Verdict, str], None] | None = None  # a first-seen event, its camera's name
         self._has_begun = self._is_broken = False
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._error: EeloggerError | None = None

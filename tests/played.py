@@ -73,7 +73,9 @@ class Played:
 
     def restore(self, done_us: int | None = None) -> Restore:
         """Read everything, as a start does."""
-        return Restore(self.recorder).run(done_us)
+        reading = Restore(self.recorder)
+        reading.run(done_us)
+        return reading
 
     def play(self, script: Iterable[Step]) -> None:
         """Let it all happen."""

@@ -115,10 +115,9 @@ class SessionRun:
             self.credentials,
             known or CameraList(),
             timing or Timing(),
-            on_date=lambda sample: None,
-            on_rtt=self.rtts.append,
-            on_cameras=lambda cameras, bridges: self.listed.append((cameras, bridges)),
         )
+        self.session.on_rtt = self.rtts.append
+        self.session.cameras.on_use = lambda cameras, bridges: self.listed.append((cameras, bridges))
         self.task = asyncio.create_task(self.session.run(), name="session")
 
     def _load(self) -> Settings:

@@ -131,7 +131,7 @@ import asyncio, sys
 sys.path[:0] = sys.argv[1:3]
 from websockets.asyncio.client import connect
 from eelogger.cloud.connection import StampedConnection
-from eelogger.cloud.loop_delay import loop_factory
+from eelogger.cloud.loop_delay import LoopDelayLoop
 from sessions import NotingSink
 from test_connection import take
 
@@ -144,7 +144,7 @@ async def run():
     late = [m for m in taken if m.arrived_us - int(m.data.split()[0]) > 100_000]
     print(len(taken), len(late), sum(m.lag_us <= 10_000 for m in late))
 
-with asyncio.Runner(loop_factory=loop_factory) as runner:
+with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
     runner.run(run())
 """
 

@@ -117,13 +117,10 @@ def test_the_moments_of_the_very_first_start_are_not_missed() -> None:
     assert coverage.observed_share(0, 100) == coverage.observed_share(200, 200) == 1.0
 
 
-def test_a_new_camera_has_a_line_without_length_and_a_gone_one_none() -> None:
+def test_a_new_camera_has_a_line_without_length() -> None:
     coverage = Coverage(0)
     assert coverage.close_gaps(10, [A]) == [Gap("gap", 10, 10, ADDED, A)]
     assert coverage.gaps == []
-    coverage.open_gap(20, "error-404", A)
-    coverage.camera_gone(A)
-    assert not coverage.blind
 
 
 def test_other_kinds_are_shown_without_length_too_and_blind_nobody() -> None:

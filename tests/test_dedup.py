@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.measure.dedup import GENERATION, Dedup
+from eelogger.measure.handler import GENERATION, Dedup
 
 A, B = "100e1e23", "100e1e24"
 ALIKE = ["\ud800", "\ud801", "?", "\ufffd"]

@@ -16,12 +16,12 @@ from eelogger.measure.histogram import (
     P95,
     P99,
     Histogram,
+    RunningQuantiles,
     bucket_of,
     merged,
     rank_of,
     signed_quantile_us,
 )
-from eelogger.measure.quantiles import RunningQuantiles
 from eelogger.measure.seconds import mean3, micros, seconds3, seconds6
 
 YEARS_US = 80 * 365 * 24 * 3600 * 1_000_000

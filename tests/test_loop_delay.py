@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from eelogger.cloud import loop_delay
-from eelogger.cloud.loop_delay import LagMeter, lag_us, loop_factory, slept_ns, threshold_us
+from eelogger.cloud.loop_delay import LagMeter, LoopDelayLoop, lag_us, slept_ns, threshold_us
 
 BLOCK_S = 0.1
 SLACK_US = 50_000
@@ -51,7 +51,7 @@ def run(scenario: Scenario) -> list[int]:
             await asyncio.sleep(0)
             return reader.lags_us
 
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
         return runner.run(main())
 
 
@@ -125,7 +125,7 @@ def test_a_resolver_that_hangs_keeps_nobody_from_ending(monkeypatch: pytest.Monk
                 await asyncio.get_running_loop().getaddrinfo("cloud.example", 443)
 
     began_s = time.monotonic()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
         runner.run(main())
     assert time.monotonic() - began_s < 5
     assert [thread.daemon for thread in threading.enumerate() if thread.name == "resolver"] == [True]

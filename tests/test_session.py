@@ -170,7 +170,7 @@ async def test_a_hopeless_server_is_asked_ever_more_rarely(caplog: pytest.LogCap
 @in_virtual_time
 @pytest.mark.parametrize(("up_s", "is_quiet", "worked"), [(16, False, True), (16, True, False), (61, True, True)])
 async def test_what_worked_for_a_while_is_reconnected_at_once(up_s: int, is_quiet: bool, worked: bool) -> None:
-    async with fleet(1) as cloud, session_on(cloud) as session:
+    async with fleet(1) as cloud, session_on(cloud):
         for connects in range(1, 8):
             await subscribed(cloud, 1, connects)
             for _ in range(up_s):
@@ -181,7 +181,6 @@ async def test_what_worked_for_a_while_is_reconnected_at_once(up_s: int, is_quie
         ended_s = loop_s()
         await subscribed(cloud, 1, 8)
         assert (loop_s() - ended_s < 2) == worked
-        assert up_s <= session.session.longest_s < up_s + 4
 
 
 def test_chance_spreads_those_that_lost_the_same_server() -> None:

@@ -21,8 +21,8 @@ from inprocess import Here, Shift, run_here
 
 from eelogger.clock import now_us
 from eelogger.cloud.connection import StampedConnection
-from eelogger.cloud.loop_delay import loop_factory
-from eelogger.measure.dedup import GENERATION
+from eelogger.cloud.loop_delay import LoopDelayLoop
+from eelogger.measure.handler import GENERATION
 from eelogger.model import Timing
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
@@ -173,7 +173,7 @@ async def leftovers() -> tuple[int, int]:
 
 def check(plan: Plan, log_dir: Path, shift: Shift) -> None:
     before = set(threading.enumerate())
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
         this = runner.run(soak(plan, log_dir, shift))
         assert runner.run(leftovers()) == (1, 0), "no task but the one that counts, and no timer"
     for thread in set(threading.enumerate()) - before:

@@ -69,8 +69,7 @@ class AnnotationLists:
                 tries -= 1
                 if not tries or error.reason in _FORBIDDEN:
                     raise
-                pause_s = max(next(waits), error.retry_after_s)
-            await asyncio.sleep(pause_s)
+                await asyncio.sleep(max(next(waits), error.retry_after_s))
 
 
 def _read(hour: Hour, listed: Any) -> Hour:

@@ -66,15 +66,12 @@ async def fetch_cameras(rest: Rest) -> CameraList:
 
 
 class LoggedCameras:
-    """The cameras of a run; `known` are those of the last one, for a start that gets no list.
+    """The cameras of a run; `known` are those of the last one, for a start that gets no list."""
 
-    `on_use` gets the cameras that are logged and the names of bridges by id, after each list.
-    """
-
-    def __init__(
-        self, known: CameraList, sink: Sink, on_use: Callable[[Mapping[str, Camera], Mapping[str, str]], None]
-    ) -> None:
-        self.now, self._sink, self._on_use = known, sink, on_use
+    def __init__(self, known: CameraList, sink: Sink) -> None:
+        self.now, self._sink = known, sink
+        # After each list: the cameras that are logged, and the names of bridges by id.
+        self.on_use: Callable[[Mapping[str, Camera], Mapping[str, str]], None] = lambda cameras, bridges: None
         self._missing: set[str] = set()
         self._has_listed = False
         self._failures = FailureSeries()
@@ -114,7 +111,7 @@ class LoggedCameras:
         if cameras != before:
             self._sink.know(cameras)
             _log.info("the camera list changed: %d added, %d gone, %d now", len(added), len(gone), len(cameras))
-        self._on_use(cameras, self.now.bridges)
+        self.on_use(cameras, self.now.bridges)
         return gone, added
 
 

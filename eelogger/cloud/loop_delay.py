@@ -58,7 +58,7 @@ class LoopDelaySelector(selectors.DefaultSelector):
 
 
 class LoopDelayLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop on a `LoopDelaySelector`."""
+    """asyncio's own loop on a `LoopDelaySelector`, to be the `loop_factory` of an `asyncio.Runner`."""
 
     def __init__(self) -> None:
         self.selector = LoopDelaySelector()
@@ -70,9 +70,6 @@ class LoopDelayLoop(asyncio.SelectorEventLoop):
         answer = thread.submit(partial(socket.getaddrinfo, host, port, **hints))
         thread.shutdown()
         return await asyncio.wrap_future(answer)
-
-
-loop_factory: Final = LoopDelayLoop  # for `asyncio.Runner`
 
 
 def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:

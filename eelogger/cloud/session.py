@@ -4,12 +4,12 @@ import asyncio
 import logging
 import random
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 from ..clock import now_us
 from ..errors import CloudError, EeloggerError, KeyRefused, SettingsError
-from ..model import Camera, CloudNotice, DateSample, Timing
+from ..model import CloudNotice, DateSample, Timing
 from ..settings import Settings
 from . import Sink
 from .cameras import CameraList, LoggedCameras, fetch_cameras
@@ -34,18 +34,15 @@ class Session:
         credentials: Credentials,
         known: CameraList,
         timing: Timing,
-        *,
-        on_date: Callable[[DateSample], None],
-        on_rtt: Callable[[int], None],
-        on_cameras: Callable[[Mapping[str, Camera], Mapping[str, str]], None],
     ) -> None:
         self._enter("connecting")
-        self.longest_s = 0.0  # how long the longest ended connection lasted
+        self.on_date: Callable[[DateSample], None] = lambda sample: None
+        self.on_rtt: Callable[[int], None] = lambda rtt_us: None
+        self.cameras = LoggedCameras(known, sink)
         self.lag = LagMeter()
         self.left: dict[str, CloudNotice] = {}  # cameras with an error: each refresh subscribes them again
         self._load, self._settings, self._credentials = load, settings, credentials
-        self._sink, self._timing, self._on_date, self._on_rtt = sink, timing, on_date, on_rtt
-        self._cameras = LoggedCameras(known, sink, on_cameras)
+        self._sink, self._timing = sink, timing
         self._pauses, self._failures = pauses(timing), FailureSeries()
         self._threshold_us = threshold_us()
         self._told: set[object] = set()
@@ -121,8 +118,8 @@ class Session:
 
     async def _connect(self, settings: Settings) -> str:
         """Log until the connection ends; returns why."""
-        async with Rest(settings, on_date=self._on_date) as rest:
-            await self._cameras.renew(rest, settings)
+        async with Rest(settings, on_date=self.on_date) as rest:
+            await self.cameras.renew(rest, settings)
             self.left, self._doubts = {}, {}  # all are subscribed anew
             self._ask_now.clear()
             try:
@@ -135,7 +132,7 @@ class Session:
                 message = f"the event stream answers {error.status}, though the key is good"
                 is_fatal = error.status == 401 and not self._has_connected
                 raise (KeyRefused if is_fatal else CloudError)(message, ACCOUNT_HINT) from None
-            connection.on_rtt = self._on_rtt
+            connection.on_rtt = self.on_rtt
             stream = self._stream = EventStream(connection, settings, self._sink, self._timing, self._hand_on)
             stream.beside(self._refresh(rest, stream), "refresh")
             self._has_connected = True
@@ -147,7 +144,6 @@ class Session:
                 self._stream = None
                 # A handshake proves nothing; a quiet account is believed when it was open for the longest pause.
                 up_s, timing = connection.loop.time() - connection.opened_s, self._timing
-                self.longest_s = max(self.longest_s, up_s)
                 brought_data_s = connection.last_message_s - connection.opened_s
                 if brought_data_s >= timing.steady_s or up_s >= timing.longest_retry_s:
                     self._pauses = pauses(timing)
@@ -164,15 +160,15 @@ class Session:
             try:
                 found = await fetch_cameras(rest)
                 if not doubted:
-                    self._cameras.take(found, is_refresh=True)
+                    self.cameras.take(found, is_refresh=True)
                     settings = self._reload()
-                    if self._cameras.now.kept(settings) != self._sink.cameras:
+                    if self.cameras.now.kept(settings) != self._sink.cameras:
                         stream.flush()  # what the cameras of the old list have sent is theirs
-                    gone, added = self._cameras.use(settings)
+                    gone, added = self.cameras.use(settings)
                     again, self.left = self.left.keys() & self._sink.cameras.keys(), {}
                     await stream.change(gone, added | again)
             except CloudError as error:
-                self._cameras.failed(error)
+                self.cameras.failed(error)
             except EeloggerError as error:
                 stream.close(error.reason)  # the next attempt meets it again, or finds another key
             except Exception as error:

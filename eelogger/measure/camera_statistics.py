@@ -1,16 +1,11 @@
-"""Keep the delay statistics of each camera for one UTC day.
-
-Only measured delays are figures; early ones are kept apart. Whatever the order of groups and hours, figures are those
-recomputed from the list of all delays: exact for n, min, avg and max, within 1 % for percentiles.
-"""
+"""Keep the delay statistics of each camera for one UTC day."""
 
 from collections import defaultdict
 from collections.abc import Container
 from typing import Final
 
 from ..model import EARLY, HOUR_US, INITIAL, LOGGED_KINDS, MEASURED, UNDATED, Group, RunningFigures, Verdict, made
-from .histogram import ANSWERS_US, P95, Histogram, bucket_of, merged
-from .quantiles import RunningQuantiles
+from .histogram import ANSWERS_US, P95, Histogram, RunningQuantiles, bucket_of, merged
 from .seconds import mean3, seconds3
 
 # `op` of an annotation's creation. A later one seen first (a modify may carry the creation's timestamp) dates from
@@ -47,8 +42,7 @@ class _GroupStatistics:
 class CameraStatistics:
     """One camera's first sights of a UTC day, and the figures of those that are measured.
 
-    By group two clock hours are kept, those in which events came last, whichever way the clock was set. `early` holds
-    negative delays without their sign, `groups` are in the order of their first measured event.
+    By group two clock hours are kept, those in which events came last, whichever way the clock was set.
     """
 
     __slots__ = (
@@ -57,7 +51,7 @@ class CameraStatistics:
 
     def __init__(self) -> None:
         self.initial = self.undated = 0
-        self.early, self._early_hours = _EMPTY, _NO_HOURS
+        self.early, self._early_hours = _EMPTY, _NO_HOURS  # delays without their sign
         self._day = RunningQuantiles()
         self.groups: dict[Group, _GroupStatistics] = {}
         self._hour = self._before = -1
@@ -179,16 +173,13 @@ class CameraStatistics:
 
 
 class Day:
-    """Statistics, worst and worst clean verdict by camera id; a camera without an event today has none.
-
-    `worst_changes` counts what makes `maxeventdelay.log` another.
-    """
+    """Statistics, worst and worst clean verdict by camera id; a camera without an event today has none."""
 
     def __init__(self) -> None:
         self.cameras: dict[str, CameraStatistics] = defaultdict(CameraStatistics)
         self.worst: dict[str, Verdict] = {}
         self.clean: dict[str, Verdict] = {}
-        self.worst_changes = 0
+        self.worst_changes = 0  # counts what makes `maxeventdelay.log` another
 
     def count(self, verdict: Verdict) -> None:
         """Rank a measured verdict among the worst, or count another first sight; a repeat is none."""

@@ -1,8 +1,7 @@
 """Bound the local clock's offset by the `Date` headers of REST answers.
 
-An offset is cloud minus local: what would have to be added to the local clock, and so to each delay. Positive means
-that the local clock is behind and that delays are shown too short. As long as the local clock drifts by less than
-50 ppm and is not stepped, the true offset lies within `bound_us` of `offset_us`. No figure is corrected by it.
+An offset is cloud minus local: positive means that the local clock is behind and that delays are shown too short.
+No figure is corrected by it.
 """
 
 from collections import deque
@@ -41,9 +40,8 @@ class Offset(NamedTuple):
 class OffsetBounds:
     """The bounds that all `Date` headers of the last two hours put on the offset.
 
-    A server writes the whole second it lives in, some time between our sending and receiving (Cristian): that bounds
-    the offset to one second plus the round trip. Answers come at other fractions of a second each time, so a dozen
-    of them together bound it to about ± 0.1 s.
+    One answer bounds it to one second plus the round trip (Cristian). They come at other fractions of a second each
+    time, so a dozen of them together bound it to about ± 0.1 s.
     """
 
     def __init__(self) -> None:

@@ -18,15 +18,11 @@ NO_RECORD: Final = "no-record"  # its reason
 
 @dataclass
 class Coverage:
-    """What was observed today; `since_us` is when this log directory's first observation was meant to begin.
+    """What was observed today; a camera id of "" stands for all cameras."""
 
-    `gaps` are today's closed gaps in which something was missed, `blind` tells since when and why a camera is not
-    observed. A camera id of "" stands for all cameras.
-    """
-
-    since_us: int
-    gaps: list[Gap] = field(default_factory=list)
-    blind: dict[str, tuple[int, str]] = field(default_factory=dict)
+    since_us: int  # when this log directory's first observation was meant to begin
+    gaps: list[Gap] = field(default_factory=list)  # closed today, and something was missed in them
+    blind: dict[str, tuple[int, str]] = field(default_factory=dict)  # since when and why a camera is not observed
     # When each camera was not observed: its share need not look at all others' gaps.
     _spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
@@ -35,21 +31,14 @@ class Coverage:
         self.blind.setdefault(camera_id, (at_us, reason))
 
     def close_gaps(self, at_us: int, camera_ids: Iterable[str] | None = None) -> list[Gap]:
-        """End the gaps of these cameras, or of the connection (the first) and all cameras, at a subscription.
-
-        A camera that had none is new: its gap has no length.
-        """
+        """End the gaps of these cameras, or of the connection (the first) and all cameras, at a subscription."""
         gaps = []
         for camera_id in sorted({"", *self.blind}) if camera_ids is None else camera_ids:
-            from_us, reason = self.blind.pop(camera_id, (at_us, ADDED))
+            from_us, reason = self.blind.pop(camera_id, (at_us, ADDED))  # one without a gap is new
             # A clock put back meanwhile must not make a gap that ends before it begins.
             gaps.append(Gap("gap", min(from_us, at_us), at_us, reason, camera_id))
             self._keep(gaps[-1])
         return gaps
-
-    def camera_gone(self, camera_id: str) -> None:
-        """The camera left the account: it is no longer meant to be observed."""
-        self.blind.pop(camera_id, None)
 
     def next_day(self, at_us: int) -> tuple["Coverage", list[Gap]]:
         """The coverage of the day that begins, and the parts of open gaps that end here; this one changes no more."""

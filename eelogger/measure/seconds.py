@@ -1,9 +1,7 @@
-"""Write microseconds as text in seconds, and read them back.
-
-Each duration is rounded once, half to even; a value that rounds to zero has no sign.
-"""
+"""Write microseconds as text in seconds, rounded once, half to even, and read them back."""
 
 import re
+from fractions import Fraction
 from typing import Final
 
 # Below 142 years the float of a quotient rounds like the quotient itself, and takes half the time. A tie is a float
@@ -20,12 +18,7 @@ def seconds3(us: int) -> str:
 def mean3(total_us: int, n: int) -> str:
     """Write the mean of n durations with three decimals, rounded once from the exact quotient."""
     divisor = n * 1_000
-    if 0 <= total_us < _EXACT_US:
-        ms = round(total_us / divisor)
-    else:
-        ms, rest = divmod(total_us, divisor)
-        if rest + rest > divisor or (rest + rest == divisor and ms & 1):
-            ms += 1
+    ms = round(total_us / divisor if abs(total_us) < _EXACT_US else Fraction(total_us, divisor))
     if ms >= 1_000:  # the usual case: cutting digits costs a third of dividing and formatting
         digits = str(ms)
         return f"{digits[:-3]}.{digits[-3:]}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
 
-from ..measure.dedup import GENERATION
+from ..measure.handler import GENERATION
 from .batch import Batch, Lines, Moves
 from .days import move
 from .line_blocks import whole_lines
@@ -76,7 +76,7 @@ class Disk:
         path, before = self._paths.uuids, len(texts)
         if self._identities is None:
             self._identities = sum(block.count(b"\n") for block in whole_lines(path))
-        if self._identities >= GENERATION:  # that of `measure.dedup`, which begins anew with as many
+        if self._identities >= GENERATION:  # that of `Dedup`, which begins anew with as many
             with suppress(OSError):  # while a reader holds it, it goes on past its limit
                 os.replace(path, self._paths.uuids_old)
                 self._identities = 0

@@ -74,9 +74,10 @@ async def eelogger(task: Namespace) -> Cost:
 if __name__ == "__main__":
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     if sys.argv[1] == "eelogger":
-        from eelogger.cloud.loop_delay import loop_factory as factory
+        from eelogger.cloud.loop_delay import LoopDelayLoop
         from eelogger.storage.program_log import quiet_libraries
 
+        factory = LoopDelayLoop
         quiet_libraries()
     contender = {"floor": floor, "eelogger": eelogger}[sys.argv[1]]
     with asyncio.Runner(loop_factory=factory) as runner:

@@ -9,8 +9,7 @@ from statistics import median
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from eelogger.measure.dedup import GENERATION
-from eelogger.measure.handler import Handler
+from eelogger.measure.handler import GENERATION, Handler
 from eelogger.model import NAMESPACES, Camera
 from eelogger.simulator.events import make
 from eelogger.storage import formats
