@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 asyncio.run(audit.compare(advance))
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.found.results and STDOUT not in files:
-                console.write("".join(text(audit.found, console.columns())))
+                console.write(text(audit.found, console.columns()))
             raise
         found = audit.found
         if not (found.total["recorded"] or found.total["unrecorded"]):
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             put([BOM] * (place == options.csv and place != STDOUT))
             put(outputs[place](found))
     if STDOUT not in files:
-        console.write("".join(text(found, console.columns())))
+        console.write(text(found, console.columns()))
     for place in files:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")

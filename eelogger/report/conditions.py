@@ -84,19 +84,17 @@ def sentences(
         most = max(worst["rtt_s"], worst.get("rtt_max_s", 0))
         yield "network", f"round trip to the cloud at most {milliseconds(most)}"
     if "lag_p99_s" in worst and "lag_max_s" in worst:
-        p99, longest = milliseconds(worst["lag_p99_s"]), milliseconds(worst["lag_max_s"])
+        p99, most_lag = milliseconds(worst["lag_p99_s"]), milliseconds(worst["lag_max_s"])
         unseen = "no delay contains more of our own, unless the system stopped this process unseen"
-        yield "own error", f"p99 of the worst minute {p99}, maximum {longest}; {unseen}"
-    yield "observed", _observed(total.observed, gaps, cameras)
-
-
-def _observed(part: float | None, gaps: Sequence[Gap], cameras: Container[str]) -> str:
-    if part is None:
-        return "unknown: nothing on record says when it was observed"
+        yield "own error", f"p99 of the worst minute {p99}, maximum {most_lag}; {unseen}"
+    if total.observed is None:
+        yield "observed", "unknown: nothing on record says when it was observed"
+        return
     of_all = [gap for gap in gaps if is_shown(gap) and not gap.camera_id]
-    text = f"{share(part)} of the period; {gaps_text(of_all)}"
+    text = f"{share(total.observed)} of the period; {gaps_text(of_all)}"
     if of_all:
         longest = max(of_all, key=lambda gap: gap.to_us - gap.from_us)
         text += f" from {moment(longest.from_us)} ({printable(longest.reason)})"
-    own = sum(gap.camera_id in cameras for gap in filter(is_shown, gaps))
-    return f"{text} (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})" if own else text
+    if own := sum(gap.camera_id in cameras for gap in filter(is_shown, gaps)):
+        text += f" (but for {count(own, 'gap of a single camera', 'gaps of single cameras')})"
+    yield "observed", text
