@@ -17,7 +17,7 @@ from ..errors import NothingToShow, UsageError
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group
-from ..report.conditions import first_observed_us, gaps_in, read_health
+from ..report.build import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment

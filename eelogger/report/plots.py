@@ -3,6 +3,7 @@
 import io
 import math
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -32,19 +33,16 @@ class Timeline:
 
     def __init__(self) -> None:
         self.slot_us = 5_000_000
-        self.slots: dict[int, Histogram] = {}
+        self.slots = defaultdict[int, Histogram](Histogram)
 
     def count(self, arrived_us: int, bucket: int, delay_us: int) -> None:
         """Count a delay whose `bucket_of` is known."""
-        slot = self.slots.get(arrived_us // self.slot_us)
-        if slot is None:
-            slot = self.slots[arrived_us // self.slot_us] = Histogram()
-        slot.count(bucket, delay_us)
+        self.slots[arrived_us // self.slot_us].count(bucket, delay_us)
         while len(self.slots) > self.LIMIT:
             self.slot_us *= 2
-            halves, self.slots = self.slots, {}
+            halves, self.slots = self.slots, defaultdict(Histogram)
             for number, half in halves.items():
-                self.slots[number // 2] = merged([half, self.slots.get(number // 2, Histogram())])
+                self.slots[number // 2] = merged([half, self.slots[number // 2]])
 
 
 def missing() -> str:
