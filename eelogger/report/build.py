@@ -97,11 +97,9 @@ def _nothing(query: Query, reading: Reading) -> NothingToShow:
     except OSError as error:
         hint = "--log-dir says where the logs are"
         return NothingToShow(f"{query.log_dir} cannot be read: {error.strerror}", hint)
+    outside, in_all = count(reading.outside, "event"), count(len(entries), "entry", "entries")
     found = [count(reading.files, "delay log"), *sentences(reading.skipped)]
-    if reading.files:
-        found.append(f"{count(reading.outside, 'event')} outside the period")
-    else:
-        found.append(f"{count(len(entries), 'entry', 'entries')} in all")
+    found.append(f"{outside} outside the period" if reading.files else f"{in_all} in all")
     hint = "look at --log-dir, --since, --until and the patterns"
     return NothingToShow(f"no event to report in {query.log_dir}: found {', '.join(found)}", hint)
 

@@ -1,7 +1,4 @@
-"""Show a report as one HTML page that needs nothing else, for any screen, light and dark.
-
-Text is printable when it comes here, and escaped here; a content security policy forbids all but style and images.
-"""
+"""Show a report as one HTML page that needs nothing else; text comes printable and is escaped here."""
 
 from collections.abc import Iterator
 from html import escape

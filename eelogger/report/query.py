@@ -64,9 +64,8 @@ class Query:
 
     def wants_camera(self, camera: Camera) -> bool:
         """Whether this camera belongs to the report, with or without events."""
-        return matches(self.cameras, camera.id, camera.name) and matches(
-            self.bridges, camera.bridge, self.bridge_names.get(camera.bridge, "")
-        )
+        bridge = camera.bridge, self.bridge_names.get(camera.bridge, "")
+        return matches(self.cameras, camera.id, camera.name) and matches(self.bridges, *bridge)
 
     def wants(self, camera: Camera, group: Group) -> bool:
         """Whether events of this camera and group belong to the report."""
