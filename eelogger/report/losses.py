@@ -53,7 +53,9 @@ class Found:
                 hours[of][hour_us].update(counts)
         names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in hours}
         names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
-        return sorted(((i, names[i], by_hour) for i, by_hour in hours.items()), key=_rank)
+        wholes = {i: sum(by_hour.values(), Counts()) for i, by_hour in hours.items()}
+        worst_first = sorted(hours, key=lambda i: (-wholes[i]["missing"], -wholes[i]["recorded"], names[i]))
+        return [(i, names[i], hours[i]) for i in worst_first]
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
@@ -72,11 +74,6 @@ class Found:
         if n := self.total["unknown"]:
             failures = filter(None, (result.failure for result in self.results.values()))
             yield f"{count(n, 'hour')} unknown: {printable(next(failures, ''))}."
-
-
-def _rank(row: Row) -> tuple[int, int, str]:
-    whole = sum(row[2].values(), Counts())
-    return -whole["missing"], -whole["recorded"], row[1]
 
 
 def sentence(counts: Counts) -> str:
