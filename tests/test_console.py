@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, output_file, progress
-from eelogger.views.tables import width
+from eelogger.views.text import width
 
 ROOT = Path(__file__).resolve().parent.parent
 

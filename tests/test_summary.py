@@ -15,7 +15,7 @@ from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.snapshots import HealthLog
 from eelogger.views.status_line import status_line
 from eelogger.views.summary import closing_table
-from eelogger.views.tables import width
+from eelogger.views.text import width
 
 # A local clock 0.3 s slow on a true median of 0.3 s: half of the events come before their own timestamp.
 HALF_EARLY = [verdict("100e0000", i * 3_000 - 300_000, NOON_US + i) for i in range(201)]

@@ -29,8 +29,7 @@ from ..storage.lock import HANGS, RUNNING, process_state
 from ..storage.paths import LogPaths
 from ..storage.state import read_refused_login, read_state
 from ..views.console import STDOUT, Console, output_file, progress
-from ..views.number_format import count, moment, span
-from ..views.tables import printable
+from ..views.text import count, moment, printable, span
 
 AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
 UNDER_WAY_US: Final = 300_000_000  # a younger event may still be on its way, or not be recorded yet

@@ -17,7 +17,7 @@ from ..settings import PROGRAM, load, log_dir_of
 from ..storage.camera_files import read_cameras
 from ..storage.paths import LogPaths
 from ..views.console import STDOUT, Console, output_file, progress
-from ..views.tables import printable
+from ..views.text import printable
 from . import count, seconds
 
 _FILES: Final = {

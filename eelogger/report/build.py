@@ -18,9 +18,8 @@ from ..storage.paths import LogPaths, day_of
 from ..storage.state import read_state
 from ..storage.streamlog import read_gaps
 from ..views.figures import NO_BRIDGE, Figures, Row, rank, summed
-from ..views.number_format import count, milliseconds, moment, share
 from ..views.sentences import SUSPECT, camera_labels, gaps_text, group_name, headlines, is_shown
-from ..views.tables import printable
+from ..views.text import count, milliseconds, moment, printable, share
 from .query import FOREVER_US, Query
 from .read import Cell, OnEvent, Progress, Reading, sentences
 

@@ -12,7 +12,7 @@ from .. import __version__
 from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, texts
 from ..views.sentences import CONTAINS, group_name
-from ..views.tables import printable, table, wrapped
+from ..views.text import printable, table, wrapped
 from .build import Report
 from .query import Query
 from .read import Event, sentences

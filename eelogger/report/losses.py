@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from ..model import Camera
 from ..storage.formats import time_text
-from ..views.number_format import count, moment
 from ..views.sentences import camera_labels, group_name
-from ..views.tables import printable, table, wrapped
+from ..views.text import count, moment, printable, table, wrapped
 from .export import SHOWN, WIDEST, csv_row, head_of_json
 from .query import Query
 from .reconcile import KINDS, Counts, Missing, Reconciliation

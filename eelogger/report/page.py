@@ -6,8 +6,8 @@ from typing import Final
 
 from .. import __version__
 from ..views.figures import texts
-from ..views.number_format import moment
 from ..views.sentences import CONTAINS
+from ..views.text import moment
 from .build import Report
 from .export import FIGURES, heading, is_number, tables
 from .plots import image, missing

@@ -12,9 +12,8 @@ from ..errors import UsageError
 from ..model import NAMESPACES, Camera, Group
 from ..setting_types import matches
 from ..storage.formats import parse_time
-from ..views.number_format import moment, span
 from ..views.sentences import group_name
-from ..views.tables import printable
+from ..views.text import moment, printable, span
 
 FOREVER_US: Final = 253_402_300_799_000_000  # the last second of year 9999
 

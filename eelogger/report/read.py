@@ -16,7 +16,7 @@ from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
 from ..views.figures import Figures
-from ..views.number_format import count
+from ..views.text import count
 from .plots import Timeline
 from .query import FOREVER_US, Query
 

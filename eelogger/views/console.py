@@ -19,7 +19,7 @@ from typing import Final, TextIO
 from ..errors import DiskError
 from ..storage.daemon_thread import DaemonThread
 from ..storage.paths import TEMPORARY
-from .tables import cut, printable, width
+from .text import cut, printable, width
 
 STDOUT: Final = Path("-")
 PIPE_COLUMNS: Final = 120  # how wide a table is where there is no terminal
