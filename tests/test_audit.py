@@ -26,7 +26,8 @@ from run_states import verdict
 from sites import serve
 
 from eelogger.model import Camera, Gap, Verdict
-from eelogger.report.reconcile import Counts, share_lost
+from eelogger.report.losses import numbers
+from eelogger.report.reconcile import Counts
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
 from eelogger.storage.formats import parse_time
@@ -407,6 +408,7 @@ async def test_the_demo_prints_the_command_that_audits_it(log_dir: Path, tmp_pat
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 50))
 def test_the_bounds_hold_the_share(arrived_n: int, missing: int, edge: int) -> None:
     counts = Counts(recorded=arrived_n + missing + edge, missing=missing, gap=edge, edge=edge)
-    share, (low, high) = share_lost(counts)
-    assert 0 <= low <= (share or 0) <= high <= 1
+    found = numbers(counts)
+    low, high = found["share_bounds"]
+    assert 0 <= low <= (found["share_lost"] or 0) <= high <= 1
     assert (low == 0, high == 1) == (missing == 0, arrived_n == 0)

@@ -16,9 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, progress
-from eelogger.views.output_file import OutputFile
-from eelogger.views.tables import width
+from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, output_file, progress
+from eelogger.views.text import width
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -161,8 +160,8 @@ def test_long_work_shows_how_far_it_is_and_leaves_nothing() -> None:
 
 
 def write(path: Path, pieces: Iterable[str]) -> None:
-    with OutputFile(path, lambda text: None) as output:
-        output.write(pieces)
+    with output_file(path, lambda text: None) as put:
+        put(pieces)
 
 
 def test_a_file_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> None:

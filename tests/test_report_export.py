@@ -17,7 +17,7 @@ from run_states import SECOND, cameras, verdict
 from eelogger.report.build import Report
 from eelogger.report.export import EVENT, SHOWN, csv_row, figures_csv, json_report, text
 from eelogger.report.page import html
-from eelogger.views.tables import width
+from eelogger.views.text import width
 
 
 @pytest.fixture(scope="module")

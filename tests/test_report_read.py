@@ -12,7 +12,7 @@ from run_states import NOON_US, SECOND, cameras, verdict
 
 from eelogger.measure.coverage import ADDED, STARTED
 from eelogger.model import INITIAL, UNDATED, Camera, Gap
-from eelogger.report.conditions import NOT_RUNNING
+from eelogger.report.build import NOT_RUNNING
 from eelogger.report.read import Event
 from eelogger.storage.formats import delay_line, label
 from eelogger.views.figures import Row, texts

@@ -8,14 +8,14 @@ from eelogger.measure.clock_offset import Offset
 from eelogger.measure.coverage import Coverage
 from eelogger.measure.histogram import Histogram
 from eelogger.model import HOUR_US, INITIAL, UNDATED, Camera, CloudNotice, Gap
-from eelogger.report.conditions import sentences
+from eelogger.report.build import conditions
 from eelogger.views import metrics, summary
 from eelogger.views.figures import Figures
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.snapshots import HealthLog
 from eelogger.views.status_line import status_line
 from eelogger.views.summary import closing_table
-from eelogger.views.tables import width
+from eelogger.views.text import width
 
 # A local clock 0.3 s slow on a true median of 0.3 s: half of the events come before their own timestamp.
 HALF_EARLY = [verdict("100e0000", i * 3_000 - 300_000, NOON_US + i) for i in range(201)]
@@ -139,7 +139,7 @@ def test_every_view_shows_the_same_gaps() -> None:
     assert status_line(state, 200).endswith(" · 1 gap")
     assert " gaps=1 " in "".join(HealthLog().line(state, 0, 0, None))
     assert "eelogger_gap_seconds_total 20.0" in metrics.render(state)
-    told = dict(sentences(Figures(observed=0.9), [], gaps, []))["observed"]
+    told = dict(conditions(Figures(observed=0.9), [], gaps, []))["observed"]
     assert told.startswith("90.0 % of the period; 1 gap, 20.0 s in all, longest 20.0 s from 2026-11-22 12:00:00 UTC")
 
 

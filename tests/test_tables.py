@@ -13,10 +13,9 @@ from eelogger.measure.clock_offset import Offset
 from eelogger.model import EARLY, INITIAL, MEASURED, UNDATED, Gap
 from eelogger.storage.formats import parse_time
 from eelogger.views.figures import Figures, figures_of, shown, summed, texts
-from eelogger.views.number_format import share
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import event_heading, event_line, status_line
-from eelogger.views.tables import cell, width
+from eelogger.views.text import cell, share, width
 
 ANY = st.text(st.characters(codec=None), max_size=40)
 

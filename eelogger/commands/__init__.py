@@ -8,7 +8,7 @@ from ..errors import NothingToShow
 from ..settings import log_dir_of
 from ..storage.lock import DIED, HANGS, NEVER, STOPPED
 from ..storage.paths import LogPaths
-from ..views.tables import printable
+from ..views.text import printable
 
 # What is said of a logger by its `ProcessState`.
 NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}

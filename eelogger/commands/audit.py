@@ -17,7 +17,7 @@ from ..errors import NothingToShow, UsageError
 from ..measure.clock_offset import Offset, OffsetBounds
 from ..measure.coverage import ADDED
 from ..model import HOUR_US, Camera, DateSample, Gap, Group
-from ..report.conditions import first_observed_us, gaps_in, read_health
+from ..report.build import first_observed_us, gaps_in, read_health
 from ..report.export import BOM
 from ..report.losses import Found, csv_text, json_text, text
 from ..report.query import FOREVER_US, Query, parse_moment
@@ -28,10 +28,8 @@ from ..storage.line_blocks import Skipped
 from ..storage.lock import HANGS, RUNNING, process_state
 from ..storage.paths import LogPaths
 from ..storage.state import read_refused_login, read_state
-from ..views.console import Console, progress
-from ..views.number_format import count, moment, span
-from ..views.output_file import STDOUT, OutputFile
-from ..views.tables import printable
+from ..views.console import STDOUT, Console, output_file, progress
+from ..views.text import count, moment, printable, span
 
 AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
 UNDER_WAY_US: Final = 300_000_000  # a younger event may still be on its way, or not be recorded yet
@@ -60,14 +58,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
     query = _query(options, settings)
     outputs = {place: pieces for place, pieces in ((options.csv, csv_text), (options.json, json_text)) if place}
     with ExitStack() as stack:
-        files = {place: stack.enter_context(OutputFile(place, console.write)) for place in outputs}
+        files = {place: stack.enter_context(output_file(place, console.write)) for place in outputs}
         audit = Audit(settings, query)
         try:
             with progress("asking", console) as advance:
                 asyncio.run(audit.compare(advance))
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.found.results and STDOUT not in files:
-                console.write("".join(text(audit.found, console.columns())))
+                console.write(text(audit.found, console.columns()))
             raise
         found = audit.found
         if not (found.total["recorded"] or found.total["unrecorded"]):
@@ -75,11 +73,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
             why = f"no list that holds an event could be read: {failure}" if failure else "the cloud recorded nothing"
             hint = f"look at --since, --until and the patterns, and see {PROGRAM} check"
             raise NothingToShow(f"nothing to compare for {count(len(found.cameras), 'camera')}: {why}", hint)
-        for place, file in files.items():
-            file.write([BOM] * (place == options.csv and place != STDOUT))
-            file.write(outputs[place](found))
+        for place, put in files.items():
+            put([BOM] * (place == options.csv and place != STDOUT))
+            put(outputs[place](found))
     if STDOUT not in files:
-        console.write("".join(text(found, console.columns())))
+        console.write(text(found, console.columns()))
     for place in files:
         if place != STDOUT:
             console.info(f"written: {printable(str(place))}")

@@ -23,8 +23,7 @@ from ..storage.lock import HANGS, RUNNING, process_state, refusal
 from ..storage.paths import LogPaths
 from ..storage.state import read_refused_login, remember_refused_login
 from ..views.console import Console
-from ..views.number_format import count, span
-from ..views.tables import table, wrapped
+from ..views.text import count, span, table, wrapped
 from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
 LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days

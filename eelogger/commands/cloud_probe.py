@@ -21,7 +21,7 @@ from ..recorder import Recorder
 from ..settings import Settings, proxy_for
 from ..storage.batch import Batch
 from ..storage.paths import LogPaths, day_of
-from ..views.number_format import count
+from ..views.text import count
 
 CLOCK_ANSWERS: Final = 8  # over 5 s they come at eight evenly spread fractions of a second: bounds of ± 0.06 s
 LOOK_S: Final = 0.05

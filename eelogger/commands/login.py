@@ -17,7 +17,7 @@ from ..cloud.sign_in import login
 from ..errors import DiskError, LoginRefused
 from ..settings import PROGRAM, load
 from ..views.console import Console
-from ..views.tables import printable
+from ..views.text import printable
 
 _BOM: Final = b"\xef\xbb\xbf"
 

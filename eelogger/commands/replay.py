@@ -27,8 +27,7 @@ from ..storage.paths import LogPaths, day_of, is_camera_id, is_day
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
 from ..views.console import Console, progress
-from ..views.number_format import count
-from ..views.tables import printable
+from ..views.text import count, printable
 
 
 class Part(NamedTuple):

@@ -16,9 +16,8 @@ from ..report.read import Event, sentences
 from ..settings import PROGRAM, load, log_dir_of
 from ..storage.camera_files import read_cameras
 from ..storage.paths import LogPaths
-from ..views.console import Console, progress
-from ..views.output_file import STDOUT, OutputFile
-from ..views.tables import printable
+from ..views.console import STDOUT, Console, output_file, progress
+from ..views.text import printable
 from . import count, seconds
 
 _FILES: Final = {
@@ -58,29 +57,29 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.evidence:
         evidence.make_place(options.evidence, anonymised=options.anonymise)
     with ExitStack() as stack:
-        files = {name: stack.enter_context(OutputFile(path, console.write)) for name, path in paths.items()}
-        for name in files.keys() & {"csv", "events_csv"}:
-            files[name].write(export.BOM * (paths[name] != STDOUT))
+        put = {name: stack.enter_context(output_file(path, console.write)) for name, path in paths.items()}
+        for name in put.keys() & {"csv", "events_csv"}:
+            put[name](export.BOM * (paths[name] != STDOUT))
 
         def write_event(event: Event) -> None:
-            files["events_csv"].write([export.csv_row(export.event_fields(event))])
+            put["events_csv"]([export.csv_row(export.event_fields(event))])
 
-        if "events_csv" in files:
-            files["events_csv"].write([",".join(export.EVENT) + "\n"])
+        if "events_csv" in put:
+            put["events_csv"]([",".join(export.EVENT) + "\n"])
         with progress("reading", console) as advance:
-            report = Report(query, now_us(), advance, write_event if "events_csv" in files else None)
+            report = Report(query, now_us(), advance, write_event if "events_csv" in put else None)
         for sentence in sentences(report.skipped):
             console.info(sentence)
         for name, pieces in (("csv", export.figures_csv), ("json", export.json_report), ("html", page.html)):
-            if name in files:
-                files[name].write(pieces(report))
-    if "html" in files and (why := plots.missing()):
+            if name in put:
+                put[name](pieces(report))
+    if "html" in put and (why := plots.missing()):
         console.info(why)
     if options.evidence:
         self_test = "" if options.no_self_test else _self_test(options, console)
         for name, content in evidence.contents(report, self_test).items():
-            with OutputFile(options.evidence / name, console.write) as file:
-                file.write([content])
+            with output_file(options.evidence / name, console.write) as put_content:
+                put_content([content])
     for path in (*paths.values(), options.evidence):
         if path not in (None, STDOUT):
             console.info(f"written: {printable(str(path))}")

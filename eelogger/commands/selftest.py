@@ -21,8 +21,7 @@ from ..storage.delaylog import DelayRow, rows
 from ..storage.line_blocks import Skipped
 from ..storage.paths import LogPaths
 from ..views.console import Console
-from ..views.number_format import count, milliseconds
-from ..views.tables import table
+from ..views.text import count, milliseconds, table
 
 START_S: Final = 20.0
 SOUND_US: Final = 10_000  # half of all delays must be right within this; a busy machine makes the rest less precise

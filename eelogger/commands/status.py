@@ -16,8 +16,7 @@ from ..storage.lock import FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, Pro
 from ..storage.paths import LogPaths
 from ..storage.state import read_state
 from ..views.console import Console
-from ..views.number_format import clock_time, count, share, span
-from ..views.tables import printable
+from ..views.text import clock_time, count, printable, share, span
 from . import NOT_RUNNING, paths_to_read
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)

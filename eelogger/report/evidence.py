@@ -16,9 +16,8 @@ from ..storage.camera_files import CameraFiles
 from ..storage.formats import gap_line, time_text
 from ..storage.line_blocks import Skipped, text_lines
 from ..storage.paths import day_of
-from ..views.number_format import moment
 from ..views.sentences import CONTAINS
-from ..views.tables import printable
+from ..views.text import moment, printable
 from .build import Report
 from .export import event_fields, head, json_report, text
 from .page import html

@@ -1,8 +1,4 @@
-"""Write a report: CSV of figures and of events, JSON, and tables for the terminal.
-
-Column names carry units, times are UTC. No foreign text is taken for a formula by a spreadsheet, and no `camera` or
-`bridge` for a number, as an id such as 100e0045 would be.
-"""
+"""Write a report: CSV of figures and of events, JSON, and tables for the terminal."""
 
 import csv
 import io
@@ -17,7 +13,7 @@ from ..model import Camera
 from ..storage.formats import parse_pairs, time_text
 from ..views.figures import FEW, Row, texts
 from ..views.sentences import CONTAINS, group_name
-from ..views.tables import printable, table, wrapped
+from ..views.text import printable, table, wrapped
 from .build import Report
 from .query import Query
 from .read import Event, sentences
@@ -81,7 +77,7 @@ def _keys(report: Report, row: Row) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)  # there may be millions of events
 def _place(camera_id: str, name: str, bridge: str) -> dict[str, str]:
-    """Camera and bridge for spreadsheets, and their raw ids."""
+    """Camera and bridge, which no spreadsheet takes for a number as it would 100e0045, and their raw ids."""
     name, camera_id, bridge = map(printable, (name, camera_id, bridge))
     # The labels of `--anonymise` have a hyphen, ids have none.
     camera, through = (

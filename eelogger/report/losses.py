@@ -5,16 +5,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 from typing import Any, Final
 
 from ..model import Camera
 from ..storage.formats import time_text
-from ..views.number_format import count, moment
 from ..views.sentences import camera_labels, group_name
-from ..views.tables import printable, table, wrapped
+from ..views.text import count, moment, printable, table, wrapped
 from .export import SHOWN, WIDEST, csv_row, head_of_json
 from .query import Query
-from .reconcile import KINDS, Counts, Missing, Reconciliation, share_lost, summed
+from .reconcile import KINDS, Counts, Missing, Reconciliation
 
 _MISSING: Final = ("camera", "camera_id", "bridge_id", "namespace", "ns", "event_time_utc", "uuid", "status")
 _TITLES: Final = (
@@ -41,7 +41,7 @@ class Found:
     @cached_property
     def total(self) -> Counts:
         """The counts of all cameras."""
-        return summed(counts for result in self.results.values() for counts in result.hours.values())
+        return sum((counts for result in self.results.values() for counts in result.hours.values()), Counts())
 
     def rows(self, kind: str) -> list[Row]:
         """The rows of each bridge, of each camera, or of all, worst first."""
@@ -52,7 +52,9 @@ class Found:
                 hours[of][hour_us].update(counts)
         names = {i: f"{self.bridges.get(i) or 'bridge'} ({i})" if i else "no bridge" for i in hours}
         names |= {"camera": camera_labels(self.cameras.values()), "all": {"": "all"}}.get(kind, {})
-        return sorted(((i, names[i], by_hour) for i, by_hour in hours.items()), key=_rank)
+        wholes = {i: sum(by_hour.values(), Counts()) for i, by_hour in hours.items()}
+        worst_first = sorted(hours, key=lambda i: (-wholes[i]["missing"], -wholes[i]["recorded"], names[i]))
+        return [(i, names[i], hours[i]) for i in worst_first]
 
     def all_notes(self) -> Iterator[str]:
         """What bounds the answer."""
@@ -65,65 +67,54 @@ class Found:
         if n := sum(result.damaged for result in self.results.values()):
             yield f"{count(n, 'line')} of delay logs could not be read: each may be an event that is called missing."
         if late := [result for result in self.results.values() if result.unlisted]:
+            last, n = moment(max(result.begins_us for result in late)), sum(result.unlisted for result in late)
             begin = f"{count(len(late), 'list begins', 'lists begin')} later than the period (retention?), the last at"
-            before = (
-                f"{count(sum(result.unlisted for result in late), 'event')} delivered before that cannot be compared"
-            )
-            yield f"{begin} {moment(max(result.begins_us for result in late))}: {before}."
+            yield f"{begin} {last}: {count(n, 'event')} delivered before that cannot be compared."
         if n := self.total["unknown"]:
             failures = filter(None, (result.failure for result in self.results.values()))
             yield f"{count(n, 'hour')} unknown: {printable(next(failures, ''))}."
 
 
-def _rank(row: Row) -> tuple[int, int, str]:
-    whole = summed(row[2].values())
-    return -whole["missing"], -whole["recorded"], row[1]
-
-
 def sentence(counts: Counts) -> str:
     """What was lost, to be sent as it is."""
-    share, bounds = _percents(_numbers(counts))
+    share, bounds = _percents(numbers(counts))
     lost = "" if share == "-" else f" ({share} %, 95 % bounds {bounds} %)"
     never = f"of {count(counts['recorded'], 'event')} recorded {counts['missing']:,} never arrived while we listened"
     unknown = f"; {count(counts['unknown'], 'hour')} of lists unknown" if counts["unknown"] else ""
     return f"All cameras: {never}{lost}, {counts['gap']:,} fell into our gaps{unknown}."
 
 
-def text(found: Found, columns: int) -> Iterator[str]:
-    """The result in lines, newlines included."""
-    return (f"{line}\n" for line in _lines(found, min(columns, WIDEST)))
-
-
-def _lines(found: Found, within: int) -> Iterator[str]:
-    period = found.query.period(found.query.since_us, found.query.until_us)
-    yield from wrapped("", f"Annotations recorded in the cloud and delivered, {period}", within)
+def text(found: Found, columns: int) -> str:
+    """The result in lines of at most so many columns."""
+    within, period = min(columns, WIDEST), found.query.period(found.query.since_us, found.query.until_us)
+    lines = wrapped("", f"Annotations recorded in the cloud and delivered, {period}", within)
     if found.is_partial:
-        yield f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}"
-    yield from wrapped("", sentence(found.total), within)
+        lines.append(f"PARTIAL: broken off at {len(found.results)} of {count(len(found.cameras), 'camera')}")
+    lines += wrapped("", sentence(found.total), within)
     for what, rest in (("bridge", []), ("camera", found.rows("all"))):
         rows = found.rows(what)
         shown = [*rows[:SHOWN], *rest]
         if len(shown) > 1:  # a single bridge tells nothing that the account does not
-            yield ""
-            yield from table([what, *_TITLES], map(_cells, shown), within=within)
+            lines += ["", *table([what, *_TITLES], map(_cells, shown), within=within)]
         if len(rows) > SHOWN:
-            yield f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all"
-    yield ""
+            lines.append(f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all")
+    lines.append("")
     for note in found.all_notes():
-        yield from wrapped("- ", note, within)
+        lines += wrapped("- ", note, within)
+    return "\n".join(lines) + "\n"
 
 
 def _cells(row: Row) -> list[str]:
     _, name, hours = row
-    of = _numbers(summed(hours.values()))
+    of = numbers(sum(hours.values(), Counts()))
     worst_us = max(hours, key=lambda hour_us: (hours[hour_us]["missing"], -hour_us))
     of_worst = f"{moment(worst_us)[5:16]}: {hours[worst_us]['missing']:,}" if of["missing"] else "-"
     first = (f"{of[kind]:,}" for kind in ("recorded", "delivered", "missing", "gap"))
     return [name, *first, *_percents(of), f"{of['unrecorded']:,}", f"{of['unknown']:,}", of_worst]
 
 
-def _percents(numbers: dict[str, Any]) -> tuple[str, str]:
-    share, bounds = numbers["share_lost"], numbers["share_bounds"]
+def _percents(of: dict[str, Any]) -> tuple[str, str]:
+    share, bounds = of["share_lost"], of["share_bounds"]
     if share is None:
         return "-", "-"
     part, low, high = ("<0.01" if 0 < p < 0.0001 else f"{p * 100:.2f}" for p in (share, *bounds))
@@ -149,15 +140,27 @@ def json_text(found: Found) -> Iterator[str]:
 
 
 def _values(hours: Hours) -> dict[str, Any]:
-    rows = [{"from_utc": time_text(hour_us)} | _numbers(counts) for hour_us, counts in sorted(hours.items())]
-    return _numbers(summed(hours.values())) | {"hours": rows}
+    rows = [{"from_utc": time_text(hour_us)} | numbers(counts) for hour_us, counts in sorted(hours.items())]
+    return numbers(sum(hours.values(), Counts())) | {"hours": rows}
 
 
-def _numbers(counts: Counts) -> dict[str, Any]:
-    share, bounds = share_lost(counts)
-    delivered = counts["recorded"] - counts["missing"] - counts["gap"]
-    more = {"delivered": delivered, "share_lost": share, "share_bounds": bounds}
+def numbers(counts: Counts) -> dict[str, Any]:
+    """The counts by their names, and the share lost of what could arrive with its bounds."""
+    missing, edge, could = counts["missing"], counts["edge"], counts["recorded"] - counts["gap"]
+    # For the upper bound what is near a gap was lost by the stream.
+    bounds = _wilson(missing, could)[0], _wilson(missing + edge, could + edge)[1]
+    more = {"delivered": could - missing, "share_lost": missing / could if could else None, "share_bounds": bounds}
     return {kind: counts[kind] for kind in KINDS} | more
+
+
+def _wilson(hits: int, n: int) -> tuple[float, float]:
+    # The share lies between these with 95 % (Wilson).
+    if not n:
+        return 0.0, 1.0
+    part, z = hits / n, 1.96
+    middle, wide = part + z * z / (2 * n), z * sqrt(part * (1 - part) / n + z * z / (4 * n * n))
+    low, high = ((middle + sign * wide) / (1 + z * z / n) for sign in (-1, 1))
+    return max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0
 
 
 def csv_text(found: Found) -> Iterator[str]:

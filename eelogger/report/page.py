@@ -1,7 +1,4 @@
-"""Show a report as one HTML page that needs nothing else, for any screen, light and dark.
-
-Text is printable when it comes here, and escaped here; a content security policy forbids all but style and images.
-"""
+"""Show a report as one HTML page that needs nothing else; text comes printable and is escaped here."""
 
 from collections.abc import Iterator
 from html import escape
@@ -9,8 +6,8 @@ from typing import Final
 
 from .. import __version__
 from ..views.figures import texts
-from ..views.number_format import moment
 from ..views.sentences import CONTAINS
+from ..views.text import moment
 from .build import Report
 from .export import FIGURES, heading, is_number, tables
 from .plots import image, missing

@@ -3,16 +3,14 @@
 import io
 import math
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..measure.histogram import P50, P95, Histogram, merged
 from ..model import DAY_US, Gap
 from ..views.sentences import is_shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # On a light page; a dark one inverts the whole image.
 _MUTED, _GRID, _LINE, _BAND, _GAP = "#5a6773", "#d0d7dd", "#0b5cad", "#9cc3ea", "#d8ccb0"
@@ -32,19 +30,16 @@ class Timeline:
 
     def __init__(self) -> None:
         self.slot_us = 5_000_000
-        self.slots: dict[int, Histogram] = {}
+        self.slots = defaultdict[int, Histogram](Histogram)
 
     def count(self, arrived_us: int, bucket: int, delay_us: int) -> None:
         """Count a delay whose `bucket_of` is known."""
-        slot = self.slots.get(arrived_us // self.slot_us)
-        if slot is None:
-            slot = self.slots[arrived_us // self.slot_us] = Histogram()
-        slot.count(bucket, delay_us)
+        self.slots[arrived_us // self.slot_us].count(bucket, delay_us)
         while len(self.slots) > self.LIMIT:
             self.slot_us *= 2
-            halves, self.slots = self.slots, {}
+            halves, self.slots = self.slots, defaultdict(Histogram)
             for number, half in halves.items():
-                self.slots[number // 2] = merged([half, self.slots.get(number // 2, Histogram())])
+                self.slots[number // 2] = merged([half, self.slots[number // 2]])
 
 
 def missing() -> str:
@@ -56,6 +51,7 @@ def missing() -> str:
 def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> str:
     """The delay over time, above its distribution, as the `data:` URI of an SVG image."""
     import matplotlib as mpl
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
@@ -63,7 +59,18 @@ def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, wid
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width_px / 72, 500 / 72), layout="constrained")  # an inch of SVG has 72 px
         above, below = figure.subplots(2)
-        _draw_over_time(above, timeline, gaps, width_px)
+        days, p50, p95 = zip(*broken(timeline, gaps), strict=True)
+        above.fill_between(days, p50, p95, facecolor=_BAND, edgecolor=_BAND, linewidth=1, label="up to p95")
+        above.plot(days, p50, color=_LINE, label="median", marker="o")
+        # Above the axes: inside it would cover something in most reports.
+        above.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+        blind = [gap for gap in gaps if is_shown(gap) and not gap.camera_id]
+        for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:200]:
+            above.axvspan(gap.from_us / DAY_US, gap.to_us / DAY_US, color=_GAP, linewidth=0.6)
+        locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
+        above.xaxis.set_major_locator(locator)
+        above.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        above.set(xlabel="time (UTC)", ylabel="delay in seconds (log)", yscale="log")
         margin_us = max((to_us - from_us) // 100, 1_000_000)
         above.set_xlim((from_us - margin_us) / DAY_US, (to_us + margin_us) / DAY_US)
         counted = merged(timeline.slots.values()).counts()
@@ -77,23 +84,6 @@ def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, wid
             axis.set_minor_formatter("")
         figure.savefig(out, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + b64encode(out.getvalue()).decode()
-
-
-def _draw_over_time(ax: "Axes", timeline: Timeline, gaps: Sequence[Gap], width_px: int) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    days, p50, p95 = zip(*broken(timeline, gaps), strict=True)
-    ax.fill_between(days, p50, p95, facecolor=_BAND, edgecolor=_BAND, linewidth=1, label="up to p95")
-    ax.plot(days, p50, color=_LINE, label="median", marker="o")
-    # Above the axes: inside it would cover something in most reports.
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    blind = [gap for gap in gaps if is_shown(gap) and not gap.camera_id]
-    for gap in sorted(blind, key=lambda gap: gap.from_us - gap.to_us)[:200]:
-        ax.axvspan(gap.from_us / DAY_US, gap.to_us / DAY_US, color=_GAP, linewidth=0.6)
-    locator = AutoDateLocator(minticks=2, maxticks=max(4, width_px // 75))  # type: ignore[no-untyped-call]
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    ax.set(xlabel="time (UTC)", ylabel="delay in seconds (log)", yscale="log")
 
 
 def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[tuple[float, float, float]]:

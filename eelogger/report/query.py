@@ -12,9 +12,8 @@ from ..errors import UsageError
 from ..model import NAMESPACES, Camera, Group
 from ..setting_types import matches
 from ..storage.formats import parse_time
-from ..views.number_format import moment, span
 from ..views.sentences import group_name
-from ..views.tables import printable
+from ..views.text import moment, printable, span
 
 FOREVER_US: Final = 253_402_300_799_000_000  # the last second of year 9999
 
@@ -64,9 +63,8 @@ class Query:
 
     def wants_camera(self, camera: Camera) -> bool:
         """Whether this camera belongs to the report, with or without events."""
-        return matches(self.cameras, camera.id, camera.name) and matches(
-            self.bridges, camera.bridge, self.bridge_names.get(camera.bridge, "")
-        )
+        bridge = camera.bridge, self.bridge_names.get(camera.bridge, "")
+        return matches(self.cameras, camera.id, camera.name) and matches(self.bridges, *bridge)
 
     def wants(self, camera: Camera, group: Group) -> bool:
         """Whether events of this camera and group belong to the report."""

@@ -1,7 +1,4 @@
-"""Read the delay logs of a period, also while the logger moves them, and count their events.
-
-Memory grows with cameras × groups × bridges and with the single events that are kept, not with the lines.
-"""
+"""Read the delay logs of a period, also while the logger moves them, and count their events."""
 
 import itertools
 import os
@@ -19,7 +16,7 @@ from ..storage.line_blocks import Skipped, size_of
 from ..storage.paths import TEMPORARY, LogPaths, day_of
 from ..storage.state import read_state
 from ..views.figures import Figures
-from ..views.number_format import count
+from ..views.text import count
 from .plots import Timeline
 from .query import FOREVER_US, Query
 
@@ -63,18 +60,11 @@ Progress = Callable[[int, int], None]  # called with the bytes read so far and i
 OnEvent = Callable[[Event], object]
 
 
-def folders(query: Query, skipped: Skipped) -> list[LogPaths]:
-    """The folders that may hold lines of the period, oldest first; the log directory itself is the last."""
-    # A folder may begin with lines of the day before, when the clock was set back over a midnight.
-    first, last = day_of(query.since_us), day_of(min(query.until_us + DAY_US, FOREVER_US))
-    paths = LogPaths(query.log_dir)
-    return [*(paths.day(day) for day in paths.days(skipped) if first <= day <= last), paths]
-
-
 class DelayLogs:
     """The delay logs that may tell of a period; `cameras` are those of `cameras.json` by their present names.
 
-    Of those read, `good` hold delay lines; `empty` hold lines, but none of a delay log.
+    `folders` are those that may hold lines of it, oldest first, the log directory itself last. Of the logs read,
+    `good` hold delay lines; `empty` hold lines, but none of a delay log.
     """
 
     def __init__(self, query: Query) -> None:
@@ -84,10 +74,13 @@ class DelayLogs:
         self._find(self.skipped)
 
     def _find(self, skipped: Skipped) -> None:
-        self.folders = folders(self._query, skipped)
+        # A folder may begin with lines of the day before, when the clock was set back over a midnight.
+        first, last = day_of(self._query.since_us), day_of(min(self._query.until_us + DAY_US, FOREVER_US))
+        here = LogPaths(self._query.log_dir)
+        self.folders = [*(here.day(day) for day in here.days(skipped) if first <= day <= last), here]
         self.cameras: dict[str, Camera] = {}
         self.files: dict[str, dict[str, list[Path]]] = {}  # by camera id and day
-        here, state = self.folders[-1], read_state(self.folders[-1])
+        state = read_state(here)
         # Today's first: what moves at midnight is met where it was, or where it went.
         for folder in reversed(self.folders):
             found, day = CameraFiles(folder, skipped), state.day if state and folder == here else folder.root.name
@@ -113,11 +106,10 @@ class DelayLogs:
 
 
 class Reading:
-    """The events of a query, read a camera at a time; `on_event` gets each.
+    """The events of a query, read a camera at a time; `on_event` gets each. Memory does not grow with the lines.
 
-    `cameras` are those it met, called as they are now; `files` counts the logs with delay lines, `outside` events of
-    other times, `skipped` what was not read, and events of `--min-delay` that are not listed. `worst` are the worst
-    measured events, worst first; with `Query.min_delay_us` also all others so late that were kept.
+    `files` counts the logs with delay lines, `outside` events of other times, `skipped` what was not read or listed.
+    `worst` are the worst measured events, worst first, with `Query.min_delay_us` also others so late.
     """
 
     def __init__(self, query: Query, progress: Progress, on_event: OnEvent | None = None) -> None:

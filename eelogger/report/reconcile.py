@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from math import sqrt
 from typing import Final, NamedTuple
 
 from ..errors import NothingToShow
@@ -27,22 +26,6 @@ LONGEST_DELAY_US: Final = 60_000_000  # what happened longer before a gap was no
 # delay or clock may have put them there. `unrecorded` are in no list. `unknown` are hours that could not be compared.
 KINDS: Final = ("recorded", "missing", "gap", "edge", "unrecorded", "unknown")
 Counts = Counter[str]
-
-
-def summed(parts: Iterable[Counts]) -> Counts:
-    """All parts together."""
-    whole = Counts()
-    for part in parts:
-        whole.update(part)
-    return whole
-
-
-def share_lost(counts: Counts) -> tuple[float | None, tuple[float, float]]:
-    """The share lost of what could arrive, None when nothing could, and where it lies with 95 % (Wilson)."""
-    missing, edge, could = counts["missing"], counts["edge"], counts["recorded"] - counts["gap"]
-    # For the upper bound what is near a gap was lost by the stream.
-    bounds = _wilson(missing, could)[0], _wilson(missing + edge, could + edge)[1]
-    return missing / could if could else None, bounds
 
 
 class Missing(NamedTuple):
@@ -147,12 +130,3 @@ def find_logs(query: Query) -> DelayLogs:
 def identities(paths: LogPaths) -> set[int]:
     """The marks of what the identity logs have now."""
     return {mark(parse_identity(line)) for path in (paths.uuids_old, paths.uuids) for line in text_lines(path)}
-
-
-def _wilson(hits: int, n: int) -> tuple[float, float]:
-    if not n:
-        return 0.0, 1.0
-    part, z = hits / n, 1.96
-    middle, wide = part + z * z / (2 * n), z * sqrt(part * (1 - part) / n + z * z / (4 * n * n))
-    low, high = ((middle + sign * wide) / (1 + z * z / n) for sign in (-1, 1))
-    return max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0

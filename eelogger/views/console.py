@@ -1,4 +1,4 @@
-"""The terminal as the program sees it: keyboard, output, remarks, status line; nothing holds up an event loop."""
+"""Where the program writes: the terminal, which holds up no event loop, and files asked for by name."""
 
 import asyncio
 import contextlib
@@ -6,16 +6,22 @@ import getpass
 import io
 import logging
 import os
+import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
+from functools import partial
+from pathlib import Path
 from typing import Final, TextIO
 
+from ..errors import DiskError
 from ..storage.daemon_thread import DaemonThread
-from .tables import cut, width
+from ..storage.paths import TEMPORARY
+from .text import cut, printable, width
 
+STDOUT: Final = Path("-")
 PIPE_COLUMNS: Final = 120  # how wide a table is where there is no terminal
 PENDING: Final = 1000  # so many texts wait for a device, others are dropped
 
@@ -158,25 +164,20 @@ class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a fu
             self.calls.append(self.submit(self._write, stream, text))
 
     def _write(self, stream: TextIO, text: str) -> None:
+        """Write past Python's buffers: a thread that holds their lock when the process ends is a fatal error."""
         try:
-            _write_through(stream, text)
+            if os.name != "posix" or not isinstance(stream, io.TextIOWrapper):
+                stream.write(text)
+                stream.flush()
+                return
+            data = memoryview(text.encode(stream.encoding, "backslashreplace"))
+            while data:
+                try:
+                    data = data[os.write(stream.fileno(), data) :]
+                except BlockingIOError:  # another process that shares the terminal made it so
+                    time.sleep(0.02)
         except OSError as error:
             self.refused = error
-            raise
-
-
-def _write_through(stream: TextIO, text: str) -> None:
-    """Write past Python's buffers: a thread that holds their lock when the process ends is a fatal error."""
-    if os.name != "posix" or not isinstance(stream, io.TextIOWrapper):
-        stream.write(text)
-        stream.flush()
-        return
-    data = memoryview(text.encode(stream.encoding, "backslashreplace"))
-    while data:
-        try:
-            data = data[os.write(stream.fileno(), data) :]
-        except BlockingIOError:  # another process that shares the terminal made it so
-            time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -186,3 +187,47 @@ def progress(doing: str, console: Console) -> Iterator[Callable[[int, int], None
         yield lambda done, total: console.show(f"{doing} {done / max(1, total):4.0%}")
     finally:
         console.show("")
+
+
+@contextlib.contextmanager
+def output_file(path: Path, write_out: Callable[[str], object]) -> Iterator[Callable[[Iterable[str]], None]]:
+    """Replace an ordinary file by all that is put, or leave it; `-` leads to `write_out`. Raises `DiskError`."""
+    if path == STDOUT:
+        yield partial(_put, path, write_out)
+        return
+    target, beside, mode = path, path, "w"
+    with _disk_errors(path):
+        if path.is_file() or not path.exists():  # nothing but an ordinary file is ever replaced
+            target = Path(os.path.realpath(path))  # through a link, which stays one
+            beside, mode = target.with_name(f"{target.name}.{os.getpid()}{TEMPORARY}"), "x"
+        file = open(beside, mode, encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
+        if mode == "x" and target.exists():
+            shutil.copymode(target, beside)
+    try:
+        yield partial(_put, path, file.write)
+        with _disk_errors(path):
+            file.close()
+            if beside != target:
+                os.replace(beside, target)
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
+        if beside != target:
+            beside.unlink(missing_ok=True)
+
+
+def _put(path: Path, write: Callable[[str], object], pieces: Iterable[str]) -> None:
+    with _disk_errors(path):
+        for piece in pieces:
+            write(piece)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"{printable(str(path))} cannot be written: {error.strerror or error}"
+        raise DiskError(message, "give a file in a directory that exists, may be written and has room") from None

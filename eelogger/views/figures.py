@@ -13,8 +13,7 @@ from ..measure.histogram import P50, P95, P99, Histogram, merged, signed_quantil
 from ..measure.seconds import mean3, seconds3
 from ..model import EARLY, INITIAL, MEASURED, UNDATED, Group, Verdict
 from ..storage.formats import time_text
-from .number_format import share
-from .tables import printable
+from .text import printable, share
 
 FEW: Final = 20  # with fewer events a p95 is little more than the maximum: such rows are listed after the others
 NO_BRIDGE: Final = "(none)"

@@ -8,7 +8,7 @@ from ..model import Camera
 from .figures import first_sights
 from .run_state import NO_EVENTS, RunState
 from .sentences import group_name, is_shown
-from .tables import printable
+from .text import printable
 
 # Upper bounds of the exported buckets; ours are 2 % wide, so a count may be off by what is within 2 % of a limit.
 LIMITS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)

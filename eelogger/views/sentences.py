@@ -7,8 +7,7 @@ from typing import Final
 from ..measure.coverage import is_missed
 from ..model import FOUR_CCS, NAMESPACES, Camera, Gap, Group
 from .figures import Figures, Row, texts
-from .number_format import clock_time, count, moment, share, span
-from .tables import printable
+from .text import clock_time, count, moment, printable, share, span
 
 CONTAINS: Final = (
     "A delay is camera or bridge clock error + site uplink + cloud + our network − our clock error;"

@@ -5,10 +5,9 @@ from typing import Final
 
 from ..measure.histogram import P95, merged
 from ..model import LOGGED_KINDS, MEASURED, Verdict
-from .number_format import clock_time, count, decimal, milliseconds, share, span
 from .run_state import RunState
 from .sentences import is_shown
-from .tables import cell, cut, printable, width
+from .text import cell, clock_time, count, cut, decimal, milliseconds, printable, share, span, width
 
 MANY: Final = 40  # with more cameras the line goes without a p95: merging their hours each second would delay stamps
 

@@ -9,10 +9,9 @@ from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
 from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
 from .figures import FEW, NO_BRIDGE, Figures, Row, figures_of, first_sights, keep_worst, shown, summed_in_steps
-from .number_format import clock_time, count, milliseconds, moment, share, short, span
 from .run_state import NO_EVENTS, RunState
 from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, headlines, is_shown, suspect
-from .tables import cell, cut, printable, table, wrapped
+from .text import cell, clock_time, count, cut, milliseconds, moment, printable, share, short, span, table, wrapped
 
 CAMERAS: Final = 200  # nobody reads more in a file that is made anew every few seconds
 STEPS: Final = "▁▂▃▄▅▆▇█"
