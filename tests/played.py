@@ -94,7 +94,7 @@ class Played:
         """Bring the lines that were handed over to disk, as the writer does: file by file."""
         self.paths.stream_dir.mkdir(parents=True, exist_ok=True)
         identities = {str(self.paths.uuids): [line for _, line in self.batch.identities]}
-        for files in (self.batch.stream, self.batch.delay, self.batch.other, identities):
+        for files in (*self.batch.files, identities):
             for path, lines in files.items():
                 with open(path, "a", encoding="utf-8") as file:
                     file.write("".join(lines))

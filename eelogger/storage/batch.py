@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 # Tells in the writer's thread which files go where, given the paths of lines that are still held.
 Moves = Callable[[Collection[str]], Mapping[str, str]]
 Lines = dict[str, list[str]]  # texts by file, in order
+STREAM, DELAY, OTHER = KINDS = range(3)  # of files, in the order in which they are written
 
 
 class Sink:
@@ -25,20 +26,10 @@ class Sink:
         if batch := self.room(""):
             batch.mark_us = us
 
-    def write_stream(self, path: str, text: str) -> None:
-        """Take a line of a stream log."""
+    def write(self, kind: int, path: str, text: str) -> None:
+        """Take lines of a file of this kind."""
         if batch := self.room(text):
-            batch.stream.setdefault(path, []).append(text)
-
-    def write_delay(self, path: str, text: str) -> None:
-        """Take a line of a delay log."""
-        if batch := self.room(text):
-            batch.delay.setdefault(path, []).append(text)
-
-    def write_other(self, path: str, text: str) -> None:
-        """Take lines of any other file."""
-        if batch := self.room(text):
-            batch.other.setdefault(path, []).append(text)
+            batch.files[kind].setdefault(path, []).append(text)
 
     def write_identity(self, text: str, path: str = "") -> None:
         """Take a line of the identity log (quoted); `path` is the delay log whose lines have to be there before."""
@@ -48,11 +39,9 @@ class Sink:
 
 @dataclass(eq=False)
 class Batch(Sink):
-    """Lines by file until they are on disk; `size` is their length in characters."""
+    """Lines by kind and file until they are on disk; `size` is their length in characters."""
 
-    stream: Lines = field(default_factory=dict)
-    delay: Lines = field(default_factory=dict)
-    other: Lines = field(default_factory=dict)
+    files: tuple[Lines, ...] = field(default_factory=lambda: tuple({} for _ in KINDS))
     identities: list[tuple[str, str]] = field(default_factory=list)  # each with the delay log that it waits for, or ""
     snapshots: dict[str, str | bytes] = field(default_factory=dict)
     mark_us: int = 0  # the newest moment up to which all lines are here; 0: none
@@ -63,11 +52,6 @@ class Batch(Sink):
         """Itself, whatever its size."""
         self.size += len(text)
         return self
-
-    @property
-    def files(self) -> tuple[Lines, Lines, Lines]:
-        """Lines by file, in the order in which they are written."""
-        return self.stream, self.delay, self.other
 
     @property
     def lines(self) -> int:

@@ -38,11 +38,12 @@ class Disk:
         if retry:
             self.errors.clear()
         self._move_all()
-        self._append_all(batch, batch.stream)
-        self._append_all(batch, batch.delay, waiting=set(map(_delay_log_of, batch.stream)))
-        self._append_all(batch, batch.other)
-        ready = [text for path, text in batch.identities if path not in batch.delay]
-        waiting = [one for one in batch.identities if one[0] in batch.delay]
+        stream, delay, other = batch.files
+        self._append_all(batch, stream)
+        self._append_all(batch, delay, waiting=set(map(_delay_log_of, stream)))
+        self._append_all(batch, other)
+        ready = [text for path, text in batch.identities if path not in delay]
+        waiting = [one for one in batch.identities if one[0] in delay]
         while ready and self._tried(os.fspath(self._paths.uuids), self._append_identities, batch, ready):
             pass
         batch.identities = [*(("", text) for text in ready), *waiting]
