@@ -105,9 +105,8 @@ def process_state(paths: LogPaths) -> ProcessState:
         kind = NEVER if state is None else STOPPED
     elif state and state.clean and state_s <= quiet_s:
         kind = STOPPED
-    elif quiet_s <= FRESH_S:  # to ask whether it is held means to take it for a moment, which would refuse a start
-        kind = RUNNING
-    elif not _is_held(lock):
+    # To ask whether it is held means to take it for a moment, which would refuse a start.
+    elif quiet_s > FRESH_S and not _is_held(lock):
         kind = DIED
     else:
         kind = RUNNING if quiet_s <= STALE_S else HANGS
