@@ -94,14 +94,6 @@ def lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tup
             end = begin
 
 
-def last_line(path: Path) -> bytes:
-    """The last line without its newline; b"" when there is none, or on an error."""
-    with suppress(OSError):
-        for _, line in lines_backwards(path, 4096):
-            return line.removesuffix(b"\n")
-    return b""
-
-
 @contextmanager
 def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.GzipFile]:
     """Open an ordinary file, unpacked when it is a `.gz`; `OSError` passes, also for a pipe, a device, a folder."""
