@@ -1,8 +1,4 @@
-"""Hold a log directory for one process, and tell who holds it.
-
-The hold is the system's lock on `.lock`. Where there are no locks (neither `fcntl` nor `msvcrt`, or a file system
-without them) the holder's signature in that file refuses another start while it was touched lately. `OSError` passes.
-"""
+"""Hold a log directory for one process by the system's lock on `.lock`, and tell who holds it."""
 
 import json
 import os
@@ -40,11 +36,12 @@ class DirectoryLock:
         self._locked = False
 
     def acquire(self) -> None:
-        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it."""
+        """Take the directory, made where it is missing; raises `AlreadyRunning` when another has it, and `OSError`."""
         path = self._paths.lock
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         locked = _lock(fd)
+        # Where there are no locks, the holder's signature refuses another start while it was touched lately.
         if locked is False or (locked is None and _holder(path)[0] and _untouched_s(path) <= FRESH_S):
             os.close(fd)
             raise refusal(self._paths)
