@@ -18,10 +18,10 @@ from .model import DAY_US, Camera, DateSample, Timing
 from .recorder import Recorder
 from .restore import Restore
 from .settings import Settings
-from .storage.batch import OTHER
 from .storage.camera_files import cameras_text, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
+from .storage.disk import OTHER
 from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of

@@ -12,7 +12,7 @@ from .measure.camera_statistics import Day
 from .measure.coverage import Coverage, is_missed
 from .measure.handler import Handler
 from .model import DAY_US, HOUR_US, LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
-from .storage.batch import DELAY, OTHER, STREAM, Sink
+from .storage.disk import DELAY, OTHER, STREAM, Sink
 from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, reject_line, stream_line
 from .storage.line_blocks import size_of
 from .storage.paths import LogPaths, day_of

@@ -13,8 +13,8 @@ from eelogger.measure.handler import Handler
 from eelogger.model import NAMESPACES, Camera
 from eelogger.recorder import Recorder
 from eelogger.restore import Restore
-from eelogger.storage.batch import Batch
 from eelogger.storage.camera_files import cameras_text
+from eelogger.storage.disk import Batch
 from eelogger.storage.formats import label, parse_time, time_text, worst_line
 from eelogger.storage.paths import LogPaths
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from eelogger.storage.batch import DELAY, OTHER, STREAM, Batch
-from eelogger.storage.disk import Disk, append, replace
+from eelogger.storage.disk import DELAY, OTHER, STREAM, Batch, Disk, append, replace
 from eelogger.storage.paths import LogPaths
 
 

@@ -18,8 +18,8 @@ from eelogger.measure.coverage import Coverage
 from eelogger.measure.handler import Handler
 from eelogger.model import NAMESPACES, Camera
 from eelogger.recorder import Recorder
-from eelogger.storage.batch import DELAY, OTHER, STREAM, Batch
 from eelogger.storage.delaylog import rows
+from eelogger.storage.disk import DELAY, OTHER, STREAM, Batch
 from eelogger.storage.formats import parse_stream_line
 from eelogger.storage.line_blocks import Skipped
 from eelogger.storage.paths import LogPaths

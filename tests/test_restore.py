@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from played import BACK, FRONT, NOON_US, SECOND, Message, Played, Reconnect, Step, annt, one, play, scripts, texts
 
 from eelogger.storage import state as states
-from eelogger.storage.batch import DELAY, STREAM
 from eelogger.storage.camera_files import CameraFiles, cut_torn_tails, read_cameras
+from eelogger.storage.disk import DELAY, STREAM
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.lock import process_state
 from eelogger.storage.paths import LogPaths

@@ -18,9 +18,9 @@ from disks import until
 
 from eelogger.errors import DiskError
 from eelogger.model import Camera, Timing
-from eelogger.storage.batch import DELAY, OTHER, STREAM
 from eelogger.storage.camera_files import cameras_text
 from eelogger.storage.days import day_moves, rename_moves
+from eelogger.storage.disk import DELAY, OTHER, STREAM
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.writer import Writer
 

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-from .batch import OTHER
+from .disk import OTHER
 from .formats import time_text
 from .writer import Writer
 
