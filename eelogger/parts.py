@@ -21,6 +21,7 @@ from .settings import Settings
 from .storage.camera_files import cameras_text, read_cameras
 from .storage.daemon_thread import DaemonThread
 from .storage.days import day_moves, rename_moves
+from .storage.disk import OTHER
 from .storage.formats import parse_time
 from .storage.lock import DirectoryLock
 from .storage.paths import LogPaths, day_of
@@ -133,7 +134,7 @@ class Parts:
         self.kernel = kernel_state()
         (_, lag_p99_us, lag_max_us), rtt_max_us = self.session.lag.take_minute(), self.vitals.take_rtt_max_us()
         lines = self.health.line(self.state(), lag_p99_us, lag_max_us, rtt_max_us)
-        self.writer.write_other(os.fspath(self.paths.health), (await encoded(lines)).decode())
+        self.writer.write(OTHER, os.fspath(self.paths.health), (await encoded(lines)).decode())
 
     def _note_cameras(self, cameras: Mapping[str, Camera], bridges: Mapping[str, str]) -> None:
         self._cameras_text = cameras_text(cameras.values(), bridges)

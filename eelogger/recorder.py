@@ -11,7 +11,7 @@ from .measure.camera_statistics import Day
 from .measure.coverage import Coverage, is_missed
 from .measure.handler import Handler
 from .model import DAY_US, HOUR_US, LOGGED_KINDS, Camera, CloudNotice, Gap, Reject, Verdict
-from .storage.batch import Sink
+from .storage.disk import DELAY, OTHER, STREAM, Sink
 from .storage.formats import Label, delay_line, gap_line, label, parse_time, quote, reject_line, stream_line
 from .storage.line_blocks import size_of
 from .storage.paths import LogPaths, day_of
@@ -33,7 +33,7 @@ class Recorder:
         self.known: dict[str, Camera] = {}
         self.stems: dict[str, str] = {}
         self.messages = 0
-        self.rejects = Rejects(lambda line: self.lines.write_other(str(paths.rejected), line), size_of(paths.rejected))
+        self.rejects = Rejects(lambda line: self.lines.write(OTHER, str(paths.rejected), line), size_of(paths.rejected))
         # Called between the lines of two days, while all else is still that of the day that ends.
         self.on_day_end: Callable[[str], None] = lambda today: None
         self.on_renamed: Callable[[dict[str, str]], object] = lambda stems: None  # files get other stems: old → new
@@ -84,7 +84,7 @@ class Recorder:
 
     def note_gap(self, gap: Gap) -> None:
         """Write one line of `gaps.log`."""
-        self.lines.write_other(os.fspath(self.paths.gaps), gap_line(gap))
+        self.lines.write(OTHER, os.fspath(self.paths.gaps), gap_line(gap))
 
     def record(self, data: bytes, arrived_us: int, lag_us: int | None = None) -> list[CloudNotice]:
         """Take one message; returns the errors that the server reports in it."""
@@ -117,7 +117,7 @@ class Recorder:
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
     ) -> list[Reject]:
         """Write a camera's update to its stream log and judge it; raises `MessageError` when it is nested too deep."""
-        self.lines.write_stream(self._files[camera_id][0], stream_line(arrived_us, cam_data))
+        self.lines.write(STREAM, self._files[camera_id][0], stream_line(arrived_us, cam_data))
         return self.judge_update(camera_id, cam_data, arrived_us, lag_us)
 
     def judge_update(
@@ -128,7 +128,7 @@ class Recorder:
         verdicts, rejects = self.handler.judge(camera_id, cam_data, arrived_us, lag_us)
         for verdict in verdicts:
             if verdict.kind in LOGGED_KINDS:
-                lines.write_delay(delay, delay_line(verdict, camera))
+                lines.write(DELAY, delay, delay_line(verdict, camera))
                 lines.write_identity(quote(verdict.identity) + "\n", delay)
                 if self.on_event is not None:
                     self.on_event(verdict, self.known[camera_id].name)

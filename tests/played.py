@@ -13,8 +13,8 @@ from eelogger.measure.handler import Handler
 from eelogger.model import NAMESPACES, Camera
 from eelogger.recorder import Recorder
 from eelogger.restore import Restore
-from eelogger.storage.batch import Batch
 from eelogger.storage.camera_files import cameras_text
+from eelogger.storage.disk import Batch
 from eelogger.storage.formats import label, parse_time, time_text, worst_line
 from eelogger.storage.paths import LogPaths
 
@@ -96,7 +96,7 @@ class Played:
         """Bring the lines that were handed over to disk, as the writer does: file by file."""
         self.paths.stream_dir.mkdir(parents=True, exist_ok=True)
         identities = {str(self.paths.uuids): [line for _, line in self.batch.identities]}
-        for files in (self.batch.stream, self.batch.delay, self.batch.other, identities):
+        for files in (*self.batch.files, identities):
             for path, lines in files.items():
                 with open(path, "a", encoding="utf-8") as file:
                     file.write("".join(lines))

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from eelogger.storage.batch import Batch
-from eelogger.storage.disk import Disk, append, replace
+from eelogger.storage.disk import DELAY, OTHER, STREAM, Batch, Disk, append, replace
 from eelogger.storage.paths import LogPaths
 
 
@@ -30,8 +29,8 @@ class Directory:
         return self.root / f"{camera}.log"
 
     def event(self, camera: str, number: object) -> None:
-        self.batch.write_stream(str(self.stream(camera)), f"stream {number}\n")
-        self.batch.write_delay(str(self.delay(camera)), f"delay {number}\n")
+        self.batch.write(STREAM, str(self.stream(camera)), f"stream {number}\n")
+        self.batch.write(DELAY, str(self.delay(camera)), f"delay {number}\n")
         self.batch.write_identity(f"{camera} {number}\n", str(self.delay(camera)))
 
     def write(self) -> dict[str, Exception]:
@@ -107,7 +106,7 @@ class TestAppend:
 
         monkeypatch.setattr(os, "write", write)
         for line in ("one\n", "two\n"):
-            logs.batch.write_other(str(path), line)
+            logs.batch.write(OTHER, str(path), line)
         logs.write()
         logs.write()
         assert path.read_bytes() == content
@@ -142,7 +141,7 @@ class TestFlush:
         open_ = os.open
         monkeypatch.setattr(os, "open", lambda path, *args: opened.append(os.path.basename(path)) or open_(path, *args))  # type: ignore[func-returns-value]
         logs.batch.snapshots[str(logs.root / ".state")] = "{}"
-        logs.batch.write_other(str(logs.root / "gaps.log"), "gap\n")
+        logs.batch.write(OTHER, str(logs.root / "gaps.log"), "gap\n")
         (logs.root / "stream").mkdir()
         for number, camera in enumerate("abba"):
             logs.event(camera, number)

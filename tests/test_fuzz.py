@@ -18,8 +18,8 @@ from eelogger.measure.coverage import Coverage
 from eelogger.measure.handler import Handler
 from eelogger.model import NAMESPACES, Camera
 from eelogger.recorder import Recorder
-from eelogger.storage.batch import Batch
 from eelogger.storage.delaylog import rows
+from eelogger.storage.disk import DELAY, OTHER, STREAM, Batch
 from eelogger.storage.formats import parse_stream_line
 from eelogger.storage.line_blocks import Skipped
 from eelogger.storage.paths import LogPaths
@@ -132,7 +132,7 @@ def judge(seed: int) -> None:
         recorder.record(bender.message(), NOON_US + number)
     # Bent too much they would all stop at the door.
     assert MESSAGES * 0.1 < sum(recorder.rejects.counts[reason] for reason in NO_MESSAGE) < MESSAGES * 0.7
-    for path, texts in lines.delay.items():
+    for path, texts in lines.files[DELAY].items():
         for line, row in zip(whole_lines(texts), rows("".join(texts).encode(), Skipped()), strict=True):
             pairs = pairs_of(line)
             assert pairs
@@ -140,8 +140,8 @@ def judge(seed: int) -> None:
             assert (time_us(pairs["time"]), pairs["uuid"]) == (row.arrived_us, row.identity)
             assert row.parsed()[1].id in path
             found += 1
-    for line in [line for texts in lines.stream.values() for line in whole_lines(texts)]:
+    for line in [line for texts in lines.files[STREAM].values() for line in whole_lines(texts)]:
         assert STREAM_LINE.fullmatch(line)
         assert parse_stream_line(line.encode()) is not None
-    assert all(line.isprintable() for texts in lines.other.values() for line in whole_lines(texts))
+    assert all(line.isprintable() for texts in lines.files[OTHER].values() for line in whole_lines(texts))
     assert len(whole_lines([text for _, text in lines.identities])) == found > MESSAGES * 0.02

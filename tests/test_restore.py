@@ -14,6 +14,7 @@ from played import BACK, FRONT, NOON_US, SECOND, Message, Played, Reconnect, Ste
 
 from eelogger.storage import state as states
 from eelogger.storage.camera_files import CameraFiles, cut_torn_tails, read_cameras
+from eelogger.storage.disk import DELAY, STREAM
 from eelogger.storage.formats import parse_delay_line
 from eelogger.storage.lock import process_state
 from eelogger.storage.paths import LogPaths
@@ -136,7 +137,7 @@ def test_identities_of_one_batch_are_written_file_by_file(tmp_path: Path) -> Non
     after = Played(tmp_path)
     after.restore(NOON_US)
     assert identities_of(after) == ["b"]
-    assert not after.batch.delay
+    assert not after.batch.files[DELAY]
 
 
 def test_what_precedes_a_known_identity_in_a_file_is_logged(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_what_is_judged_again_is_counted_once_and_rejected_once(tmp_path: Path) 
     after = Played(tmp_path)
     assert after.restore(NOON_US).judged == 1
     assert after.batch.mark_us == NOON_US + SECOND
-    assert not after.batch.stream
+    assert not after.batch.files[STREAM]
     assert not after.recorder.rejects.counts
     assert after.recorder.lines is after.batch
     after.write()

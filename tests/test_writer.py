@@ -20,6 +20,7 @@ from eelogger.errors import DiskError
 from eelogger.model import Camera, Timing
 from eelogger.storage.camera_files import cameras_text
 from eelogger.storage.days import day_moves, rename_moves
+from eelogger.storage.disk import DELAY, OTHER, STREAM
 from eelogger.storage.paths import LogPaths
 from eelogger.storage.writer import Writer
 
@@ -57,8 +58,8 @@ class Logs:
     def event(self, number: int, camera: str = A) -> None:
         """An event's three lines; what arrived up to `number` was handed over then."""
         sink, delay = self.writer, str(self.delay(camera))
-        sink.write_stream(str(self.stream(camera)), f"{DAY}T10:00:00.{number:06d}Z {number}\n")
-        sink.write_delay(delay, f"time={DAY}T10:00:00.{number:06d}Z {number}\n")
+        sink.write(STREAM, str(self.stream(camera)), f"{DAY}T10:00:00.{number:06d}Z {number}\n")
+        sink.write(DELAY, delay, f"time={DAY}T10:00:00.{number:06d}Z {number}\n")
         sink.write_identity(f"uuid {number}\n", delay)
         sink.mark(number)
 
@@ -123,7 +124,7 @@ class TestLines:
             assert writer.write_p99_us() == 0
             for number in range(50):
                 logs.event(number, (A, B)[number % 2])
-            writer.write_other(str(logs.paths.gaps), "gap 1\n")
+            writer.write(OTHER, str(logs.paths.gaps), "gap 1\n")
             assert writer.pending_lines == 151
         assert numbers(logs.stream(A)) == numbers(logs.delay(A)) == list(range(0, 50, 2))
         assert numbers(logs.stream(B)) == numbers(logs.delay(B)) == list(range(1, 50, 2))

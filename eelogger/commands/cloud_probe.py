@@ -19,7 +19,7 @@ from ..measure.seconds import seconds3
 from ..model import HOUR_US, Camera, DateSample, Timing
 from ..recorder import Recorder
 from ..settings import Settings, proxy_for
-from ..storage.batch import Batch
+from ..storage.disk import Batch
 from ..storage.paths import LogPaths, day_of
 from ..views.text import count
 

@@ -16,10 +16,9 @@ from ..model import Camera, Gap
 from ..recorder import Recorder
 from ..restore import subscribe_again
 from ..settings import Settings, load
-from ..storage.batch import Batch
 from ..storage.camera_files import CameraFiles, cameras_text
 from ..storage.days import day_moves, move
-from ..storage.disk import Disk
+from ..storage.disk import Batch, Disk
 from ..storage.disk_errors import explain
 from ..storage.formats import label, parse_time, worst_line
 from ..storage.line_blocks import Skipped, size_of

@@ -11,7 +11,7 @@ from ..errors import EeloggerError, NothingToShow
 from ..model import HOUR_US
 from ..storage.disk_errors import free_bytes, free_inodes
 from ..storage.formats import parse_pairs, parse_time
-from ..storage.line_blocks import Skipped, last_line
+from ..storage.line_blocks import Skipped, lines_backwards
 from ..storage.lock import FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, ProcessState, process_state
 from ..storage.paths import LogPaths
 from ..storage.state import read_state
@@ -142,8 +142,9 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
 def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
     """The last line of `health.log`, unless it is too old to say anything."""
     for folder in (paths, *map(paths.day, paths.days(Skipped())[-1:])):
-        with suppress(ValueError, KeyError):
-            pairs = parse_pairs(last_line(folder.health).decode("utf-8", "replace"))
+        with suppress(OSError, ValueError, KeyError):
+            _, line = next(lines_backwards(folder.health), (0, b""))
+            pairs = parse_pairs(line.decode("utf-8", "replace"))
             if 0 <= at_us - parse_time(pairs["time"]) <= HEALTH_US:
                 return pairs
     return {}

@@ -43,11 +43,7 @@ def cameras_text(cameras: Iterable[Camera], bridges: Mapping[str, str] = Mapping
 
 
 class CameraFiles:
-    """The logs of the cameras in one folder, and its `cameras.json`; errors are raised, or go to `skipped`.
-
-    `stems` are those of the cameras' own files by id, others are copies: `cameras.json` names them, also when only
-    copies are there; else it is the shortest.
-    """
+    """The logs of the cameras in one folder, and its `cameras.json`; errors are raised, or go to `skipped`."""
 
     def __init__(self, paths: LogPaths, skipped: Skipped | None = None) -> None:
         self.listed, self.bridges = read_cameras(paths)
@@ -57,6 +53,7 @@ class CameraFiles:
         for camera_id, stem, path in (*self._delay, *self._stream):
             if os.path.isfile(path):
                 found.setdefault(camera_id, set()).add(stem)
+        # Those of the cameras' own files, which `cameras.json` names, else the shortest; others are copies.
         listed = {id_: paths.stem(id_, camera.name) for id_, camera in self.listed.items() if id_ in found}
         self.stems = {id_: min(stems, key=lambda stem: (len(stem), stem)) for id_, stems in found.items()} | listed
 
@@ -126,17 +123,12 @@ def cut_torn_tails(paths: LogPaths) -> list[tuple[Path, bytes, int]]:
     for path in files:
         # The writer will say what is wrong with a file that cannot be read or cut.
         with suppress(OSError):
-            size, whole = size_of(path), _whole_bytes(path)
+            # The end of a process leaves half a line, a power cut a hole of NUL bytes.
+            lines = lines_backwards(path, _EXCERPT_BYTES)
+            ends = (start + len(line) for start, line in lines if line.endswith(b"\n") and b"\0" not in line)
+            size, whole = size_of(path), next(ends, 0)
             if whole < size:
                 with open_file(path, whole) as file:
                     tails.append((path, file.read(_EXCERPT_BYTES), size - whole))
                 os.truncate(path, whole)
     return tails
-
-
-def _whole_bytes(path: Path) -> int:
-    # The end of a process leaves half a line, a power cut a hole of NUL bytes.
-    for start, line in lines_backwards(path, _EXCERPT_BYTES):
-        if line.endswith(b"\n") and b"\0" not in line:
-            return start + len(line)
-    return 0

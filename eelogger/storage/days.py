@@ -31,15 +31,11 @@ def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> dict[str
 
 def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> dict[str, str]:
     """Where the files of cameras go that get another stem (old → new); lists nothing."""
-    places = (paths.stream, paths.delay)
-    return {str(place(old)): str(place(new)) for old, new in renames.items() for place in places}
+    return {str(place(old)): str(place(new)) for old, new in renames.items() for place in (paths.stream, paths.delay)}
 
 
 def move(source: str, target: str) -> None:
-    """Move a file that may be missing; a target that exists gets its lines in time order. `OSError` passes.
-
-    Where it is cut short, the same call ends it, and no line is lost or there twice.
-    """
+    """Move a file that may be missing, or end its move; a target that exists gets its lines in time order."""
     if not os.path.isfile(source):  # what else may stand there is not ours to move
         return
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -89,15 +85,13 @@ def _timed(file: BinaryIO, is_newer: bool) -> Iterator[tuple[bytes, bool, bytes]
 
 
 def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> dict[str, str]:
-    """At a start, remove temporaries and move what missed its midnight; returns what still cannot be moved.
-
-    `day` is that of the files here. When the clock was `put_back` over midnight, earlier lines are this day's too.
-    """
+    """At a start, remove temporaries and move what missed its midnight; returns what still cannot be moved."""
     for folder in (paths, *map(paths.day, {day, *paths.days()[-2:]})):
         for beside in (*folder.root.glob(f"*{TEMPORARY}"), *folder.stream_dir.glob(f"*{TEMPORARY}")):
             with suppress(OSError):
                 beside.unlink()
     stuck = {}
+    # When the clock was put back over midnight, earlier lines are this day's too.
     for path in () if put_back else _day_files(paths):
         if day_of(path.stat().st_mtime_ns // 1000) >= day or (last := _last_day(path) or day) >= day:
             continue

@@ -1,13 +1,13 @@
-"""Write batches to the log files: appends all or nothing, snapshots, moves."""
+"""Hold lines, snapshots and a barrier in batches, and write these to the log files."""
 
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from ..measure.handler import GENERATION
-from .batch import Batch, Lines, Moves
 from .days import move
 from .line_blocks import whole_lines
 from .paths import TEMPORARY, LogPaths
@@ -16,17 +16,90 @@ from .paths import TEMPORARY, LogPaths
 _MODE: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 LINES_AT_ONCE: Final = 10_000  # lines joined for one write; bounds the memory it takes to write out a long wait
 
+Moves = Callable[[Collection[str]], Mapping[str, str]]  # where files go, given those of lines that are still held
+Lines = dict[str, list[str]]  # texts by file, in order
+STREAM, DELAY, OTHER = KINDS = range(3)  # of files, in the order in which they are written
+
+
+class Sink:
+    """Takes whole lines, newline included; paths are in the form that `os` takes."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what comes should wait where it came from."""
+        return False
+
+    def room(self, text: str) -> "Batch | None":
+        """The batch that takes this text; None when it is refused."""
+        raise NotImplementedError
+
+    def mark(self, us: int) -> None:
+        """Note that all lines of what arrived up to `us` have been handed over."""
+        if batch := self.room(""):
+            batch.mark_us = us
+
+    def write(self, kind: int, path: str, text: str) -> None:
+        """Take lines of a file of this kind."""
+        if batch := self.room(text):
+            batch.files[kind].setdefault(path, []).append(text)
+
+    def write_identity(self, text: str, path: str = "") -> None:
+        """Take a line of the identity log (quoted); `path` is the delay log whose lines have to be there before."""
+        if batch := self.room(text):
+            batch.identities.append((path, text))
+
+
+@dataclass(eq=False)
+class Batch(Sink):
+    """Lines by kind and file until they are on disk; `size` is their length in characters."""
+
+    files: tuple[Lines, ...] = field(default_factory=lambda: tuple({} for _ in KINDS))
+    identities: list[tuple[str, str]] = field(default_factory=list)  # each with the delay log that it waits for, or ""
+    snapshots: dict[str, str | bytes] = field(default_factory=dict)
+    mark_us: int = 0  # the newest moment up to which all lines are here; 0: none
+    size: int = 0
+    moves: Moves | None = None  # asked once the lines were tried
+
+    def room(self, text: str) -> "Batch":
+        """Itself, whatever its size."""
+        self.size += len(text)
+        return self
+
+    @property
+    def lines(self) -> int:
+        """How many are not on disk, a record of several counted once; may be asked while the thread writes."""
+        return len(self.identities) + sum(len(texts) for f in self.files for texts in [*f.values()])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.size or self.snapshots or self.moves or self.mark_us)
+
+    def extend(self, later: "Batch") -> None:
+        """Take up a later batch: what is still here goes before it."""
+        for mine, theirs in zip(self.files, later.files, strict=True):
+            for path, texts in theirs.items():
+                mine.setdefault(path, []).extend(texts)
+        self.identities += later.identities
+        self.snapshots |= later.snapshots
+        self.size += later.size
+        self.moves = later.moves
+        self.mark_us = later.mark_us or self.mark_us
+
+    def follow(self, targets: Mapping[str, str]) -> None:
+        """Let the lines that are held for files go where these go."""
+        for files in self.files:
+            for source in files.keys() & targets.keys():
+                files.setdefault(targets[source], []).extend(files.pop(source))
+        self.identities = [(targets.get(path, path), text) for path, text in self.identities]
+
 
 class Disk:
-    """Writes batches into one directory; what is written leaves its batch as it happens.
-
-    What follows from a line that could not be written waits too; other files go on. `stuck` are files that are still
-    to be moved, and where: their lines wait. `errors` are what is refused now, by path, also snapshots and moves.
-    """
+    """Writes batches into one directory; what follows from a line that could not be written waits too."""
 
     def __init__(self, paths: LogPaths, may_write: Callable[[], bool] = lambda: True) -> None:
-        self.stuck: dict[str, str] = {}
-        self.errors: dict[str, Exception] = {}
+        self.stuck: dict[str, str] = {}  # files that are still to be moved, and where: their lines wait
+        self.errors: dict[str, Exception] = {}  # what is refused now, by path, also snapshots and moves
         self.is_refused = False  # `may_write`, asked before each file, said no: nothing more was written
         self._paths, self._may_write = paths, may_write
         self._identities: int | None = None  # lines of the identity log, once they are counted
@@ -38,11 +111,12 @@ class Disk:
         if retry:
             self.errors.clear()
         self._move_all()
-        self._append_all(batch, batch.stream)
-        self._append_all(batch, batch.delay, waiting=set(map(_delay_log_of, batch.stream)))
-        self._append_all(batch, batch.other)
-        ready = [text for path, text in batch.identities if path not in batch.delay]
-        waiting = [one for one in batch.identities if one[0] in batch.delay]
+        stream, delay, other = batch.files
+        self._append_all(batch, stream)
+        self._append_all(batch, delay, waiting=set(map(_delay_log_of, stream)))
+        self._append_all(batch, other)
+        ready = [text for path, text in batch.identities if path not in delay]
+        waiting = [one for one in batch.identities if one[0] in delay]
         while ready and self._tried(os.fspath(self._paths.uuids), self._append_identities, batch, ready):
             pass
         batch.identities = [*(("", text) for text in ready), *waiting]
@@ -114,10 +188,7 @@ def _delay_log_of(stream_path: str) -> str:
 
 
 def append(path: str, data: bytes) -> int:
-    """Append whole lines, all or none: how many bytes are in the file for good; raises `OSError` when none is.
-
-    Only some are when others changed the file meanwhile, or it cannot be cut.
-    """
+    """Append whole lines, all or none: how many bytes are in the file for good; raises `OSError` when none is."""
     try:
         fd = os.open(path, _MODE, 0o644)
     except FileNotFoundError:

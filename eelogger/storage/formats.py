@@ -1,8 +1,4 @@
-"""The exact text of each line in the log files, and back.
-
-Readers go by key: unknown keys are passed over, missing ones are absent, so logs of every version stay readable.
-No foreign text can forge a pair or a line, reach a terminal unescaped, or fail to encode.
-"""
+"""The exact text of each line in the log files, and back; readers go by key, so that every version stays readable."""
 
 import json
 import re
@@ -81,8 +77,7 @@ def parse_pairs(line: str) -> dict[str, str]:
     return pairs
 
 
-# The texts of a camera's name and of its ids, which are the same on all its lines.
-Label = tuple[str, str]
+Label = tuple[str, str]  # the texts of a camera's name and of its ids, the same on all its lines
 
 
 def label(camera: Camera) -> Label:

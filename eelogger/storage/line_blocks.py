@@ -1,7 +1,4 @@
-"""Read files in blocks of whole lines, from the front or from the end; `.gz` too.
-
-All blocks together are the file; only its last line may lack the newline.
-"""
+"""Read files in blocks of whole lines, from the front or from the end; `.gz` too."""
 
 import errno
 import gzip
@@ -30,13 +27,10 @@ class Skipped:
 
 
 def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, block_bytes: int = 0) -> Iterator[bytes]:
-    """Yield the lines of a file from an offset on, in blocks; a missing file has none.
-
-    Why it cannot be read to its end goes to `skipped`. A plain file is kept open, to be read to its end when it is
-    renamed; with `block_bytes` it is opened for each block.
-    """
+    """Yield the lines of a file from an offset on, in blocks; why it cannot be read to its end goes to `skipped`."""
     skipped = skipped or Skipped()
     try:
+        # Kept open, a file is read to its end when it is renamed; with `block_bytes` it is opened for each block.
         with nullcontext() if block_bytes and path.suffix != ".gz" else open_file(path, start) as kept:
             while True:
                 with nullcontext(kept) if kept else open_file(path, start) as file:
@@ -92,14 +86,6 @@ def lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tup
             begin = block.rfind(b"\n", 0, end - 1) + 1
             yield start + begin, block[begin:end]
             end = begin
-
-
-def last_line(path: Path) -> bytes:
-    """The last line without its newline; b"" when there is none, or on an error."""
-    with suppress(OSError):
-        for _, line in lines_backwards(path, 4096):
-            return line.removesuffix(b"\n")
-    return b""
 
 
 @contextmanager

@@ -1,8 +1,4 @@
-"""Hold a log directory for one process, and tell who holds it.
-
-The hold is the system's lock on `.lock`. Where there are no locks (neither `fcntl` nor `msvcrt`, or a file system
-without them) the holder's signature in that file refuses another start while it was touched lately. `OSError` passes.
-"""
+"""Hold a log directory for one process by the system's lock on `.lock`, and tell who holds it."""
 
 import json
 import os
@@ -40,11 +36,12 @@ class DirectoryLock:
         self._locked = False
 
     def acquire(self) -> None:
-        """Take the directory, which is made where it is missing; raises `AlreadyRunning` when another has it."""
+        """Take the directory, made where it is missing; raises `AlreadyRunning` when another has it, and `OSError`."""
         path = self._paths.lock
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         locked = _lock(fd)
+        # Where there are no locks, the holder's signature refuses another start while it was touched lately.
         if locked is False or (locked is None and _holder(path)[0] and _untouched_s(path) <= FRESH_S):
             os.close(fd)
             raise refusal(self._paths)
@@ -105,9 +102,8 @@ def process_state(paths: LogPaths) -> ProcessState:
         kind = NEVER if state is None else STOPPED
     elif state and state.clean and state_s <= quiet_s:
         kind = STOPPED
-    elif quiet_s <= FRESH_S:  # to ask whether it is held means to take it for a moment, which would refuse a start
-        kind = RUNNING
-    elif not _is_held(lock):
+    # To ask whether it is held means to take it for a moment, which would refuse a start.
+    elif quiet_s > FRESH_S and not _is_held(lock):
         kind = DIED
     else:
         kind = RUNNING if quiet_s <= STALE_S else HANGS

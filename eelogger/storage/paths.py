@@ -71,10 +71,7 @@ class _File:
 
 @dataclass(frozen=True)
 class LogPaths:
-    """The names in a log directory, or in the folder of one of its days, which has the same layout.
-
-    A stem, `{name}_{id}`, is real text. Names on disk are UTF-8, whatever this process's locale is.
-    """
+    """The names in a log directory, or in the folder of one of its days, which has the same layout."""
 
     root: Path
 
@@ -106,6 +103,7 @@ class LogPaths:
         short = part.encode("utf-16-le")[: 2 * max(room, 1)].decode("utf-16-le", "ignore").rstrip(" .")
         return f"{short or part[0]}_{camera_id}"
 
+    # A stem is real text; names on disk are UTF-8, whatever this process's locale is.
     def delay(self, stem: str) -> Path:
         """The delay log of a camera."""
         return self.root / os.fsdecode(f"{stem}.log".encode("utf-8", "surrogateescape"))

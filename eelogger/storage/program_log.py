@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Self
 
+from .disk import OTHER
 from .formats import time_text
 from .writer import Writer
 
@@ -47,11 +48,11 @@ class ProgramLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record to the writer, from any thread; a logger must never fail whoever logs."""
         with suppress(Exception):
-            line = str(self._writer.paths.program_log), self.format(record) + "\n"
+            line = OTHER, str(self._writer.paths.program_log), self.format(record) + "\n"
             if threading.get_ident() == self._thread:
-                self._writer.write_other(*line)
+                self._writer.write(*line)
             else:
-                self._loop.call_soon_threadsafe(self._writer.write_other, *line)
+                self._loop.call_soon_threadsafe(self._writer.write, *line)
 
     def __enter__(self) -> Self:
         logging.getLogger().addHandler(self)

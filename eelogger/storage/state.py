@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from ..model import RefusedLogin
 from .disk import replace
@@ -48,22 +48,18 @@ def read_state(paths: LogPaths) -> State | None:
 
 def read_refused_login(paths: LogPaths) -> RefusedLogin | None:
     """Read the refused login, also where `check` alone has written the file."""
-    return _login(read_object(paths.state))
+    match read_object(paths.state).get("login"):
+        case {"fingerprint": str(fingerprint), "until_us": int(until_us)} if 0 <= until_us < _YEAR_3000_US:
+            return RefusedLogin(fingerprint, until_us)
+    return None
 
 
 def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
     """Put a refused login into `.state`, or take it out, and keep the rest; `OSError` is passed over."""
-    content = read_object(paths.state)
-    if _login(content) != login:
+    if read_refused_login(paths) != login:
+        content = read_object(paths.state) | {"login": login and asdict(login)}
         with suppress(OSError):
-            replace(os.fspath(paths.state), json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n")
-
-
-def _login(content: dict[str, Any]) -> RefusedLogin | None:
-    match content.get("login"):
-        case {"fingerprint": str(fingerprint), "until_us": int(until_us)} if 0 <= until_us < _YEAR_3000_US:
-            return RefusedLogin(fingerprint, until_us)
-    return None
+            replace(os.fspath(paths.state), json.dumps(content, indent=0) + "\n")
 
 
 def is_news(paths: LogPaths, reason: str, now_s: float, every_s: float = DAY_S) -> bool:

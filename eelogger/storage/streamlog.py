@@ -1,6 +1,6 @@
 """Read stream logs and gaps in the order of arrival, for restore and replay."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from heapq import merge
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from ..measure.coverage import ADDED
 from ..measure.protocol import identity, split_events
 from ..model import Gap, Verdict
-from .camera_files import read_once
+from .camera_files import Logs, read_once
 from .formats import parse_gap_line, parse_stream_line, parse_time, time_text
 from .line_blocks import Skipped, lines_backwards, text_lines, whole_lines, whole_lines_backwards
 from .paths import LogPaths
@@ -28,19 +28,12 @@ class Update(NamedTuple):
 
 
 def updates(
-    files: Mapping[str, Sequence[Path]],
-    gaps: Iterable[Gap] | None,
-    day: str | None,
-    skipped: Skipped,
-    since_us: int | None = None,
+    files: Logs, gaps: Iterable[Gap] | None, day: str | None, skipped: Skipped, since_us: int | None = None
 ) -> Iterator[Update | Gap]:
-    """Yield updates and gaps by arrival, camera id, line; a gap stands where it ended, before updates of that moment.
-
-    Without a record of gaps (None) each camera gets one of no length, reason `added`, 30 s before its first line.
-    """
+    """Yield updates and gaps by arrival, camera id, line; a gap stands at its end, before updates of that moment."""
     block_bytes = max(4096, min(1 << 15, _MERGE_BYTES // (1 + sum(map(len, files.values())))))
 
-    def camera(camera_id: str, paths: Sequence[Path]) -> Iterator[Update | Gap]:
+    def camera(camera_id: str, paths: list[Path]) -> Iterator[Update | Gap]:
         def lines(path: Path) -> Iterator[Update]:
             start = 0 if since_us is None else _offset_since(path, since_us)
             blocks = whole_lines(path, start, skipped, block_bytes=block_bytes)
@@ -51,7 +44,7 @@ def updates(
                     skipped.lines += 1
 
         for number, update in enumerate(read_once(paths, lines, lambda update: update.digest, day)):
-            if gaps is None and not number:
+            if gaps is None and not number:  # there is no record of when its subscription began
                 at_us = update.arrived_us - _NO_RECORD_US
                 yield Gap("gap", at_us, at_us, ADDED, camera_id)
             yield update

@@ -10,40 +10,32 @@ from typing import Final, Self
 from aiofiles.os import wrap
 
 from ..model import Timing
-from .batch import Batch, Moves, Sink
 from .daemon_thread import DaemonThread
-from .disk import Disk
+from .disk import Batch, Disk, Moves, Sink
 from .disk_errors import Trouble
 from .paths import LogPaths
 
 REMEMBERED: Final = 1_000  # batches whose durations are kept: a minute at the highest rates, hours at low ones
-# A batch that takes longer is the disk's fault: lines are held for it up to the bound, and no longer.
-SLOW_S: Final = 1.0
+SLOW_S: Final = 1.0  # a longer batch is the disk's fault: lines are held for it up to the bound, and no longer
 LEND_CHARS: Final = 8192
-# While a batch is written, the loop waits so long for the thread at every so many characters handed over: only one
-# thread runs Python at a time, and each system call gives that up. At saturation a batch of 500 cameras takes 30 ms,
-# without this up to a second.
+# While a batch is written, the loop waits so long for the thread at every so many characters: only one thread runs
+# Python at a time. At saturation a batch of 500 cameras takes 30 ms, without this up to a second.
 LEND_S: Final = 0.0005
 
 
 class Writer(Sink):
-    """Writes each line once and in order, or counts it in the `DiskError` of `close`; an async context manager.
-
-    `buffer_bytes` bounds what waits, in characters; `failed` gets the `DiskError` when that is reached, or a defect.
-    `may_write` is asked in the thread before each file. `stuck` are moves that the disk refuses now, by source.
-    `done_us` is the newest mark all of whose lines are on disk.
-    """
+    """Writes each line once and in order, or counts it in the `DiskError` of `close`; an async context manager."""
 
     def __init__(self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool]) -> None:
         self.paths = paths
-        self.failed: asyncio.Future[None]
-        self.done_us: int | None = None
+        self.failed: asyncio.Future[None]  # gets the `DiskError` when the buffer is full, or a defect
+        self.done_us: int | None = None  # the newest mark all of whose lines are on disk
         self.written_bytes = 0
-        self._bound = buffer_bytes
+        self._bound = buffer_bytes  # of what waits, in characters
         self._timing = timing
         self._full = self._closing = self._abandoned = False
         self._disk = Disk(paths, lambda: not self._abandoned and may_write())
-        self.stuck = self._disk.stuck
+        self.stuck = self._disk.stuck  # moves that the disk refuses now, by source
         self._thread = DaemonThread("writer")
         self._queue = deque([Batch()])
         self._held = Batch()  # what is being written, or could not be
