@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _is_told(error, options, console):
             console.error(f"eelogger: {error}" + (f"\n  hint: {error.hint}" if error.hint else ""))
     except KeyboardInterrupt:
+        if console.err in console.terminals:
+            console.error("")  # the prompt that follows stands beside ^C otherwise
         return 130 if command else 0  # with 0 a command that follows with && would begin
     except OSError as error:
         if error.filename is not None or error.errno not in _NAMELESS:

@@ -23,6 +23,12 @@ def test_the_own_stem_is_the_listed_one_else_the_shortest(tmp_path: Path) -> Non
         assert CameraFiles(paths).stems == {ID: f"{name}_{ID}", "100e0002": "Only_100e0002"}
 
 
+def test_without_a_list_the_last_line_names_the_own_file(tmp_path: Path) -> None:
+    for name in (f"Old_{ID}.log", f"Front Door_{ID}.log"):
+        (tmp_path / name).write_text(f'time=x camera={ID} name="Front Door" bridge=""\r\n')
+    assert CameraFiles(LogPaths(tmp_path)).stems == {ID: f"Front Door_{ID}"}
+
+
 def test_a_folder_or_a_pipe_is_no_file_of_a_camera(tmp_path: Path) -> None:
     (tmp_path / f"x_{ID}.log").mkdir()
     os.mkfifo(tmp_path / f"y_{ID}.log")

@@ -201,6 +201,10 @@ def test_a_quoted_value_comes_back_and_is_bare_only_where_it_can_be(text: str) -
     assert parse_pairs(line) == {"before": "1", "key": back, "after": "2"}
 
 
+def test_the_last_value_of_a_line_that_went_through_windows_counts() -> None:
+    assert parse_pairs('held="a b" lag_s=4.5\r\n') == {"held": "a b", "lag_s": "4.5"}
+
+
 def test_printable_text_stays_readable_in_quotes() -> None:
     texts = {"Tür": "Tür", "前門 🚪": '"前門 🚪"', 'a"b\n': r'"a\"b\n"', "\u202etxt": r'"\u202etxt"'}
     assert {text: quote(text) for text in texts} == texts

@@ -224,3 +224,10 @@ def test_a_running_logger_is_observing_now(log_dir: Path) -> None:
     root = write_logs(log_dir, some(), alive_us=END_US - 10 * SECOND)
     (root / ".state").write_text((root / ".state").read_text().replace("true", "false"))
     assert report(root, since_us=NOON_US - 9 * HOUR).total.figures.observed == 1.0
+
+
+def test_without_a_state_the_lines_of_copies_count_whatever_their_day(tmp_path: Path) -> None:
+    for name, uuid in (("Lobby", "one"), ("Old Lobby", "two")):
+        event = verdict("100e0000", SECOND, identity=uuid)
+        (tmp_path / f"{name}_100e0000.log").write_text(delay_line(event, label(Camera("100e0000", "Lobby"))))
+    assert report(tmp_path).total.figures.events == 2

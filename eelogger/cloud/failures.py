@@ -80,6 +80,8 @@ def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerEr
         reason, message, hint = "proxy", _THROUGH, _PROXY
     errno = getattr(error, "errno", None) or 0
     why = os.strerror(errno) if errno > 0 else "no answer"
+    if any(isinstance(each, socket.gaierror) for each in causes):
+        why = "its name is not known"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         why = f"status {error.status}"
     elif isinstance(error, ws.InvalidProxyStatus):

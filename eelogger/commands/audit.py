@@ -71,8 +71,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
         if not (found.total["recorded"] or found.total["unrecorded"]):
             failure = next((result.failure for result in found.results.values() if result.failure), "")
             why = f"no list that holds an event could be read: {failure}" if failure else "the cloud recorded nothing"
+            why = why if found.cameras else "no camera of the list is asked for"
             hint = f"look at --since, --until and the patterns, and see {PROGRAM} check"
-            raise NothingToShow(f"nothing to compare for {count(len(found.cameras), 'camera')}: {why}", hint)
+            raise NothingToShow(f"nothing to compare: {why}", hint)
         for place, put in files.items():
             put([BOM] * (place == options.csv and place != STDOUT))
             put(outputs[place](found))

@@ -128,7 +128,7 @@ class Replay:
         self._flush()
         days = [*self._paths.days(), recorder.day]
         cameras, period = count(len(recorder.known), "camera"), " to ".join(dict.fromkeys((days[0], days[-1])))
-        totals = ", ".join(f"{kind} {number:,}" for kind, number in handler.totals.most_common())
+        totals = ", ".join(f"{kind} {number:,}" for kind, number in handler.totals.most_common()) or "no event"
         return f"{count(judged, 'update')} of {cameras} from {count(len(days), 'day')}, {period} (UTC)\n{totals}"
 
     def _turn_day(self, today: str) -> None:

@@ -79,11 +79,13 @@ class DelayLogs:
         here = LogPaths(self._query.log_dir)
         self.folders = [*(here.day(day) for day in here.days(skipped) if first <= day <= last), here]
         self.cameras: dict[str, Camera] = {}
-        self.files: dict[str, dict[str, list[Path]]] = {}  # by camera id and day
+        self.files: dict[str, dict[str | None, list[Path]]] = {}  # by camera id and day
         state = read_state(here)
         # Today's first: what moves at midnight is met where it was, or where it went.
         for folder in reversed(self.folders):
-            found, day = CameraFiles(folder, skipped), state.day if state and folder == here else folder.root.name
+            found, day = CameraFiles(folder, skipped), state.day if state else None
+            if folder != here:  # where nobody knows the day, all lines of copies count
+                day = folder.root.name
             self.cameras = found.listed | self.cameras
             # A move to another file system, cut short, leaves a day's lines in two places: each is read once.
             for camera_id, files in found.delay_logs().items():

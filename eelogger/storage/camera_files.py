@@ -53,7 +53,11 @@ class CameraFiles:
         for camera_id, stem, path in (*self._delay, *self._stream):
             if os.path.isfile(path):
                 found.setdefault(camera_id, set()).add(stem)
-        # Those of the cameras' own files, which `cameras.json` names, else the shortest; others are copies.
+        for id_, stems in found.items():
+            if len(stems) > 1 and id_ not in self.listed:
+                logged = (self._last_logged(id_, stem) for stem in stems)
+                found[id_] = stems & {paths.stem(id_, camera.name) for camera in logged if camera} or stems
+        # Those of the cameras' own files, which `cameras.json` or the last delay line names; else it is the shortest.
         listed = {id_: paths.stem(id_, camera.name) for id_, camera in self.listed.items() if id_ in found}
         self.stems = {id_: min(stems, key=lambda stem: (len(stem), stem)) for id_, stems in found.items()} | listed
 

@@ -18,7 +18,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _YEARS_US: Final = range(-62_135_596_800_000_000, 253_402_300_800_000_000)  # 1 to 9999
 _BARE = re.compile(r'[^ ="\\]+').fullmatch
-_PAIRS = re.compile(r'(?:^| )(?:([!#-<>-~]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?= |$)|-- )').finditer
+_PAIRS = re.compile(r'(?:^| )(?:([!#-<>-~]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)|-- )').finditer
 
 
 def time_text(us: int) -> str:
