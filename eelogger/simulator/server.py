@@ -12,8 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 from aiohttp import WSMessage, WSMsgType, web
 
 from .account import ACCOUNT_ID, Account
-from .events import Event, listing, make, message_text
-from .traffic import play
+from .events import Event, listing, make, message_text, play
 
 KEPT: Final = 20_000  # so many annotations recorded, and values sent, are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
