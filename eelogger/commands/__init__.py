@@ -38,6 +38,6 @@ def paths_to_read(options: argparse.Namespace) -> LogPaths:
     try:
         os.listdir(paths.root)
     except OSError as error:
-        message = f"the log directory {printable(str(paths.root))} cannot be read: {error.strerror}"
+        message = f"the log directory {printable(paths.root)} cannot be read: {error.strerror}"
         raise NothingToShow(message, "start the logger first, or give --log-dir") from None
     return paths

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.write("".join(text(found, console.columns())))
     for place in files:
         if place != STDOUT:
-            console.info(f"written: {printable(str(place))}")
+            console.info(f"written: {printable(place)}")
     return 1 if found.total["missing"] else 0
 
 

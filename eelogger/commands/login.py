@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     # asyncio would put a handler of its own in the place of Python's, and wait for the answer to the open question.
     signal.signal(signal.SIGINT, lambda *args: signal.default_int_handler(*args))
     path: Path = options.env_file
-    where = printable(str(path))
+    where = printable(path)
     # What is set already: where to log in, an API key. The file itself may be missing.
     settings = load(path if os.path.exists(path) else None, options.log_dir, need_credentials=False)
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
@@ -96,5 +96,5 @@ def write_settings(env_file: Path, values: Mapping[str, str]) -> None:
                 os.chown(scratch, path.stat().st_uid, path.stat().st_gid)
             os.replace(scratch, path)
     except OSError as error:
-        message = f"{printable(str(env_file))} cannot be written: {error.strerror or error}"
+        message = f"{printable(env_file)} cannot be written: {error.strerror or error}"
         raise DiskError(message, "check its directory's owner") from None

@@ -120,7 +120,7 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
     """Of the logger in a log directory the exit code, what is said of it, and the figures for machines."""
     process, health = process_state(paths), _health(paths, at_us)
     if process.kind == NEVER:
-        raise NothingToShow(f"no logger has been at work in {printable(str(paths.root))}")
+        raise NothingToShow(f"no logger has been at work in {printable(paths.root)}")
     values = _values(paths, process, health, at_us)
     found, machine = list(_troubles(paths, process)), " |"
     for name, measure in MEASURES.items():

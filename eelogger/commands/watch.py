@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
                 before, kind = kind, process_state(paths).kind
                 if kind not in (RUNNING, before):
-                    console.info(f"the logger {NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
+                    console.info(f"the logger {NOT_RUNNING[kind]} in {printable(paths.root)}: waiting for events")
             for problem in follower.problems - told:
                 console.info(problem)
             told |= follower.problems
@@ -94,7 +94,7 @@ class Follower:
             except FileNotFoundError:  # it was moved meanwhile
                 continue
             except OSError as error:
-                self.problems.add(f"{printable(str(path))} cannot be read: {error.strerror}")
+                self.problems.add(f"{printable(path)} cannot be read: {error.strerror}")
                 continue
             if read:
                 found |= {row.line: row for row in reversed(read)}

@@ -8,8 +8,9 @@ from typing import Final
 NARROWEST: Final = 10  # a name cut shorter cannot be recognised
 
 
-def printable(text: str) -> str:
-    """The text with everything unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
+def printable(value: object) -> str:
+    """The value's text with all that is unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
+    text = str(value)
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
