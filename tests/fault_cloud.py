@@ -19,7 +19,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from eelogger.simulator import Account, Cloud, Connection, Event, SentEvent
 from eelogger.simulator.account import ATTACHED, device_row
-from eelogger.simulator.server import LIST_PATH, refusal
+from eelogger.simulator.server import LIST_PATH
 
 ID, NAME, TYPE, STATUS = 1, 2, 3, 5  # positions in a row of the device list
 
@@ -35,6 +35,11 @@ class Call(NamedTuple):
     at_s: float
     path_qs: str
     headers: dict[str, str]
+
+
+def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """Refuse with a status; the body is plain text, since it need not be JSON."""
+    return web.Response(status=status, text=f"{status}: refused\n", headers=headers)
 
 
 class FaultConnection(Connection):

@@ -19,7 +19,6 @@ INITIAL_WITHIN_US: Final = 60_000_000
 SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
 ANNOTATIONS_PATH: Final = "/annt/annt/list"
-ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 class SentEvent(NamedTuple):
@@ -150,11 +149,11 @@ class Cloud:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if not self.may_pass(request):
-            return refusal(401)
+            return web.Response(status=401)
         found: object = self.rows if request.path == LIST_PATH else True
         if request.path == ANNOTATIONS_PATH:
             found = listing(self.readable(), request.query)
-        return refusal(400) if found is None else web.json_response(found)
+        return web.Response(status=400) if found is None else web.json_response(found)
 
     def may_pass(self, request: web.Request) -> bool:
         """Whether the request carries the session key in a cookie."""
@@ -215,7 +214,7 @@ class Cloud:
 
     async def converse(self, connection: Connection) -> None:
         """Answer a connection's messages until it ends."""
-        while (message := await connection.ws.receive()).type not in ENDED:
+        async for message in connection.ws:
             await self.take(connection, message)
             self._notify()
 
@@ -239,8 +238,3 @@ class Cloud:
                 self.sent += await connection.send_events([event])
             await asyncio.sleep(0)  # sending does not suspend: thousands of cameras would hold the loop for seconds
         connection.ready.update(wishes)
-
-
-def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
-    """Refuse with a status; the body is plain text, since it need not be JSON."""
-    return web.Response(status=status, text=f"{status}: refused\n", headers=headers)
