@@ -40,11 +40,7 @@ def read_clocks() -> Reading:
 
 
 def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
-    """What two readings, taken `period_ns` apart if all went well, say of the time between them.
-
-    A `clock-step`: the wall clock went otherwise than the others. A `suspend` with the reason `sleep`: the clock that
-    counts sleep went on alone; with `late`: the process was stopped, or slept on a system without such a clock.
-    """
+    """What happened between two readings that should be `period_ns` apart: a `suspend`, a `clock-step`, or nothing."""
     ran_ns = passed_ns = after.monotonic_ns - before.monotonic_ns
     if before.boot_ns is not None and after.boot_ns is not None:
         passed_ns = after.boot_ns - before.boot_ns
@@ -54,7 +50,7 @@ def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
         passed_ns, jump_ns = passed_ns + jump_ns, 0
     from_us, to_us = (after.wall_ns - passed_ns) // 1_000, after.wall_ns // 1_000  # on the new clock
     gaps = []
-    if is_asleep or is_late:
+    if is_asleep or is_late:  # late: the process was stopped, or slept on a system without a clock that counts sleep
         gaps.append(Gap("suspend", from_us, to_us, "sleep" if is_asleep else "late"))
     if abs(jump_ns) > JUMP_NS:
         gaps.append(Gap("clock-step", from_us, to_us, f"stepped by {jump_ns / 1e9:.3f} s"))

@@ -41,9 +41,7 @@ _STATE_US: Final = 15_000_000  # `.state` is at most 10 s behind an idle logger
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `audit`."""
-    parser.epilog = (
-        "WHEN, PATTERN: as in report --help, or now. Exit code 1: an event never arrived, 66: nothing to compare."
-    )
+    parser.epilog = "WHEN, PATTERN: as for report, or now. Exit code 1: an event never arrived, 66: nothing to compare."
     parser.add_argument("--since", metavar="WHEN", default="24h", help="beginning of the period (default: 24h)")
     parser.add_argument("--until", metavar="WHEN", help="its end, not included (default: 5 minutes ago)")
     for name in ("camera", "bridge", "namespace"):

@@ -65,18 +65,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 class Follower:
-    """The delay logs of one directory as they grow, whatever they are called.
-
-    What follows a camera's latest row in any of its files is new; in a file without that row, what arrived later.
-    `unreadable` counts lines that are none; `problems` say which file cannot be read, and why.
-    """
+    """The delay logs of one directory as they grow, whatever they are called."""
 
     def __init__(self, paths: LogPaths, cameras: Sequence[str], min_delay_us: int) -> None:
-        self.unreadable = 0
-        self.problems: set[str] = set()
+        self.unreadable = 0  # lines
+        self.problems: set[str] = set()  # which files cannot be read, and why
         self._paths, self._cameras, self._min_delay_us = paths, cameras, min_delay_us
         self._stamps: dict[Path, tuple[int, int, int]] = {}
-        self._latest: dict[str, DelayRow] = {}
+        self._latest: dict[str, DelayRow] = {}  # by camera: what follows it, in any of the camera's files, is new
         self._old_days = frozenset(paths.days(Skipped()))
 
     def poll(self, last: int | None = None) -> list[DelayRow]:

@@ -51,8 +51,7 @@ class Account(NamedTuple):
         rng = random.Random(f"eelogger account {seed}")
         groups = max(1, math.ceil(cameras / CAMERAS_A_BRIDGE))
         ids = iter([f"100{number:05x}" for number in rng.sample(range(16**5), groups + cameras + 2)])
-        sites = (SITES[number % len(SITES)] for number in range(groups))
-        bridges = tuple(Bridge(next(ids), site, rng.uniform(0.3, 1.0)) for site in sites)
+        bridges = tuple(Bridge(next(ids), SITES[site % len(SITES)], rng.uniform(0.3, 1.0)) for site in range(groups))
         weights = [rng.lognormvariate(0.0, 0.7) for _ in range(cameras)]
         made = tuple(
             SimCamera(
