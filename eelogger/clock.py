@@ -4,6 +4,7 @@ import math
 import struct
 import sys
 import time
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from .model import Gap
@@ -66,15 +67,13 @@ class KernelClock(NamedTuple):
 
 def kernel_state() -> KernelClock | None:
     """The kernel's clock state; None where there is none or it may not be asked. Never raises."""
-    try:
+    with suppress(ImportError, OSError, AttributeError, TypeError, ValueError):
         import ctypes  # some builds of Python come without it
 
         timex = ctypes.create_string_buffer(1024)  # all 0: `adjtimex` changes nothing
-        if sys.platform != "linux" or ctypes.CDLL(None).adjtimex(timex) < 0:
-            return None
-    except (ImportError, OSError, AttributeError, TypeError, ValueError):
-        return None
-    # The beginning of `struct timex`: modes, offset, freq, maxerror, esterror, status.
-    *_, maxerror_us, _, status = struct.unpack_from("Illlli", timex)
-    unsynchronised = 0x40
-    return KernelClock(not status & unsynchronised, maxerror_us)
+        if sys.platform == "linux" and ctypes.CDLL(None).adjtimex(timex) >= 0:
+            # The beginning of `struct timex`: modes, offset, freq, maxerror, esterror, status.
+            *_, maxerror_us, _, status = struct.unpack_from("Illlli", timex)
+            unsynchronised = 0x40
+            return KernelClock(not status & unsynchronised, maxerror_us)
+    return None

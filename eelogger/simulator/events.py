@@ -1,17 +1,15 @@
-"""Make events and messages as the cloud sends them, and let an account's cameras see things in real time.
+"""Make events and messages as the cloud sends them, and write the script of what an account's cameras see.
 
 A timestamp is cut to milliseconds, never rounded, so no event lies in the future of the instant it was made for.
 """
 
-import asyncio
 import datetime as dt
 import heapq
 import json
 import random
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from itertools import count, groupby
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from math import exp
 from typing import Any, Final, NamedTuple
 
@@ -107,25 +105,6 @@ class Beat(NamedTuple):
     four_cc: str
     fields: dict[str, Any]
     swallowed: bool
-
-
-async def play(
-    account: Account, deliver: Callable[[list[Event]], Awaitable[object]], record: Callable[[Event], object]
-) -> None:
-    """Deliver the account's events, each when it is due; only record the swallowed ones."""
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    for due_s, together in groupby(beats(account), lambda beat: beat.due_s):
-        await asyncio.sleep(max(0.0, start + due_s - loop.time()))
-        now_us = time.time_ns() // 1000
-        events = []  # what is due at one instant shares a message
-        for beat in together:
-            event = make(beat.camera_id, beat.four_cc, now_us - round(beat.delay_s * 1e6), beat.fields)
-            if beat.swallowed:
-                record(event)
-            else:
-                events.append(event)
-        await deliver(events)
 
 
 def beats(account: Account) -> Iterator[Beat]:
