@@ -167,6 +167,12 @@ class FaultCloud(Cloud):
         for live in self.connections:
             live.transport.write(data)
 
+    async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Wait for a condition, looked at after each message and disconnect."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await self._changed.wait()
+
     async def wait_connected(self, connects: int = 1, timeout_s: float = 10.0) -> None:
         await self.wait_until(lambda: self.connects >= connects, timeout_s)
 

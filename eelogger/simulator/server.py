@@ -5,15 +5,15 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from ssl import SSLContext
 from typing import Any, Final, NamedTuple, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from .account import ACCOUNT_ID, Account
-from .events import Event, beats, listing, make, message_text
+from .account import ACCOUNT_ID, Account, beats
+from .events import Event, listing, make, message_text
 
 KEPT: Final = 20_000  # so many annotations recorded, and values sent, are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
@@ -204,12 +204,8 @@ class Cloud:
 
     async def wait_subscribed(self, cameras: int = 1, timeout_s: float = 10.0) -> None:
         """Wait until a connection has so many cameras and their initial state."""
-        await self.wait_until(lambda: any(len(live.ready) >= cameras for live in self.connections), timeout_s)
-
-    async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Wait for a condition, looked at after each message and disconnect."""
         async with asyncio.timeout(timeout_s):
-            while not condition():
+            while not any(len(live.ready) >= cameras for live in self.connections):
                 await self._changed.wait()
 
     def _notify(self) -> None:
