@@ -5,11 +5,12 @@ import asyncio
 import os
 import signal
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from dotenv import set_key
 
@@ -18,8 +19,6 @@ from ..errors import DiskError, LoginRefused
 from ..settings import PROGRAM, load
 from ..views.console import Console
 from ..views.tables import printable
-
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +83,7 @@ def write_settings(env_file: Path, values: Mapping[str, str]) -> None:
     path = env_file.resolve()  # the file that a link leads to is changed, not the link
     try:
         before = path.read_bytes() if path.exists() else b""
-        mark, end = _BOM if before.startswith(_BOM) else b"", b"\r\n" if b"\r\n" in before else b"\n"
+        mark, end = BOM_UTF8 if before.startswith(BOM_UTF8) else b"", b"\r\n" if b"\r\n" in before else b"\n"
         with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
             scratch = Path(folder, "new")
             scratch.touch(0o600)
