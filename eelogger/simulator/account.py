@@ -66,18 +66,16 @@ class Account(NamedTuple):
         ids = iter([f"100{number:05x}" for number in rng.sample(range(16**5), groups + cameras + 2)])
         bridges = tuple(Bridge(next(ids), SITES[site % len(SITES)], rng.uniform(0.3, 1.0)) for site in range(groups))
         weights = [rng.lognormvariate(0.0, 0.7) for _ in range(cameras)]
-        made = tuple(
-            SimCamera(
-                id=next(ids),
-                name="" if number % 10 == 9 else PLACES[number % len(PLACES)],  # every tenth name is empty
-                bridge=bridges[number // CAMERAS_A_BRIDGE],
-                rate=rate * weight / sum(weights),
-                namespaces=tuple(rng.choices(NAMESPACES, k=rng.randint(1, 3))),
-                ages_s=_ages(rng),
-            )
-            for number, weight in enumerate(weights)
-        )
-        return cls(seed, made, bridges)
+        made = []
+        for number, weight in enumerate(weights):
+            name = "" if number % 10 == 9 else PLACES[number % len(PLACES)]  # every tenth name is empty
+            namespaces = tuple(rng.choices(NAMESPACES, k=rng.randint(1, 3)))
+            # Half a minute to days since each kind's latest value; one camera in ten never had any.
+            ages_s = tuple((kind, min(30.0 + rng.lognormvariate(8.5, 2.0), 800_000.0)) for kind in ("ANNT", "ALRS"))
+            ages_s = () if rng.random() < 0.1 else ages_s
+            bridge, own_rate = bridges[number // CAMERAS_A_BRIDGE], rate * weight / sum(weights)
+            made.append(SimCamera(next(ids), name, bridge, own_rate, namespaces, ages_s))
+        return cls(seed, tuple(made), bridges)
 
     def rows(self) -> list[list[Any]]:
         """List its devices as the cloud does."""
@@ -94,12 +92,6 @@ def device_row(device_id: str, name: str | None, kind: str, links: Sequence[str]
     attached = [[link, ATTACHED] for link in links]
     row = [ACCOUNT_ID, device_id, name, kind, attached, ATTACHED, "swr", ["demo"]]
     return row + [None] * (19 + int(device_id, 16) % 3)
-
-
-def _ages(rng: random.Random) -> tuple[tuple[str, float], ...]:
-    """Draw half a minute to days since each kind's latest value; one camera in ten never had any."""
-    drawn = tuple((name, min(30.0 + rng.lognormvariate(8.5, 2.0), 800_000.0)) for name in ("ANNT", "ALRS"))
-    return () if rng.random() < 0.1 else drawn
 
 
 class Beat(NamedTuple):
