@@ -4,6 +4,7 @@ import math
 import struct
 import sys
 import time
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from .model import Gap
@@ -40,11 +41,7 @@ def read_clocks() -> Reading:
 
 
 def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
-    """What two readings, taken `period_ns` apart if all went well, say of the time between them.
-
-    A `clock-step`: the wall clock went otherwise than the others. A `suspend` with the reason `sleep`: the clock that
-    counts sleep went on alone; with `late`: the process was stopped, or slept on a system without such a clock.
-    """
+    """What happened between two readings that should be `period_ns` apart: a `suspend`, a `clock-step`, or nothing."""
     ran_ns = passed_ns = after.monotonic_ns - before.monotonic_ns
     if before.boot_ns is not None and after.boot_ns is not None:
         passed_ns = after.boot_ns - before.boot_ns
@@ -54,7 +51,7 @@ def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
         passed_ns, jump_ns = passed_ns + jump_ns, 0
     from_us, to_us = (after.wall_ns - passed_ns) // 1_000, after.wall_ns // 1_000  # on the new clock
     gaps = []
-    if is_asleep or is_late:
+    if is_asleep or is_late:  # late: the process was stopped, or slept on a system without a clock that counts sleep
         gaps.append(Gap("suspend", from_us, to_us, "sleep" if is_asleep else "late"))
     if abs(jump_ns) > JUMP_NS:
         gaps.append(Gap("clock-step", from_us, to_us, f"stepped by {jump_ns / 1e9:.3f} s"))
@@ -70,15 +67,13 @@ class KernelClock(NamedTuple):
 
 def kernel_state() -> KernelClock | None:
     """The kernel's clock state; None where there is none or it may not be asked. Never raises."""
-    try:
+    with suppress(ImportError, OSError, AttributeError, TypeError, ValueError):
         import ctypes  # some builds of Python come without it
 
         timex = ctypes.create_string_buffer(1024)  # all 0: `adjtimex` changes nothing
-        if sys.platform != "linux" or ctypes.CDLL(None).adjtimex(timex) < 0:
-            return None
-    except (ImportError, OSError, AttributeError, TypeError, ValueError):
-        return None
-    # The beginning of `struct timex`: modes, offset, freq, maxerror, esterror, status.
-    *_, maxerror_us, _, status = struct.unpack_from("Illlli", timex)
-    unsynchronised = 0x40
-    return KernelClock(not status & unsynchronised, maxerror_us)
+        if sys.platform == "linux" and ctypes.CDLL(None).adjtimex(timex) >= 0:
+            # The beginning of `struct timex`: modes, offset, freq, maxerror, esterror, status.
+            *_, maxerror_us, _, status = struct.unpack_from("Illlli", timex)
+            unsynchronised = 0x40
+            return KernelClock(not status & unsynchronised, maxerror_us)
+    return None

@@ -1,7 +1,4 @@
-"""Frozen values that pass between rooms, and the tables of namespaces and four-CCs.
-
-Moments are integers of µs since 1970 UTC and durations integers of µs (both `*_us`).
-"""
+"""Frozen values that pass between rooms; moments are whole µs since 1970 UTC, durations whole µs (both `*_us`)."""
 
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple

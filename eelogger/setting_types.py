@@ -151,11 +151,10 @@ def read_env_file(path: Path) -> tuple[dict[str, str], list[Problem], list[str]]
     problems = [Problem(name, f"line {b.original.line} cannot be read", hint) for b in bindings if b.error]
     values: dict[str, str] = {}
     for binding in bindings:
-        if binding.key is None:
-            continue
-        if binding.value is not None and _is_name(binding.key):
-            values[binding.key] = binding.value
-        elif "EEN_" in binding.key.upper():  # it is not repeated: `EEN_PASSWORD:secret` has no other name
+        key = binding.key or ""
+        if binding.value is not None and _is_name(key):
+            values[key] = binding.value
+        elif "EEN_" in key.upper():  # it is not repeated: `EEN_PASSWORD:secret` has no other name
             warnings.append(f"line {binding.original.line} of {name} does not count: write NAME=value")
     return values, problems, warnings
 

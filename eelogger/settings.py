@@ -1,7 +1,4 @@
-"""Read settings from environment and `.env` into one frozen object.
-
-The only room that reads the environment, proxies included. No secret is in a `repr`, a problem or a warning.
-"""
+"""Read the environment and `.env` into one frozen object; no secret is in a `repr`, a problem or a warning."""
 
 # ruff: noqa: RUF009 (`_set` makes a field)
 import os
@@ -145,14 +142,11 @@ def load(
     environ: Mapping[str, str] | None = None,
     need_credentials: bool = True,
 ) -> Settings:
-    """Read all settings; raises `SettingsError` with every problem. `environ` is this process's unless given.
-
-    Without `need_credentials` (login, report) they may be missing, and malformed ones count as missing.
-    """
-    values, problems, warnings = _read(env_file, log_dir, environ)
+    """Read all settings; raises `SettingsError` with every problem."""
+    values, problems, warnings = _read(env_file, log_dir, os.environ if environ is None else environ)
     unset = {row.field: row.unset for row in SETTINGS if values.get(row.field) is None}
     settings = Settings(**(values | unset), warnings=tuple(warnings))
-    if not need_credentials:
+    if not need_credentials:  # malformed ones count as missing
         problems = [problem for problem in problems if problem.name not in CREDENTIALS]
     elif not settings.has_login:
         given = {*values, "branding"} if "base_url" in values else values
@@ -165,7 +159,7 @@ def load(
 
 def log_dir_of(env_file: Path | None, log_dir: Path | None) -> Path:
     """The log directory alone, whatever else is wrong with the settings."""
-    values, _, _ = _read(env_file, log_dir, None)
+    values, _, _ = _read(env_file, log_dir, os.environ)
     return values["log_dir"] or ROOT / "logs"
 
 
@@ -187,10 +181,9 @@ def proxy_for(url: str) -> str | None:
 
 
 def _read(
-    env_file: Path | None, log_dir: Path | None, environ: Mapping[str, str] | None
+    env_file: Path | None, log_dir: Path | None, environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[Problem], list[str]]:
     """The values of what is set by field, None for a malformed one; problems and warnings."""
-    environ = os.environ if environ is None else environ
     if env_file == ENV_FILE and not os.path.exists(ENV_FILE):
         env_file = None
     filed, problems, warnings = t.read_env_file(env_file) if env_file else ({}, [], [])

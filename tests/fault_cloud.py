@@ -19,7 +19,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from eelogger.simulator import Account, Cloud, Connection, Event, SentEvent
 from eelogger.simulator.account import ATTACHED, device_row
-from eelogger.simulator.server import LIST_PATH, refusal
+from eelogger.simulator.server import LIST_PATH
 
 ID, NAME, TYPE, STATUS = 1, 2, 3, 5  # positions in a row of the device list
 
@@ -35,6 +35,11 @@ class Call(NamedTuple):
     at_s: float
     path_qs: str
     headers: dict[str, str]
+
+
+def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """Refuse with a status; the body is plain text, since it need not be JSON."""
+    return web.Response(status=status, text=f"{status}: refused\n", headers=headers)
 
 
 class FaultConnection(Connection):
@@ -161,6 +166,12 @@ class FaultCloud(Cloud):
     def garbage(self, data: bytes) -> None:
         for live in self.connections:
             live.transport.write(data)
+
+    async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Wait for a condition, looked at after each message and disconnect."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await self._changed.wait()
 
     async def wait_connected(self, connects: int = 1, timeout_s: float = 10.0) -> None:
         await self.wait_until(lambda: self.connects >= connects, timeout_s)

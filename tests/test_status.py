@@ -64,8 +64,7 @@ def leave(
 def ask(paths: LogPaths, warn: str = "", crit: str = "") -> tuple[int, str]:
     """The verdict of now."""
     warnings, criticals = (parse_limits([text] if text else []) for text in (warn, crit))
-    code, said, machine = status(paths, warnings, criticals, NOW_US)
-    return code, said + machine
+    return status(paths, warnings, criticals, NOW_US)
 
 
 def test_a_good_logger_is_ok(paths: LogPaths) -> None:

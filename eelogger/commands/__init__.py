@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import suppress
 from typing import Final
 
 from ..errors import NothingToShow
@@ -23,13 +24,10 @@ def count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """Parse a positive number of seconds."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
-    return value
+    with suppress(ValueError):
+        if 0 < float(text) < 1e9:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
 
 
 def paths_to_read(options: argparse.Namespace) -> LogPaths:
@@ -38,6 +36,6 @@ def paths_to_read(options: argparse.Namespace) -> LogPaths:
     try:
         os.listdir(paths.root)
     except OSError as error:
-        message = f"the log directory {printable(str(paths.root))} cannot be read: {error.strerror}"
+        message = f"the log directory {printable(paths.root)} cannot be read: {error.strerror}"
         raise NothingToShow(message, "start the logger first, or give --log-dir") from None
     return paths

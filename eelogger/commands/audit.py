@@ -39,9 +39,7 @@ _STATE_US: Final = 15_000_000  # `.state` is at most 10 s behind an idle logger
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `audit`."""
-    parser.epilog = (
-        "WHEN, PATTERN: as in report --help, or now. Exit code 1: an event never arrived, 66: nothing to compare."
-    )
+    parser.epilog = "WHEN, PATTERN: as for report, or now. Exit code 1: an event never arrived, 66: nothing to compare."
     parser.add_argument("--since", metavar="WHEN", default="24h", help="beginning of the period (default: 24h)")
     parser.add_argument("--until", metavar="WHEN", help="its end, not included (default: 5 minutes ago)")
     for name in ("camera", "bridge", "namespace"):
@@ -81,7 +79,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.write(text(found, console.columns()))
     for place in files:
         if place != STDOUT:
-            console.info(f"written: {printable(str(place))}")
+            console.info(f"written: {printable(place)}")
     return 1 if found.total["missing"] else 0
 
 
@@ -103,12 +101,10 @@ class Audit:
     def __init__(self, settings: Settings, query: Query) -> None:
         paths, made_us = LogPaths(settings.log_dir), now_us()
         self._logs, self._known = logs, _ = find_logs(query), identities(paths)
-        samples, bounds = list[DateSample](), OffsetBounds()
+        samples = list[DateSample]()
         is_alone = process_state(paths).kind not in (RUNNING, HANGS)
         signing_in = sign_in(settings, Credentials(read_refused_login(paths)), samples.append, may_log_in=is_alone)
         self._settings, listed = asyncio.run(signing_in)
-        for sample in samples:
-            bounds.add(sample)
         query = replace(query, bridge_names=listed.bridges)
         cameras = {i: camera for i, camera in listed.kept(self._settings).items() if query.wants_camera(camera)}
         self._logged_now, _ = read_cameras(paths)
@@ -120,7 +116,7 @@ class Audit:
         minutes = read_health(logs.folders, query.since_us, query.until_us)
         minutes = [each for each in minutes if each.keys() >= {"clock_offset_s", "clock_bound_s"}]
         offsets = [Offset(each["clock_offset_s"], each["clock_bound_s"]) for each in minutes]
-        offsets += filter(None, [bounds.offset(made_us)])
+        offsets += filter(None, [OffsetBounds(samples).offset(made_us)])
         self._clock_us = max((abs(each.offset_us) + each.bound_us for each in offsets if each.warns), default=0)
         notes = [*_notes(query, made_us, self._settings.namespaces, begun_us, last_us)]
         if self._clock_us:

@@ -99,10 +99,7 @@ async def clock(settings: Settings, samples: list[DateSample], wait_s: float) ->
                 await asyncio.sleep(wait_s / CLOCK_ANSWERS)
                 with suppress(EeloggerError):  # its `Date` counts, whatever it says
                     await rest.confirm_key()
-    bounds = OffsetBounds()
-    for sample in samples:
-        bounds.add(sample)
-    offset = bounds.offset(now_us())
+    offset = OffsetBounds(samples).offset(now_us())
     if offset is None:
         return Finding("clock", "not compared: the cloud's answers say no time", ("see the clock service above",))
     hints = (f"{offset.sentence()}; set the clock right",) if offset.warns else ()

@@ -5,11 +5,12 @@ import asyncio
 import os
 import signal
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from dotenv import set_key
 
@@ -18,8 +19,6 @@ from ..errors import DiskError, LoginRefused
 from ..settings import PROGRAM, load
 from ..views.console import Console
 from ..views.text import printable
-
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +30,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     # asyncio would put a handler of its own in the place of Python's, and wait for the answer to the open question.
     signal.signal(signal.SIGINT, lambda *args: signal.default_int_handler(*args))
     path: Path = options.env_file
-    where = printable(str(path))
+    where = printable(path)
     # What is set already: where to log in, an API key. The file itself may be missing.
     settings = load(path if os.path.exists(path) else None, options.log_dir, need_credentials=False)
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
@@ -84,7 +83,7 @@ def write_settings(env_file: Path, values: Mapping[str, str]) -> None:
     path = env_file.resolve()  # the file that a link leads to is changed, not the link
     try:
         before = path.read_bytes() if path.exists() else b""
-        mark, end = _BOM if before.startswith(_BOM) else b"", b"\r\n" if b"\r\n" in before else b"\n"
+        mark, end = BOM_UTF8 if before.startswith(BOM_UTF8) else b"", b"\r\n" if b"\r\n" in before else b"\n"
         with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
             scratch = Path(folder, "new")
             scratch.touch(0o600)
@@ -96,5 +95,5 @@ def write_settings(env_file: Path, values: Mapping[str, str]) -> None:
                 os.chown(scratch, path.stat().st_uid, path.stat().st_gid)
             os.replace(scratch, path)
     except OSError as error:
-        message = f"{printable(str(env_file))} cannot be written: {error.strerror or error}"
+        message = f"{printable(env_file)} cannot be written: {error.strerror or error}"
         raise DiskError(message, "check its directory's owner") from None

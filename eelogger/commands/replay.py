@@ -58,12 +58,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
     skipped = Skipped()
     parts = sorted(read_parts(options.sources, skipped), key=attrgetter("day"))
     if not parts:
-        message = f"there is no readable line of a stream log in {', '.join(map(_shown, options.sources))}"
+        message = f"there is no readable line of a stream log in {', '.join(map(printable, options.sources))}"
         raise NothingToShow(message, "give a log directory, a folder of its days, or files called NAME_ID_stream.log")
     files = [path for part in parts for paths in part.files.values() for path in paths]
     for source in options.sources:
         if not any(source == path or source in path.parents for path in files):
-            console.info(f"skipped: {_shown(source)} is no stream log, nor a directory that holds one")
+            console.info(f"skipped: {printable(source)} is no stream log, nor a directory that holds one")
     replay = Replay(parts, target, load(options.env_file, need_credentials=False), skipped)
     total = sum(map(size_of, files))
     try:
@@ -71,11 +71,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
             said = replay.run(lambda: advance(min(skipped.read_bytes, total), total))
     except OSError as error:
         what, hint = explain(error)
-        hint += f"; {_shown(target)} is not complete, remove it; the sources are as they were"
+        hint += f"; {printable(target)} is not complete, remove it; the sources are as they were"
         raise DiskError(what, hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
-        console.info(f"skipped: {_shown(path)} cannot be read: {why}")
-    console.write(f"{_shown(target)}: {said}\n")
+        console.info(f"skipped: {printable(path)} cannot be read: {why}")
+    console.write(f"{printable(target)}: {said}\n")
     if skipped.lines:
         console.write(f"skipped {count(skipped.lines, 'line')} that could not be read\n")
     return 0
@@ -194,7 +194,3 @@ def _first_day(files: dict[str, list[Path]]) -> str | None:
     """The day of the oldest first line."""
     first = next((item for item in updates(files, [], None, Skipped()) if isinstance(item, Update)), None)
     return day_of(first.arrived_us) if first else None
-
-
-def _shown(path: object) -> str:
-    return printable(str(path))

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 put_content([content])
     for path in (*paths.values(), options.evidence):
         if path not in (None, STDOUT):
-            console.info(f"written: {printable(str(path))}")
+            console.info(f"written: {printable(path)}")
     if STDOUT not in paths.values():
         console.write(export.text(report, console.columns()))
     return 0

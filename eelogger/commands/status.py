@@ -89,14 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the line; returns 0, 1, 2 or 3 as monitoring plugins do."""
-    machine = ""
     try:
         warn, crit = parse_limits(options.warn), parse_limits(options.crit)
-        code, said, machine = status(paths_to_read(options), warn, crit, now_us())
+        code, said = status(paths_to_read(options), warn, crit, now_us())
     except (ValueError, EeloggerError) as wrong:
-        code, said = UNKNOWN, str(wrong)
-    said = said.replace("|", "/")  # what follows it is for machines
-    console.write(f"EELOGGER {_WORDS[code]} - {said}{machine}\n")
+        code, said = UNKNOWN, str(wrong).replace("|", "/")
+    console.write(f"EELOGGER {_WORDS[code]} - {said}\n")
     return code
 
 
@@ -115,13 +113,13 @@ def parse_limits(texts: Iterable[str]) -> Values:
     return limits
 
 
-def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int, str, str]:
-    """Of the logger in a log directory the exit code, what is said of it, and the figures for machines."""
+def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int, str]:
+    """The exit code for the logger in a log directory, and what is said of it; after the `|` figures for machines."""
     process, health = process_state(paths), _health(paths, at_us)
     if process.kind == NEVER:
-        raise NothingToShow(f"no logger has been at work in {printable(str(paths.root))}")
+        raise NothingToShow(f"no logger has been at work in {printable(paths.root)}")
     values = _values(paths, process, health, at_us)
-    found, machine = list(_troubles(paths, process)), " |"
+    found, machine = list(_troubles(paths, process)), ""
     for name, measure in MEASURES.items():
         value, limits = values[name], (warn.get(name, measure.warn), crit.get(name, measure.crit))
         if name == "blind" and process.kind not in (RUNNING, HANGS):  # that is said already
@@ -135,8 +133,8 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
         shown = "U" if value is None else _digits(value, 3) + measure.unit
         machine += f" {name}={shown};{';'.join(ranges)};0"
     found.sort(key=lambda item: -item[0])
-    said = [text for _, text in found] + [", ".join(_summary(process, health, values))]
-    return found[0][0] if found else OK, "; ".join(said), machine
+    said = "; ".join([*(text for _, text in found), ", ".join(_summary(process, health, values))])
+    return found[0][0] if found else OK, f"{said.replace('|', '/')} |{machine}"
 
 
 def _health(paths: LogPaths, at_us: int) -> dict[str, str]:

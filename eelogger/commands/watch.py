@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
                 before, kind = kind, process_state(paths).kind
                 if kind not in (RUNNING, before):
-                    console.info(f"the logger {NOT_RUNNING[kind]} in {printable(str(paths.root))}: waiting for events")
+                    console.info(f"the logger {NOT_RUNNING[kind]} in {printable(paths.root)}: waiting for events")
             for problem in follower.problems - told:
                 console.info(problem)
             told |= follower.problems
@@ -65,18 +65,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 class Follower:
-    """The delay logs of one directory as they grow, whatever they are called.
-
-    What follows a camera's latest row in any of its files is new; in a file without that row, what arrived later.
-    `unreadable` counts lines that are none; `problems` say which file cannot be read, and why.
-    """
+    """The delay logs of one directory as they grow, whatever they are called."""
 
     def __init__(self, paths: LogPaths, cameras: Sequence[str], min_delay_us: int) -> None:
-        self.unreadable = 0
-        self.problems: set[str] = set()
+        self.unreadable = 0  # lines
+        self.problems: set[str] = set()  # which files cannot be read, and why
         self._paths, self._cameras, self._min_delay_us = paths, cameras, min_delay_us
         self._stamps: dict[Path, tuple[int, int, int]] = {}
-        self._latest: dict[str, DelayRow] = {}
+        self._latest: dict[str, DelayRow] = {}  # by camera: what follows it, in any of the camera's files, is new
         self._old_days = frozenset(paths.days(Skipped()))
 
     def poll(self, last: int | None = None) -> list[DelayRow]:
@@ -94,7 +90,7 @@ class Follower:
             except FileNotFoundError:  # it was moved meanwhile
                 continue
             except OSError as error:
-                self.problems.add(f"{printable(str(path))} cannot be read: {error.strerror}")
+                self.problems.add(f"{printable(path)} cannot be read: {error.strerror}")
                 continue
             if read:
                 found |= {row.line: row for row in reversed(read)}

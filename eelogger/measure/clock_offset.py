@@ -5,6 +5,7 @@ No figure is corrected by it.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ..model import HOUR_US, DateSample, Gap
@@ -44,8 +45,10 @@ class OffsetBounds:
     time, so a dozen of them together bound it to about ± 0.1 s.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, samples: Iterable[DateSample] = ()) -> None:
         self._samples: deque[DateSample] = deque(maxlen=240)
+        for sample in samples:
+            self.add(sample)
 
     def add(self, sample: DateSample) -> Gap | None:
         """Take an answer; if it contradicts the others a clock was stepped, and only the newest counts on."""

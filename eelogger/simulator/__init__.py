@@ -1,7 +1,4 @@
-"""Serve a small Eagle Eye cloud on one loopback port.
-
-It shares no reading or arithmetic with the logger, so that a misread protocol cannot hide.
-"""
+"""A small Eagle Eye cloud on one loopback port; sharing no code with the logger, it hides no misread protocol."""
 
 from .account import Account
 from .events import Event

@@ -1,9 +1,14 @@
-"""Make up an account: cameras, bridges, rates and delays, fixed by a seed."""
+"""Make up an account and what its cameras see: rates, delays and script are fixed by a seed."""
 
-import math
+import heapq
 import random
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from itertools import count
+from math import ceil, exp
 from typing import Any, Final, NamedTuple
+
+from .events import CREATE, END, HEARTBEAT
 
 ACCOUNT_ID: Final = "00012345"
 ATTACHED: Final = "ATTD"
@@ -17,6 +22,14 @@ PLACES: Final = (
     "Break Room", "Roof", "Corridor", "Forklift Lane", "Main Entrance", "Vault",
 )  # fmt: skip
 SITES: Final = ("Harbour", "Airport", "Old Town", "Mill Street", "Depot", "Campus")
+
+HEARTBEAT_S: Final = (3.0, 9.8)  # heartbeats are at most 10 s apart
+ALERT_SHARE: Final = 0.2  # how many annotations have an ALRS in the message of their creation
+# How many events follow from one start (one heartbeat on average): starts are made so much rarer.
+EVENTS_A_START: Final = 3 + ALERT_SHARE
+WARM_UP_S: Final = 40.0  # the script begins this much earlier, unseen, so that the rate is right from the start
+# One annotation in so many is recorded but never delivered, the 20th first, so that a short demo has one.
+SWALLOWED, FIRST_SWALLOWED = 200, 20
 
 
 class Bridge(NamedTuple):
@@ -49,23 +62,20 @@ class Account(NamedTuple):
     def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1) -> "Account":
         """Make cameras that send `rate` ANNT and ALRS a second together, repeats included."""
         rng = random.Random(f"eelogger account {seed}")
-        groups = max(1, math.ceil(cameras / CAMERAS_A_BRIDGE))
+        groups = max(1, ceil(cameras / CAMERAS_A_BRIDGE))
         ids = iter([f"100{number:05x}" for number in rng.sample(range(16**5), groups + cameras + 2)])
-        sites = (SITES[number % len(SITES)] for number in range(groups))
-        bridges = tuple(Bridge(next(ids), site, rng.uniform(0.3, 1.0)) for site in sites)
+        bridges = tuple(Bridge(next(ids), SITES[site % len(SITES)], rng.uniform(0.3, 1.0)) for site in range(groups))
         weights = [rng.lognormvariate(0.0, 0.7) for _ in range(cameras)]
-        made = tuple(
-            SimCamera(
-                id=next(ids),
-                name="" if number % 10 == 9 else PLACES[number % len(PLACES)],  # every tenth name is empty
-                bridge=bridges[number // CAMERAS_A_BRIDGE],
-                rate=rate * weight / sum(weights),
-                namespaces=tuple(rng.choices(NAMESPACES, k=rng.randint(1, 3))),
-                ages_s=_ages(rng),
-            )
-            for number, weight in enumerate(weights)
-        )
-        return cls(seed, made, bridges)
+        made = []
+        for number, weight in enumerate(weights):
+            name = "" if number % 10 == 9 else PLACES[number % len(PLACES)]  # every tenth name is empty
+            namespaces = tuple(rng.choices(NAMESPACES, k=rng.randint(1, 3)))
+            # Half a minute to days since each kind's latest value; one camera in ten never had any.
+            ages_s = tuple((kind, min(30.0 + rng.lognormvariate(8.5, 2.0), 800_000.0)) for kind in ("ANNT", "ALRS"))
+            ages_s = () if rng.random() < 0.1 else ages_s
+            bridge, own_rate = bridges[number // CAMERAS_A_BRIDGE], rate * weight / sum(weights)
+            made.append(SimCamera(next(ids), name, bridge, own_rate, namespaces, ages_s))
+        return cls(seed, tuple(made), bridges)
 
     def rows(self) -> list[list[Any]]:
         """List its devices as the cloud does."""
@@ -84,7 +94,58 @@ def device_row(device_id: str, name: str | None, kind: str, links: Sequence[str]
     return row + [None] * (19 + int(device_id, 16) % 3)
 
 
-def _ages(rng: random.Random) -> tuple[tuple[str, float], ...]:
-    """Draw half a minute to days since each kind's latest value; one camera in ten never had any."""
-    drawn = tuple((name, min(30.0 + rng.lognormvariate(8.5, 2.0), 800_000.0)) for name in ("ANNT", "ALRS"))
-    return () if rng.random() < 0.1 else drawn
+class Beat(NamedTuple):
+    """One value, due `due_s` after the start and `delay_s` after it happened."""
+
+    due_s: float
+    delay_s: float
+    camera_id: str
+    four_cc: str
+    fields: dict[str, Any]
+    swallowed: bool
+
+
+def beats(account: Account) -> Iterator[Beat]:
+    """Write the endless script, by `due_s`; but for uuids it is the same for the same account."""
+    rng = random.Random(f"eelogger script {account.seed}")
+    order, began = count(), count(1)
+    heap: list[tuple[float, int, Beat | SimCamera]] = [
+        (rng.expovariate(camera.rate / EVENTS_A_START) - WARM_UP_S, next(order), camera)
+        for camera in account.cameras
+        if camera.rate > 0
+    ]
+    heapq.heapify(heap)
+    while heap:
+        due_s, _, item = heapq.heappop(heap)
+        if isinstance(item, Beat):
+            if due_s >= 0:
+                yield item
+            continue
+        # Only of those that are seen from their creation on.
+        swallowed = due_s >= 0 and next(began) % SWALLOWED == FIRST_SWALLOWED
+        for beat in _life(rng, item, due_s, swallowed):
+            heapq.heappush(heap, (beat.due_s, next(order), beat))
+        next_s = due_s + rng.expovariate(item.rate / EVENTS_A_START)
+        heapq.heappush(heap, (next_s, next(order), item))
+
+
+def _life(rng: random.Random, camera: SimCamera, at_s: float, swallowed: bool) -> Iterator[Beat]:
+    """Write one annotation: creation, heartbeats, end; sometimes an alert beside it."""
+    same = {"uuid": str(uuid.uuid4()), "ns": rng.choice(camera.namespaces)}
+
+    def beat(op: int, seq: int) -> Beat:
+        is_long = rng.random() < 0.003
+        delay_s = rng.uniform(5.0, 20.0) if is_long else camera.bridge.median_s * exp(0.45 * rng.gauss(0.0, 1.0))
+        return Beat(at_s + delay_s, delay_s, camera.id, "ANNT", {**same, "op": op, "seq": seq}, swallowed)
+
+    created = beat(CREATE, 0)
+    yield created
+    if rng.random() < ALERT_SHARE:
+        yield created._replace(four_cc="ALRS", fields={}, swallowed=False)
+    seq = 1
+    while rng.random() < 0.5:
+        at_s += rng.uniform(*HEARTBEAT_S)
+        yield beat(HEARTBEAT, seq)
+        seq += 1
+    at_s += rng.uniform(0.5, HEARTBEAT_S[1])
+    yield beat(END, seq)

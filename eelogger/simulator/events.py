@@ -1,7 +1,4 @@
-"""Make event bodies and messages as the cloud sends them.
-
-A timestamp is cut to milliseconds, never rounded, so no event lies in the future of the instant it was made for.
-"""
+"""Make events and messages as the cloud sends them."""
 
 import datetime as dt
 import json
@@ -50,6 +47,7 @@ def make(camera_id: str, four_cc: str, us: int, fields: Mapping[str, Any]) -> Ev
     else:
         # The cloud sends unsigned 32-bit ids as signed ones.
         body["eventid"] = (uuid.uuid4().int & 0xFFFFFFFF) - 0x80000000
+    # Cut to milliseconds, never rounded, so that no event lies in the future.
     moment = _EPOCH + dt.timedelta(microseconds=us)
     body |= {"timestamp": f"{moment:%Y%m%d%H%M%S}.{moment.microsecond // 1000:03d}", **fields}
     return Event.read(camera_id, four_cc, {key: value for key, value in body.items() if value is not None})

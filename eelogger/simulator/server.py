@@ -5,22 +5,21 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from ssl import SSLContext
 from typing import Any, Final, NamedTuple, Self
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from .account import ACCOUNT_ID, Account
+from .account import ACCOUNT_ID, Account, beats
 from .events import Event, listing, make, message_text
-from .traffic import play
 
 KEPT: Final = 20_000  # so many annotations recorded, and values sent, are remembered
 INITIAL_WITHIN_US: Final = 60_000_000
 SUBSCRIBING_US: Final = 5_000_000  # how long before its arrival here a subscription may have been written by the client
 LIST_PATH: Final = "/g/device/list"
 ANNOTATIONS_PATH: Final = "/annt/annt/list"
-ENDED: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 class SentEvent(NamedTuple):
@@ -131,8 +130,7 @@ class Cloud:
         await self.runner.setup()
         await web.TCPSite(self.runner, self.host, ssl_context=self.ssl, port=0).start()
         self.port = self.runner.addresses[0][1]
-        playing = play(self.account, self.deliver, self.record)
-        self._traffic = asyncio.create_task(playing, name="simulator traffic")
+        self._traffic = asyncio.create_task(self._play(), name="simulator traffic")
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -140,6 +138,22 @@ class Cloud:
         await asyncio.wait([self._traffic])
         await asyncio.gather(*(live.ws.close(code=1001) for live in self.connections))
         await self.runner.cleanup()
+
+    async def _play(self) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        for due_s, together in groupby(beats(self.account), lambda beat: beat.due_s):
+            await asyncio.sleep(max(0.0, start + due_s - loop.time()))
+            now_us = time.time_ns() // 1000
+            events = []  # what is due at one instant shares a message
+            for beat in together:
+                # A late timer makes no delay wrong.
+                event = make(beat.camera_id, beat.four_cc, now_us - round(beat.delay_s * 1e6), beat.fields)
+                if beat.swallowed:
+                    self.record(event)
+                else:
+                    events.append(event)
+            await self.deliver(events)
 
     def make_app(self) -> web.Application:
         """Make what is served."""
@@ -151,11 +165,11 @@ class Cloud:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if not self.may_pass(request):
-            return refusal(401)
+            return web.Response(status=401)
         found: object = self.rows if request.path == LIST_PATH else True
         if request.path == ANNOTATIONS_PATH:
             found = listing(self.readable(), request.query)
-        return refusal(400) if found is None else web.json_response(found)
+        return web.Response(status=400) if found is None else web.json_response(found)
 
     def may_pass(self, request: web.Request) -> bool:
         """Whether the request carries the session key in a cookie."""
@@ -190,12 +204,8 @@ class Cloud:
 
     async def wait_subscribed(self, cameras: int = 1, timeout_s: float = 10.0) -> None:
         """Wait until a connection has so many cameras and their initial state."""
-        await self.wait_until(lambda: any(len(live.ready) >= cameras for live in self.connections), timeout_s)
-
-    async def wait_until(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Wait for a condition, looked at after each message and disconnect."""
         async with asyncio.timeout(timeout_s):
-            while not condition():
+            while not any(len(live.ready) >= cameras for live in self.connections):
                 await self._changed.wait()
 
     def _notify(self) -> None:
@@ -216,7 +226,7 @@ class Cloud:
 
     async def converse(self, connection: Connection) -> None:
         """Answer a connection's messages until it ends."""
-        while (message := await connection.ws.receive()).type not in ENDED:
+        async for message in connection.ws:
             await self.take(connection, message)
             self._notify()
 
@@ -240,8 +250,3 @@ class Cloud:
                 self.sent += await connection.send_events([event])
             await asyncio.sleep(0)  # sending does not suspend: thousands of cameras would hold the loop for seconds
         connection.ready.update(wishes)
-
-
-def refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
-    """Refuse with a status; the body is plain text, since it need not be JSON."""
-    return web.Response(status=status, text=f"{status}: refused\n", headers=headers)

@@ -11,8 +11,9 @@ from ..storage.formats import time_text
 NARROWEST: Final = 10  # a name cut shorter cannot be recognised
 
 
-def printable(text: str) -> str:
-    """The text with everything unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
+def printable(value: object) -> str:
+    """The value's text with all that is unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
+    text = str(value)
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
