@@ -93,10 +93,10 @@ async def test_a_body_has_a_bound_and_may_be_compressed(monkeypatch: pytest.Monk
         assert caught.value.reason == "too-large"
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[" * 50_000, b"\xff\xfe\xff", b"[1,", b"1" * 5000, b"x-own"])
+@pytest.mark.parametrize("body", [b"", b"null", b"[" * 50_000, b"\xff\xfe\xff", b"[1,", b"1" * 5000])
 async def test_what_is_no_json_is_none(body: bytes) -> None:
     async def handler(_: web.Request) -> web.Response:
-        return web.Response(body=body, headers={"Content-Encoding": "x-own"} if body == b"x-own" else {})
+        return web.Response(body=body)
 
     async with serve(handler) as server, Rest(settings_for(server)) as rest:
         assert await rest.call("/") is None
