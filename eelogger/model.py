@@ -1,4 +1,7 @@
-"""Frozen values that pass between rooms; moments are whole µs since 1970 UTC, durations whole µs (both `*_us`)."""
+"""Frozen values that pass between rooms, names of namespaces and four-CCs.
+
+Moments are whole µs since 1970 UTC, durations whole µs (both `*_us`).
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple

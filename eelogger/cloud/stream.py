@@ -1,4 +1,7 @@
-"""Hand on each message that left the socket, once and in order, whatever ended the connection."""
+"""Subscribe cameras in batches, and hand on each message once, in order.
+
+What left the socket is handed on whatever ended the connection.
+"""
 
 import asyncio
 import json

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from ..clock import now_us
 from ..errors import EeloggerError, NothingToShow
+from ..measure.clock_offset import WARN_US
 from ..model import HOUR_US
 from ..storage.disk_errors import free_bytes, free_inodes
 from ..storage.formats import parse_pairs, parse_time
@@ -60,7 +61,7 @@ MEASURES: Final = {
     "observed": Measure("%", "observed", "share of today (UTC) that was observed", low=True),
     "gaps": Measure("", "gaps", "gaps in today's observation"),
     "early": Measure("%", "early", "events of these hours dated after their arrival: a clock is wrong", 1),
-    "clock": Measure("s", "", "how far the local clock is off, as far as that is certain", 1),
+    "clock": Measure("s", "", "how far the local clock is off, as far as that is certain", WARN_US / 1e6),
     "lag": Measure("s", "lag_p99_s", "the logger's own error, p99 of the last minute", 0.1),
     "rtt": Measure("s", "rtt_s", "round trip to the cloud"),
     "held": Measure("", "held", "lines that wait for the disk", 0),

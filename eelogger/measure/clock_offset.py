@@ -12,6 +12,7 @@ from ..model import HOUR_US, DateSample, Gap
 from .seconds import seconds3
 
 MEMORY_US: Final = 2 * HOUR_US  # how long a sample counts; by then drift has widened it by 0.36 s
+WARN_US: Final = 1_000_000  # a clock that is further off is warned about
 DRIFT_PPM: Final = 50  # what a cheap quartz drifts by at most; a sample's bounds widen by it as it ages
 
 
@@ -23,8 +24,8 @@ class Offset(NamedTuple):
 
     @property
     def warns(self) -> bool:
-        """The clock is more than a second off, and a slow network does not explain it."""
-        return abs(self.offset_us) > max(1_000_000, self.bound_us)
+        """The clock is further off than `WARN_US`, and a slow network does not explain it."""
+        return abs(self.offset_us) > max(WARN_US, self.bound_us)
 
     def sentence(self) -> str:
         """Say which way the delays are biased, or that the clock agrees."""

@@ -1,4 +1,4 @@
-"""Judge what each value under a four-CC is.
+"""Judge each value under a four-CC, and remember identities.
 
     measured at all? → has an identity? → duplicate → undated → early → initial → measured
 
