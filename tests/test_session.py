@@ -122,6 +122,26 @@ async def test_a_refused_attempt_is_tried_again(
 
 
 @in_virtual_time
+async def test_an_outage_soon_after_the_last_one_is_told_within_two_minutes(caplog: pytest.LogCaptureFixture) -> None:
+    async with under_way(2) as (cloud, _):
+        await cloud.close(1001)
+        await subscribed(cloud, 2, 2)
+        for connects in (3, 4):  # short ones are not: the log is not to be filled
+            await cloud.close(1001)
+            await subscribed(cloud, 2, connects)
+        assert len(told(caplog)) == 2
+        cloud.handshake_status = 503
+        await cloud.close(1001)
+        await asyncio.sleep(120)
+        assert "status 503" in told(caplog)[2]
+        await asyncio.sleep(600)
+        cloud.handshake_status = None
+        await subscribed(cloud, 2, cloud.connects + 1)
+    assert len(told(caplog)) == 4
+    assert float(told(caplog)[3].removeprefix("connected again after ").removesuffix(" s")) >= 720
+
+
+@in_virtual_time
 async def test_a_defect_does_not_end_the_run_and_is_told_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,25 +117,28 @@ def pauses(timing: Timing) -> Iterator[float]:
 
 
 class FailureSeries:
-    """Failures of one kind: the first is a WARNING, repeats are DEBUG; so is what fails within a minute of the end."""
+    """Failures of one kind: one WARNING, repeats are DEBUG; so is what fails within a minute of the end of another."""
 
     _since_s: float | None = None
-    _over_s: float | None = None
+    _is_told = False
+    _quiet_until_s = 0.0
 
     def failed(self, message: str) -> None:
         """Tell of a failure."""
         now_s = asyncio.get_running_loop().time()
-        begins = self._since_s is None or (self._over_s is not None and now_s - self._over_s >= 60)
-        if begins:
-            self._since_s, self._over_s = now_s, None
-        _log.log(logging.WARNING if begins else logging.DEBUG, "%s", message)
+        self._since_s = now_s if self._since_s is None else self._since_s
+        is_news = not self._is_told and now_s >= self._quiet_until_s
+        self._is_told = self._is_told or is_news
+        _log.log(logging.WARNING if is_news else logging.DEBUG, "%s", message)
 
     def over(self, message: str) -> None:
         """Tell once that it works again, and how long that took."""
         now_s = asyncio.get_running_loop().time()
-        if self._since_s is not None and self._over_s is None:
-            _log.warning("%s after %.1f s", message, now_s - self._since_s)
-        self._over_s = now_s
+        if self._since_s is not None:
+            self._quiet_until_s = now_s + 60
+            if self._is_told:
+                _log.warning("%s after %.1f s", message, now_s - self._since_s)
+        self._since_s, self._is_told = None, False
 
 
 def log_defect(message: str, error: BaseException) -> None:
