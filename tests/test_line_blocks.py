@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,6 +63,13 @@ def test_half_a_line_is_the_last_one(tmp_path: Path) -> None:
     assert next(blocks) == b"a\nb"
     path.write_bytes(b"a\nbc\nd\n")
     assert [*blocks] == []
+
+
+def test_an_append_that_is_under_way_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"a\nb")
+    monkeypatch.setattr(time, "sleep", lambda wait_s: path.write_bytes(b"a\nbc\n") if wait_s else None)
+    assert [*whole_lines(path)] == [b"a\nbc\n"]
 
 
 def test_a_file_truncated_meanwhile_ends_the_way_back(tmp_path: Path) -> None:

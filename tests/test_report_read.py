@@ -81,8 +81,10 @@ def test_what_cannot_be_read_is_skipped_and_counted(log_dir: Path) -> None:
     (root / "folder_100e0008.log").mkdir()
     (root / "shopping.txt").write_text("milk")  # the directory may be somebody's home
     (root / "days/2026-11-20/Front Door_100e0000.log").write_text("not a delay log\n" * 9)
+    with next((root / "days/2026-11-21").glob("*_100e0000.log")).open("ab") as file:
+        file.write(b"time=2026-11-21T23:59:59.9")  # a copy that broke off
     made = report(root)
-    assert made.skipped == NOTHING | {"files": 2, "errors": 1}
+    assert made.skipped == NOTHING | {"files": 2, "errors": 1, "lines": 1}
     assert events_by_name(made.rows["camera"]) == {"Front Door": 12, "Back Gate": 20, "Lobby": 20}
     # Days outside the period are not opened.
     assert report(root, since_us=NOON_US - 10 * HOUR).skipped == NOTHING | {"files": 1, "errors": 1}

@@ -65,9 +65,11 @@ class DelayRow(NamedTuple):
 
 
 def rows(block: bytes, skipped: Skipped) -> list[DelayRow]:
-    """The rows of a block's whole lines; `skipped` counts those that cannot be read."""
+    """The rows of a block's whole lines; `skipped` counts what cannot be read, half a line at the end too."""
     usual, minute_us, parts, read = _USUAL, _minute_us, _parts, list[DelayRow]()
-    for line in block.split(b"\n")[:-1]:
+    *lines, half = block.split(b"\n")
+    skipped.lines += bool(half)
+    for line in lines:
         if match := usual(line):
             minute, second, whole, fraction, kind, ns, four_cc, identity, op, gap, lag = match.groups()
             began_us, delay_us = minute_us(minute), int(whole + fraction)

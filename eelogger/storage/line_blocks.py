@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import stat
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _BLOCK_BYTES: Final = 1 << 18
+_APPEND_S: Final = 0.001  # a reader may see the first half of an append, and so long after that all of it
 _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one million
 
 
@@ -35,8 +37,10 @@ def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, b
             while True:
                 with nullcontext(kept) if kept else open_file(path, start) as file:
                     block = file.read(block_bytes or _BLOCK_BYTES)
-                    if not block.endswith(b"\n"):
-                        block += file.readline()
+                    for wait_s in (0.0, _APPEND_S):
+                        if block and not block.endswith(b"\n"):
+                            time.sleep(wait_s)
+                            block += file.readline()
                 start += len(block)
                 skipped.read_bytes += len(block)
                 if block:
