@@ -33,7 +33,8 @@ DATE_US = 1_795_338_440_000_000
 def _no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.DEBUG)
     yield
-    assert not [secret for secret in (KEY, PASSWORD, API_KEY) if secret in caplog.text]
+    shown = "".join(f"{record.getMessage()}{record.exc_text}" for record in caplog.get_records("call"))
+    assert not [secret for secret in (KEY, PASSWORD, API_KEY) if secret in shown]
 
 
 async def test_credentials_and_agent_are_sent() -> None:
