@@ -125,6 +125,22 @@ def test_namespace_and_group(ns: object, number: int | None, event: str, group: 
     assert list(handler.day.cameras[A].groups) == [104, group]
 
 
+def test_every_documented_namespace_and_four_cc_has_its_name() -> None:
+    namespaces = (
+        "Line Events,Object Tracking,Intrusion,Loitering,Tamper,Object Left/Removed,Fall/Duress,Crowd,Wrong Direction,"
+        "QR Code,IO Output Record,IO Input Record,namespace 113"
+    )
+    four_ccs = {
+        "ANNT": "annotation", "ALRS": "ROI alert start", "ALRE": "ROI alert end", "ALMS": "motion alert start",
+        "ALME": "motion alert end", "EMES": "motion start", "EMEE": "motion end", "ENES": "application event start",
+        "ENEE": "application event end", "ROMS": "region motion start", "ROME": "region motion end",
+        "RCON": "camera online", "RCOF": "camera offline", "XYZW": "XYZW",
+    }  # fmt: skip
+    events = [annt("u", ns=ns) for ns in range(101, 114)] + [annt("u", ns=None) | {"type": each} for each in four_ccs]
+    named = [judging().handle_event(A, event, us(2)).event for event in events]
+    assert named == [*namespaces.split(","), *four_ccs.values()]
+
+
 # What a verdict carries
 
 
@@ -165,6 +181,8 @@ def test_after_gap_stands_on_the_first_measured_event_of_each_camera() -> None:
     ]  # fmt: skip
     gaps = [verdict.after_gap_us for verdict in play(handler, *story)]
     assert gaps == [None] * 5 + [7 * SECOND, None, 7 * SECOND]
+    handler.subscribed([A], us(30), 0)
+    assert play(handler, Came(31, annt("2", 31), MEASURED))[0].after_gap_us == 0, "a clock was put back in it"
     for at_s, gap_s in ((40, 3), (40, 9), (48, 5)):
         handler.subscribed([A], us(at_s), gap_s * SECOND)
     assert play(handler, Came(51, annt("3", 51), MEASURED))[0].after_gap_us == (9 + 5) * SECOND
