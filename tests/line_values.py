@@ -17,7 +17,7 @@ TEXTS = st.text(st.one_of(st.characters(), st.sampled_from(HOSTILE)), max_size=3
 NAMES = TEXTS | st.sampled_from(["Front Door", 'a "b" \\', "time=1 delay_s=2", "x -- {}"])
 CAMERAS = st.builds(Camera, st.from_regex(r"[0-9a-f]{8}", fullmatch=True) | TEXTS, NAMES, TEXTS)
 MOMENTS = st.integers(946_684_800_000_000, 4_102_444_799_999_999)  # 2000 to 2099
-DURATIONS = st.integers(0, 10**15) | st.integers(0, 3_000_000)
+DURATIONS = st.integers(0, 10**16 - 2) | st.integers(0, 3_000_000)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),

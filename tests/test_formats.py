@@ -203,6 +203,7 @@ def test_a_quoted_value_comes_back_and_is_bare_only_where_it_can_be(text: str) -
 
 def test_the_last_value_of_a_line_that_went_through_windows_counts() -> None:
     assert parse_pairs('held="a b" lag_s=4.5\r\n') == {"held": "a b", "lag_s": "4.5"}
+    assert parse_pairs('a=1 b="\\u12" c=1') == {"a": "1"}, "nothing counts that stands behind a damaged value"
 
 
 def test_printable_text_stays_readable_in_quotes() -> None:

@@ -151,6 +151,7 @@ def rounded(us: int | Fraction, places: str) -> str:
 @example(500, 1)
 @example(-500, 1)
 @example(-1_500, 1)
+@example(1_000_000, 1)
 def test_seconds_are_rounded_once_half_to_even(us: int, n: int) -> None:
     assert seconds3(us) == rounded(us, "0.001")
     assert seconds6(us) == rounded(us, "0.000001")

@@ -165,6 +165,7 @@ GOOD = [
     ("EEN_CAMERAS", "100e1e23, Front *", ("100e1e23", "Front *")),
     ("EEN_LOG_MAX_BYTES", "1048576", 1 << 20),
     ("EEN_LOG_MAX_BYTES", "2g", 2 << 30),
+    *(("EEN_LOG_MAX_BYTES", off, None) for off in ("OFF", "none", "0")),
     ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
     ("EEN_BASE_URL", "https://Gateway.Example:8443/", "https://gateway.example:8443"),
     *(("EEN_BASE_URL", url, url) for url in ("http://127.1.2.3:80", "http://[::1]:8080", "http://localhost:1")),
@@ -203,19 +204,11 @@ def test_addresses_and_names_of_namespaces() -> None:
 @pytest.mark.parametrize(
     ("cameras", "bridges", "kept"),
     [
-        ("", "", True),
-        ("100E1E23", "", True),
-        ("Back*, front [1]", "", True),
-        ("Front", "", False),
-        ("front ?1?", "", True),
-        ("100e1e24", "", False),
-        ("", "100BB001", True),
-        ("", "site *", True),
-        ("f*[1]", "", True),
-        ("*[!2]", "", False),
-        ("Front*", "site b", False),
+        ("", "", True), ("100E1E23", "", True), ("Back*, front [1]", "", True), ("Front", "", False),
+        ("front ?1?", "", True), ("100e1e24", "", False), ("", "100BB001", True), ("", "site *", True),
+        ("f*[1]", "", True), ("*[!2]", "", False), ("Front*", "site b", False),
     ],
-)
+)  # fmt: skip
 def test_filters(cameras: str, bridges: str, kept: bool) -> None:
     settings = load(environ=ACCESS | {"EEN_CAMERAS": cameras, "EEN_BRIDGES": bridges})
     assert settings.keeps(Camera("100e1e23", "Front [1]", "100bb001"), "Site A") == kept

@@ -15,7 +15,7 @@ from eelogger.storage.formats import parse_time
 from eelogger.views.figures import Figures, figures_of, shown, summed, texts
 from eelogger.views.run_state import OwnError, RunState
 from eelogger.views.status_line import event_heading, event_line, status_line
-from eelogger.views.text import cell, share, width
+from eelogger.views.text import cell, share, short, span, table, width, wrapped
 
 ANY = st.text(st.characters(codec=None), max_size=40)
 
@@ -29,10 +29,52 @@ def test_a_cell_takes_exactly_its_columns_and_nothing_in_it_is_unprintable(
     assert filled.isprintable()
 
 
+TEXTS = st.lists(st.tuples(ANY, ANY, st.integers(0, 10**6).map(str)), max_size=5)
+
+
+@given(TEXTS, st.integers(30, 120))
+def test_a_table_cuts_text_to_its_columns_and_figures_never(rows: list[tuple[str, str, str]], within: int) -> None:
+    lines = list(table(["name", "id", "n"], rows, left=["name", "id"], within=within))
+    assert max(map(width, lines)) <= max(within, 10 + 2 + 10 + 2 + 7)
+    assert [line.split(" ")[-1] for line in lines] == ["n", *(n for _, _, n in rows)]
+
+
+def test_what_does_not_fit_ends_in_dots() -> None:
+    row = ["Yard and its gate", "x" * 33, "12"]
+    assert list(table(["name", "what", "n"], [row])) == [
+        "name                                           what   n",
+        f"Yard and its gate  {'x' * 31}…  12",
+    ]
+    assert list(table(["name", "what", "n"], [row], within=51))[1] == f"Yard and its…  {'x' * 31}…  12"
+    assert list(table(["name", "what", "n"], [row], within=1))[1] == f"Yard and…   {'x' * 31}…  12"
+    assert (cell("前門前門", 6), cell("\u1112\u1161\u0301e\u20dd門", 4)) == ("前門… ", "\u1112\u1161\u0301e\u20dd…")
+    assert wrapped("- ", "one two-three " + "4" * 9, 9) == ["- one", "  two-three", "  " + "4" * 9]
+    assert [len(wrapped("", f"{'x' * 60} {'y' * n}")) for n in (59, 60)] == [1, 2]
+    assert wrapped("- ", "") == ["- "]
+
+
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_share_is_never_rounded_up_to_all(part: float) -> None:
     assert float(share(part)[:-2]) <= 99.9
     assert share(1.0) == "100 %"
+
+
+@pytest.mark.parametrize(
+    ("us", "said", "in_5_columns"),
+    [
+        (94_999, "0.095 s", "0.095"), (95_000, "0.10 s", "0.095"), (949_999, "0.95 s", "0.950"),
+        (950_000, "1.0 s", "0.950"), (9_999_500, "10.0 s", "10.00"), (99_994_999, "100.0 s", "99.99"),
+        (99_995_000, "100.0 s", "100.0"), (119_999_999, "120.0 s", "120.0"), (120 * SECOND, "2 min 00 s", "120.0"),
+        (999_950_000, "16 min 39 s", "1000"), (7_199_999_999, "119 min 59 s", "7200"),
+        (7200 * SECOND, "2 h 00 min", "7200"), (99_999 * SECOND, "27 h 46 min", "99999"),
+        (100_000 * SECOND, "27 h 46 min", "27.8h"), (172_799 * SECOND, "47 h 59 min", "48.0h"),
+        (172_800 * SECOND, "2 d 0 h", "48.0h"), (359_639 * SECOND, "4 d 3 h", "99.9h"),
+        (359_640 * SECOND, "4 d 3 h", "4.2d"), (8_629_199 * SECOND, "99 d 20 h", "99.9d"),
+        (8_629_200 * SECOND, "99 d 21 h", "100d"),
+    ],
+)  # fmt: skip
+def test_a_duration_as_one_says_it_and_in_5_columns(us: int, said: str, in_5_columns: str) -> None:
+    assert (span(us), span(-us), short(us)) == (said, f"−{said}", in_5_columns)
 
 
 def test_an_event_is_one_line_as_in_the_readme() -> None:
@@ -65,9 +107,12 @@ def full(**fields: Any) -> RunState:
 
 def test_a_wide_terminal_shows_everything_that_is_known() -> None:
     at_once = full(written_us=NOON_US + 10 * SECOND)
-    assert status_line(at_once, 200) == (
-        "connected · 10 s · 12 cameras · 4,120 events · last 0.41 s · p95 1.9 s · RTT 23.4 ms · 1 gap · own 0.3 ms"
-    )
+    whole = "connected · 10 s · 12 cameras · 4,120 events · last 0.41 s · p95 1.9 s · RTT 23.4 ms · 1 gap · own 0.3 ms"
+    fits = len(whole) + 1
+    assert (status_line(at_once, fits), status_line(at_once, fits - 1)) == (whole, whole.removesuffix(" · own 0.3 ms"))
+    for number, has_p95 in ((40, True), (41, False)):
+        many = day_of(verdict(f"100e00{i:02d}", SECOND) for i in range(number))
+        assert (" · p95 1.0 s" in status_line(run_state(many, {}), 200)) is has_p95
     trouble = full(offset=Offset(-2_100_000, 1), disk="disk is full")
     assert status_line(trouble, 200).startswith("connected · disk: disk is full · clock off by 2.1 s · 2 h 05 min · ")
     nothing = run_state(Day(), {}, state="connecting", written_us=NOON_US + 1_400_000)
