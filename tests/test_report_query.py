@@ -1,5 +1,6 @@
 """Moments and patterns: what a report is asked for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +64,11 @@ def test_an_unknown_zone_is_said_with_what_to_do(zone: str) -> None:
 )
 def test_patterns(patterns: dict[str, Any], group: int | str, wanted: bool) -> None:
     assert Query(Path(), **patterns).wants(KNOWN["100e0000"], group) is wanted
+
+
+def test_a_report_says_what_it_is_about_and_an_anonymous_one_names_nothing() -> None:
+    query = Query(Path("logs"), cameras=["front*", "a\x1b"], namespaces=["103"])
+    hour = "2026-11-22 12:00:00 UTC to 2026-11-22 13:00:00 UTC (60 min 00 s)"
+    assert query.period(NOON_US, NOW_US) == f"{hour}; only camera front* or a\\x1b; namespace 103, logs"
+    assert replace(query, anonymise=True).period(NOON_US, NOW_US) == f"{hour}; only some patterns"
+    assert Query(Path("logs")).period(NOON_US, NOW_US) == f"{hour}, logs"
