@@ -46,16 +46,12 @@ APPENDED += ["gaps.log", "health.log", "eelogger.log", "rejected.log"]
 @pytest.mark.parametrize(
     ("content", "left"),
     [
-        (b"", b""),
-        (b"a\nb", b"a\n"),
-        (b"a", b""),
-        (b"a\nb\0\0\nc\0\n", b"a\n"),
-        (b"\0" * 200_000, b""),
+        (b"", b""), (b"a\nb", b"a\n"), (b"a", b""), (b"a\nb\0\0\nc\0\n", b"a\n"), (b"\0" * 200_000, b""),
         (b"a\n" + b"b" * 200_000 + b"\n", b"a\n" + b"b" * 200_000 + b"\n"),
         (b"a\n\0" + b"b" * 200_000 + b"\nc", b"a\n"),
     ],
     ids=range(7),
-)
+)  # fmt: skip
 def test_a_torn_tail_is_cut_back_to_the_last_whole_line(tmp_path: Path, name: str, content: bytes, left: bytes) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)

@@ -46,18 +46,12 @@ def test_every_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("frobnicate", 2),
-        ("--seconds nan", 2),
-        ("watch --min-delay x", 2),
-        ("--demo check", 2),
-        ("--events watch", 2),
+        ("frobnicate", 2), ("--seconds nan", 2), ("watch --min-delay x", 2), ("--demo check", 2), ("--events watch", 2),
         ("--seconds 3 login", 2),
         # A monitoring system reads 2 as CRITICAL.
-        ("--seconds 3 status", 3),
-        ("status --warn", 3),
-        ("--log-dir x status extra", 3),
+        ("--seconds 3 status", 3), ("status --warn", 3), ("--log-dir x status extra", 3),
     ],
-)
+)  # fmt: skip
 def test_what_makes_no_sense_is_a_usage_error(capsys: pytest.CaptureFixture[str], line: str, expected: int) -> None:
     code, out, err = here(capsys, *line.split())
     assert (code, out) == (expected, "")
@@ -179,14 +173,10 @@ async def test_closed_streams_swallow_text_and_the_exit_code_stands(
 @pytest.mark.parametrize(
     ("line", "closed", "code"),
     [
-        ("status --log-dir /nowhere", ">&-", 3),
-        ("watch --log-dir /nowhere", "2>&-", 66),
-        ("login", "<&-", 77),
-        ("login", ">&- 2>&- <&-", 77),
-        ("--version", ">&-", 0),
-        ("report --nonsense", ">&- 2>&- <&-", 2),
+        ("status --log-dir /nowhere", ">&-", 3), ("watch --log-dir /nowhere", "2>&-", 66), ("login", "<&-", 77),
+        ("login", ">&- 2>&- <&-", 77), ("--version", ">&-", 0), ("report --nonsense", ">&- 2>&- <&-", 2),
     ],
-)
+)  # fmt: skip
 def test_commands_do_without_closed_streams(line: str, closed: str, code: int) -> None:
     assert command(*line.split(), shell=f'exec "$@" {closed}').code == code
 

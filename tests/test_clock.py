@@ -27,21 +27,18 @@ def after(ran_s: float, *, asleep_s: float = 0, jump_s: float = 0, boot: bool = 
 @pytest.mark.parametrize(
     ("reading", "passed_s", "found"),
     [
-        (after(1), 1, []),
-        (after(1, jump_s=0.5), 1, []),
+        (after(1), 1, []), (after(1, jump_s=0.5), 1, []),
         (after(1, jump_s=0.500_000_001), 1, [("clock-step", "stepped by 0.500 s")]),
-        (after(1, jump_s=-3), 1, [("clock-step", "stepped by -3.000 s")]),
-        (after(1, asleep_s=0.5), 1.5, []),
+        (after(1, jump_s=-3), 1, [("clock-step", "stepped by -3.000 s")]), (after(1, asleep_s=0.5), 1.5, []),
         (after(1, asleep_s=60), 61, [("suspend", "sleep")]),
         (after(1, asleep_s=60, jump_s=2), 61, [("suspend", "sleep"), ("clock-step", "stepped by 2.000 s")]),
-        (after(6), 6, []),
-        (after(6.000_000_001), 6, [("suspend", "late")]),
+        (after(6), 6, []), (after(6.000_000_001), 6, [("suspend", "late")]),
         # Without a clock that counts sleep, sleep is a jump ahead after a late tick, and cannot be told from a step.
         (after(9, asleep_s=60, boot=False), 69, [("suspend", "late")]),
         (after(1, asleep_s=60, boot=False), 1, [("clock-step", "stepped by 60.000 s")]),
         (after(9, jump_s=-3, boot=False), 9, [("suspend", "late"), ("clock-step", "stepped by -3.000 s")]),
     ],
-)
+)  # fmt: skip
 def test_what_two_readings_say_of_the_time_that_passed(
     reading: Reading, passed_s: float, found: list[tuple[str, str]]
 ) -> None:

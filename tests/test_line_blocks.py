@@ -85,15 +85,12 @@ def test_a_file_truncated_meanwhile_ends_the_way_back(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_passed_over_and_noted(tmp_path: Path, kind: str) -> None:
     path = tmp_path / kind
     make: dict[str, Callable[[], object]] = {
-        "missing": int,
-        "folder": path.mkdir,
-        "pipe": lambda: os.mkfifo(path),
-        "loop": lambda: path.symlink_to(path),
+        "missing": int, "folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "loop": lambda: path.symlink_to(path),
         "device": lambda: path.symlink_to("/dev/null"),
         "cut.gz": lambda: path.write_bytes(gzip.compress(os.urandom(100_000))[:-50_000]),
         "damaged.gz": lambda: path.write_bytes(gzip.compress(b"a\n" * 1000)[:10] + b"\xff" * 40),
         "no.gz": lambda: path.write_bytes(b"a\n"),
-    }
+    }  # fmt: skip
     make[kind]()
     skipped = Skipped()
     assert b"".join(whole_lines(path, skipped=skipped)) == b""

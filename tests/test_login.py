@@ -70,14 +70,10 @@ async def test_a_second_factor_is_asked_for_and_a_wrong_code_once_more(
 @pytest.mark.parametrize(
     "answers",
     [
-        ["ops@example.com", "wrong"],
-        ["ops@example.com", ""],
-        [],
-        ["ops@example.com", PASSWORD, "pigeon"],
-        ["ops@example.com", PASSWORD, "sms", ""],
-        ["ops@example.com", PASSWORD, "sms", "1", "2", "3"],
+        ["ops@example.com", "wrong"], ["ops@example.com", ""], [], ["ops@example.com", PASSWORD, "pigeon"],
+        ["ops@example.com", PASSWORD, "sms", ""], ["ops@example.com", PASSWORD, "sms", "1", "2", "3"],
     ],
-)
+)  # fmt: skip
 async def test_a_refused_login_changes_nothing(cloud: FaultCloud, env_file: Path, answers: list[str]) -> None:
     cloud.second_factor = {"sms": "*** 779", "email": "***@example.com"}
     env_file.write_text("EEN_AUTH_KEY=\n")

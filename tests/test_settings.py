@@ -128,21 +128,16 @@ def test_what_a_run_needs(environ: dict[str, str], missing: set[str]) -> None:
 BAD = [
     ("EEN_BRANDING", ["c000.eagleeyenetworks.com", "-a", "a" * 64, "a b", "a/b", "ä"]),
     ("EEN_ACCOUNT_ID", ["1/2", "a" * 21, "1 2", "../x"]),
-    ("EEN_AUTH_KEY", ["a b", "a;b", "a,b", 'a"b', "a\\b", "ä", "a\nb"]),
-    ("EEN_API_KEY", ["a b", "ä", "a\r\nX: y"]),
+    ("EEN_AUTH_KEY", ["a b", "a;b", "a,b", 'a"b', "a\\b", "ä", "a\nb"]), ("EEN_API_KEY", ["a b", "ä", "a\r\nX: y"]),
     ("EEN_BASE_URL", ["x", "ftp://x", "http://example.com", "https://x/y", "https://u:p@x", "https://x?q"]),
     ("EEN_BASE_URL", ["https://x:99999", "https://[::zz]", "https://x,y", "https://x:", "https://"]),
     ("EEN_EVENTS", ["ANN", "ANNT,ALRSX", "AN T", ",", "ÄNNT"]),
-    ("EEN_RESOURCES", ["thumb", "events", ",", "event;pre"]),
-    ("EEN_NAMESPACES", ["a", "1.5", "1" * 5000, "１０３", ","]),
-    ("EEN_NAMESPACE_NAMES", ["300", "300=", "x=GPS"]),
-    ("EEN_CAMERAS", [", ,", "a\x1bb"]),
+    ("EEN_RESOURCES", ["thumb", "events", ",", "event;pre"]), ("EEN_NAMESPACE_NAMES", ["300", "300=", "x=GPS"]),
+    ("EEN_NAMESPACES", ["a", "1.5", "1" * 5000, "１０３", ","]), ("EEN_CAMERAS", [", ,", "a\x1bb"]),
     ("EEN_KEEP_DAYS", ["0", "-1", "1.5", "99999", "off", "1" * 5000]),
-    ("EEN_LOG_MAX_BYTES", ["x", "1.5G", "-1", "10", "64X", "1" * 5000]),
-    ("EEN_DISK_BUFFER_BYTES", ["off", "1K"]),
-    ("EEN_LOG_DIR", ["a\x00b", "\udcff"]),
-    ("EEN_CA_FILE", ["/does/not/exist", "/", __file__]),
-]
+    ("EEN_LOG_MAX_BYTES", ["x", "1.5G", "-1", "10", "64X", "1" * 5000]), ("EEN_DISK_BUFFER_BYTES", ["off", "1K"]),
+    ("EEN_LOG_DIR", ["a\x00b", "\udcff"]), ("EEN_CA_FILE", ["/does/not/exist", "/", __file__]),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD for text in texts])
@@ -157,19 +152,15 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 GOOD = [
-    ("EEN_BRANDING", "C000", "c000"),
-    ("EEN_EVENTS", " annt , ALRS,ANNT ,", ("ANNT", "ALRS")),
-    ("EEN_RESOURCES", "Event, pre", ("event", "pre")),
-    ("EEN_NAMESPACES", "101, 103", (101, 103)),
+    ("EEN_BRANDING", "C000", "c000"), ("EEN_EVENTS", " annt , ALRS,ANNT ,", ("ANNT", "ALRS")),
+    ("EEN_RESOURCES", "Event, pre", ("event", "pre")), ("EEN_NAMESPACES", "101, 103", (101, 103)),
     ("EEN_NAMESPACE_NAMES", " 300 = GPS data ;301=a=b;", ((300, "GPS data"), (301, "a=b"))),
-    ("EEN_CAMERAS", "100e1e23, Front *", ("100e1e23", "Front *")),
-    ("EEN_LOG_MAX_BYTES", "1048576", 1 << 20),
-    ("EEN_LOG_MAX_BYTES", "2g", 2 << 30),
-    *(("EEN_LOG_MAX_BYTES", off, None) for off in ("OFF", "none", "0")),
+    ("EEN_CAMERAS", "100e1e23, Front *", ("100e1e23", "Front *")), ("EEN_LOG_MAX_BYTES", "1048576", 1 << 20),
+    ("EEN_LOG_MAX_BYTES", "2g", 2 << 30), *(("EEN_LOG_MAX_BYTES", off, None) for off in ("OFF", "none", "0")),
     ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
     ("EEN_BASE_URL", "https://Gateway.Example:8443/", "https://gateway.example:8443"),
     *(("EEN_BASE_URL", url, url) for url in ("http://127.1.2.3:80", "http://[::1]:8080", "http://localhost:1")),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
