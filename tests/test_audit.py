@@ -25,12 +25,13 @@ from report_logs import write_logs
 from run_states import NOON_US, cameras, verdict
 from sites import serve
 
-from eelogger.model import Camera, Gap, Verdict
+from eelogger.model import INITIAL, MEASURED, Camera, Gap, Verdict
 from eelogger.report.losses import Found, numbers, text
 from eelogger.report.query import Query
-from eelogger.report.reconcile import Counts, Reconciliation
+from eelogger.report.reconcile import Counts, Missing, Reconciliation
 from eelogger.simulator import Account, Event
 from eelogger.simulator.events import make
+from eelogger.storage.delaylog import DelayRow
 from eelogger.storage.formats import parse_time
 from eelogger.storage.paths import day_of
 
@@ -427,6 +428,16 @@ def test_the_worst_are_shown_first_with_what_bounds_the_answer() -> None:
     ]
     notes = [re.findall(r"^[0-9]+|[0-9]+ events|status.*", note) for note in found.all_notes()]
     assert notes == [[], ["51"], ["1"], ["2"], ["1", "3 events"], ["1", "status 500."]]
+
+
+def test_what_arrived_first_as_an_initial_value_or_a_heartbeat_is_not_missing() -> None:
+    row = DelayRow(NOON_US, 5, MEASURED, "ANNT", 103, "u1", 4, False, b"")
+    one = Reconciliation([], [], set(), 0)
+    one.deliver([[row], [row._replace(kind=INITIAL, identity="u2", op=1)]], Query(Path()), lambda group: True)
+    listed = [("U1", NOON_US, 103), ("u2", None, None), ("u3", None, None)]
+    assert [*one.take(NOON_US, NOON_US + HOUR, listed)] == [Missing("u3", None, None, NOON_US, ("missing",))]
+    one.finish()
+    assert one.hours == {NOON_US: Counts(recorded=3, missing=1, unrecorded=0)}
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 50))
