@@ -21,7 +21,7 @@ def now_us() -> int:
 
 def resolution_us() -> int:
     """The step of the wall clock in µs, at least 1; about 16,000 on some systems."""
-    return max(1, math.ceil(time.get_clock_info("time").resolution * 1_000_000))
+    return math.ceil(time.get_clock_info("time").resolution * 1_000_000)
 
 
 class Reading(NamedTuple):
