@@ -124,6 +124,11 @@ def test_a_stream_line_to_the_letter() -> None:
     assert line == '2026-11-22T09:07:20.000456+00:00 -- {"pre": "\\u00e9\\n", "x": [null, 0.5, null, {}]}\n'
 
 
+def test_without_an_encoder_in_c_the_json_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    assert formats._encoder()(DATA | {"x": [0.5, {}, "é"]}) == formats._encode(DATA | {"x": [0.5, {}, "é"]})
+
+
 def test_a_stream_line_of_the_older_script_is_read() -> None:
     at_us = us("2024-05-01T12:00:00.123456+00:00")
     for stamp in ("2024-05-01T12:00:00.123456", "2024-05-01 12:00:00.123456", "2024-05-01T14:00:00.123456+02:00"):

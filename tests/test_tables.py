@@ -80,6 +80,8 @@ def test_a_duration_as_one_says_it_and_in_5_columns(us: int, said: str, in_5_col
 def test_an_event_is_one_line_as_in_the_readme() -> None:
     at_us = parse_time("2026-11-22T09:07:20Z")
     assert event_heading(80) == "UTC       camera                       event                     delay\n"
+    assert event_heading(200) == f"UTC       {'camera':<32}  {'event':<24}  {'delay':>12}\n"
+    assert event_heading(40) == "UTC       camera    eve…         delay\n"
     event, late = (verdict("100e0000", delay_us, at_us) for delay_us in (1_230_000, 260 * SECOND))
     early, undated = (
         verdict("100e0000", -300_000, at_us, event="Loitering"),
