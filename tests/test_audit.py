@@ -432,10 +432,12 @@ def test_the_worst_are_shown_first_with_what_bounds_the_answer() -> None:
 
 def test_what_arrived_first_as_an_initial_value_or_a_heartbeat_is_not_missing() -> None:
     row = DelayRow(NOON_US, 5, MEASURED, "ANNT", 103, "u1", 4, False, b"")
-    one = Reconciliation([], [], set(), 0)
-    one.deliver([[row], [row._replace(kind=INITIAL, identity="u2", op=1)]], Query(Path()), lambda group: True)
-    listed = [("U1", NOON_US, 103), ("u2", None, None), ("u3", None, None)]
-    assert [*one.take(NOON_US, NOON_US + HOUR, listed)] == [Missing("u3", None, None, NOON_US, ("missing",))]
+    late = row._replace(delay_us=50 * SECOND, kind=INITIAL, identity="u2", op=1)
+    # Nor does its age say how long an event may be on its way when a gap begins.
+    one = Reconciliation([Gap("gap", NOON_US + 30 * SECOND, NOON_US + 40 * SECOND, "dns")], [], set(), 0)
+    one.deliver([[row], [late]], Query(Path()), lambda group: True)
+    listed = [("U1", NOON_US, 103), ("u2", None, None), ("u3", NOON_US, None)]
+    assert [*one.take(NOON_US, NOON_US + HOUR, listed)] == [Missing("u3", None, NOON_US, NOON_US, ("missing",))]
     one.finish()
     assert one.hours == {NOON_US: Counts(recorded=3, missing=1, unrecorded=0)}
 
