@@ -75,8 +75,7 @@ async def test_when_all_is_well_every_row_says_so(cloud: FaultCloud, log_dir: Pa
     ("fault", "settings", "expected"),
     [
         ({"auth_key": KEY}, {"auth_key": "c000~" + "0" * 32}, (77, "key", FAILED)),
-        ({}, {"cameras": "nothing*"}, (69, "cameras", FAILED)),
-        ({"list_status": 503}, {}, (69, "cameras", FAILED)),
+        ({}, {"cameras": "nothing*"}, (69, "cameras", FAILED)), ({"list_status": 503}, {}, (69, "cameras", FAILED)),
         ({}, {"base_url": "http://127.0.0.1:9"}, (69, "cameras", FAILED)),
         ({"redirect_to": "http://127.0.0.1:9"}, {}, (69, "cameras", FAILED)),
         ({"handshake_status": 503}, {}, (69, "event stream", FAILED)),
@@ -86,10 +85,9 @@ async def test_when_all_is_well_every_row_says_so(cloud: FaultCloud, log_dir: Pa
         ({"list_body": json.dumps(Account.of(cameras=4).rows())}, {}, (0, "event stream", WARNING)),  # one is unknown
         ({"answer_pings": False}, {}, (0, "network", OK)),
         ({"rest_status": {"/annt/annt/list": 403}}, {}, (0, "annotation list", OK)),
-        ({"date_offset_s": 7.0}, {}, (0, "clock", WARNING)),
-        ({}, {"typo": "c000"}, (0, "settings", WARNING)),
+        ({"date_offset_s": 7.0}, {}, (0, "clock", WARNING)), ({}, {"typo": "c000"}, (0, "settings", WARNING)),
     ],
-)
+)  # fmt: skip
 async def test_a_fault_has_its_row_and_the_exit_code_of_a_run(
     cloud: FaultCloud, checked: Check, fault: dict[str, Any], settings: dict[str, str], expected: tuple[int, str, str]
 ) -> None:

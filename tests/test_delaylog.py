@@ -79,14 +79,11 @@ def test_a_line_that_contradicts_itself_is_nobodys_figure_and_no_error() -> None
     line = delay_line(VERDICT, label(CAMERA))
     for before, after, is_row in (
         ("2026-11-22T11:59", "2026-13-22T11:59", True),  # the event's time, which no figure needs
-        ("2026-11-22T12:00", "2026-02-30T12:00", False),
-        ("delay_s=0.000005", "delay_s=-0.000005", False),
+        ("2026-11-22T12:00", "2026-02-30T12:00", False), ("delay_s=0.000005", "delay_s=-0.000005", False),
         ("delay_s=0.000005", "delay_s=10000000000.000005", False),  # longer than figures can be
-        ("verdict=measured", "verdict=early", False),
-        ("verdict=measured", "verdict=new", False),
-        ("ns=103", f"ns={'9' * 5000}", False),
-        ("n=12", "n=1.2", True),
-    ):
+        ("verdict=measured", "verdict=early", False), ("verdict=measured", "verdict=new", False),
+        ("ns=103", f"ns={'9' * 5000}", False), ("n=12", "n=1.2", True),
+    ):  # fmt: skip
         assert before in line
         found = rows(line.replace(before, after).encode(), skipped := Skipped())
         assert [row.parsed()[0].delay_us for row in found] == [5] * is_row, after

@@ -95,17 +95,13 @@ async def test_nothing_is_asked_when_the_file_cannot_be_read_or_written(cloud: F
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("", "{}"),
-        ("# mine\n", "# mine\n{}"),
-        ("# mine \udcff\udc85\udca0", "# mine \udcff\udc85\udca0\n{}"),
+        ("", "{}"), ("# mine\n", "# mine\n{}"), ("# mine \udcff\udc85\udca0", "# mine \udcff\udc85\udca0\n{}"),
         ("A=1\n\n# key\nEEN_AUTH_KEY=\nB=2 # Größe …\n", "A=1\n\n# key\nNEW\nB=2 # Größe …\n{-}"),
-        ("EEN_AUTH_KEY = old # of spring\n", "NEW\n{-}"),
-        ('EEN_AUTH_KEY="two\nlines" # c\nA=1\n', "NEW\nA=1\n{-}"),
+        ("EEN_AUTH_KEY = old # of spring\n", "NEW\n{-}"), ('EEN_AUTH_KEY="two\nlines" # c\nA=1\n', "NEW\nA=1\n{-}"),
         ("A=$EEN_AUTH_KEY;,\nexport A\n'B'='c # d'\n", "A=$EEN_AUTH_KEY;,\nexport A\n'B'='c # d'\n{}"),
-        ("#EEN_AUTH_KEY=no\n", "#EEN_AUTH_KEY=no\n{}"),
-        ('$env:EEN_AUTH_KEY = "x"\n', '$env:EEN_AUTH_KEY = "x"\n{}'),
+        ("#EEN_AUTH_KEY=no\n", "#EEN_AUTH_KEY=no\n{}"), ('$env:EEN_AUTH_KEY = "x"\n', '$env:EEN_AUTH_KEY = "x"\n{}'),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_every_other_line_stays(tmp_path: Path, before: str, after: str, end: str, mark: str) -> None:

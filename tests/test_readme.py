@@ -69,7 +69,7 @@ def test_every_promise_names_a_test_that_exists() -> None:
     named = [
         re.findall(r"`(?:tests/)?(test_\w+\.py|benchmarks)`", row.rpartition("|")[0].rpartition("|")[2]) for row in rows
     ]
-    assert all(named)
+    assert min(map(len, named)) > 0
     assert all((ROOT / "tests" / name).exists() for names in named for name in names)
 
 

@@ -54,14 +54,11 @@ def test_an_unknown_zone_is_said_with_what_to_do(zone: str) -> None:
 @pytest.mark.parametrize(
     ("patterns", "group", "wanted"),
     [
-        ({"cameras": ["100E0000"]}, 103, True),
-        ({"cameras": ["front*", "nobody"]}, 103, True),
-        ({"cameras": ["Front [D]oor"]}, 103, False),
-        ({"namespaces": ["intru*"]}, 103, True),
-        ({"namespaces": ["roi alert*"]}, "ALRS", True),
-        ({"cameras": ["front*"], "namespaces": ["104"]}, 103, False),
+        ({"cameras": ["100E0000"]}, 103, True), ({"cameras": ["front*", "nobody"]}, 103, True),
+        ({"cameras": ["Front [D]oor"]}, 103, False), ({"namespaces": ["intru*"]}, 103, True),
+        ({"namespaces": ["roi alert*"]}, "ALRS", True), ({"cameras": ["front*"], "namespaces": ["104"]}, 103, False),
     ],
-)
+)  # fmt: skip
 def test_patterns(patterns: dict[str, Any], group: int | str, wanted: bool) -> None:
     assert Query(Path(), **patterns).wants(KNOWN["100e0000"], group) is wanted
 

@@ -130,7 +130,7 @@ BAD = [
     ("EEN_ACCOUNT_ID", ["1/2", "a" * 21, "1 2", "../x"]),
     ("EEN_AUTH_KEY", ["a b", "a;b", "a,b", 'a"b', "a\\b", "ä", "a\nb"]), ("EEN_API_KEY", ["a b", "ä", "a\r\nX: y"]),
     ("EEN_BASE_URL", ["x", "ftp://x", "http://example.com", "https://x/y", "https://u:p@x", "https://x?q"]),
-    ("EEN_BASE_URL", ["https://x:99999", "https://[::zz]", "https://x,y", "https://x:", "https://"]),
+    ("EEN_BASE_URL", ["https://x:65536", "https://[::zz]", "https://x,y", "https://x:", "https://"]),
     ("EEN_EVENTS", ["ANN", "ANNT,ALRSX", "AN T", ",", "ÄNNT"]),
     ("EEN_RESOURCES", ["thumb", "events", ",", "event;pre"]), ("EEN_NAMESPACE_NAMES", ["300", "300=", "x=GPS"]),
     ("EEN_NAMESPACES", ["a", "1.5", "1" * 5000, "１０３", ","]), ("EEN_CAMERAS", [", ,", "a\x1bb"]),
@@ -159,7 +159,7 @@ GOOD = [
     ("EEN_LOG_MAX_BYTES", "2g", 2 << 30), *(("EEN_LOG_MAX_BYTES", off, None) for off in ("OFF", "none", "0")),
     ("EEN_DISK_BUFFER_BYTES", "3 MiB", 3 << 20),
     ("EEN_BASE_URL", "https://Gateway.Example:8443/", "https://gateway.example:8443"),
-    *(("EEN_BASE_URL", url, url) for url in ("http://127.1.2.3:80", "http://[::1]:8080", "http://localhost:1")),
+    *(("EEN_BASE_URL", url, url) for url in ("http://127.1.2.3:80", "http://[::1]:65535", "http://localhost:1")),
 ]  # fmt: skip
 
 
