@@ -160,7 +160,7 @@ def _wilson(hits: int, n: int) -> tuple[float, float]:
     part, z = hits / n, 1.96
     middle, wide = part + z * z / (2 * n), z * sqrt(part * (1 - part) / n + z * z / (4 * n * n))
     low, high = ((middle + sign * wide) / (1 + z * z / n) for sign in (-1, 1))
-    return max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0
+    return low if hits else 0.0, high if hits < n else 1.0
 
 
 def csv_text(found: Found) -> Iterator[str]:
