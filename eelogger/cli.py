@@ -30,12 +30,12 @@ from .views.summary import closing_table
 
 # Each is the module of its name; the texts are for `--help`, which need not import them.
 COMMANDS: Final = {
-    "check": "test everything a run needs, print what was found",
+    "check": "test everything that a run needs",
     "login": "log in and write branding, account id and key to .env",
     "watch": "show a running logger's events, one short line each",
-    "status": "one line about a running logger, exit code as monitoring plugins",
-    "report": "the figures of a period: tables, CSV, JSON, a page with plots, evidence",
-    "audit": "what the cloud recorded and never delivered, by camera and hour",
+    "status": "print one line about a running logger, with the exit codes of monitoring plugins",
+    "report": "show the figures of a period: tables, CSV, JSON, a page with plots, evidence",
+    "audit": "show what the cloud recorded and never delivered, by camera and hour",
     "replay": "judge stream logs anew, into a new log directory",
 }
 
@@ -44,11 +44,12 @@ _NAMELESS: Final = (None, errno.ENOENT, errno.EPIPE, errno.ENOSPC, errno.EDQUOT,
 UNKNOWN: Final = 3  # what `status` exits with on any error: a monitoring system reads 2, usage, as CRITICAL
 
 _EPILOG: Final = """exit codes:
-  0 stopped as asked     2 usage                66 nothing to show
-  69 no camera to log    74 disk                75 another process has this log directory
-  77 key or certificate refused                 78 settings
-  check --self-test: 70 when the figures are wrong; status: 0, 1, 2 or 3 as monitoring plugins
-  any command: 130 when broken off with Ctrl-C
+  0 stopped as asked               69 no camera to log; a command cannot reach the cloud
+  1 audit: an event never arrived  74 the disk cannot be written
+  2 usage                          75 another logger already uses this directory
+  66 nothing to show or compare    77 key, login or certificate refused
+  70 check --self-test: wrong      78 settings
+  status: 0, 1, 2 or 3 as monitoring plugins; any command: 130 after Ctrl-C
 """
 
 
@@ -114,12 +115,12 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--log-dir", type=Path, metavar="DIR", help=f"where the files are (default: logs in {root})")
     shared.add_argument("--env-file", type=Path, metavar="FILE", help=f"settings file (default: .env in {root})")
-    shared.add_argument("-v", "--verbose", action="count", help="say more on stderr; twice: everything")
+    shared.add_argument("-v", "--verbose", action="count", help="say more on stderr; -vv says everything")
     shared.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     top = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Logs how late the Eagle Eye cloud delivers camera events: delay = arrival - the event's own "
-        f"timestamp. Without an account: {PROGRAM} --demo --seconds 20",
+        f"timestamp.\nTry it without an account: {PROGRAM} --demo --seconds 20",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[shared],
@@ -187,7 +188,7 @@ async def _serve(read: Callable[[], Settings], options: argparse.Namespace, cons
 
     async def print_table() -> None:
         if state := run.state():
-            write((await encoded(closing_table(state))).decode())
+            write((await encoded(closing_table(state, console.columns()))).decode())
 
     run.on_begun = begin
     if shows_events:

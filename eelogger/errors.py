@@ -94,7 +94,7 @@ class SettingsError(EeloggerError):
 
     def __init__(self, problems: list[Problem], warnings: tuple[str, ...] = ()) -> None:
         self.problems, self.warnings = problems, warnings
-        lines = [f"{p.name}: {p.message} ({p.hint})" for p in problems] + [f"besides, {text}" for text in warnings]
+        lines = [f"{p.name} {p.message} ({p.hint})" for p in problems] + [f"besides, {text}" for text in warnings]
         super().__init__("the settings cannot be used:" + "".join(f"\n  {line}" for line in lines))
 
 

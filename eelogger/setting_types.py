@@ -43,7 +43,7 @@ def listed(parse: Callable[[str], Any], text: str) -> tuple[Any, ...]:
     return tuple(found)
 
 
-account = fitting(r"[A-Za-z0-9_-]{1,20}", "is no account id", "give the 8 digits alone, such as 00012345")
+account = fitting(r"[A-Za-z0-9_-]{1,20}", "is not an account id", "give the 8 digits alone, such as 00012345")
 session_key = fitting(
     r'(?:(?![;,"\\])[!-~])+',
     "is not a key: a character in it cannot stand in a cookie",
@@ -52,17 +52,19 @@ session_key = fitting(
 header_token = fitting(r"[!-~]+", "holds a blank or a character outside ASCII", "paste the API key alone")
 dns_label = fitting(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
-    "is no subdomain",
+    "is not a subdomain",
     "give only the part before .eagleeyenetworks.com, such as c000",
     str.lower,
 )
-days = fitting(r"[1-9][0-9]{0,3}", "is no number of days", "give a whole number from 1 on, such as 30", int)
+days = fitting(r"[1-9][0-9]{0,3}", "is not a number of days", "give a whole number from 1 on, such as 30", int)
 items = partial(listed, str)
-four_ccs = partial(listed, fitting("[A-Za-z0-9]{4}", "holds what is no four-CC", "write ANNT,ALRS", str.upper))
-_number = fitting("-?[0-9]{1,9}", "holds what is no namespace number", "give whole numbers, such as 101,103", int)
+four_ccs = partial(
+    listed, fitting("[A-Za-z0-9]{4}", "holds an item that is not a four-CC", "for example ANNT,ALRS", str.upper)
+)
+_number = fitting("-?[0-9]{1,9}", "holds an item that is not a number", "give whole numbers, such as 101,103", int)
 numbers = partial(listed, _number)
 _resource = fitting(
-    "(?i:event|pre|thumb|video|status)", "holds what is no resource", "choose among event, pre, thumb, video", str.lower
+    "(?i:event|pre|thumb|video|status)", "holds an unknown resource", "choose among event, pre, thumb, video", str.lower
 )
 
 
@@ -80,7 +82,7 @@ def names(text: str) -> tuple[tuple[int, str], ...]:
     for part in filter(str.strip, text.split(";")):
         number, _, name = (piece.strip() for piece in part.partition("="))
         if not name:
-            raise Invalid("holds what is no number=name", "write 300=GPS data;301=Doors")
+            raise Invalid("holds an item that is not number=name", "for example 300=GPS data;301=Doors")
         table[_number(number)] = name
     return tuple(table.items())
 
@@ -89,7 +91,7 @@ def size(text: str) -> int:
     """Bytes: a whole number, or one with K, M or G (powers of 1024)."""
     match = re.fullmatch(r"([0-9]{1,15}) ?([KMG]?)(?:i?B)?", text, re.IGNORECASE)
     if not match:
-        raise Invalid("is no size", "give bytes, or a number with K, M or G, such as 64M")
+        raise Invalid("is not a size", "give bytes, or a number with K, M or G, such as 64M")
     count = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
     if count < 1 << 20:
         raise Invalid("is less than 1 MiB", "did you mean megabytes? Write 64M")
@@ -106,7 +108,8 @@ def check_certificates(file: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except OSError as error:
-        raise Invalid(f"has no certificate: {error.strerror}", "give a PEM file that this user may read") from None
+        why = "holds no valid certificate" if isinstance(error, ssl.SSLError) else f"cannot be read: {error.strerror}"
+        raise Invalid(why, "give a PEM file that this user may read") from None
 
 
 def origin(text: str) -> str:

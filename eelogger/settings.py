@@ -130,8 +130,8 @@ CREDENTIALS: Final = tuple(row.name for row in SETTINGS[:5])
 # What a run needs unless it logs in; the branding only without a base URL.
 _NEEDED: Final = {
     "auth_key": f"run `{PROGRAM} login`, or paste the auth_key cookie, or set both EEN_USERNAME and EEN_PASSWORD",
-    "account_id": f"run `{PROGRAM} login`, or copy the 8 digits from the account settings",
-    "branding": "give the part before .eagleeyenetworks.com in the browser, such as c000",
+    "account_id": f"run `{PROGRAM} login`, or copy the 8 digits as the README says",
+    "branding": "give the part before .eagleeyenetworks.com in the browser's address, such as c000",
 }
 
 
@@ -189,8 +189,8 @@ def _read(
     filed, problems, warnings = t.read_env_file(env_file) if env_file else ({}, [], [])
     for name in sorted({*environ, *filed} - {row.name for row in SETTINGS}):
         if name.upper().startswith(("EEN_", "$ENV:EEN_")):
-            hint = ": in this file write EEN_NAME=value" if name.startswith("$") else ""
-            warnings.append(f"{name[:60]!a} is no setting{hint}")
+            hint = "in this file write EEN_NAME=value" if name.startswith("$") else ".env.example lists all"
+            warnings.append(f"{name[:60]!a} is not a setting: {hint}")
     values: dict[str, Any] = {"log_dir": log_dir.absolute()} if log_dir else {}
     for row in SETTINGS:
         own, of_file = environ.get(row.name, ""), filed.get(row.name, "")

@@ -116,7 +116,7 @@ def test_a_csv_file_begins_with_a_bom_and_a_dash_is_stdout_without_one(logs: Pat
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["--since", "yesterday"], "--since 'yesterday' is no moment"),
+        (["--since", "yesterday"], "--since 'yesterday' is not a moment"),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "--since is not before --until"),
         (["--csv", "x", "--json", "x"], "to the same place"),
         (["--evidence", "."], "not empty"),

@@ -50,7 +50,7 @@ def parse_device_list(rows: Any) -> CameraList:
         else:
             cameras[row[1].lower()] = Camera(row[1], name, _bridge_of(row[4]))
     if not isinstance(rows, list) or (rows and skipped["unreadable"] == len(rows)):
-        raise CloudError("the answer is no camera list", "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
+        raise CloudError("the answer is not a camera list", "check EEN_BRANDING and EEN_BASE_URL", reason="camera-list")
     return CameraList({camera.id: camera for camera in cameras.values()}, bridges, +skipped)
 
 

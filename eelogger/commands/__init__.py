@@ -18,7 +18,7 @@ NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "di
 def count(text: str) -> int:
     """Parse a whole number from 0 on."""
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 
@@ -27,7 +27,7 @@ def seconds(text: str) -> float:
     with suppress(ValueError):
         if 0 < float(text) < 1e9:
             return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
 
 
 def paths_to_read(options: argparse.Namespace) -> LogPaths:

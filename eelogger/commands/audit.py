@@ -39,7 +39,7 @@ _STATE_US: Final = 15_000_000  # `.state` is at most 10 s behind an idle logger
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `audit`."""
-    parser.epilog = "WHEN, PATTERN: as for report, or now. Exit code 1: an event never arrived, 66: nothing to compare."
+    parser.epilog = "WHEN and PATTERN: see report --help. Exit code 1: an event never arrived; 66: nothing to compare."
     parser.add_argument("--since", metavar="WHEN", default="24h", help="beginning of the period (default: 24h)")
     parser.add_argument("--until", metavar="WHEN", help="its end, not included (default: 5 minutes ago)")
     for name in ("camera", "bridge", "namespace"):
@@ -68,7 +68,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         found = audit.found
         if not (found.total["recorded"] or found.total["unrecorded"]):
             failure = next((result.failure for result in found.results.values() if result.failure), "")
-            why = f"no list that holds an event could be read: {failure}" if failure else "the cloud recorded nothing"
+            nothing = "the cloud recorded nothing in this period"
+            why = f"no list that holds an event could be read: {failure}" if failure else nothing
             why = why if found.cameras else "no camera of the list is asked for"
             hint = f"look at --since, --until and the patterns, and see {PROGRAM} check"
             raise NothingToShow(f"nothing to compare: {why}", hint)

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     # What is set already: where to log in, an API key. The file itself may be missing.
     settings = load(path if os.path.exists(path) else None, options.log_dir, need_credentials=False)
     if not os.access(path.resolve().parent, os.W_OK | os.X_OK):  # before a person types a password and a code
-        raise DiskError(f"{where} cannot be written", "check its directory's owner, or use --env-file")
+        raise DiskError(f"{where} cannot be written", "its directory must exist and be writable; or use --env-file")
     known = f" [{printable(settings.username)}]" if settings.username else ""
     try:
         username = console.ask(f"User name (e-mail address){known}: ").strip() or settings.username

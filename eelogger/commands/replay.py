@@ -53,17 +53,17 @@ def run(options: argparse.Namespace, console: Console) -> int:
     except OSError as error:
         is_empty = isinstance(error, FileNotFoundError)
     if not is_empty:
-        hint = "give --log-dir DIR, a directory that is empty or does not exist yet"
-        raise UsageError("no empty directory to write to is given", hint)
+        what = f"{printable(target)} is not an empty directory" if target else "there is no directory to write to"
+        raise UsageError(what, "give --log-dir DIR, a directory that is empty or does not exist yet")
     skipped = Skipped()
     parts = sorted(read_parts(options.sources, skipped), key=attrgetter("day"))
     if not parts:
-        message = f"there is no readable line of a stream log in {', '.join(map(printable, options.sources))}"
+        message = f"no readable line of a stream log was found in {', '.join(map(printable, options.sources))}"
         raise NothingToShow(message, "give a log directory, a folder of its days, or files called NAME_ID_stream.log")
     files = [path for part in parts for paths in part.files.values() for path in paths]
     for source in options.sources:
         if not any(source == path or source in path.parents for path in files):
-            console.info(f"skipped: {printable(source)} is no stream log, nor a directory that holds one")
+            console.info(f"skipped: {printable(source)} is neither a stream log nor a directory that holds one")
     replay = Replay(parts, target, load(options.env_file, need_credentials=False), skipped)
     total = sum(map(size_of, files))
     try:
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     except OSError as error:
         what, hint = explain(error)
         hint += f"; {printable(target)} is not complete, remove it; the sources are as they were"
-        raise DiskError(what, hint) from None
+        raise DiskError(f"cannot write {printable(target)}: {what}", hint) from None
     for path, why in {error.filename: error.strerror or str(error) for error in skipped.files}.items():
         console.info(f"skipped: {printable(path)} cannot be read: {why}")
     console.write(f"{printable(target)}: {said}\n")

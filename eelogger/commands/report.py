@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `report`."""
     parser.description = "The figures of a period, from the files alone: a running logger is not disturbed."
     parser.epilog = (
-        "WHEN: 24h or 7d ago, 2026-11-01, 2026-11-01T08:30+01:00, '2026-11-01 08:30 Europe/Berlin'; UTC without a zone."
-        " PATTERN: id, or name with * and ?; may be repeated. FILE: - is stdout."
+        "WHEN: now, 24h or 7d ago, 2026-11-01, 2026-11-01T08:30+01:00, '2026-11-01 08:30 Europe/Berlin'; UTC without a"
+        " zone. PATTERN: id, or name with * and ?; may be repeated. FILE: - is stdout."
     )
     parser.add_argument("--since", metavar="WHEN", help="beginning of the period (default: all that is kept)")
     parser.add_argument("--until", metavar="WHEN", help="its end, not included (default: now)")
@@ -41,11 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", action="append", default=[], metavar="PATTERN", help=f"only this {name}")
     for name, what in _FILES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE", help=what)
-    parser.add_argument("--anonymise", action="store_true", help="labels instead of names, ids and places")
-    parser.add_argument("--evidence", type=Path, metavar="DIR", help="the worst events with all raw lines, to be sent")
-    parser.add_argument("--worst", type=count, default=20, metavar="N", help="how many single events (default: 20)")
-    parser.add_argument("--min-delay", type=seconds, metavar="S", help="and every one of S seconds and more")
-    parser.add_argument("--no-self-test", action="store_true", help="evidence without a self-test (ten seconds)")
+    parser.add_argument("--anonymise", action="store_true", help="show labels instead of names, ids and places")
+    parser.add_argument(
+        "--evidence", type=Path, metavar="DIR", help="write the worst events with their raw lines, to send"
+    )
+    parser.add_argument("--worst", type=count, default=20, metavar="N", help="list so many single events (default: 20)")
+    parser.add_argument("--min-delay", type=seconds, metavar="S", help="list also every event of S seconds or more")
+    parser.add_argument(
+        "--no-self-test", action="store_true", help="leave the self-test out of the evidence (it takes ten seconds)"
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> int:

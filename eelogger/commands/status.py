@@ -27,7 +27,7 @@ HEALTH_US: Final = 180_000_000  # a line a minute: older than three, it says not
 UNWRITTEN_US: Final = 20_000_000
 
 _HELP: Final = f"""\
-Times are in seconds, or with ms, s, m, h or d: --warn p95=2,silent=10m --crit blind=1h; NAME=off: none.
+Times are in seconds, or with ms, s, m, h or d: --warn p95=2,silent=10m --crit blind=1h. NAME=off removes a limit.
 A logger that is stopped, dead or hanging is CRITICAL whatever the limits; a full disk is a WARNING.
 One that was killed is seen as dead {FRESH_S} s later at the latest, one that hangs after {STALE_S} s.
 """
@@ -56,7 +56,7 @@ class Measure(NamedTuple):
 
 MEASURES: Final = {
     "p95": Measure("s", "p95_s", "95 % of the delays of the two latest clock hours are shorter"),
-    "silent": Measure("s", "", "since the last first-seen event"),
+    "silent": Measure("s", "", "time since the last first-seen event"),
     "blind": Measure("s", "", "how long nothing has been observed; 0 while connected", 60, 300),
     "observed": Measure("%", "observed", "share of today (UTC) that was observed", low=True),
     "gaps": Measure("", "gaps", "gaps in today's observation"),
@@ -78,14 +78,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--warn` and `--crit`."""
     parser.description = "One line about a running logger. Exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    text = "what can be limited (and what is unless told otherwise):\n"
+    text = "what can be limited (default limits in brackets):\n"
     for name, measure in MEASURES.items():
         named = (("warn", measure.warn), ("crit", measure.crit))
         limits = ", ".join(f"{level} {measure.shown(limit)}" for level, limit in named if limit is not None)
-        text += f"  {name:<9} {measure.meaning}{f' ({limits})' if limits else ''}\n"
+        text += f"  {name:<10}{measure.meaning}{f' ({limits})' if limits else ''}\n"
     parser.epilog = text + _HELP
     for option, level in ("--warn", "WARNING"), ("--crit", "CRITICAL"):
-        parser.add_argument(option, action="append", default=[], metavar="NAME=LIMIT", help=f"{level} beyond it")
+        parser.add_argument(
+            option, action="append", default=[], metavar="NAME=LIMIT", help=f"{level} beyond this limit"
+        )
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -105,11 +107,11 @@ def parse_limits(texts: Iterable[str]) -> Values:
     for part in (part for text in texts for part in text.split(",")):
         match = _LIMIT(part.lower())
         if not match or match[1] not in MEASURES:
-            raise ValueError(f"{part!r}: give NAME=LIMIT, NAME one of {', '.join(MEASURES)}")
+            raise ValueError(f"{part!r}: give NAME=LIMIT, such as silent=10m; NAME is one of {', '.join(MEASURES)}")
         unit = MEASURES[match[1]].unit
         units = _SECONDS if unit == "s" else {"": 1.0, unit: 1.0}
         if not match[2] and match[4] not in units:
-            raise ValueError(f"{part!r}: {match[4]} is no unit of {match[1]}")
+            raise ValueError(f"{part!r}: {match[4]} is not a unit of {match[1]}")
         limits[match[1]] = None if match[2] else float(match[3]) * units[match[4]]
     return limits
 

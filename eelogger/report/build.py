@@ -78,7 +78,7 @@ class Report:
             for key in (("namespace", ""), ("cell", cell.camera.id)):
                 found[*key, cell.group].append(cell.tally)
         labels = camera_labels(cameras.values())
-        names = {"account": {"": "all cameras"}, "camera": labels, "cell": labels}
+        names = {"account": {"": "All cameras"}, "camera": labels, "cell": labels}
         names["bridge"] = {bridge: bridge or NO_BRIDGE for bridge in bridges}
         rows = defaultdict[str, list[Row]](list)
         for (kind, of, group), tallies in found.items():

@@ -46,6 +46,8 @@ th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var
   vertical-align: top; }
 tr > :first-child { text-align: left; white-space: normal; min-width: 8rem; position: sticky; left: 0;
   background: var(--bg); }
+.text { text-align: left; }
+.text:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
 td small { display: block; font-family: ui-monospace, monospace; }
 summary { cursor: pointer; list-style: none; text-decoration: underline dotted; }
 img { width: 100%; height: auto; display: block; }
@@ -84,7 +86,8 @@ def html(report: Report) -> Iterator[str]:
     for title, caption, columns, rows in tables(report):
         name = title.lower().replace(" ", "-")
         yield f"<h2>{title}</h2>\n<p class=muted>{caption}</p>\n<div class=scroll><table id={name}>\n"
-        yield f"<thead><tr><th>{'<th>'.join(map(heading, columns))}</tr></thead>\n<tbody>\n"
+        titles = (f"<th{'' if is_number(name) else ' class=text'}>{heading(name)}" for name in columns)
+        yield f"<thead><tr>{''.join(titles)}</tr></thead>\n<tbody>\n"
         for row in rows[:SHOWN]:
             yield from _row(columns, row)
         yield "</tbody></table></div>\n"
@@ -107,5 +110,5 @@ def _row(columns: tuple[str, ...], row: dict[str, str]) -> Iterator[str]:
         if at := row.get(f"{of}_at_utc"):
             event = f"<small>{at}</small><small>{escape(row[f'{of}_uuid'])}</small>"
             cell = f"<details><summary>{cell}</summary>{event}</details>"
-        yield f"<td>{cell}"
+        yield f"<td{'' if is_number(name) else ' class=text'}>{cell}"
     yield "</tr>\n"

@@ -42,7 +42,7 @@ def parse_moment(text: str, now_us: int, option: str) -> int:
         zone = text.rpartition(" ")[2]
         raise UsageError(f"{option}: there is no time zone {zone}", _ZONE_HINT, reason="no-such-zone") from None
     except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text!r} is no moment", _HINT, reason="no-moment") from None
+        raise UsageError(f"{option} {text!r} is not a moment", _HINT, reason="no-moment") from None
 
 
 @dataclass(frozen=True, slots=True)

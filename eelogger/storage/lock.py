@@ -78,7 +78,7 @@ def refusal(paths: LogPaths) -> AlreadyRunning:
     """The error that ends a start beside another logger."""
     (pid, since), stale_s = _holder(paths.lock), int(_untouched_s(paths.lock))
     message = f"process {pid} has {paths.root} since {since}" if pid else f"another process has {paths.root}"
-    hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status"
+    hint = f"look at it: tail -F {paths.program_log}, {PROGRAM} status --log-dir {paths.root}"
     if stale_s <= STALE_S:
         return AlreadyRunning(message, hint)
     message += f"; it has shown no sign of life for {stale_s} s and probably hangs"

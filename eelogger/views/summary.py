@@ -18,8 +18,8 @@ STEPS: Final = "▁▂▃▄▅▆▇█"
 STEP_US: Final = 250_000  # one scale for all cameras and days, so that pictures can be compared
 _OF_CAMERA: Final = ("min", "avg", "p50", "p95", "p99", "max")
 _OF_BRIDGE: Final = ("min", "p50", "p95")
-_CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s", "early", "initial", "undated")
-_SIGNED: Final = {"all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
+_CLOSING: Final = ("events", "min_s", "avg_s", "p50_s", "p95_s", "p99_s", "max_s")
+_SUSPECT: Final = {"early": "early", "all_dated_p50_s": "all_p50_s", "all_dated_p95_s": "all_p95_s"}
 
 
 def render(state: RunState) -> Iterator[str]:
@@ -160,17 +160,19 @@ def _maximum(verdict: Verdict | None) -> str:
     return f"{short(verdict.delay_us or 0)} {clock_time(verdict.arrived_us, seconds=True)}" if verdict else "-"
 
 
-def closing_table(state: RunState) -> Iterator[str]:
-    """The day's worst cameras and the sentences to send, as `ping` prints them at its end."""
+def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
+    """The day's worst cameras, in a table of at most so many columns (0: any), and the sentences to send."""
     if state.reading is not None:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
     used, worst, parts, shares, suspects = Counter[str](), list[Row](), list[Figures](), list[float](), 0
+    totals = first_sights(NO_EVENTS)
     for camera, statistics, part in state.cameras_of_day():
         used[camera.name] += 1
         shares.append(part)
         if statistics is not NO_EVENTS:
             parts.append(figures_of(statistics, state.day.worst.get(camera.id), part))
+            totals.update(first_sights(statistics))
             suspects += statistics.suspect
             keep_worst(worst, Row(camera.id, camera.name, parts[-1]), 20)
         yield ""
@@ -179,14 +181,16 @@ def closing_table(state: RunState) -> Iterator[str]:
     whole.observed = state.observed_by_all(shares)
     whose = camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     if rows:
-        yield f"Delays of {state.date} (UTC), in seconds, worst p95 first:"
-        signed = _SIGNED if any(row.figures.suspect for row in rows) else {}
-        cells = [[row.title, *shown(row.figures, (*_CLOSING, *signed))] for row in rows]
-        yield from table(["camera", *_CLOSING, *signed.values()], cells)
+        yield f"Delays of {state.date} (UTC), in seconds, worst p95 first, fewer than {FEW} events last:"
+        more = _SUSPECT if any(row.figures.suspect for row in rows) else {}
+        cells = [[row.title, *shown(row.figures, (*_CLOSING, *more))] for row in rows]
+        yield from table(["camera", *_CLOSING, *more.values()], cells, within=columns)
     yield _more(len(parts) - len(worst), "camera")
     if quiet := len(shares) - len(parts):
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
         yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}")
+    if rows:
+        yield f"First-seen events: {_counts(totals)}"
     yield from headlines(rows, Row("", "All cameras", whole), whose)
     yield f"Own error: {_own_error(state)}"
