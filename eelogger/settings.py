@@ -55,26 +55,26 @@ class Settings:
     branding: str = _set(t.dns_label, "active brand subdomain, one DNS label", "c000")
     account_id: str = _set(t.account, "account id (8 digits)", "00012345")
     auth_key: str = _set(t.session_key, "session key, the auth_key cookie", f"c000~{0:032d}", secret=True)
-    username: str = _set(str, "log in instead of, or to renew, a key", "ops@example.com", secret=True)
-    password: str = _set(str, "belongs to the user name; quote it with '...' if it holds # or blanks", secret=True)
+    username: str = _set(str, "user name; with a password it gets or renews a key", "ops@example.com", secret=True)
+    password: str = _set(str, "password of that user; quote it with '...' if it holds # or blanks", secret=True)
     api_key: str = _set(t.header_token, "sent as `Authentication: <key>:` when set", secret=True)
     base_url: str = _set(
         t.origin,
         "another origin (tests, gateways) for REST, login and WebSocket; http for loopback only",
         "https://gateway.example:8443",
     )
-    ca_file: Path | None = _set(Path, "further CA certificates (PEM)", "company-ca.pem")
+    ca_file: Path | None = _set(Path, "file with further CA certificates (PEM)", "company-ca.pem")
     log_dir: Path = _set(Path, "where everything is written; --log-dir wins", default="logs")
-    events: Texts = _set(t.four_ccs, "four-CCs to subscribe and measure", default="ANNT,ALRS")
+    events: Texts = _set(t.four_ccs, "event types (four-CCs) to subscribe and measure", default="ANNT,ALRS")
     resources: Texts = _set(t.resources, "resources to subscribe; event,pre adds preview timestamps", default="event")
     namespaces: tuple[int, ...] | None = _set(t.numbers, "annotation namespaces to measure; empty: all", "101,103")
-    namespace_names: Names = _set(t.names, "names for more namespaces", "300=GPS data;301=Doors")
-    cameras: Texts = _set(t.items, "keep only these: ids, or name patterns with *; empty: all", "100e1e23,Front*")
-    bridges: Texts = _set(t.items, "keep only cameras on these bridges; written as EEN_CAMERAS", "100bb001,Site A*")
-    keep_days: int = _set(t.days, "days of history that stay", default="30")
-    log_max_bytes: int | None = _set(t.size_or_off, "bytes of history that stay, oldest days go first", default="off")
-    disk_buffer_bytes: int = _set(t.size, "held in memory while the disk cannot be written", default="64M")
-    metrics_file: Path | None = _set(Path, "figures for a Prometheus text collector; empty: off", "eelogger.prom")
+    namespace_names: Names = _set(t.names, "names for further namespaces", "300=GPS data;301=Doors")
+    cameras: Texts = _set(t.items, "log only these cameras: ids, or names with * and ?; empty: all", "100e1e23,Front*")
+    bridges: Texts = _set(t.items, "log only cameras on these bridges; written as EEN_CAMERAS", "100bb001,Site A*")
+    keep_days: int = _set(t.days, "days of history to keep", default="30")
+    log_max_bytes: int | None = _set(t.size_or_off, "bytes of history to keep; the oldest days go first", default="off")
+    disk_buffer_bytes: int = _set(t.size, "bytes held in memory while the disk cannot be written", default="64M")
+    metrics_file: Path | None = _set(Path, "file for Prometheus' textfile collector; empty: off", "eelogger.prom")
     warnings: tuple[str, ...] = ()
 
     @property

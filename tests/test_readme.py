@@ -15,6 +15,7 @@ from eelogger import errors
 from eelogger.cli import COMMANDS
 from eelogger.storage.formats import delay_line, label, parse_delay_line, parse_gap_line, parse_pairs, parse_stream_line
 from eelogger.storage.paths import LogPaths
+from eelogger.views.summary import _CLOSING
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,6 +57,11 @@ def test_the_other_samples_are_real_lines() -> None:
     stream = [line for line in lines("2026-") if "+00:00 -- " in line]
     assert stream
     assert all(parse_stream_line(line.encode()) for line in stream)
+
+
+def test_the_closing_table_has_the_columns_of_the_code() -> None:
+    assert any(line.split() == ["camera", *_CLOSING] for line in lines("camera "))
+    assert lines("First-seen events: ")
 
 
 def test_every_file_is_named() -> None:

@@ -166,7 +166,7 @@ def test_the_closing_table_to_the_letter() -> None:
         day, cameras("one", "two", "silent"), own_error=OwnError(3_100, 4_900, 10_000, 40), write_p99_us=2_800
     )
     assert closing(state) == [
-        "Delays of 2026-11-22 (UTC), in seconds, worst p95 first, fewer than 20 events last:",
+        "Delays of 2026-11-22 (UTC) in seconds, worst p95 first, under 20 events last:",
         "camera  events  min_s  avg_s  p50_s  p95_s  p99_s  max_s",
         "two         20  2.000  2.000  2.000  2.000  2.000  2.000",
         "one         20  1.000  1.000  1.000  1.000  1.000  1.000",

@@ -181,7 +181,7 @@ def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
     whole.observed = state.observed_by_all(shares)
     whose = camera_label(state.camera(whole.max_event.camera_id), used) if whole.max_event else ""
     if rows:
-        yield f"Delays of {state.date} (UTC), in seconds, worst p95 first, fewer than {FEW} events last:"
+        yield f"Delays of {state.date} (UTC) in seconds, worst p95 first, under {FEW} events last:"
         more = _SUSPECT if any(row.figures.suspect for row in rows) else {}
         cells = [[row.title, *shown(row.figures, (*_CLOSING, *more))] for row in rows]
         yield from table(["camera", *_CLOSING, *more.values()], cells, within=columns)
