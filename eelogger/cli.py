@@ -1,4 +1,4 @@
-"""Turn the arguments into a run or a command, its text and its exit code."""
+"""Turn arguments into a run or a command, its text and its exit code."""
 
 import argparse
 import asyncio
@@ -28,7 +28,7 @@ from .views.snapshots import encoded
 from .views.status_line import event_heading, event_line, status_line
 from .views.summary import closing_table
 
-# Each is the module of its name; the texts are for `--help`, which need not import them.
+# Each name is a module in `commands`; with these texts `--help` need not import it.
 COMMANDS: Final = {
     "check": "test everything that a run needs",
     "login": "log in and write branding, account id and key to .env",
@@ -56,7 +56,7 @@ _EPILOG: Final = """exit codes:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    command = next(filter(COMMANDS.__contains__, argv), "")  # it may be broken off, or refused, before it is parsed
+    command = next(filter(COMMANDS.__contains__, argv), "")  # known before parsing, which may fail or be interrupted
     # A file opened later must not get the number of a closed stream: whatever prints there would write into it.
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # stderr
         pass
@@ -154,16 +154,17 @@ async def _log_demo(options: argparse.Namespace, console: Console) -> None:
     # With this seed each camera and a long delay are seen within 20 s.
     async with Cloud(Account.of(cameras=12, rate=8.0, seed=320)) as cloud:
         settings = demo_settings(cloud.environ, options.log_dir)
-        console.info(f"demo cloud: {settings.log_dir} gets the files; look with: tail -F {settings.log_dir}/*.log")
+        place = shlex.quote(str(settings.log_dir))
+        console.info(f"demo cloud: {settings.log_dir} gets the files; look with: tail -F {place}/*_????????.log")
         # The demo's key is the same for all and opens nothing but a demo on this machine.
         reach = " ".join(f"{name}={value}" for name, value in cloud.environ.items())
-        audit = f"{PROGRAM} audit --until now --log-dir {shlex.quote(str(settings.log_dir))} --env-file {os.devnull}"
+        audit = f"{PROGRAM} audit --until now --log-dir {place} --env-file {os.devnull}"
         console.info(f"to find the events it never delivers, while it runs: {reach} {audit}")
         await _serve(lambda: settings, options, console)
 
 
 async def _serve(read: Callable[[], Settings], options: argparse.Namespace, console: Console) -> None:
-    """Run until a signal or the time is up, then print the closing table."""
+    """Run until a signal or the end of `--seconds`; print the closing table."""
     from .run import Run
 
     settings = read()
@@ -232,7 +233,7 @@ def _on_signals(stop: Callable[[], None], print_table: Callable[[], Awaitable[No
 
 
 def _is_told(error: EeloggerError, options: argparse.Namespace, console: Console) -> bool:
-    """Whether this trouble is said: always, but under cron once a day, by directory and by reason."""
+    """Whether this error is printed. Under cron each directory and reason has one a day."""
     if not console.quiet or console.terminals or options.command or options.demo:
         return True
     if error.reason == AlreadyRunning.reason:

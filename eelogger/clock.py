@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from .model import Gap
 
 JUMP_NS: Final = 500_000_000  # less than this between wall and monotonic clock is slewing and drift, not a step
-# A tick so late means that the process did not run at all: the machine slept, or somebody stopped it.
+# A tick so late means that the process did not run: the machine slept, or somebody stopped it.
 LATE_NS: Final = 5_000_000_000
 
 

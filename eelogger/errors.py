@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree; any other exception is a defect of the program and keeps its traceback."""
+"""The tree of all expected errors. Any other exception is a defect and keeps its traceback."""
 
 from typing import NamedTuple
 
@@ -38,13 +38,13 @@ class NoCamera(EeloggerError):
 
 
 class CloudError(EeloggerError):
-    """A call failed in a way that may pass: a run tries again for ever, what asks only once ends with this code."""
+    """A call failed in a way that may pass. A run tries again for ever; other commands end with this code."""
 
     exit_code, reason = 69, "cloud"
 
 
 class DiskError(EeloggerError):
-    """The log directory, or a file that was asked for, cannot be written."""
+    """The log directory or an output file cannot be written."""
 
     exit_code, reason = 74, "disk"
 
@@ -56,7 +56,7 @@ class AlreadyRunning(EeloggerError):
 
 
 class Refused(EeloggerError):
-    """What no retry can mend without a person."""
+    """An error that a person has to mend."""
 
     exit_code, reason = 77, "refused"
 

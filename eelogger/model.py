@@ -107,7 +107,7 @@ class CloudNotice(NamedTuple):
 
 
 class RunningFigures(NamedTuple):
-    """The day's figures of a camera and of the event's group, in seconds with three decimals."""
+    """The day's figures of camera and group, in seconds with three decimals."""
 
     n: int
     p50_s: str

@@ -1,4 +1,4 @@
-"""Build the parts of a run, connect them, and tell where it stands; `run` starts, keeps and ends them."""
+"""Build and connect the parts of a run, and tell its state. `run` starts, keeps and ends them."""
 
 import asyncio
 import logging

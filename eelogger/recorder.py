@@ -51,7 +51,7 @@ class Recorder:
         self._earliest_us, self._midnight_us = began_us - HOUR_US, began_us + DAY_US
 
     def know(self, cameras: Mapping[str, Camera]) -> None:
-        """Log these cameras and no others from now on, each under its present name."""
+        """Log only these cameras from now on, each under its present name."""
         for camera_id in self.cameras.keys() - cameras.keys():
             self.coverage.blind.pop(camera_id, None)  # it is not meant to be observed any more
         self.cameras = dict(cameras)
@@ -135,7 +135,7 @@ class Recorder:
         return rejects
 
     def turn_day(self, at_us: int) -> None:
-        """Begin another day when midnight has passed, or when the running day is one of a wrong clock."""
+        """Begin another day at midnight, or when a wrong clock began this one."""
         if self._earliest_us <= at_us < self._midnight_us:
             return
         coverage, gaps = self.coverage.next_day(min(at_us, self._midnight_us))
@@ -159,7 +159,7 @@ class Rejects:
         self._refilled_us = 0
 
     def add(self, reject: Reject, arrived_us: int, size: int) -> None:
-        """Count one reject of a message of `size` bytes, and write its line while the bounds allow."""
+        """Count a reject, and write its line while the bounds allow. `size` is the message's bytes."""
         self.counts[reject.reason] += 1
         elapsed_us = max(0, arrived_us - self._refilled_us)
         self._tokens = min(BURST, self._tokens + elapsed_us * PER_SECOND / 1_000_000)

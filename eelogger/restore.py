@@ -1,4 +1,4 @@
-"""Take up the day's files at a start, before anything connects."""
+"""Restore the day from its files at a start, before anything connects."""
 
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ class Restore:
         gaps = read_gaps(paths)
         for gap in gaps:
             recorder.coverage.restore(gap)
-        if done_us is not None and done_us > now_us():  # a clock that was ahead said so
+        if done_us is not None and done_us > now_us():  # written by a clock that was ahead
             done_us = self._last_identity_us
         # Within one batch identities are written file by file.
         since_us = min(self._last_identity_us or 0, done_us or now_us())
@@ -118,7 +118,7 @@ class Restore:
 
 
 def subscribe_again(recorder: Recorder, gap: Gap) -> None:
-    """Begin the subscription that ended a gap on record, also of cameras that have no files yet."""
+    """Begin the subscription that ended a recorded gap. Cameras without files have it too."""
     was_cut = gap.from_us < gap.to_us and gap.to_us % DAY_US == 0  # at midnight, with no subscription
     if gap.kind != "gap" or was_cut:
         return

@@ -1,4 +1,4 @@
-"""Start, keep and end one run, so that nothing that arrived is lost.
+"""Start, keep and end one run; lose nothing that arrived.
 
     lock → torn tails, moves cut short → restore → writer (outermost, never cancelled) → connection, snapshots, upkeep
 
@@ -91,7 +91,7 @@ class Run:
             raise self._error
 
     def _open_day(self) -> None:
-        """Finish what the last run left half done, and see which day it left."""
+        """Finish what the last run left half done; find its day."""
         parts, paths, started_us = self.parts, self.parts.paths, self.parts.started_us
         before = read_state(paths)
         day = before.day if before else guess_day(paths) or day_of(started_us)
@@ -149,7 +149,7 @@ class Run:
             await self._finish()
 
     async def _finish(self) -> None:
-        """Hand over the last snapshots, and then `.state`, which says that everything before it is on disk."""
+        """Hand over the last snapshots, then `.state`. That says that everything before it is on disk."""
         parts, now, began_s = self.parts, now_us(), asyncio.get_running_loop().time()
         if isinstance(self._error, AlreadyRunning):
             # What stands in the directory is another's: not one more line into it.
@@ -177,7 +177,7 @@ class Run:
         return f"exit={error.exit_code} {' '.join(str(error).split())} ({error.hint})" if error else "exit=0 as asked"
 
     async def _written(self) -> None:
-        """Wait until all that was handed over is on disk; on a slow disk `.state` says less than it could."""
+        """Wait until everything handed over is on disk. On a slow disk `.state` is older than it could be."""
         with suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await self.parts.writer.idle()

@@ -1,4 +1,4 @@
-"""Offer the parts of the program to a script, with state of its own."""
+"""Offer the program's parts to a script, with their own state."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Turn a setting's text into its value, or say what is wrong without repeating it; read a `.env` file."""
+"""Turn a setting's text into its value; read a `.env` file. An error never repeats the text."""
 
 import ipaddress
 import os
@@ -21,11 +21,11 @@ _is_name = re.compile(r"(?:\$env:)?\w+", re.IGNORECASE).fullmatch
 
 
 class Invalid(ValueError):
-    """A text that is no value: its two arguments are what is wrong with it, and what would be right."""
+    """A text that cannot be used. Its two arguments say what is wrong, and what would be right."""
 
 
 def fitting(pattern: str, message: str, hint: str, convert: Callable[[str], Any] = str) -> Callable[[str], Any]:
-    """A parser of texts that fit the pattern as a whole; what does not is not repeated, it may be a key."""
+    """A parser of texts that match the whole pattern. An error does not repeat the text: it may be a key."""
 
     def parse(text: str) -> Any:
         if not re.fullmatch(pattern, text):
@@ -58,9 +58,7 @@ dns_label = fitting(
 )
 days = fitting(r"[1-9][0-9]{0,3}", "is not a number of days", "give a whole number from 1 on, such as 30", int)
 items = partial(listed, str)
-four_ccs = partial(
-    listed, fitting("[A-Za-z0-9]{4}", "holds an item that is not a four-CC", "for example ANNT,ALRS", str.upper)
-)
+four_ccs = partial(listed, fitting("[A-Za-z0-9]{4}", "is not a list of four-CCs", "as in ANNT,ALRS", str.upper))
 _number = fitting("-?[0-9]{1,9}", "holds an item that is not a number", "give whole numbers, such as 101,103", int)
 numbers = partial(listed, _number)
 _resource = fitting(
@@ -69,7 +67,7 @@ _resource = fitting(
 
 
 def resources(text: str) -> tuple[str, ...]:
-    """A list of resources that holds `event` or `pre`, for without them nothing would be measured."""
+    """A list of resources with `event` or `pre`: only these are measured."""
     names = listed(_resource, text)
     if "event" not in names and "pre" not in names:
         raise Invalid("would subscribe nothing that can be measured", "add event")

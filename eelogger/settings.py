@@ -183,7 +183,7 @@ def proxy_for(url: str) -> str | None:
 def _read(
     env_file: Path | None, log_dir: Path | None, environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[Problem], list[str]]:
-    """The values of what is set by field, None for a malformed one; problems and warnings."""
+    """The values by field (None for a malformed one), problems, warnings."""
     if env_file == ENV_FILE and not os.path.exists(ENV_FILE):
         env_file = None
     filed, problems, warnings = t.read_env_file(env_file) if env_file else ({}, [], [])

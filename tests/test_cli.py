@@ -90,7 +90,7 @@ def test_the_demo_needs_no_account_and_says_where_to_look(log_dir: Path) -> None
     line = ("--demo", "--seconds", "4", "--events", "--log-dir", log_dir)
     code, out, err = command(*line, env={"EEN_AUTH_KEY": "unused\x7f"})
     assert code == 0, err
-    assert f"tail -F {log_dir}/*.log" in err
+    assert f"tail -F {log_dir}/*_????????.log" in err
     events, title, _ = out.partition("Delays of ")
     assert title
     assert events.startswith("UTC  ")

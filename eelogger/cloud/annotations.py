@@ -12,7 +12,7 @@ from .failures import pauses
 from .rest import Rest
 
 TRIES: Final = 3  # for each hour
-GIVE_UP: Final = 4  # after so many hours in a row that could not be read the cloud is asked nothing more
+GIVE_UP: Final = 4  # so many unreadable hours in a row end the requests
 _FORBIDDEN: Final = frozenset({"http-401", "http-403"})
 
 

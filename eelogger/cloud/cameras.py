@@ -21,7 +21,7 @@ _is_id = re.compile(r"[0-9a-fA-F]{8}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class CameraList:
-    """Attached cameras and names of bridges, by id, and how many rows were skipped for which reason."""
+    """Attached cameras and names of bridges, by id. `skipped` counts rows by reason."""
 
     cameras: dict[str, Camera] = field(default_factory=dict)
     bridges: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class LoggedCameras:
         self._failures = FailureSeries()
 
     async def renew(self, rest: Rest, settings: Settings) -> None:
-        """Take up a fresh list for another connection, or go by the last known one."""
+        """Use a fresh list for the next connection, else the last known one."""
         try:
             found = await fetch_cameras(rest)
             if not (self._has_listed or found.kept(settings)):
@@ -90,11 +90,11 @@ class LoggedCameras:
         self.use(settings)
 
     def failed(self, error: CloudError) -> None:
-        """Tell that there is no fresh list."""
+        """Report that there is no fresh list."""
         self._failures.failed(f"the camera list cannot be fetched: {error} ({error.hint}); going by the last known one")
 
     def take(self, found: CameraList, *, is_refresh: bool) -> None:
-        """Take up another list: what is missing from two refreshes in a row leaves, so no empty list is believed."""
+        """Use another list. A camera leaves when two lists in a row lack it: one empty list changes nothing."""
         self._failures.over("the camera list can be fetched again")
         self._has_listed = True
         listed = {camera_id.lower() for camera_id in found.cameras}
@@ -118,7 +118,7 @@ class LoggedCameras:
 async def sign_in(
     settings: Settings, credentials: Credentials, on_date: Callable[[DateSample], None], *, may_log_in: bool
 ) -> tuple[Settings, CameraList]:
-    """Find a key that reads the camera list, if need be by a login that is allowed."""
+    """Find a key that reads the camera list. A login may be needed for that."""
     if not (may_log_in or settings.auth_key):
         raise KeyRefused("no key is set, and a login could end the session of the logger at work", KEY_HINT)
     while True:

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
-    """One message, its arrival, and how long it may have waited before that."""
+    """One message, its arrival, and the longest wait before that."""
 
     data: bytes
     arrived_us: int
@@ -89,19 +89,19 @@ class StampedConnection(ClientConnection):
             is_pong = isinstance(event, Frame) and event.opcode is Opcode.PONG
             if is_pong and self._pinged_ns and bytes(event.data) == self._pinged_ns.to_bytes(8):
                 self.answers_pings = True
-                if self._lag_us <= TAINTED_US:  # else the way was not what took the time
+                if self._lag_us <= TAINTED_US:  # else our own lag took the time, not the network
                     self.on_rtt((time.perf_counter_ns() - self._pinged_ns) // 1000)
             return
         if not event.fin or self._partial:
             self._partial += event.data
         if not event.fin:
-            # Nothing can be taken before its end: to pause now would be to wait for ever. `max_size` bounds it.
+            # Nobody can take it before its end: a pause now would last for ever. `max_size` bounds it.
             return
         message = bytes(self._partial or event.data)
         self._partial.clear()
         self.queued_bytes += len(message)
         self.messages.append(made(Received, (message, self.last_read_us, self._lag_us)))
-        # One large message alone is no backlog.
+        # A single large message is not a backlog.
         if self.queued_bytes > self.queue_bytes and len(self.messages) > 1 and not self.paused_ns:
             self.paused_ns = time.perf_counter_ns()
             self._backlog_us = self._backlog_us or now_us()
@@ -165,7 +165,7 @@ class StampedConnection(ClientConnection):
         self.transport.abort()
 
     def ending(self) -> tuple[str, int]:
-        """Why it ended, as a gap's reason, and until when it surely observed: a silent peer, while it was heard."""
+        """The reason for `gaps.log`, and when observing ended. A silent peer was observed until it was last heard."""
         code, failed, error = self.close_code, self.protocol.close_sent, self.connection_exc
         lost_us = now_us() if self.lost_us is None else self.lost_us
         if self.lost_reason:
@@ -175,7 +175,7 @@ class StampedConnection(ClientConnection):
             return "broken-off", lost_us  # an error of ours: it is still open
         if code == CloseCode.ABNORMAL_CLOSURE and failed is not None:
             return f"failed-{failed.code}", self.last_read_us
-        # A timeout of TCP, which may call it an unreachable host. Up to its beginning TCP vouched for the peer.
+        # A TCP timeout, perhaps reported as an unreachable host. Until it began TCP had acknowledgements of the peer.
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, ssl.SSLError)):
             return "no-ack", max(self.last_read_us, lost_us - (UNANSWERED_MS + 5_000) * 1000)
         return f"closed-{code}", lost_us if self.protocol.close_rcvd is None else self.last_read_us
@@ -187,7 +187,7 @@ class StampedConnection(ClientConnection):
             self._catching_up = self.loop.create_task(self._catch_up(), name="catch up")
 
     async def _catch_up(self) -> None:
-        # Until the loop sleeps half of the time. A short read does not tell: what the peer held back while the socket's
+        # Until the loop sleeps half of the time. A short read is no sign: what the peer held back while the socket's
         # buffer was full comes in pieces of any size.
         while self.lost_us is None:
             began_ns, slept_before_ns = time.perf_counter_ns(), slept_ns(self.loop)
@@ -199,7 +199,7 @@ class StampedConnection(ClientConnection):
                 return
 
     def _tell_backlog(self) -> None:
-        # It is over: from the first pause on figures were tainted.
+        # The backlog is over. Since the first pause figures were tainted.
         if self._backlog_us:
             gap = Gap("backlog", self._backlog_us, now_us(), "queue-full")
             self._backlog_us = 0
@@ -208,7 +208,7 @@ class StampedConnection(ClientConnection):
 
 
 def set_tcp_timeouts(sock: Any) -> None:
-    """Let TCP give up a silent peer, as far as the system can."""
+    """Let TCP give up a silent peer where the system can."""
     with suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     times_s = {"TCP_KEEPIDLE": 5, "TCP_KEEPALIVE": 5, "TCP_KEEPINTVL": 5}  # macOS calls the first as the second

@@ -1,4 +1,4 @@
-"""Say what each failure means, and when to try again: a `CloudError` for ever, while others end a run.
+"""Say what each failure means, and whether to try again. A `CloudError` is retried for ever, others end a run.
 
 No message holds a library's text, in which headers or a proxy's password may stand.
 """
@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 
 
 def failure(error: Exception, host: str, *, proxied: bool = False) -> EeloggerError:
-    """The error for a call or handshake that brought no readable answer, or no good one."""
+    """The error for a call or handshake without a good answer."""
     if isinstance(error, ws.InvalidStatus):
         # Servers differ in how they write a header's name.
         headers = {name.title(): value for name, value in error.response.headers.raw_items()}
@@ -102,7 +102,7 @@ def refusal(status: int, host: str, headers: Mapping[str, str]) -> EeloggerError
 
 
 def ended(reason: str) -> CloudError:
-    """The error for a connection that was open and ended, by its reason for `gaps.log`."""
+    """The error for a connection that ended, by its reason in `gaps.log`."""
     of_account = reason in ("error-401", "error-412", "closed-1008")
     hint = ACCOUNT_HINT if of_account else f"connections end now and then; if it goes on, {_NETWORK}"
     return CloudError(f"the event stream ended: {reason}", hint, reason=reason)
@@ -117,7 +117,7 @@ def pauses(timing: Timing) -> Iterator[float]:
 
 
 class FailureSeries:
-    """Failures of one kind: one WARNING, repeats are DEBUG; so is what fails within a minute of the end of another."""
+    """Failures in a row: the first is a WARNING. Repeats are DEBUG; so is the first minute after a recovery."""
 
     _since_s: float | None = None
     _is_told = False
@@ -142,5 +142,5 @@ class FailureSeries:
 
 
 def log_defect(message: str, error: BaseException) -> None:
-    """Log an exception nobody expected, with its traceback but without its text, which may hold headers."""
+    """Log an unexpected exception with its traceback. Its text is left out: it may hold headers."""
     _log.error("%s", message, exc_info=(RuntimeError, RuntimeError(type(error).__name__), error.__traceback__))

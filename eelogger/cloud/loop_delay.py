@@ -23,7 +23,7 @@ _SLEPT_NS: Final = 50_000  # A `select` that took longer was asleep, it did not 
 _LONG_PASS_NS: Final = 1_000_000
 # `epoll` may sleep a millisecond longer than told; beyond that the process was not allowed to run.
 _OVERSLEPT_NS: Final = 2_000_000
-_NAP_S: Final = 0.05  # no sleep is longer: only who wakes late from one knows that the process was stopped meanwhile
+_NAP_S: Final = 0.05  # no sleep is longer: only a late wake-up shows that the process was stopped meanwhile
 
 
 class LoopDelaySelector(selectors.DefaultSelector):
@@ -58,7 +58,7 @@ class LoopDelaySelector(selectors.DefaultSelector):
 
 
 class LoopDelayLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop on a `LoopDelaySelector`, to be the `loop_factory` of an `asyncio.Runner`."""
+    """asyncio's own loop on a `LoopDelaySelector`: a `loop_factory` for `asyncio.Runner`."""
 
     def __init__(self) -> None:
         self.selector = LoopDelaySelector()
@@ -73,7 +73,7 @@ class LoopDelayLoop(asyncio.SelectorEventLoop):
 
 
 def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
-    """How long the bytes that are read now may have waited; 0 in a loop that does not know."""
+    """How long the bytes read now may have waited. It is 0 in another kind of loop."""
     if not isinstance(loop, LoopDelayLoop):
         return 0
     lag_ns = perf_counter_ns() - loop.selector.since_ns
@@ -83,17 +83,17 @@ def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:
 
 
 def slept_ns(loop: asyncio.AbstractEventLoop) -> int:
-    """For how long the loop has slept in all; one that does not know is taken to sleep all the time."""
+    """How long the loop has slept in all. Another kind of loop counts as always asleep."""
     return loop.selector.slept_ns if isinstance(loop, LoopDelayLoop) else perf_counter_ns()
 
 
 def threshold_us() -> int:
-    """The lag above which an event's line says so: 10 ms, or twice what the clock can tell apart."""
+    """The lag above which a line carries `lag_s`: 10 ms, or twice the clock's resolution."""
     return max(TAINTED_US, 2 * resolution_us())
 
 
 class LagMeter:
-    """The lag of all events, of the running minute and since the start: their number, p99 and maximum in µs."""
+    """Number, p99 and maximum of all events' lag in µs. Two periods: the running minute, and since the start."""
 
     def __init__(self) -> None:
         self._minute, self._ended = Histogram(), Histogram()

@@ -21,7 +21,7 @@ from ..settings import Settings, proxy_for
 from . import HEADER_BYTES
 from .failures import GATEWAY_HINT, KEY_HINT, NOT_ASKED_FOR, failure, refusal
 
-MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; what is larger is no answer of this cloud
+MAX_BODY: Final = 64 << 20  # ten thousand cameras are a few MB; a larger answer is not from this cloud
 _AGENT: Final = {"User-Agent": f"eelogger/{__version__}", "Accept-Encoding": "gzip, deflate"}
 
 
@@ -78,7 +78,7 @@ class Rest:
         raise failed
 
     async def confirm_key(self) -> None:
-        """Raise `KeyRefused` when the cloud does not accept the key, `CloudError` when it does not tell."""
+        """Check the key with the cloud. Raises `KeyRefused` when it is not valid, `CloudError` without an answer."""
         try:
             await self.call("/g/aaa/isauth")
         except CloudError as error:
@@ -88,7 +88,7 @@ class Rest:
 
     async def _read(self, response: aiohttp.ClientResponse) -> Any:
         encoding, body = response.headers.get("Content-Encoding", "identity"), bytearray()
-        if encoding.lower() not in ("gzip", "deflate", "identity"):  # the library hands on what it does not know
+        if encoding.lower() not in ("gzip", "deflate", "identity"):  # aiohttp leaves an unknown encoding as it is
             raise CloudError(f"{self.host} {NOT_ASKED_FOR}: {encoding[:40]!a}", GATEWAY_HINT, reason="encoding")
         async for chunk in response.content.iter_chunked(1 << 16):
             body += chunk

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Session:
-    """One connection after another until `stop`, or until an error that no retry can mend."""
+    """One connection after another until `stop` or an error that ends the run."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Session:
         self._pauses, self._failures = pauses(timing), FailureSeries()
         self._threshold_us = threshold_us()
         self._told: set[object] = set()
-        self._doubts: dict[bool, CloudNotice] = {}  # of the key: by the account (True), by a camera
+        self._doubts: dict[bool, CloudNotice] = {}  # notices on the key: for the account (True), for a camera
         self._wake, self._ask_now = asyncio.Event(), asyncio.Event()
         self._stopping = self._has_connected = False
         self._attempting: asyncio.Timeout | None = None
@@ -102,14 +102,14 @@ class Session:
             failed = error
         except Exception as error:
             failed = failure(error, "the cloud")
-            # One defect is told from another by the line that raised it.
+            # The line that raised a defect tells it from others.
             if self._is_news(f"{type(error)} {traceback.extract_tb(error.__traceback__)[-1:]}"):
                 log_defect("unexpected failure", error)
         if isinstance(failed, KeyRefused):
-            # Another one may have been pasted since.
+            # Another key may have been pasted since.
             if not self._credentials.refuse(settings.auth_key, self._reload()):
                 raise failed
-            _log.info("%s; another key is tried", failed)  # keys expire: another one is no trouble yet
+            _log.info("%s; another key is tried", failed)  # keys expire: using another one is not a failure yet
         elif not isinstance(failed, CloudError):
             raise failed
         elif not self._stopping and failed.reason != KeyRefused.reason:
@@ -149,7 +149,7 @@ class Session:
                     self._pauses = pauses(timing)
 
     async def _refresh(self, rest: Rest, stream: EventStream) -> None:
-        """Ask for the list now and then, and at once when the stream says that the key is not good."""
+        """Fetch the camera list regularly, and at once when the stream refuses the key."""
         while True:
             # Up to a second later: a `Date` header has whole seconds, and different fractions bound the clock.
             with suppress(TimeoutError):

@@ -16,7 +16,7 @@ from .failures import KEY_HINT
 from .rest import Rest
 
 REFUSED_US: Final = 6 * HOUR_US  # not repeated so long, also across restarts: a cron job must not lock the account
-FRESH_S: Final = 60.0  # a key from a login that is refused this soon is no expired key: logging in again would not help
+FRESH_S: Final = 60.0  # a key refused so soon after its login has not expired: another login would not help
 
 # What the login answers when a person has to act: wrong password, account suspended, inactive, disabled.
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 412, 460, 461, 462})
@@ -42,7 +42,7 @@ class Credentials:
         self._refused: set[str] = set()
 
     async def sign_in(self, settings: Settings) -> Settings:
-        """Return the settings with a key that was not refused yet, if need be by a login."""
+        """Return the settings with a key that was not refused. It may log in."""
         if settings.auth_key and settings.auth_key not in self._refused:
             return settings
         if self._own is None or self._own.auth_key in self._refused:

@@ -39,7 +39,7 @@ _websocket_log.addFilter(lambda record: record.levelno > logging.DEBUG)  # whate
 
 
 class EventStream:
-    """Subscribes on one connection, hands its messages on in turns of 2 ms, and keeps it alive."""
+    """Subscribes on one connection, keeps it alive, hands its messages on in turns of 2 ms."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class EventStream:
         self.beside(self.connection.leave(self._timing.close_s), "close")
 
     def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run a task until the connection ends; should it fail, the connection is left: it would live on deaf."""
+        """Run a task until the connection ends. When the task fails, the connection is closed: nobody would listen."""
 
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()):

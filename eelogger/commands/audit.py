@@ -33,7 +33,7 @@ from ..views.text import count, moment, printable, span
 
 AT_ONCE: Final = 2  # cameras that are compared at a time, each with one request under way
 UNDER_WAY_US: Final = 300_000_000  # a younger event may still be on its way, or not be recorded yet
-SETTLE_S: Final = 1.0  # what is in a list was sent; after so long it stands in the identity log, if it arrived
+SETTLE_S: Final = 1.0  # a listed event that arrived stands in the identity log after so long
 _STATE_US: Final = 15_000_000  # `.state` is at most 10 s behind an idle logger
 
 
@@ -161,7 +161,7 @@ class Audit:
             found.results[camera.id] = result
             result.deliver(self._logs.rows(camera.id, skipped), query, wants)
             result.damaged = skipped.lines
-            if skipped.files:  # all that stands in there would be called missing
+            if skipped.files:  # all its events would be called missing
                 result.fail(query.since_us, f"its delay log cannot be read: {skipped.files[0].strerror}", hours)
                 return
             async for hour in lists.hours(camera.id, query.since_us, query.until_us):

@@ -87,7 +87,7 @@ def check(env_file: Path, log_dir: Path | None, *, wait_s: float) -> list[Findin
 
 
 def _directory(paths: LogPaths) -> Finding:
-    """Whether lines can be written, a day be moved, and how much room there is."""
+    """Whether lines can be written and days moved; the free space."""
     folder = next(path for path in (paths.root, *paths.root.parents) if os.path.lexists(path))
     said = "writable, days can be moved" if folder == paths.root else "writable, a run makes it"
     try:

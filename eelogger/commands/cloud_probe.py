@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
 
 def failed_by(what: str, error: EeloggerError) -> Finding:
-    """The finding of an error that ends a run, or that a run would meet again and again (`CloudError`)."""
+    """The finding of an error that ends a run, or that it would retry (`CloudError`)."""
     return Finding(what, str(error), (error.hint,) if error.hint else (), error.exit_code)
 
 
@@ -92,7 +92,7 @@ async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: floa
 
 
 async def clock(settings: Settings, samples: list[DateSample], wait_s: float) -> Finding:
-    """How far the local clock is off, by these answers and by those that can be had in this time."""
+    """How far the local clock is off. More answers are collected for so long."""
     with suppress(TimeoutError):
         async with asyncio.timeout(3 * wait_s), Rest(settings, on_date=samples.append) as rest:
             for _ in range(CLOCK_ANSWERS):
@@ -117,7 +117,7 @@ def network(settings: Settings, samples: Sequence[DateSample], way: Sequence[str
 
 
 async def annotation_list(settings: Settings, camera_ids: Collection[str]) -> Finding:
-    """Whether the cloud's own record of annotations can be read, which `audit` needs and a run does not."""
+    """Whether the cloud's recorded annotations can be read. Only `audit` needs them."""
     hour_us = now_us() // HOUR_US * HOUR_US
     try:
         async with Rest(settings) as rest:

@@ -1,4 +1,4 @@
-"""Log in and put branding, account id and key into the settings file; the password is written nowhere."""
+"""Log in, and write branding, account id and key to the settings file. The password is written nowhere."""
 
 import argparse
 import asyncio
@@ -79,7 +79,7 @@ class _Person(NamedTuple):
 
 
 def write_settings(env_file: Path, values: Mapping[str, str]) -> None:
-    """Set these names in the settings file, which is replaced in one step, mode 0600; raises `DiskError`."""
+    """Set these names in the settings file (mode 0600). It is replaced in one step. Raises `DiskError`."""
     path = env_file.resolve()  # the file that a link leads to is changed, not the link
     try:
         before = path.read_bytes() if path.exists() else b""

@@ -42,14 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, what in _FILES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, metavar="FILE", help=what)
     parser.add_argument("--anonymise", action="store_true", help="show labels instead of names, ids and places")
-    parser.add_argument(
-        "--evidence", type=Path, metavar="DIR", help="write the worst events with their raw lines, to send"
-    )
+    parser.add_argument("--evidence", type=Path, metavar="DIR", help="write the worst events with their raw lines")
     parser.add_argument("--worst", type=count, default=20, metavar="N", help="list so many single events (default: 20)")
     parser.add_argument("--min-delay", type=seconds, metavar="S", help="list also every event of S seconds or more")
-    parser.add_argument(
-        "--no-self-test", action="store_true", help="leave the self-test out of the evidence (it takes ten seconds)"
-    )
+    parser.add_argument("--no-self-test", action="store_true", help="evidence without a self-test (ten seconds)")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:

@@ -1,4 +1,4 @@
-"""Measure known delays of a cloud in this process and judge the result (`check --self-test`)."""
+"""Measure known delays of an embedded cloud, and judge them (`check --self-test`)."""
 
 import argparse
 import asyncio
@@ -64,7 +64,7 @@ async def measure(log_dir: Path, seconds: float) -> list[SentEvent]:
 
 
 def logged_rows(log_dir: Path) -> Iterator[DelayRow]:
-    """Read every line of every delay log, those of a day that ended meanwhile too."""
+    """Read all lines of all delay logs, also of a day just ended."""
     paths = LogPaths(log_dir)
     for folder in (*map(paths.day, paths.days()), paths):
         for _, _, path in folder.delay_files():

@@ -1,4 +1,4 @@
-"""Tell a monitoring system about a running logger in one line, after the `|` once more for machines."""
+"""Describe a running logger to a monitoring system in one line. What follows `|` is for machines."""
 
 import argparse
 import re
@@ -45,7 +45,7 @@ class Measure(NamedTuple):
     meaning: str
     warn: float | None = None
     crit: float | None = None
-    low: bool = False  # too little is the trouble
+    low: bool = False  # low values are bad
 
     def shown(self, value: float) -> str:
         """A value of this measure for people."""
@@ -85,9 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         text += f"  {name:<10}{measure.meaning}{f' ({limits})' if limits else ''}\n"
     parser.epilog = text + _HELP
     for option, level in ("--warn", "WARNING"), ("--crit", "CRITICAL"):
-        parser.add_argument(
-            option, action="append", default=[], metavar="NAME=LIMIT", help=f"{level} beyond this limit"
-        )
+        parser.add_argument(option, action="append", default=[], metavar="NAME=LIMIT", help=f"{level} beyond it")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -117,7 +115,7 @@ def parse_limits(texts: Iterable[str]) -> Values:
 
 
 def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int, str]:
-    """The exit code for the logger in a log directory, and what is said of it; after the `|` figures for machines."""
+    """The exit code and the text for the logger in a log directory. Figures for machines follow `|`."""
     process, health = process_state(paths), _health(paths, at_us)
     if process.kind == NEVER:
         raise NothingToShow(f"no logger has been at work in {printable(paths.root)}")
@@ -125,7 +123,7 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
     found, machine = list(_troubles(paths, process)), ""
     for name, measure in MEASURES.items():
         value, limits = values[name], (warn.get(name, measure.warn), crit.get(name, measure.crit))
-        if name == "blind" and process.kind not in (RUNNING, HANGS):  # that is said already
+        if name == "blind" and process.kind not in (RUNNING, HANGS):  # already said
             limits = None, None
         for level, limit in zip((CRITICAL, WARNING), reversed(limits), strict=True):
             if value is not None and limit is not None and (value < limit if measure.low else value > limit):
@@ -141,7 +139,7 @@ def status(paths: LogPaths, warn: Values, crit: Values, at_us: int) -> tuple[int
 
 
 def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
-    """The last line of `health.log`, unless it is too old to say anything."""
+    """The last line of `health.log`, unless it is too old."""
     for folder in (paths, *map(paths.day, paths.days(Skipped())[-1:])):
         with suppress(OSError, ValueError, KeyError):
             _, line = next(lines_backwards(folder.health), (0, b""))

@@ -1,4 +1,4 @@
-"""Show a running logger's events, one short line each, without lock and key."""
+"""Show a running logger's events, one short line each. Neither lock nor key is needed."""
 
 import argparse
 import os
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Show events until interrupted, and when the logger or a file is in trouble; raises `NothingToShow`."""
+    """Show events until interrupted, and what is wrong with logger or files. Raises `NothingToShow`."""
     paths = paths_to_read(options)
     follower = Follower(paths, options.camera, round((options.min_delay or 0) * 1_000_000))
     day, kind, pause_s, told = "", RUNNING, POLL_S, set[str]()
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                     day = arrived_day
                     console.write(f"-- {day} (UTC) --\n")
                 console.write(event_line(verdict, camera.name, console.columns()))
-            if found or kind == RUNNING:  # asked of a dead logger again and again it could refuse the next one's start
+            if found or kind == RUNNING:  # asking about a dead logger again and again could refuse the next one's start
                 before, kind = kind, process_state(paths).kind
                 if kind not in (RUNNING, before):
                     console.info(f"the logger {NOT_RUNNING[kind]} in {printable(paths.root)}: waiting for events")
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 class Follower:
-    """The delay logs of one directory as they grow, whatever they are called."""
+    """The growing delay logs of one directory, also when they are renamed."""
 
     def __init__(self, paths: LogPaths, cameras: Sequence[str], min_delay_us: int) -> None:
         self.unreadable = 0  # lines

@@ -13,7 +13,7 @@ from .seconds import mean3, seconds3
 CREATE_OP: Final = 1
 
 _TEXT: Final = {us: seconds3(us) for us in ANSWERS_US}
-# These stand for what has no events, as most groups in most hours: nothing is counted into them.
+# Most groups have no events in most hours. They share these, which never change.
 _EMPTY: Final = Histogram()
 _NO_HOURS: Final[dict[int, int]] = {}
 
@@ -24,7 +24,7 @@ def is_suspect(early: int, measured: int) -> bool:
 
 
 def is_clean(verdict: Verdict) -> bool:
-    """Measured, neither after a gap nor while we were busy, and seen first as its creation."""
+    """Whether its delay is free of gaps and own lag, and dates from its creation."""
     is_tainted = verdict.after_gap_us is not None or verdict.lag_us is not None
     return verdict.kind == MEASURED and not is_tainted and verdict.op in (None, CREATE_OP)
 
@@ -40,7 +40,7 @@ class _GroupStatistics:
 
 
 class CameraStatistics:
-    """One camera's first sights of a UTC day, and the figures of those that are measured.
+    """One camera's first-seen events of a UTC day, and their figures.
 
     By group two clock hours are kept, those in which events came last, whichever way the clock was set.
     """
@@ -111,7 +111,7 @@ class CameraStatistics:
         return made(RunningFigures, (day.n, p50_s, p95_s, p99_s, means[0], least, most, n, means[1]))
 
     def _turn(self, hour: int) -> None:
-        """Let this clock hour be the present one; if it is the one before, the clock was put back or set right."""
+        """Begin this clock hour. If it was the one before, the clock was put back or set right."""
         returns = hour == self._before
         if not returns and self._before >= 0:
             self._p95s = self.hourly_p95
@@ -123,7 +123,7 @@ class CameraStatistics:
 
     @property
     def hourly_p95(self) -> list[int | None]:
-        """p95 in µs of each UTC hour of the day, None without measured events."""
+        """p95 in µs of each UTC hour, None without measured events."""
         p95s = list(self._p95s or [None] * 24)
         for hour in (self._before, self._hour):
             whole = self._kept(None, (hour,))
@@ -138,7 +138,7 @@ class CameraStatistics:
         return self._day.histogram.n
 
     def latest_us(self, group: Group | None = None) -> int:
-        """When the latest measured event of a group, or of the camera, arrived; 0 when there is none."""
+        """Arrival of the group's (or camera's) latest measured event. It is 0 when there is none."""
         return max((stats.latest_us for stats in self._chosen(group)), default=0)
 
     def day(self, group: Group | None = None) -> Histogram:
@@ -148,7 +148,7 @@ class CameraStatistics:
         return merged(part for each in self._chosen(group) for part in (each.others, each.before, each.hour))
 
     def recent(self, group: Group | None, now_us: int) -> Histogram:
-        """The clock hour of `now_us` and the one before it, of the camera or of a group, as a copy."""
+        """A copy of two clock hours: that of `now_us` and the one before."""
         hour = now_us // HOUR_US
         return self._kept(group, (hour - 1, hour))
 
@@ -163,7 +163,7 @@ class CameraStatistics:
         return [stats for key, stats in self.groups.items() if group is None or key == group]
 
     def recent_early(self, now_us: int) -> int:
-        """Early events of the clock hour of `now_us` and the one before it."""
+        """Early events of the same two clock hours as in `recent`."""
         return sum(self._early_hours.get(now_us // HOUR_US - back, 0) for back in (0, 1))
 
     @property

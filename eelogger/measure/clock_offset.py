@@ -24,7 +24,7 @@ class Offset(NamedTuple):
 
     @property
     def warns(self) -> bool:
-        """The clock is further off than `WARN_US`, and a slow network does not explain it."""
+        """Whether the clock is surely further off than `WARN_US`."""
         return abs(self.offset_us) > max(WARN_US, self.bound_us)
 
     def sentence(self) -> str:
@@ -40,7 +40,7 @@ class Offset(NamedTuple):
 
 
 class OffsetBounds:
-    """The bounds that all `Date` headers of the last two hours put on the offset.
+    """Bounds of the offset by the `Date` headers of the last two hours.
 
     One answer bounds it to one second plus the round trip (Cristian). They come at other fractions of a second each
     time, so a dozen of them together bound it to about ± 0.1 s.

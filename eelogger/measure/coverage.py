@@ -1,4 +1,4 @@
-"""Keep the gaps of a day and the share of it that was observed.
+"""Keep the gaps of a day and its observed share.
 
 A gap across midnight is two, so that each day's file stands alone. A `gap` ends with a subscription, unless another
 one starts at its end: a replay takes its subscription times from there.
@@ -31,7 +31,7 @@ class Coverage:
         self.blind.setdefault(camera_id, (at_us, reason))
 
     def close_gaps(self, at_us: int, camera_ids: Iterable[str] | None = None) -> list[Gap]:
-        """End the gaps of these cameras, or of the connection (the first) and all cameras, at a subscription."""
+        """End gaps at a subscription: these cameras', or the connection's (it comes first) and all cameras'."""
         gaps = []
         for camera_id in sorted({"", *self.blind}) if camera_ids is None else camera_ids:
             from_us, reason = self.blind.pop(camera_id, (at_us, ADDED))  # one without a gap is new
@@ -41,7 +41,7 @@ class Coverage:
         return gaps
 
     def next_day(self, at_us: int) -> tuple["Coverage", list[Gap]]:
-        """The coverage of the day that begins, and the parts of open gaps that end here; this one changes no more."""
+        """Split open gaps at midnight: the new day's coverage, and the parts that end. This one is finished."""
         open_gaps = sorted(self.blind.items())
         ended = [Gap("gap", from_us, at_us, reason, id_) for id_, (from_us, reason) in open_gaps if from_us < at_us]
         blind = {id_: (max(from_us, at_us), reason) for id_, (from_us, reason) in open_gaps}
@@ -55,7 +55,7 @@ class Coverage:
             self.blind[""] = max(from_us, gap.to_us), reason
 
     def observed_share(self, from_us: int, to_us: int, camera_id: str = "") -> float:
-        """The share of [from, to) in which the account, or the camera, was observed: 0 to 1."""
+        """The observed share of [from, to), 0 to 1, for the account or a camera."""
         from_us = max(from_us, self.since_us)
         if to_us <= from_us:
             return 1.0
@@ -85,5 +85,5 @@ class Coverage:
 
 
 def is_missed(gap: Gap) -> bool:
-    """Whether events may have been missed: not in a very first start of a minute, nor by a camera just added."""
+    """Whether events may have been missed. A first start of up to a minute, or a new camera, misses nothing."""
     return gap.reason != ADDED and (gap.reason != STARTED or gap.to_us - gap.from_us > 60_000_000)

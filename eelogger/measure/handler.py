@@ -48,7 +48,7 @@ class Dedup:
             self._add(_fingerprint(identity))
 
     def turn(self) -> None:
-        """Begin a new generation and forget the one before the present, unless one has just begun."""
+        """Begin a new generation and forget the oldest. Nothing happens if one has just begun."""
         if self._current:
             self._previous, self._current = self._current, set()
 
@@ -84,7 +84,7 @@ class Handler:
         self.totals: Counter[str] = Counter()
         self.last: Verdict | None = None
         self.previews: dict[str, Histogram] = {}
-        # When a camera was subscribed, and the four-CCs that came since; no more once the window is over.
+        # When a camera was subscribed, and the four-CCs seen since. Entries go when the window is over.
         self._fresh: dict[str, tuple[int, frozenset[str]]] = {}
         # A camera's gaps since its last measured event: how long all but the last were, the last's end and length.
         self._missed: dict[str, tuple[int, int, int]] = {}
@@ -103,14 +103,14 @@ class Handler:
     def judge(
         self, camera_id: str, cam_data: dict[str, Any], arrived_us: int, lag_us: int | None = None
     ) -> tuple[list[Verdict], list[Reject]]:
-        """Judge each event of an update, in their order, and count its previews; also what could not be read."""
+        """Judge each event of an update, in order. Counts its previews; also returns what could not be read."""
         if PREVIEW in cam_data:
             self._count_previews(camera_id, cam_data[PREVIEW], arrived_us)
         events, rejects = split_events(camera_id, cam_data)
         return [self.handle_event(camera_id, event, arrived_us, lag_us=lag_us) for event in events], rejects
 
     def use_up_first(self, camera_id: str, cam_data: dict[str, Any], arrived_us: int) -> None:
-        """Judge nothing, but let no later value of these four-CCs be the first of its subscription."""
+        """Note these four-CCs as seen: no later value is the first of its subscription."""
         for event in split_events(camera_id, cam_data)[0]:
             self._first_since(camera_id, event["type"], arrived_us)
 
@@ -155,7 +155,7 @@ class Handler:
         return verdict
 
     def _count_previews(self, camera_id: str, previews: object, timestamp: int) -> None:
-        """Preview timestamps, about one a second, tell how slow the path is now; counted, without lines."""
+        """Count the delays of preview timestamps. They come about once a second and have no lines."""
         first_since_us = self._first_since(camera_id, PREVIEW, timestamp)
         for preview in previews if type(previews) is list else (previews,):
             taken_us = event_time_us(preview)
@@ -164,7 +164,7 @@ class Handler:
                 self.previews.setdefault(camera_id, Histogram()).add(timestamp - taken_us)
 
     def _first_since(self, camera_id: str, four_cc: str, timestamp: int) -> int:
-        """The moment of subscription, when this value is its four-CC's first and came within the window, else 0."""
+        """The moment of subscription, if this is its four-CC's first value within the window. Else 0."""
         if camera_id not in self._fresh:
             return 0
         subscribed_us, seen = self._fresh[camera_id]
@@ -177,7 +177,7 @@ class Handler:
         return subscribed_us
 
     def _sort_of(self, four_cc: str, ns: int | None) -> tuple[bool, str]:
-        """Whether events of this sort are measured at all, and what they are called."""
+        """Whether events of this sort are measured, and their name."""
         is_asked = self._namespaces is None or ns in self._namespaces or (ns is None and four_cc != "ANNT")
         name = FOUR_CCS.get(four_cc, four_cc) if ns is None else self._names.get(ns) or f"namespace {ns}"
         return is_asked and four_cc in self._events, name

@@ -39,7 +39,7 @@ bucket_of: Final[Callable[[int], int]] = partial(bisect_right, _BOUNDS)
 
 
 def rank_of(per_mille: int, n: int) -> int:
-    """The nearest rank, 1 … n, of a quantile given in thousandths (1 … 1000)."""
+    """The nearest rank (1 … n) of a quantile in thousandths (1 … 1000)."""
     return -(-per_mille * n // 1000)
 
 
@@ -107,7 +107,7 @@ class Histogram:
 
 
 class RunningQuantiles:
-    """p50, p95 and p99 of a growing histogram, at a constant cost per event.
+    """p50, p95, p99 of a growing histogram, at constant cost per event.
 
     Each position is remembered with what lies below it, and moves by at most one occupied bucket an event.
     """

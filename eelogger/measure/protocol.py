@@ -25,7 +25,7 @@ _decode = json.JSONDecoder().raw_decode
 
 
 def read_message(data: bytes | str) -> tuple[list[tuple[str, dict[str, Any]]], list[Reject], list[CloudNotice]]:
-    """Read the updates of one message (camera id, JSON object), what is unreadable, and errors the server reports.
+    """Read one message: updates (camera id, JSON object), unreadable parts, the server's errors.
 
     Raises `MessageError` when it is not JSON, no object, or has no `data` object.
     The shape is the vendor's documentation of `/api/v2/Device/{account}/Events`; unknown keys are let pass.
@@ -55,7 +55,7 @@ def read_message(data: bytes | str) -> tuple[list[tuple[str, dict[str, Any]]], l
 
 
 def split_events(camera_id: str, cam_data: dict[str, Any]) -> tuple[list[dict[str, Any]], list[Reject]]:
-    """The values under each four-CC of an update, each with its `type` added, and what could not be read."""
+    """Split an update into events (their `type` is added) and unreadable parts."""
     event = cam_data.get("event", {})
     if type(event) is not dict:
         return [], [Reject("event-not-an-object", camera_id, excerpt(event))]

@@ -1,4 +1,4 @@
-"""Write microseconds as text in seconds, rounded once, half to even, and read them back."""
+"""Write microseconds in seconds, rounded once (half to even), and read them back."""
 
 import re
 from fractions import Fraction
@@ -16,7 +16,7 @@ def seconds3(us: int) -> str:
 
 
 def mean3(total_us: int, n: int) -> str:
-    """Write the mean of n durations with three decimals, rounded once from the exact quotient."""
+    """Write the mean of n durations with three decimals, rounded once."""
     divisor = n * 1_000
     ms = round(total_us / divisor if abs(total_us) < _EXACT_US else Fraction(total_us, divisor))
     if ms >= 1_000:  # the usual case: cutting digits costs a third of dividing and formatting

@@ -24,7 +24,7 @@ from .query import FOREVER_US, Query
 from .read import Cell, OnEvent, Progress, Reading, sentences
 
 NOT_RUNNING: Final = "not-running"
-_ALIVE_US: Final = 30_000_000  # `.state` is at most 10 s behind an idle logger; a younger end is no end
+_ALIVE_US: Final = 30_000_000  # `.state` of an idle logger is up to 10 s old: a younger one may be of a running logger
 _LINE_US: Final = 150_000_000  # a health line speaks of the minute before it; a busy machine may write it late
 _KEYS: Final[Sequence[str]] = ("clock_offset_s", "clock_bound_s", "rtt_s", "rtt_max_s", "lag_p99_s", "lag_max_s")
 
@@ -110,7 +110,7 @@ def first_observed_us(paths: LogPaths) -> int | None:
 
 
 def period(query: Query, first_us: int, last_us: int, now_us: int) -> tuple[int, int, int]:
-    """Beginning and end of what is reported, and its last moment that is known to be observed."""
+    """Beginning and end of the report, and its last moment on record."""
     paths, last_us = LogPaths(query.log_dir), last_us + 1  # the event itself is within the period
     if state := read_state(paths):
         first_us = min(first_us, first_observed_us(paths) or first_us)

@@ -41,7 +41,7 @@ def is_number(name: str) -> bool:
 
 
 def figures_csv(report: Report) -> Iterator[str]:
-    """A header, then one row for each camera and group, worst p95 first."""
+    """A header, then a row for each camera and group. Worst p95 first."""
     rows = [_keys(report, row) | texts(row.figures) for row in report.rows["cell"]]
     yield ",".join(rows[0]) + "\n"
     yield from map(csv_row, rows)
@@ -153,7 +153,7 @@ def heading(name: str) -> str:
 
 
 def text(report: Report, columns: int = WIDEST) -> str:
-    """The report in lines, no wider than figures need or so many columns."""
+    """The report as text of at most so many columns, where figures allow."""
     within = min(columns, WIDEST)
     lines = [line for label, sentence in head(report) for line in wrapped(label, sentence, within)]
     for title, caption, names, rows in tables(report):

@@ -44,7 +44,7 @@ class Found:
         return sum((counts for result in self.results.values() for counts in result.hours.values()), Counts())
 
     def rows(self, kind: str) -> list[Row]:
-        """The rows of each bridge, of each camera, or of all, worst first."""
+        """The rows of all bridges, of all cameras, or the total. Worst first."""
         hours = defaultdict[str, dict[int, Counts]](lambda: defaultdict(Counts))
         for camera_id, result in self.results.items():
             of = {"bridge": self.cameras[camera_id].bridge, "camera": camera_id, "all": ""}[kind]
@@ -145,7 +145,7 @@ def _values(hours: Hours) -> dict[str, Any]:
 
 
 def numbers(counts: Counts) -> dict[str, Any]:
-    """The counts by their names, and the share lost of what could arrive with its bounds."""
+    """The counts by name, and the lost share with its bounds."""
     missing, edge, could = counts["missing"], counts["edge"], counts["recorded"] - counts["gap"]
     # For the upper bound what is near a gap was lost by the stream.
     bounds = _wilson(missing, could)[0], _wilson(missing + edge, could + edge)[1]

@@ -24,7 +24,7 @@ _STYLE: Final[Any] = {
 
 
 class Timeline:
-    """Delays by slots of equal length, which doubles when there are more than a plot can show apart."""
+    """Delays by slots of equal length. It doubles when a plot cannot show so many slots."""
 
     LIMIT: Final = 400
 
@@ -49,7 +49,7 @@ def missing() -> str:
 
 
 def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, width_px: int) -> str:
-    """The delay over time, above its distribution, as the `data:` URI of an SVG image."""
+    """Delay over time above its distribution: an SVG image as `data:` URI."""
     import matplotlib as mpl
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
@@ -87,7 +87,7 @@ def image(timeline: Timeline, gaps: Sequence[Gap], from_us: int, to_us: int, wid
 
 
 def broken(timeline: Timeline, gaps: Sequence[Gap]) -> list[tuple[float, float, float]]:
-    """Day, median and p95 of each slot, with a hole in each gap of the account that is longer than a slot."""
+    """Day, median and p95 of each slot. A gap of the account longer than a slot makes a hole."""
     slot_us, points = timeline.slot_us, list[tuple[float, float, float]]()
     for number, slot in timeline.slots.items():
         p50, p95 = map(_log_s, slot.quantiles_us((P50, P95)))

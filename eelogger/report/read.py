@@ -1,4 +1,4 @@
-"""Read the delay logs of a period, also while the logger moves them, and count their events."""
+"""Read the delay logs of a period and count their events. The logger may move them meanwhile."""
 
 import itertools
 import os
@@ -48,7 +48,7 @@ class Event(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """The identity, with the camera's label where it is made of its id."""
+        """The identity. Where it holds the camera's id, that is its label."""
         return self.row.identity.replace(self.cell.id, self.cell.camera.id) if self.cell.id else self.row.identity
 
     def verdict(self) -> Verdict:
@@ -213,7 +213,7 @@ def sentences(skipped: dict[str, int]) -> list[str]:
 
 
 def _foreign(where: list[LogPaths]) -> int:
-    """How much lies among the days that is no log of ours; what the logger is just writing does not count."""
+    """Count files among the days that are not our logs. Those being written do not count."""
     *days, paths = where
     expected = {paths.days_dir: set(paths.days(Skipped()))}
     for day in days:

@@ -60,7 +60,7 @@ class Account(NamedTuple):
 
     @classmethod
     def of(cls, cameras: int = 4, rate: float = 0.0, seed: int = 1) -> "Account":
-        """Make cameras that send `rate` ANNT and ALRS a second together, repeats included."""
+        """Make cameras that together send `rate` events a second, repeats included."""
         rng = random.Random(f"eelogger account {seed}")
         groups = max(1, ceil(cameras / CAMERAS_A_BRIDGE))
         ids = iter([f"100{number:05x}" for number in rng.sample(range(16**5), groups + cameras + 2)])

@@ -65,7 +65,7 @@ def message_text(events: Iterable[Event]) -> str:
 
 
 def listing(recorded: Iterable[Event], query: Mapping[str, str]) -> list[list[Any]] | None:
-    """List what began in the span of a request with `exclusive=1`, by time; None for a request that makes no sense."""
+    """List what began in a request's span (`exclusive=1`), by time. None for a malformed request."""
     start_us, end_us = timestamp_us(query.get("start_timestamp")), timestamp_us(query.get("end_timestamp"))
     if start_us is None or end_us is None or query.get("exclusive") != "1":
         return None

@@ -33,7 +33,7 @@ class SentEvent(NamedTuple):
     subscribed_us: int
 
     def verdicts(self, arrived_us: int) -> set[str]:
-        """Name the right verdict, or both where only the client's clock can tell."""
+        """Name the right verdict, or both where the client's clock decides."""
         event_us = self.event.event_us
         if event_us is None:
             return {"undated"}
@@ -240,7 +240,7 @@ class Cloud:
             await self.subscribe(connection, request.get("cameras", {}))
 
     async def subscribe(self, connection: Connection, wishes: dict[str, dict[str, list[str]]]) -> None:
-        """Take what a client asks for, by camera, and push the latest values, one a message."""
+        """Take a client's subscription, by camera, and push the latest values. Each has its own message."""
         now_us = time.time_ns() // 1000
         for camera_id, wish in wishes.items():
             events = wish.get("event") if "event" in wish["resource"] else []

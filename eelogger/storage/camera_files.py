@@ -1,4 +1,4 @@
-"""Which cameras a log directory knows, which files are theirs, and where these are torn."""
+"""Find the cameras of a log directory, their files, and torn tails."""
 
 import errno
 import json
@@ -102,7 +102,7 @@ class CameraFiles:
 def read_once(
     files: Sequence[Path], read: Callable[[Path], Iterator[_Item]], identity: Callable[[_Item], object], day: str | None
 ) -> Iterator[_Item]:
-    """Yield the items of a camera's own file and its copies by arrival, each once; of copies only those of `day`."""
+    """Yield each item of a camera's files once, by arrival. Of copies only items of `day` count."""
     own, *copies = files
     if not copies:
         yield from read(own)

@@ -23,7 +23,7 @@ class DaemonThread:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def submit(self, fn: Callable[..., T], *args: Any) -> futures.Future[T]:
-        """Queue a call; it can not be cancelled any more, because a batch half written must be known as such."""
+        """Queue a call. It cannot be cancelled: a half-written batch must be known as such."""
         future: futures.Future[T] = futures.Future()
         future.set_running_or_notify_cancel()
         self._since, self._latest = time.monotonic(), future
@@ -31,7 +31,7 @@ class DaemonThread:
         return future
 
     def wait_idle(self, seconds: float) -> None:
-        """Wait for the call that was submitted last, but no longer than this."""
+        """Wait for the latest call, but no longer than this."""
         if not self._latest.done():
             futures.wait([self._latest], seconds)
 

@@ -30,7 +30,7 @@ def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> dict[str
 
 
 def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> dict[str, str]:
-    """Where the files of cameras go that get another stem (old → new); lists nothing."""
+    """Where files go when cameras get other stems (old → new). It reads no directory."""
     return {str(place(old)): str(place(new)) for old, new in renames.items() for place in (paths.stream, paths.delay)}
 
 
@@ -96,7 +96,7 @@ def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> dict
         if day_of(path.stat().st_mtime_ns // 1000) >= day or (last := _last_day(path) or day) >= day:
             continue
         if any(found >= day for found in _days_in(next(whole_lines(path, block_bytes=1 << 14), b""))):
-            continue  # it was begun in this day, before the clock was put back
+            continue  # begun on this day, before the clock was put back
         source, target = str(path), str(paths.day(last).root / path.relative_to(paths.root))
         try:
             move(source, target)
@@ -141,7 +141,7 @@ def _days_in(block: bytes) -> list[str]:
 
 
 def prune(paths: LogPaths, keep_days: int, max_bytes: int | None, today: str) -> tuple[list[str], str]:
-    """Keep the newest `keep_days` day folders, then remove the oldest until everything is within `max_bytes`.
+    """Remove the oldest days beyond `keep_days` and `max_bytes`.
 
     Returns the days removed, and a warning or "". Folders are counted: the clock may be wrong. Not during a move.
     """

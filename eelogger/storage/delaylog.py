@@ -58,7 +58,7 @@ class DelayRow(NamedTuple):
         return self.kind == MEASURED and not self.is_tainted and self.op in (None, CREATE_OP)
 
     def parsed(self) -> tuple[Verdict, Camera]:
-        """All that the line says, or the row does where the line is damaged; the verdict has no `data`."""
+        """All that the line says, or the row if the line is damaged. The verdict has no `data`."""
         times = self.arrived_us, None, self.delay_us
         known = Verdict(self.kind, "", self.type, self.ns, self.type, self.identity, *times), Camera("", "")
         return parse_delay_line(self.line.decode("utf-8", "replace")) or known
@@ -113,7 +113,7 @@ def _parts(kind: bytes, four_cc: bytes, ns: bytes, op: bytes) -> tuple[str, str,
 
 
 def read_rows(files: Sequence[Path], day: str | None, skipped: Skipped) -> Iterator[list[DelayRow]]:
-    """Yield the rows of one camera's files, read by `read_once`, some hundred at a time."""
+    """Yield the rows of one camera's files, some hundred at a time. `read_once` reads them."""
 
     def read(path: Path) -> Iterator[DelayRow]:
         return chain.from_iterable(rows(block, skipped) for block in whole_lines(path, skipped=skipped))

@@ -1,4 +1,4 @@
-"""Hold lines, snapshots and a barrier in batches, and write these to the log files."""
+"""Hold lines, snapshots and a barrier in batches, and write batches."""
 
 import os
 import time
@@ -34,7 +34,7 @@ class Sink:
         raise NotImplementedError
 
     def mark(self, us: int) -> None:
-        """Note that all lines of what arrived up to `us` have been handed over."""
+        """Note that all lines of arrivals up to `us` are handed over."""
         if batch := self.room(""):
             batch.mark_us = us
 
@@ -134,13 +134,13 @@ class Disk:
         try:
             call(*args)
         except Exception as error:
-            self.errors[path] = error.with_traceback(None)  # it would keep what was to be written alive
+            self.errors[path] = error.with_traceback(None)  # a traceback would keep the written texts in memory
             return False
         return True
 
     def _append_all(self, batch: Batch, files: Lines, waiting: Collection[str] = ()) -> None:
         for path, texts in [*files.items()]:
-            # What is stuck was tried before, and is an error.
+            # Stuck moves were tried before: their paths are among the errors.
             while texts and path not in waiting and self._tried(path, _append, batch, path, texts, LINES_AT_ONCE):
                 pass
             if not texts:
@@ -150,8 +150,8 @@ class Disk:
         path, before = self._paths.uuids, len(texts)
         if self._identities is None:
             self._identities = sum(block.count(b"\n") for block in whole_lines(path))
-        if self._identities >= GENERATION:  # that of `Dedup`, which begins anew with as many
-            with suppress(OSError):  # while a reader holds it, it goes on past its limit
+        if self._identities >= GENERATION:  # `Dedup` begins a new generation at the same number
+            with suppress(OSError):  # while a reader holds it open (Windows), it grows past its limit
                 os.replace(path, self._paths.uuids_old)
                 self._identities = 0
         _append(batch, os.fspath(path), texts, max(GENERATION - self._identities, 0) or LINES_AT_ONCE)
@@ -165,7 +165,7 @@ class Disk:
     def _pass(self, batch: Batch, moves: Moves) -> None:
         targets, held = dict[str, str](), [path for files in batch.files for path in files]
         if not self._tried(os.fspath(self._paths.root), lambda: targets.update(moves(held))):
-            return  # until it can be told what is to be moved, all that comes after waits
+            return  # until the moves are known, everything behind the barrier waits
         batch.follow(targets)
         # What is stuck belongs to an earlier day; but a file that missed its new name at a rename goes with this one.
         stuck = {source: targets.get(target, target) for source, target in self.stuck.items()}

@@ -1,4 +1,4 @@
-"""Word what a disk refuses, and say it once."""
+"""Describe what a disk refuses, and log it once."""
 
 import errno
 import logging
@@ -50,7 +50,7 @@ def free_bytes(path: Path) -> int | None:
 
 
 def free_inodes(path: Path) -> int | None:
-    """Inodes free for us, None when that cannot be told or has no meaning there."""
+    """Inodes free for us, None when unknown or without meaning."""
     with suppress(OSError, AttributeError):  # Windows has no statvfs
         found = os.statvfs(path)
         return found.f_favail if found.f_files else None

@@ -27,7 +27,7 @@ def time_text(us: int) -> str:
 
 
 def parse_time(text: str) -> int:
-    """Read a time in any ISO 8601 form, without a zone as UTC; raises `ValueError`."""
+    """Read an ISO 8601 time; without a zone it is UTC. Raises `ValueError`."""
     when = datetime.fromisoformat(text)
     us = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
     if us not in _YEARS_US:
@@ -62,7 +62,7 @@ def pairs_text(values: Mapping[str, object]) -> str:
 
 
 def parse_pairs(line: str) -> dict[str, str]:
-    """Read the pairs of a line up to ` -- `; other text is skipped, of a key given twice the first counts."""
+    """Read the pairs of a line up to ` -- `. Other text is skipped; the first of equal keys counts."""
     pairs: dict[str, str] = {}
     for match in _PAIRS(line):
         key, value = match.groups()
@@ -123,7 +123,7 @@ def worst_line(verdict: Verdict, camera: Label) -> str:
 
 
 def parse_delay_line(text: str) -> tuple[Verdict, Camera] | None:
-    """Read a line of a delay log or of `maxeventdelay.log`, without figures and event; None when it is neither."""
+    """Read a delay line, also of `maxeventdelay.log`, without figures and event. None for other lines."""
     keys = parse_pairs(text)
 
     def optional(read: Callable[[str], int], key: str) -> int | None:
@@ -177,7 +177,7 @@ def stream_line(arrived_us: int, cam_data: dict[str, Any]) -> str:
 
 
 def parse_stream_line(line: bytes) -> tuple[int, dict[str, Any]] | None:
-    """Read arrival in µs and data, also in the older script's form `timestamp -- JSON`; None if neither."""
+    """Read a stream line: arrival in µs and data. It may be the older script's `timestamp -- JSON`; else None."""
     try:
         stamp, _, body = line.decode().partition(" -- ")
         arrived_us, data = parse_time(stamp.strip()), json.loads(body)

@@ -1,4 +1,4 @@
-"""Read files in blocks of whole lines, from the front or from the end; `.gz` too."""
+"""Read files, also `.gz`, in blocks of whole lines. Some readers start at the end."""
 
 import errno
 import gzip
@@ -21,7 +21,7 @@ _SMALL_FILE_BYTES: Final = 1 << 24  # `cameras.json` of 10,000 cameras has one m
 
 @dataclass
 class Skipped:
-    """Lines and files (or folders) that could not be read, and the bytes that were."""
+    """Unreadable lines, files and folders, and the bytes that were read."""
 
     read_bytes: int = 0
     lines: int = 0
@@ -29,7 +29,7 @@ class Skipped:
 
 
 def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, block_bytes: int = 0) -> Iterator[bytes]:
-    """Yield the lines of a file from an offset on, in blocks; why it cannot be read to its end goes to `skipped`."""
+    """Yield the lines of a file from an offset on, in blocks. A read error goes to `skipped`."""
     skipped = skipped or Skipped()
     try:
         # Kept open, a file is read to its end when it is renamed; with `block_bytes` it is opened for each block.
@@ -60,14 +60,14 @@ def packed(path: Path) -> Path:
 
 
 def text_lines(path: Path) -> Iterator[str]:
-    """The lines of a file as text, after those of its packed form; what cannot be read is passed over."""
+    """The lines of a file as text; those of its `.gz` come first. Unreadable parts are passed over."""
     for each in (packed(path), path):
         for block in whole_lines(each):
             yield from block.decode("utf-8", "backslashreplace").split("\n")
 
 
 def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file in blocks from its end on, each with its offset; `OSError` passes."""
+    """Yield lines in blocks, backwards from the end, with offsets. `OSError` passes."""
     with BytesIO(b"".join(whole_lines(path))) if path.suffix == ".gz" else open_file(path) as file:
         end, length = file.seek(0, os.SEEK_END), block_bytes
         while end:
@@ -83,7 +83,7 @@ def whole_lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterat
 
 
 def lines_backwards(path: Path, block_bytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file from the last one on, each with its offset; `OSError` passes."""
+    """Yield lines backwards from the last one, with offsets. `OSError` passes."""
     for start, block in whole_lines_backwards(path, block_bytes):
         end = len(block)
         while end:

@@ -1,4 +1,4 @@
-"""Hold a log directory for one process by the system's lock on `.lock`, and tell who holds it."""
+"""Lock a log directory for one process, and tell who holds it."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def refusal(paths: LogPaths) -> AlreadyRunning:
 
 
 class ProcessState(NamedTuple):
-    """Who is at work in a log directory, and the seconds without a sign of life."""
+    """Who works in a log directory, and the seconds since its last sign of life."""
 
     kind: str
     pid: int | None

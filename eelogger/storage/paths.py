@@ -24,7 +24,7 @@ _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def sanitize_filename(filename: str) -> str:
-    """Turn any text into the name part of a file name, at most `NAME_BYTES` of UTF-8; such a part stays as it is."""
+    """Turn any text into the name part of a file name: at most `NAME_BYTES`. Applied again, it changes nothing."""
     spaced = (" " if unicodedata.category(char) == "Zs" else char for char in filename)
     text = "".join(filter(str.isprintable, spaced)).translate(_RESERVED)
     # Composed before the cut: macOS takes both forms of "é" for one name, and a letter could lose its accent.
@@ -44,7 +44,7 @@ def is_camera_id(text: str) -> bool:
 
 
 def is_day(text: str) -> bool:
-    """Whether the text is a day of the calendar in the form `2026-11-21`."""
+    """Whether the text is a calendar day such as `2026-11-21`."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
@@ -57,7 +57,7 @@ def day_of(us: int) -> str:
 
 
 def temporary(path: Path) -> Path:
-    """Where the next content of a file is written before `os.replace` puts it in place."""
+    """Where a file's next content is written before `os.replace`."""
     return path.with_name(path.name + TEMPORARY)
 
 
@@ -71,7 +71,7 @@ class _File:
 
 @dataclass(frozen=True)
 class LogPaths:
-    """The names in a log directory, or in the folder of one of its days, which has the same layout."""
+    """The names in a log directory, or in a day's folder (same layout)."""
 
     root: Path
 

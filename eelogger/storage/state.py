@@ -1,4 +1,4 @@
-"""Keep `.state`, from which the next run goes on, and `.said`, what cron was told; a damaged one counts as none."""
+"""Keep `.state` (where a run goes on) and `.said` (what cron was told). A damaged one counts as none."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class State:
 
 
 def state_text(state: State, login: RefusedLogin | None = None) -> str:
-    """The content of `.state`, with the refused login that is to be waited for."""
+    """The content of `.state`, with the refused login to wait for."""
     alive, done, since = map(time_text, (state.alive_us, state.done_us, state.since_us))
     content = {"day": state.day, "alive": alive, "done": done, "clean": state.clean, "since": since}
     return json.dumps(content | {"login": login and asdict(login)}, indent=0) + "\n"
@@ -55,7 +55,7 @@ def read_refused_login(paths: LogPaths) -> RefusedLogin | None:
 
 
 def remember_refused_login(paths: LogPaths, login: RefusedLogin | None) -> None:
-    """Put a refused login into `.state`, or take it out, and keep the rest; `OSError` is passed over."""
+    """Set or remove the refused login in `.state`. The rest stays; `OSError` is passed over."""
     if read_refused_login(paths) != login:
         content = read_object(paths.state) | {"login": login and asdict(login)}
         with suppress(OSError):

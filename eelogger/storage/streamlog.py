@@ -1,4 +1,4 @@
-"""Read stream logs and gaps in the order of arrival, for restore and replay."""
+"""Read stream logs and gaps by arrival, for restore and replay."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -61,7 +61,7 @@ def read_gaps(paths: LogPaths) -> list[Gap]:
 
 
 def find_event(files: Iterable[Path], verdict: Verdict) -> dict[str, Any] | None:
-    """Search the event that a verdict was made of in its camera's stream logs, from their ends."""
+    """Find a verdict's event in its camera's stream logs. The search starts at their ends."""
     begin = f"{time_text(verdict.arrived_us)[:-1]}+00:00 -- ".encode()
     for path in files:
         with suppress(OSError):

@@ -84,7 +84,7 @@ class Upkeep:
         free = free_bytes(self.writer.paths.root) if tick % SPACE_TICKS == 0 else None
         if free is not None and (warning := self.space.look(self.writer.written_bytes, free)):
             _log.warning("%s", warning)
-        with suppress(OSError):  # a disk that refuses this refuses lines too, and that is the writer's to tell
+        with suppress(OSError):  # a disk that refuses this refuses lines too: the writer reports it
             if not self.lock.still_ours():
                 self.lock.acquire()
                 return True

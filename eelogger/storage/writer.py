@@ -18,13 +18,13 @@ from .paths import LogPaths
 REMEMBERED: Final = 1_000  # batches whose durations are kept: a minute at the highest rates, hours at low ones
 SLOW_S: Final = 1.0  # a longer batch is the disk's fault: lines are held for it up to the bound, and no longer
 LEND_CHARS: Final = 8192
-# While a batch is written, the loop waits so long for the thread at every so many characters: only one thread runs
+# While a batch is written, the loop gives the thread so long after every so many characters: only one thread runs
 # Python at a time. At saturation a batch of 500 cameras takes 30 ms, without this up to a second.
 LEND_S: Final = 0.0005
 
 
 class Writer(Sink):
-    """Writes each line once and in order, or counts it in the `DiskError` of `close`; an async context manager."""
+    """An async context manager that writes each line once, in order. `close` counts lost lines in its `DiskError`."""
 
     def __init__(self, paths: LogPaths, *, buffer_bytes: int, timing: Timing, may_write: Callable[[], bool]) -> None:
         self.paths = paths
@@ -47,7 +47,7 @@ class Writer(Sink):
 
     async def __aenter__(self) -> Self:
         self.failed = asyncio.Future()
-        self.failed.add_done_callback(asyncio.Future.exception)  # so that nobody has to ask
+        self.failed.add_done_callback(asyncio.Future.exception)  # so that asyncio does not warn when nobody asks
         self._task = asyncio.create_task(self._run(), name="writer")
         return self
 
@@ -70,7 +70,7 @@ class Writer(Sink):
             raise self._trouble.error(f"{lost} lines are lost")
 
     def room(self, text: str) -> Batch | None:
-        """The batch that takes this text; None from a full buffer on, so that the files are complete up to then."""
+        """The batch that takes this text. None once the buffer was full: the files end there, without holes."""
         size = len(text)
         if self._full or (self._pending + size > self._bound and not self._works):
             self._refused += size > 0
@@ -106,7 +106,7 @@ class Writer(Sink):
 
     @property
     def pending_lines(self) -> int:
-        """How many lines wait for the disk, a record of several counted once."""
+        """How many lines wait for the disk. A record of several counts once."""
         return sum(batch.lines for batch in (self._held, *self._queue))
 
     @property
@@ -130,7 +130,7 @@ class Writer(Sink):
             await self._written.wait()
 
     def write_p99_us(self) -> int:
-        """99th percentile of what the latest `REMEMBERED` batches took on disk, in µs."""
+        """p99 of the latest batches' time on disk, in µs."""
         ordered = sorted(self._durations_us)
         return ordered[len(ordered) * 99 // 100] if ordered else 0
 

@@ -67,7 +67,7 @@ class Console:
         return line.rstrip("\r\n")
 
     def columns(self, stream: TextIO | None = None) -> int:
-        """How wide a stream's terminal is (`out`'s unless told), or `PIPE_COLUMNS` where it is none."""
+        """The width of a stream's terminal, or `PIPE_COLUMNS`. The default stream is `out`."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             return os.get_terminal_size((stream or self.out).fileno()).columns or PIPE_COLUMNS  # type: ignore[union-attr]
         return PIPE_COLUMNS
@@ -92,7 +92,7 @@ class Console:
             self.show("")
 
     def close(self) -> OSError | None:
-        """Wait, but for a second at most, until what was written is out; returns what `out` refused."""
+        """Wait at most a second until all output is written. Returns the error of `out`."""
         futures.wait([call for outlet in self._outlets.values() for call in outlet.calls], timeout=1.0)
         return self._outlet(self.out).refused if self.out and self._outlets else None
 
@@ -143,7 +143,7 @@ class LogHandler(logging.Handler):
 
 
 class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a full pipe, would hold up the stamps
-    """A thread that writes to one stream, or to both that lead to the terminal: they keep their order."""
+    """A thread that writes to one stream. Two that lead to one terminal share it, to keep their order."""
 
     def __init__(self) -> None:
         super().__init__("console")
@@ -182,7 +182,7 @@ class _Outlet(DaemonThread):  # a terminal that was stopped with Ctrl-S, or a fu
 
 @contextlib.contextmanager
 def progress(doing: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A line about long work, told what is done and what there is; at the end it is gone."""
+    """Show the progress of long work in one line. It is told what is done and what there is in all."""
     try:
         yield lambda done, total: console.show(f"{doing} {done / max(1, total):4.0%}")
     finally:

@@ -92,7 +92,7 @@ def first_sights(day: CameraStatistics) -> Counter[str]:
 
 
 def texts(figures: Figures) -> dict[str, str]:
-    """Every figure as text by its name, in the order of the CSV; "" where there is none."""
+    """All figures as texts by name, in the CSV's order. "" means none."""
     delays, early, all_us = figures.delays, figures.early, figures.durations_us
     top, clean = figures.max_event, figures.clean_max
     durations = {f"{name}_s": seconds3(all_us[name]) if all_us else "" for name in DURATIONS}
@@ -144,7 +144,7 @@ def rank(row: Row) -> tuple[bool, int, str, str]:
 
 
 def keep_worst(rows: list[Row], row: Row, most: int) -> None:
-    """Take a row among the worst, ranked, in little time also when thousands come."""
+    """Insert a row among the worst, in rank order. It is fast also for thousands."""
     if len(rows) < most or rank(row) < rank(rows[-1]):
         insort(rows, row, key=rank)
         del rows[most:]

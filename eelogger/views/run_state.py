@@ -1,4 +1,4 @@
-"""The present of a run as one value; its clock and network."""
+"""The state of a run as one value; its clock and network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Vitals:
         self._rtt_max_us: int | None = None
 
     def date_sample(self, sample: DateSample) -> Gap | None:
-        """A REST answer bounds the clock and stands in for a missing pong; returns the clock step it reveals."""
+        """Take a REST answer: it bounds the clock and times the network. Returns the clock step it reveals."""
         latest = self.rtt(sample.received_us)
         if latest is None or latest[1] == "REST":
             self.rtt_sample(sample.received_us - sample.sent_us, "REST", sample.received_us)
@@ -104,7 +104,7 @@ class Vitals:
         return longest
 
     def clock_warning(self, now_us: int) -> str | None:
-        """The sentence to warn with when the clock has become wrong, or right again; None while nothing changed."""
+        """The warning when the clock became wrong, or right again. None while nothing changed."""
         offset = self.bounds.offset(now_us)
         if offset is None or offset.warns == self._has_warned:
             return None

@@ -1,4 +1,4 @@
-"""Sentences and names that summary, closing table and report share, and which gaps they show."""
+"""Sentences and names that summary, closing table and report share. It decides which gaps they show."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def group_name(group: Group, names: Mapping[int, str] = NAMESPACES) -> str:
 
 
 def camera_label(camera: Camera, used: Mapping[str, int]) -> str:
-    """A camera's name, with the id where the name is empty or not its own (`used` counts names)."""
+    """A camera's name; with the id if others share it. Without a name, the id. `used` counts names."""
     return f"{camera.name} ({camera.id})" if camera.name and used[camera.name] > 1 else camera.name or camera.id
 
 
@@ -68,7 +68,7 @@ def is_shown(gap: Gap) -> bool:
 
 
 def gaps_text(gaps: Iterable[Gap]) -> str:
-    """How many of these gaps are shown, how long they are in all, and the longest."""
+    """Count the shown gaps, with total time and the longest."""
     lengths = [gap.to_us - gap.from_us for gap in filter(is_shown, gaps)]
     number, whole, most = count(len(lengths), "gap"), span(sum(lengths)), span(max(lengths, default=0))
     return f"{number}, {whole} in all, longest {most}" if lengths else "no gap"

@@ -1,4 +1,4 @@
-"""Write summary, maxima and metrics, each as a whole, and the line of `health.log`."""
+"""Write summary, maxima and metrics, each as a whole, and `health.log`."""
 
 import asyncio
 import io
@@ -66,7 +66,7 @@ class Snapshots:
             files.append((self.metrics_file, metrics.render, now_s, timing.metrics_s))
         for path, render, changes, pause_s in files:
             at_s, shown = self._shown.get(path, (-math.inf, None))
-            # Also where nothing comes: shares and round trip change with time.
+            # Also when no event comes: shares and round trip change with time.
             if now_s - at_s >= (timing.health_s if changes == shown else pause_s):
                 self._shown[path] = now_s, changes
                 state = replace(self.now(), headline=headline)

@@ -1,4 +1,4 @@
-"""The short lines on a terminal: a run's status, its events; never in the last column, so that nothing wraps."""
+"""The short lines on a terminal: status and events. They leave the last column free, so that nothing wraps."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -161,7 +161,7 @@ def _maximum(verdict: Verdict | None) -> str:
 
 
 def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
-    """The day's worst cameras, in a table of at most so many columns (0: any), and the sentences to send."""
+    """The table of the day's worst cameras, and the sentences to send. `columns` limits the table (0: any)."""
     if state.reading is not None:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return

@@ -12,7 +12,7 @@ NARROWEST: Final = 10  # a name cut shorter cannot be recognised
 
 
 def printable(value: object) -> str:
-    """The value's text with all that is unprintable (controls, bidi controls, lone surrogates) as backslash escapes."""
+    """The value's text with backslash escapes for all that is unprintable (controls, bidi, lone surrogates)."""
     text = str(value)
     if text.isascii() and text.isprintable():
         return text
@@ -33,7 +33,7 @@ def _char_width(char: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """The text in at most so many columns, … at the end of what does not fit."""
+    """The text cut to so many columns; a cut text ends in …."""
     if width(text) <= columns:
         return text
     room, end = columns - 1, 0
@@ -50,7 +50,7 @@ def cell(text: str, columns: int, *, right: bool = False) -> str:
 
 
 def wrapped(label: str, text: str, columns: int = 120) -> list[str]:
-    """Lines of printable text, broken between words, beside a label that stands on the first one only."""
+    """Lines of printable text, broken between words. The label stands before the first one."""
     wrapper = textwrap.TextWrapper(columns, label, " " * len(label), break_long_words=False, break_on_hyphens=False)
     return wrapper.wrap(text) or [label]
 
