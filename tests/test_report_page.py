@@ -96,6 +96,10 @@ def test_the_figures_on_the_page_are_those_of_the_tables(made: Report, page: str
     assert parsed.rows["worst-events"][1]["delay_s"] == "6.000000"
 
 
+def test_texts_are_aligned_left_and_figures_right(page: str) -> None:
+    assert all(title in page for title in ("<th class=text>name<th>delay s", "<th class=text>uuid</tr>"))
+
+
 def test_lines_break_at_long_gaps_of_the_account_alone(made: Report) -> None:
     whole = Gap("gap", NOON_US - 5000 * SECOND, NOON_US - 4000 * SECOND, "stopped")
     gaps = [whole, replace(whole, camera_id="100e0000"), replace(whole, to_us=whole.from_us + SECOND)]

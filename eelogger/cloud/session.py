@@ -73,7 +73,7 @@ class Session:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(next(self._pauses), failed.retry_after_s)):
                     await self._wake.wait()
-            # Not before waiting: who wants to connect at once may have said so while the old connection was closed.
+            # Cleared after the wait: somebody may have asked to connect at once while the old connection was closed.
             self._wake.clear()
 
     def stop(self) -> None:

@@ -76,7 +76,7 @@ class Credentials:
                 why = f"{error}: {error.hint}"
         until = datetime.fromtimestamp(refused.until_us / 1e6, UTC)
         hint = f"{why}; the next try is at {until:%Y-%m-%d %H:%M} UTC, with other settings at once"
-        # The message stays the same while it is waited for: cron hears of one trouble once a day.
+        # The message stays the same while it is waited for: cron mails one problem once a day.
         raise LoginRefused("the login is refused", hint)
 
 

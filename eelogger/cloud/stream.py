@@ -130,7 +130,7 @@ class EventStream:
     def _turn(self) -> None:
         connection, self._due = self.connection, None
         if self._sink.is_behind:
-            # Reading pauses when the queue is full, which is said as a backlog.
+            # Reading pauses when the queue is full, which is recorded as a backlog.
             self._due = connection.loop.call_later(GATHER_S, self._turn)
             return
         try:

@@ -11,7 +11,7 @@ from ..storage.lock import DIED, HANGS, NEVER, STOPPED
 from ..storage.paths import LogPaths
 from ..views.text import printable
 
-# What is said of a logger by its `ProcessState`.
+# How a logger that does not work is described, by its `ProcessState.kind`.
 NOT_RUNNING: Final = {NEVER: "has not run yet", STOPPED: "is stopped", DIED: "died", HANGS: "hangs"}
 
 

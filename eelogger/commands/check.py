@@ -26,7 +26,7 @@ from ..views.console import Console
 from ..views.text import count, span, table, wrapped
 from .cloud_probe import Finding, annotation_list, clock, failed_by, listen, network
 
-LITTLE_BYTES: Final = 1 << 30  # less free space than this is said: a busy account fills it within days
+LITTLE_BYTES: Final = 1 << 30  # less free space than this is a warning: a busy account fills it within days
 _COLUMNS: Final = 76
 _ANY: Final = 10_000  # a path or command in a hint is to be copied: it is never cut
 

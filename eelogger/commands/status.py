@@ -22,7 +22,7 @@ from . import NOT_RUNNING, paths_to_read
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 _WORDS: Final = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-BLIND_US: Final = 30_000_000  # `.state` of an idle logger is up to 10 s old; what it says of longer ago is blindness
+BLIND_US: Final = 30_000_000  # `.state` of an idle logger is up to 10 s old; beyond that nothing is observed
 HEALTH_US: Final = 180_000_000  # a line a minute: older than three, it says nothing of now
 UNWRITTEN_US: Final = 20_000_000
 
@@ -150,7 +150,7 @@ def _health(paths: LogPaths, at_us: int) -> dict[str, str]:
 
 
 def _values(paths: LogPaths, process: ProcessState, health: Mapping[str, str], at_us: int) -> Values:
-    """What is measured."""
+    """The value of each measure; None when unknown."""
     values = {name: _number(health, m.key, 100 if m.unit == "%" else 1) for name, m in MEASURES.items()}
     unwritten_us, state = 0, read_state(paths)
     with suppress(ValueError, OSError):  # `.state` is written every 10 s

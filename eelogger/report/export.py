@@ -88,7 +88,7 @@ def _place(camera_id: str, name: str, bridge: str) -> dict[str, str]:
 
 
 def head_of_json(query: Query, made_us: int, from_us: int, to_us: int) -> dict[str, Any]:
-    """What is said of a period before its figures."""
+    """The facts about a period that stand before its figures."""
     times = {"made_utc": time_text(made_us), "from_utc": time_text(from_us), "to_utc": time_text(to_us)}
     return {"eelogger": __version__, "source": query.source(), **times, "patterns": query.patterns()}
 

@@ -51,7 +51,7 @@ tr > :first-child { text-align: left; white-space: normal; min-width: 8rem; posi
 td small { display: block; font-family: ui-monospace, monospace; }
 summary { cursor: pointer; list-style: none; text-decoration: underline dotted; }
 img { width: 100%; height: auto; display: block; }
-@media (max-width: 640px) { body { padding: .7rem; } dl { grid-template-columns: 1fr; gap: 0; } }
+@media (max-width: 640px) { body { padding: .7rem } dl { grid-template-columns: 1fr; gap: 0 } dt { margin-top: .5em } }
 </style>
 </head>
 <body>

@@ -207,7 +207,7 @@ class Reading:
 
 
 def sentences(skipped: dict[str, int]) -> list[str]:
-    """What is to be said of `Reading.skipped`; nothing when all was read."""
+    """Sentences on `Reading.skipped`. There are none when all was read."""
     said = ((skipped[name], *words) for name, words in _SKIPPED.items())
     return [f"{verb} {count(n, one, many)}{what}" for n, verb, one, many, what in said if n]
 

@@ -73,7 +73,7 @@ def is_news(paths: LogPaths, reason: str, now_s: float, every_s: float = DAY_S) 
 
 
 def forget(paths: LogPaths, lasting: Collection[str] = ()) -> None:
-    """A run works again: the next trouble is news, but for reasons that do not pass by that."""
+    """Forget what cron was told, since a run works again. The `lasting` reasons stay."""
     told = _told(paths)
     if told.keys() - lasting:
         _tell(paths, {reason: at_s for reason, at_s in told.items() if reason in lasting})
