@@ -133,6 +133,12 @@ def test_any_state_and_event_fits_any_terminal(state: str, disk: str, us: int | 
         assert text.isprintable()
 
 
+@pytest.mark.parametrize(("within", "kept"), [(0, "abc"), (13, "abc"), (12, "ac"), (9, "c"), (1, "c")])
+def test_a_table_leaves_out_spare_columns_where_cut_text_is_still_too_wide(within: int, kept: str) -> None:
+    heading, row = table(["name", *"abc"], [["Gate", *"abc"]], within=within, spare="ba")
+    assert heading.split()[1:] == row.split()[1:] == [*kept]
+
+
 DELAYS = st.lists(st.integers(-(10**7), 10**8), max_size=12)
 
 

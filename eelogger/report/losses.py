@@ -20,6 +20,7 @@ _MISSING: Final = ("camera", "camera_id", "bridge_id", "namespace", "ns", "event
 _TITLES: Final = (
     "recorded", "delivered", "missing", "in gaps", "lost %", "95 % bounds", "unrecorded", "unknown h", "worst hour",
 )  # fmt: skip
+_SPARE: Final = ("unrecorded", "unknown h", "delivered")  # left out on a narrow terminal, the first ones first
 
 Hours = Mapping[int, Counts]
 Row = tuple[str, str, Hours]  # id, what it is called, counts by hour
@@ -95,7 +96,7 @@ def text(found: Found, columns: int) -> str:
         rows = found.rows(what)
         shown = [*rows[:SHOWN], *rest]
         if len(shown) > 1:  # a single bridge tells nothing that the account does not
-            lines += ["", *table([what, *_TITLES], map(_cells, shown), within=within)]
+            lines += ["", *table([what, *_TITLES], map(_cells, shown), within=within, spare=_SPARE)]
         if len(rows) > SHOWN:
             lines.append(f"… and {count(len(rows) - SHOWN, f'more {what}')}; --json has all")
     lines.append("")

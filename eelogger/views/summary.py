@@ -184,7 +184,7 @@ def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
         yield f"Delays of {state.date} (UTC) in seconds, worst p95 first, under {FEW} events last:"
         more = _SUSPECT if any(row.figures.suspect for row in rows) else {}
         cells = [[row.title, *shown(row.figures, (*_CLOSING, *more))] for row in rows]
-        yield from table(["camera", *_CLOSING, *more.values()], cells, within=columns)
+        yield from table(["camera", *_CLOSING, *more.values()], cells, within=columns, spare=("min_s", "avg_s"))
     yield _more(len(parts) - len(worst), "camera")
     if quiet := len(shares) - len(parts):
         yield f"{count(quiet, 'camera')} without an event"

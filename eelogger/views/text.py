@@ -8,7 +8,9 @@ from typing import Final
 from ..measure.seconds import seconds6
 from ..storage.formats import time_text
 
-NARROWEST: Final = 10  # a name cut shorter cannot be recognised
+Texts = Sequence[str]
+
+NARROWEST: Final = 14  # a name cut shorter cannot be recognised
 
 
 def printable(value: object) -> str:
@@ -56,20 +58,25 @@ def wrapped(label: str, text: str, columns: int = 120) -> list[str]:
 
 
 def table(
-    titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = (), widest: int = 32, within: int = 0
+    titles: Texts, rows: Iterable[Texts], *, left: Texts = (), widest: int = 32, within: int = 0, spare: Texts = ()
 ) -> Iterator[str]:
     """The lines of a table, without newlines; those `left` (if none, the first) hold text, others figures.
 
-    `widest` bounds foreign text. To stay `within` so many columns text gives way, the widest first, figures never.
+    `widest` bounds foreign text. To stay `within` so many columns (0: any) text is cut, the widest first. Where that is
+    not enough, the columns of these `spare` titles are left out, in this order. Figures are never cut.
     """
     shown = [titles, *([cut(printable(text), widest) for text in row] for row in rows)]
-    widths = [max(map(width, texts)) for texts in zip(*shown, strict=True)]
-    is_text = [title in (left or titles[:1]) for title in titles]
-    room = within - 2 * (len(titles) - 1)
+    columns = [(texts, max(map(width, texts)), texts[0] in (left or titles[:1])) for texts in zip(*shown, strict=True)]
+    for title in spare if within else ():
+        if sum(2 + (min(w, NARROWEST) if is_left else w) for _, w, is_left in columns) <= within + 2:
+            break
+        columns = [column for column in columns if column[0][0] != title]
+    widths, is_text = [w for _, w, _ in columns], [is_left for _, _, is_left in columns]
+    room = within - 2 * (len(columns) - 1)
     giving = [i for i, gives in enumerate(is_text) if gives and within]
     while giving and sum(widths) > room and widths[column := max(giving, key=widths.__getitem__)] > NARROWEST:
         widths[column] -= 1
-    for row in shown:
+    for row in zip(*(texts for texts, _, _ in columns), strict=True):
         cells = (cell(text, w, right=not is_left) for text, w, is_left in zip(row, widths, is_text, strict=True))
         yield "  ".join(cells).rstrip()
 
