@@ -35,7 +35,7 @@ TEXTS = st.lists(st.tuples(ANY, ANY, st.integers(0, 10**6).map(str)), max_size=5
 @given(TEXTS, st.integers(30, 120))
 def test_a_table_cuts_text_to_its_columns_and_figures_never(rows: list[tuple[str, str, str]], within: int) -> None:
     lines = list(table(["name", "id", "n"], rows, left=["name", "id"], within=within))
-    assert max(map(width, lines)) <= max(within, 10 + 2 + 10 + 2 + 7)
+    assert max(map(width, lines)) <= max(within, 14 + 2 + 14 + 2 + 7)
     assert [line.split(" ")[-1] for line in lines] == ["n", *(n for _, _, n in rows)]
 
 
@@ -45,8 +45,8 @@ def test_what_does_not_fit_ends_in_dots() -> None:
         "name                                           what   n",
         f"Yard and its gate  {'x' * 31}…  12",
     ]
-    assert list(table(["name", "what", "n"], [row], within=51))[1] == f"Yard and its…  {'x' * 31}…  12"
-    assert list(table(["name", "what", "n"], [row], within=1))[1] == f"Yard and…   {'x' * 31}…  12"
+    assert list(table(["name", "what", "n"], [row], within=53))[1] == f"Yard and its g…  {'x' * 31}…  12"
+    assert list(table(["name", "what", "n"], [row], within=1))[1] == f"Yard and its…   {'x' * 31}…  12"
     assert (cell("前門前門", 6), cell("\u1112\u1161\u0301e\u20dd門", 4)) == ("前門… ", "\u1112\u1161\u0301e\u20dd…")
     assert wrapped("- ", "one two-three " + "4" * 9, 9) == ["- one", "  two-three", "  " + "4" * 9]
     assert [len(wrapped("", f"{'x' * 60} {'y' * n}")) for n in (59, 60)] == [1, 2]
