@@ -54,6 +54,7 @@ class Parts:
         self.vitals, self.health = Vitals(), HealthLog()
         self.credentials = Credentials()
         known = CameraList(*read_cameras(paths))
+        self.recorder.logged = set(known.cameras) or None
         self._cameras_text = cameras_text(known.cameras.values(), known.bridges) if known.cameras else ""
         self.session = Session(load, settings, self.recorder, self.credentials, known, timing)
         self.session.on_date = self._note_date

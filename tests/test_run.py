@@ -257,6 +257,23 @@ async def test_a_camera_that_left_the_account_has_no_open_gap(cloud: FaultCloud,
         assert camera not in here.parts.recorder.coverage.blind
 
 
+async def test_what_was_not_logged_before_a_connection_is_on_record(cloud: FaultCloud, log_dir: Path) -> None:
+    """By the filter of the run before, or by the list: `audit` would call its events missing."""
+    first, second, third = cloud.camera_ids()
+    async with run_here(cloud, log_dir, {"EEN_CAMERAS": first}, timing=QUICK):
+        await cloud.wait_subscribed(1)
+    cloud.remove_camera(third)
+    async with run_here(cloud, log_dir, timing=QUICK) as here:
+        await cloud.wait_subscribed(2)
+        cloud.add_camera(third, "Yard")
+        for connects in (3, 4):
+            await cloud.close(1001)
+            await cloud.wait_connected(connects)
+            await cloud.wait_subscribed(3)
+    added = [(gap["camera"], gap["seconds"]) for gap in here.gaps() if gap["reason"] == "added"]
+    assert added == [(second, "0.000000"), (third, "0.000000")]
+
+
 async def test_a_disk_that_works_is_never_the_reason_of_lost_lines(cloud: FaultCloud, log_dir: Path) -> None:
     """More than the buffer holds, in one message and in many: what comes waits where it came from."""
     camera = cloud.camera_ids()[0]
