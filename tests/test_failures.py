@@ -247,7 +247,8 @@ async def test_a_dead_first_address_does_not_keep_the_stream_from_connecting(mon
 @pytest.mark.parametrize("side", ["REST", "stream"])
 async def test_nobody_listens_there_is_no_such_name_and_no_tls(side: str) -> None:
     assert "Connection refused" in str(await fails("http://127.0.0.1:1", side))
-    assert (await fails("https://does-not-exist.invalid", side)).reason == "dns"
+    for name in ("does-not-exist.invalid", "xn--.invalid"):
+        assert (await fails(f"https://{name}", side)).reason == "dns"
     async with listener(babble) as port:
         assert (await fails(f"https://127.0.0.1:{port}", side)).reason == "tls"
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -31,7 +32,7 @@ class Rest:
     def __init__(self, settings: Settings, *, on_date: Callable[[DateSample], None] = lambda sample: None) -> None:
         self.settings, self._on_date = settings, on_date
         self.cookies: dict[str, str] = {}
-        self.host = str(URL(settings.rest_base()).host)
+        self.host = urlsplit(settings.rest_base()).hostname or ""  # not yarl's, which fails at some names
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
