@@ -6,6 +6,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -91,6 +92,8 @@ def _directory(paths: LogPaths) -> Finding:
     folder = next(path for path in (paths.root, *paths.root.parents) if os.path.lexists(path))
     said = "writable, days can be moved" if folder == paths.root else "writable, a run makes it"
     try:
+        with suppress(FileNotFoundError):
+            os.stat(paths.root)  # its name may be too long
         with tempfile.NamedTemporaryFile(prefix=".check-", dir=folder, buffering=0) as probe:
             probe.write(bytes(4096))
         if folder == paths.root:
