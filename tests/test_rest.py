@@ -6,6 +6,7 @@ import logging
 import shutil
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -138,23 +139,26 @@ async def tinyproxy(folder: Path, upstream: int) -> AsyncIterator[int]:
     await process.wait()
 
 
-@pytest.mark.parametrize("is_real", [True, False])
+@pytest.mark.parametrize("kind", ["real", "http", "https"])
 async def test_rest_and_events_come_through_a_proxy_that_sees_no_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_real: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """And its time is not the round trip: DNS, TCP and TLS would widen the bounds of the clock."""
+    is_real, of_proxy = kind == "real", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if is_real and not shutil.which("tinyproxy"):
         pytest.skip("needs tinyproxy")
     samples: list[DateSample] = []
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("cloud.test").configure_cert(context)
+    authority.issue_cert("127.0.0.1").configure_cert(of_proxy)
     async with FaultCloud(Account.of(cameras=1), ssl=context) as cloud, AsyncExitStack() as stack:
-        proxy = Proxy(cloud.port)
-        server = await stack.enter_async_context(await asyncio.start_server(proxy, "127.0.0.1", 0))
+        proxy, tls = Proxy(cloud.port), of_proxy if kind == "https" else None
+        server = await stack.enter_async_context(await asyncio.start_server(proxy, "127.0.0.1", 0, ssl=tls))
         port = server.sockets[0].getsockname()[1]
         if is_real:
             port = await stack.enter_async_context(tinyproxy(tmp_path, port))
-        monkeypatch.setenv("ALL_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{port}")
+        scheme, password = ("http", PASSWORD) if is_real else (kind, f"{PASSWORD}%E2%82%AC")
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:{password}@127.0.0.1:{port}")
         ca_file = stack.enter_context(authority.cert_pem.tempfile())
         environ = credentials(cloud) | {"EEN_BASE_URL": "https://cloud.test", "EEN_CA_FILE": ca_file}
         async with Rest(load(environ=environ), on_date=samples.append) as rest:
@@ -164,6 +168,7 @@ async def test_rest_and_events_come_through_a_proxy_that_sees_no_key(
     assert len(proxy.requests) == 3
     for request in proxy.requests:
         assert request.startswith(b"CONNECT cloud.test:443 HTTP/1.")
-        assert is_real or b"Proxy-Authorization: Basic " in request
+        login = b64encode(f"user:{PASSWORD}€".encode())
+        assert is_real or b"Proxy-Authorization: Basic " + login in request
         assert cloud.auth_key.encode() not in request
     assert samples[0].received_us - samples[0].sent_us < 300_000

@@ -57,8 +57,11 @@ class Rest:
         proxy = proxy_for(str(url))
         stamp: dict[str, int] = {}
         try:
-            if proxy is not None and not proxy.lower().startswith(("http://", "https://")):
+            way = URL(proxy or "")
+            if proxy is not None and way.scheme not in ("http", "https"):
                 raise aiohttp.NonHttpUrlClientError(self.host)
+            # In UTF-8, as the stream sends it: from the address the library would make Latin-1.
+            login = aiohttp.encode_basic_auth(way.user or "", way.password or "")
             async with self._session.request(
                 "GET" if body is None else "POST",
                 url,
@@ -66,7 +69,8 @@ class Rest:
                 headers=_AGENT | key_headers(self.settings),
                 allow_redirects=False,
                 trace_request_ctx=stamp,
-                proxy=proxy,
+                proxy=way.with_user(None) if proxy is not None else None,
+                proxy_headers={"Proxy-Authorization": login} if way.raw_user is not None else None,
             ) as response:
                 self._sample(response.headers, stamp.get("sent_us"), now_us())
                 if not 200 <= response.status < 300:

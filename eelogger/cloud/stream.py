@@ -163,6 +163,8 @@ async def open_connection(settings: Settings, timing: Timing) -> StampedConnecti
     """Shake hands at the settings' address; raises `CloudError` or `Refused`."""
     uri = settings.websocket_uri()
     proxy = proxy_for(uri)
+    tls = tls_context(settings.ca_file) if uri.startswith("wss:") else None
+    of_proxy: dict[str, Any] = {"proxy_ssl": tls} if proxy is not None and proxy.lower().startswith("https:") else {}
     try:
         connection = await _Connect(
             uri,
@@ -172,7 +174,8 @@ async def open_connection(settings: Settings, timing: Timing) -> StampedConnecti
             # Events are small and one connection is cheap: deflate would only cost time between arrival and line.
             compression=None,
             proxy=proxy,
-            ssl=tls_context(settings.ca_file) if uri.startswith("wss:") else None,
+            ssl=tls,
+            **of_proxy,
             open_timeout=timing.open_s,
             ping_interval=None,
             close_timeout=timing.close_s,
