@@ -140,11 +140,10 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _log_events(options: argparse.Namespace, console: Console) -> int:
-    from .cloud.loop_delay import LoopDelayLoop
+    from .cloud import loop_delay
 
     read = partial(load, options.env_file, options.log_dir)
-    with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
-        runner.run(_log_demo(options, console) if options.demo else _serve(read, options, console))
+    loop_delay.run(_log_demo(options, console) if options.demo else _serve(read, options, console))
     return 0
 
 

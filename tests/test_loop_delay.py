@@ -1,13 +1,18 @@
 """The lag brackets the truth: real loops, real sockets, callbacks that block for a known time."""
 
 import asyncio
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
+from launch import ROOT, environment
 
 from eelogger.cloud import loop_delay
 from eelogger.cloud.loop_delay import LagMeter, LoopDelayLoop, lag_us, slept_ns, threshold_us
@@ -114,22 +119,32 @@ async def test_another_loop_knows_no_lag_and_is_taken_for_idle() -> None:
     assert (lag_us(loop, 10), slept_ns(loop) - before_ns >= 10_000_000) == (0, True)
 
 
-def test_a_resolver_that_hangs_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+HANGING = """
+import socket, sys, time
+socket.getaddrinfo = lambda *args, **hints: print("asked", file=sys.stderr, flush=True) or time.sleep(60)
+from eelogger.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("command", ["", "check", "login", "audit"])
+def test_a_resolver_that_hangs_keeps_nobody_from_ending(tmp_path: Path, command: str) -> None:
     """Without a network names take half a minute to fail, in a thread that nobody can end."""
-    released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **hints: released.wait(30))
-
-    async def main() -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await asyncio.get_running_loop().getaddrinfo("cloud.example", 443)
-
-    began_s = time.monotonic()
-    with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
-        runner.run(main())
-    assert time.monotonic() - began_s < 5
-    assert [thread.daemon for thread in threading.enumerate() if thread.name == "resolver"] == [True]
-    released.set()
+    options = f"{command} --env-file {tmp_path}/.env --log-dir {tmp_path}"
+    line = [sys.executable, "-c", HANGING, *options.split()]
+    (tmp_path / ".env").write_text(f"EEN_BRANDING=c000\nEEN_ACCOUNT_ID=1\nEEN_AUTH_KEY=c000~{0:032}\n")
+    env, pipe = environment(None, None), subprocess.PIPE
+    with subprocess.Popen(line, cwd=ROOT, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stderr
+        process.stdin.write("ops@example.com\ncorrect horse\n")
+        process.stdin.flush()
+        assert "asked\n" in iter(process.stderr.readline, "")
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(10) == (130 if command else 0)
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(("step_us", "threshold"), [(1, 10_000), (5_000, 10_000), (15_625, 31_250)])

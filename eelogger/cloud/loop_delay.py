@@ -7,6 +7,7 @@ long ago as that was). No event has waited longer in the event loop than its lag
 import asyncio
 import selectors
 import socket
+from collections.abc import Coroutine
 from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final
@@ -70,6 +71,12 @@ class LoopDelayLoop(asyncio.SelectorEventLoop):
         answer = thread.submit(partial(socket.getaddrinfo, host, port, **hints))
         thread.shutdown()
         return await asyncio.wrap_future(answer)
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    """`asyncio.run` in a `LoopDelayLoop`: a run measures with it, and no command waits for a resolver that hangs."""
+    with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
+        return runner.run(main)
 
 
 def lag_us(loop: asyncio.AbstractEventLoop, read_bytes: int = 0) -> int:

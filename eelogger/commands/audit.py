@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..clock import now_us
+from ..cloud import loop_delay
 from ..cloud.annotations import AnnotationLists
 from ..cloud.cameras import sign_in
 from ..cloud.rest import Rest
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         audit = Audit(settings, query)
         try:
             with progress("asking", console) as advance:
-                asyncio.run(audit.compare(advance))
+                loop_delay.run(audit.compare(advance))
         except (Exception, KeyboardInterrupt):  # what is known so far is shown
             if audit.found.results and STDOUT not in files:
                 console.write(text(audit.found, console.columns()))
@@ -105,7 +106,7 @@ class Audit:
         samples = list[DateSample]()
         is_alone = process_state(paths).kind not in (RUNNING, HANGS)
         signing_in = sign_in(settings, Credentials(read_refused_login(paths)), samples.append, may_log_in=is_alone)
-        self._settings, listed = asyncio.run(signing_in)
+        self._settings, listed = loop_delay.run(signing_in)
         query = replace(query, bridge_names=listed.bridges)
         cameras = {i: camera for i, camera in listed.kept(self._settings).items() if query.wants_camera(camera)}
         self._logged_now, _ = read_cameras(paths)

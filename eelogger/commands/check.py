@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ..clock import kernel_state, resolution_us
+from ..cloud import loop_delay
 from ..cloud.cameras import no_camera, sign_in
-from ..cloud.loop_delay import threshold_us
 from ..cloud.sign_in import Credentials
 from ..errors import AlreadyRunning, DiskError, EeloggerError, Refused, SettingsError
 from ..model import Camera, DateSample
@@ -84,7 +84,7 @@ def check(env_file: Path, log_dir: Path | None, *, wait_s: float) -> list[Findin
     if not is_alone:
         others = failed_by("other loggers", refusal(paths))
     findings = [complete, others, _directory(paths), _clock()]
-    return [*findings, *(asyncio.run(_cloud(settings, paths, wait_s, is_alone=is_alone)) if settings else ())]
+    return [*findings, *(loop_delay.run(_cloud(settings, paths, wait_s, is_alone=is_alone)) if settings else ())]
 
 
 def _directory(paths: LogPaths) -> Finding:
@@ -121,7 +121,7 @@ def _clock() -> Finding:
         hints = ["see below how far it is off; keep it right with a time service (chrony, systemd-timesyncd, w32time)"]
     elif kernel:
         said = f"synchronised, error at most {span(kernel.maxerror_us)}"
-    waited = f"events that waited over {threshold_us() / 1000:g} ms here carry lag_s="
+    waited = f"events that waited over {loop_delay.threshold_us() / 1000:g} ms here carry lag_s="
     return Finding("clock service", f"{said}; resolution {resolution_us()} µs: {waited}", hints)
 
 

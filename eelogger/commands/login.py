@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from dotenv import set_key
 
+from ..cloud import loop_delay
 from ..cloud.sign_in import login
 from ..errors import DiskError, LoginRefused
 from ..settings import PROGRAM, load
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         password = console.ask("Password: ", is_secret=True) if username else ""
         if not password:
             raise LoginRefused("a login needs both user name and password", "start it again and type both")
-        signed = asyncio.run(login(replace(settings, username=username, password=password), _Person(console)))
+        signed = loop_delay.run(login(replace(settings, username=username, password=password), _Person(console)))
     except EOFError:
         raise LoginRefused("the input ended before the login did", "give each answer on a line of its own") from None
     values = {"EEN_BRANDING": signed.branding, "EEN_ACCOUNT_ID": signed.account_id, "EEN_AUTH_KEY": signed.auth_key}

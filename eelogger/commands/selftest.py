@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..clock import now_us
-from ..cloud.loop_delay import LoopDelayLoop
+from ..cloud import loop_delay
 from ..errors import EeloggerError
 from ..measure.histogram import rank_of
 from ..measure.seconds import seconds3
@@ -36,8 +36,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     console.info("measuring known delays; this takes some ten seconds")
     with tempfile.TemporaryDirectory(prefix="eelogger-self-test-", ignore_cleanup_errors=True) as folder:
         try:
-            with asyncio.Runner(loop_factory=LoopDelayLoop) as runner:
-                sent = runner.run(measure(Path(folder), seconds=6.0))
+            sent = loop_delay.run(measure(Path(folder), seconds=6.0))
         except (EeloggerError, TimeoutError) as error:
             console.write(f"The self-test could not be done: {str(error) or 'no connection in time'}\n")
             return EeloggerError.exit_code
