@@ -43,7 +43,7 @@ class NotingSink:
         self.cameras: Mapping[str, Camera] = {}
         self.messages: list[Received] = []
         self.reasons: list[str] = []
-        self.lost_us = 0
+        self.lost_us = self.subscribed_us = 0
         self.camera_gaps: list[tuple[str, str]] = []
         self.gone: list[str] = []
         self.noted: list[Gap] = []
@@ -56,6 +56,7 @@ class NotingSink:
         self.cameras = dict(cameras)
 
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
+        self.subscribed_us = at_us
         if camera_ids is None and self._open:
             self.reasons.append(self._open)
             self._open = ""

@@ -425,15 +425,19 @@ async def test_subscriptions_go_out_in_batches() -> None:
     sizes: list[int] = []
 
     async def handle(peer: ServerConnection) -> None:
+        await peer.send("unasked")
         async for message in peer:
             sizes.append(len(json.loads(message)["cameras"]))
             if sum(sizes) == 1200:
                 await peer.close()
 
     async with serve(handle, "127.0.0.1", 0) as server:
-        stream = await stream_to(NotingSink(), settings_for(uri_of(server, "http")))
+        stream = await stream_to(sink := NotingSink(), settings_for(uri_of(server, "http")))
+        while not stream.connection.messages:
+            await asyncio.sleep(0.01)
         assert await stream.log([f"{n:08x}" for n in range(1200)]) == "closed-1000"
     assert sizes == [500, 500, 200]
+    assert sink.subscribed_us == sink.messages[0].arrived_us, "a replay puts what came unasked into this subscription"
 
 
 def test_tcp_gives_up_where_it_can_and_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,8 @@ class EventStream:
             _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls)
             connection.on_gap, connection.on_arrival = self._sink.note_gap, self._arrived
             # Taken just before the first message: what the server dates before it is its initial state.
-            self._sink.subscribed(now_us())
+            # What a server sent unasked is already here, and belongs to this subscription.
+            self._sink.subscribed(connection.messages[0].arrived_us if connection.messages else now_us())
             self.beside(self._subscribe(camera_ids), "subscribe")
             self.beside(connection.keep_alive(self._timing.liveness_s), "liveness")
             self._turn()
