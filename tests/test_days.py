@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from eelogger.model import Camera
 from eelogger.storage.camera_files import cameras_text
-from eelogger.storage.days import complete_moves, day_moves, guess_day, move, prune
+from eelogger.storage.days import complete_moves, day_moves, guess_day, move, prune, rename_moves
 from eelogger.storage.paths import LogPaths
 
 DAY = "2026-11-21"
@@ -114,15 +114,21 @@ class TestMove:
         assert tree(paths.root) == {*stays, *(f"days/{DAY}/{name}" for name in moved)}
         assert move_day(paths) == 0
 
-    def test_a_log_that_is_there_in_packed_form_alone_goes_with_its_day(self, paths: LogPaths) -> None:
+    def test_a_packed_log_goes_with_its_day_and_its_camera(self, paths: LogPaths) -> None:
         packed, both = (path.with_name(f"{path.name}.gz") for path in map(paths.delay, CAMERAS))
         put(paths.delay(CAMERAS[1]), f"time={DAY}T10:00:00Z plain\n")
         for number in (1, 2):  # the second time the day is there already
             for path in (packed, both):
                 path.write_bytes(gzip.compress(f"time={DAY}T0{number}:00:00Z\n".encode()))
             move_day(paths)
-            assert (packed.exists(), both.exists()) == (False, number == 1), "beside the plain log it is a copy"
+            assert [packed.exists(), both.exists()] == [False, False], "also beside the plain log, which began anew"
         target = paths.day(DAY).root / packed.name
+        packed.write_bytes(target.read_bytes()[:-9])
+        with pytest.raises(OSError, match="ended before"):
+            move_day(paths)
+        for source, goal in rename_moves(paths, {CAMERAS[0]: "New_100e1e23"}).items():
+            move(source, goal)
+        assert "New_100e1e23.log.gz" in tree(paths.root)
         assert gzip.decompress(target.read_bytes()).decode() == f"time={DAY}T01:00:00Z\ntime={DAY}T02:00:00Z\n"
 
 

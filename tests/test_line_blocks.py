@@ -15,6 +15,7 @@ from eelogger.storage.line_blocks import (
     Skipped,
     lines_backwards,
     open_file,
+    read_object,
     size_of,
     whole_lines,
     whole_lines_backwards,
@@ -94,6 +95,7 @@ def test_what_cannot_be_read_is_passed_over_and_noted(tmp_path: Path, kind: str)
     make[kind]()
     skipped = Skipped()
     assert b"".join(whole_lines(path, skipped=skipped)) == b""
+    assert read_object(path) == {}
     assert [Path(error.filename) for error in skipped.files] == [path] * (kind != "missing")
     if kind not in ("cut.gz", "damaged.gz"):
         with pytest.raises(OSError, match=r".+"), open_file(path) as file:

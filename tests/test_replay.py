@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import subprocess
 import tempfile
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,12 @@ async def test_a_run_over_midnight_is_made_again_with_its_days(log_dir: Path, tm
     assert (said.code, said.err) == (0, "")
     assert contents(tmp_path / "again") == contents(log_dir)
     assert texts(tmp_path / "again", "**/cameras.json") == texts(log_dir, "**/cameras.json")
+    (day,) = (log_dir / "days").iterdir()
+    subprocess.run(["gzip", "-r", day], check=True)
+    assert (replay(day, tmp_path / "one").code, replay(log_dir, tmp_path / "packed").code) == (0, 0)
+    for pattern in ("*_100*.log", "stream/*.log", "gaps.log", "cameras.json"):
+        of_day = texts(tmp_path / f"again/days/{day.name}", pattern)
+        assert texts(tmp_path / "one", pattern) == texts(tmp_path / f"packed/days/{day.name}", pattern) == of_day
 
 
 def test_days_gaps_and_names_are_told_apart_and_a_single_day_can_be_replayed(tmp_path: Path) -> None:

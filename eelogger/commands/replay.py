@@ -21,7 +21,7 @@ from ..storage.days import day_moves, move
 from ..storage.disk import Batch, Disk
 from ..storage.disk_errors import explain
 from ..storage.formats import label, parse_time, worst_line
-from ..storage.line_blocks import Skipped, size_of
+from ..storage.line_blocks import Skipped, packed, size_of
 from ..storage.paths import LogPaths, day_of, is_camera_id, is_day
 from ..storage.state import State, read_state, state_text
 from ..storage.streamlog import Update, read_gaps, updates
@@ -179,7 +179,8 @@ def read_parts(sources: Sequence[Path], skipped: Skipped) -> Iterator[Part]:
 def _of_directory(root: LogPaths, skipped: Skipped) -> Iterator[Part]:
     folders = [*map(root.day, root.days(skipped)), root]
     # a run writes health.log every minute, but to gaps.log only when there is a gap.
-    recorded = any(os.path.exists(folder.gaps) or os.path.exists(folder.health) for folder in folders)
+    records = [path for folder in folders for path in (folder.gaps, folder.health)]
+    recorded = any(map(os.path.exists, (*records, *map(packed, records))))
     for folder in folders:
         found, gaps, state = CameraFiles(folder, skipped), read_gaps(folder), read_state(folder)
         files = found.stream_logs()

@@ -25,7 +25,7 @@ _Item = TypeVar("_Item", bound=tuple[Any, ...])
 def read_cameras(paths: LogPaths) -> tuple[dict[str, Camera], dict[str, str]]:
     """Read the cameras of `cameras.json` and the names of bridges, by id; what is damaged there is passed over."""
     cameras, bridges = dict[str, Camera](), dict[str, str]()
-    for id_, row in read_object(paths.cameras).items():
+    for id_, row in (read_object(paths.cameras) or read_object(packed(paths.cameras))).items():
         if isinstance(row, dict) and is_camera_id(id_):
             cameras[id_] = Camera(id_, str(row.get("name", "")), str(row.get("bridge", "")))
             if isinstance(name := row.get("bridge_name"), str):

@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 
 from .camera_files import CameraFiles
 from .disk_errors import explain
-from .line_blocks import whole_lines, whole_lines_backwards
+from .line_blocks import packed, whole_lines, whole_lines_backwards
 from .paths import TEMPORARY, LogPaths, day_of, is_day, temporary
 
 _LINE_TIME = re.compile(rb"(?m)^(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+)")
@@ -31,7 +32,8 @@ def day_moves(paths: LogPaths, day: str, held: Collection[str] = ()) -> dict[str
 
 def rename_moves(paths: LogPaths, renames: Mapping[str, str]) -> dict[str, str]:
     """Where files go when cameras get other stems (old → new). It reads no directory."""
-    return {str(place(old)): str(place(new)) for old, new in renames.items() for place in (paths.stream, paths.delay)}
+    moves = ((place(old), place(new)) for old, new in renames.items() for place in (paths.stream, paths.delay))
+    return {str(source): str(target) for move in moves for source, target in (move, map(packed, move))}
 
 
 def move(source: str, target: str) -> None:
@@ -57,10 +59,10 @@ def move(source: str, target: str) -> None:
         else:
             shutil.copyfile(source, beside)
         os.replace(beside, target)
-    except OSError:
+    except (OSError, EOFError, zlib.error) as error:
         with suppress(OSError):
             os.unlink(beside)
-        raise
+        raise error if isinstance(error, OSError) else OSError(errno.EIO, str(error), source) from None
     os.unlink(source)
 
 
@@ -127,7 +129,7 @@ def _day_files(paths: LogPaths) -> list[Path]:
     found = CameraFiles(paths)
     places = [paths.root / name for name in paths.ours if name != paths.cameras.name]
     places += [own for own, *_ in (*found.delay_logs().values(), *found.stream_logs().values())]
-    return [path for path in places if path.is_file()]
+    return [path for place in places for path in (packed(place), place) if path.is_file()]
 
 
 def _last_day(path: Path) -> str | None:

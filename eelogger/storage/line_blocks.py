@@ -105,7 +105,7 @@ def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.Gzip
 
 def read_object(path: Path) -> dict[str, Any]:
     """Read a small file that holds a JSON object; one that is missing or damaged is empty."""
-    with suppress(OSError, ValueError, RecursionError), open_file(path) as file:
+    with suppress(OSError, EOFError, zlib.error, ValueError, RecursionError), open_file(path) as file:
         if isinstance(content := json.loads(file.read(_SMALL_FILE_BYTES)), dict):
             return content
     return {}
