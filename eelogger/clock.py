@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from .model import Gap
 
 JUMP_NS: Final = 500_000_000  # less than this between wall and monotonic clock is slewing and drift, not a step
-# A tick so late means that the process did not run: the machine slept, or somebody stopped it.
+# A tick so late, beside our own work, means that we did not run: the machine slept, or somebody stopped us.
 LATE_NS: Final = 5_000_000_000
 
 
@@ -30,6 +30,7 @@ class Reading(NamedTuple):
     wall_ns: int
     monotonic_ns: int
     boot_ns: int | None = None
+    busy_ns: int = 0  # processor time of this process
 
 
 def read_clocks() -> Reading:
@@ -37,7 +38,8 @@ def read_clocks() -> Reading:
     # macOS names it the other way round: there CLOCK_MONOTONIC counts sleep, and time.monotonic() does not read it.
     name = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}.get(sys.platform, "")
     clock_id: int | None = getattr(time, name, None)
-    return Reading(time.time_ns(), time.monotonic_ns(), None if clock_id is None else time.clock_gettime_ns(clock_id))
+    boot_ns = None if clock_id is None else time.clock_gettime_ns(clock_id)
+    return Reading(time.time_ns(), time.monotonic_ns(), boot_ns, time.process_time_ns())
 
 
 def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
@@ -46,7 +48,7 @@ def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:
     if before.boot_ns is not None and after.boot_ns is not None:
         passed_ns = after.boot_ns - before.boot_ns
     jump_ns = after.wall_ns - before.wall_ns - passed_ns
-    is_asleep, is_late = passed_ns - ran_ns > JUMP_NS, ran_ns - period_ns > LATE_NS
+    is_asleep, is_late = passed_ns - ran_ns > JUMP_NS, ran_ns - period_ns - after.busy_ns + before.busy_ns > LATE_NS
     if is_late and after.boot_ns is None and jump_ns > 0:  # most probably that was sleep too
         passed_ns, jump_ns = passed_ns + jump_ns, 0
     from_us, to_us = (after.wall_ns - passed_ns) // 1_000, after.wall_ns // 1_000  # on the new clock

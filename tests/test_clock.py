@@ -13,15 +13,15 @@ from eelogger import clock
 from eelogger.clock import KernelClock, Reading, gaps_between, kernel_state, now_us
 
 S = 1_000_000_000
-START = Reading(1_700_000_000 * S, 50 * S, 60 * S)
+START = Reading(1_700_000_000 * S, 50 * S, 60 * S, 7 * S)
 
 
-def after(ran_s: float, *, asleep_s: float = 0, jump_s: float = 0, boot: bool = True) -> Reading:
+def after(ran_s: float, *, asleep_s: float = 0, jump_s: float = 0, busy_s: float = 0, boot: bool = True) -> Reading:
     """The reading that follows START."""
     passed = round((ran_s + asleep_s) * S)
     end = START.boot_ns or 0
     wall = START.wall_ns + passed + round(jump_s * S)
-    return Reading(wall, START.monotonic_ns + round(ran_s * S), end + passed if boot else None)
+    return Reading(wall, START.monotonic_ns + round(ran_s * S), end + passed if boot else None, round((7 + busy_s) * S))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,7 @@ def after(ran_s: float, *, asleep_s: float = 0, jump_s: float = 0, boot: bool = 
         (after(1, asleep_s=60), 61, [("suspend", "sleep")]),
         (after(1, asleep_s=60, jump_s=2), 61, [("suspend", "sleep"), ("clock-step", "stepped by 2.000 s")]),
         (after(6), 6, []), (after(6.000_000_001), 6, [("suspend", "late")]),
+        (after(9, busy_s=3), 9, []),  # one message may take long
         # Without a clock that counts sleep, sleep is a jump ahead after a late tick, and cannot be told from a step.
         (after(9, asleep_s=60, boot=False), 69, [("suspend", "late")]),
         (after(1, asleep_s=60, boot=False), 1, [("clock-step", "stepped by 60.000 s")]),
