@@ -121,21 +121,24 @@ class FailureSeries:
 
     _since_s: float | None = None
     _is_told = False
-    _quiet_until_s = 0.0
+    _told_s = _quiet_until_s = 0.0
 
     def failed(self, message: str) -> None:
         """Tell of a failure."""
         now_s = asyncio.get_running_loop().time()
         self._since_s = now_s if self._since_s is None else self._since_s
         is_news = not self._is_told and now_s >= self._quiet_until_s
-        self._is_told = self._is_told or is_news
+        if is_news:
+            self._is_told, self._told_s = True, now_s
         _log.log(logging.WARNING if is_news else logging.DEBUG, "%s", message)
 
     def over(self, message: str) -> None:
         """Tell once that it works again, and how long that took."""
         now_s = asyncio.get_running_loop().time()
         if self._since_s is not None:
-            self._quiet_until_s = now_s + 60
+            self._quiet_until_s = min(
+                now_s + 60, self._told_s + 3600
+            )  # else one that comes and goes is never told again
             if self._is_told:
                 _log.warning("%s after %.1f s", message, now_s - self._since_s)
         self._since_s, self._is_told = None, False
