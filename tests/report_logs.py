@@ -88,7 +88,7 @@ def write_site(root: Path) -> Path:
     events = [
         verdict(
             ids[i % 3], (i + 1) * SECOND // 10, NOON_US - (60 - i) * MINUTE, 103 if i % 2 else None, event=HOSTILE,
-            identity=f"ALRS:{ids[i % 3]}:{i}:2026" if i % 2 == 0 else f"uuid-{i}",
+            identity=f"ALRS:{ids[i % 3]}:{i}:2026" if i % 2 == 0 else f"{ids[i % 3].upper()}-{i}",
         )
         for i in range(60)
     ]  # fmt: skip

@@ -203,10 +203,10 @@ def test_evidence_holds_the_raw_lines_of_the_worst_events(log_dir: Path, tmp_pat
     odd, second = files["events.txt"].split("=== ")[1:]
     assert 'uuid="two words \\"quoted\\""' in odd
     assert (odd.count('"two words'), odd.count('"op": 4'), '"other"' in odd) == (3, 1, False)
-    assert (second.count(" uuid=uuid-59 "), second.count('"uuid": "uuid-59"')) == (1, 1)
+    assert (second.count(" uuid=100E0002-59 "), second.count('"uuid": "100E0002-59"')) == (1, 1)
     assert second.count("state=connected") == 4
     assert ("reason=404" in second, "reason=closed-1006" in second) == (True, False)  # within ten minutes of it
-    assert json.loads(files["report.json"])["worst"][1]["uuid"] == "uuid-59"
+    assert json.loads(files["report.json"])["worst"][1]["uuid"] == "100E0002-59"
     assert files["health.log"].count("\n") == 60
     sums = dict(line.split("  ")[::-1] for line in files.pop("SHA256SUMS").splitlines())
     assert sums == {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from report_logs import all_events, report, write_logs, write_site
 from run_states import SECOND, cameras, verdict
 
@@ -78,7 +77,7 @@ def test_anonymous_reports_give_nobody_away(root: Path) -> None:
     table = event_rows(root, anonymise=True, cameras=["100e000*"])
     whole = "".join([json.dumps(table), *figures_csv(made), *json_report(made), *html(made), text(made)])
     for secret in ("100e000", "100bb00", "10074e12", "Vault", "cmd", "正门", "secret-site"):
-        assert secret not in whole
+        assert secret.lower() not in whole.lower()
     assert {each["camera"] for each in table} == {"camera-1", "camera-2", "camera-3"}
     assert {each["bridge"] for each in table} == {"bridge-1", "bridge-2"}
     assert made.gaps[1].camera_id == "camera-2"

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
@@ -49,7 +50,8 @@ class Event(NamedTuple):
     @property
     def identity(self) -> str:
         """The identity. Where it holds the camera's id, that is its label."""
-        return self.row.identity.replace(self.cell.id, self.cell.camera.id) if self.cell.id else self.row.identity
+        identity, own, label = self.row.identity, self.cell.id, self.cell.camera.id
+        return identity if own == label else re.sub(re.escape(own), label, identity, flags=re.IGNORECASE)
 
     def verdict(self) -> Verdict:
         """All that the line says, the camera as the report calls it."""
