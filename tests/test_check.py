@@ -161,13 +161,10 @@ async def test_a_running_logger_is_said_and_not_disturbed(cloud: FaultCloud, log
 @pytest.mark.parametrize(
     ("log_dir", "file"),
     [
-        ("logs", "logs"),
-        ("logs/deep/logs", "logs"),
-        ("logs", "logs/days"),
-        ("logs", "logs/Yard_100e1e24.log"),
+        ("logs", "logs"), ("logs/deep/logs", "logs"), ("logs", "logs/days"), ("logs", "logs/Yard_100e1e24.log"),
         ("x" * 256, "logs"),
     ],
-)
+)  # fmt: skip
 def test_a_directory_that_cannot_be_written_ends_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_dir: str, file: str
 ) -> None:

@@ -18,7 +18,6 @@ from ..cloud.sign_in import Credentials
 from ..errors import AlreadyRunning, DiskError, EeloggerError, Refused, SettingsError
 from ..model import Camera, DateSample
 from ..settings import PROGRAM, Settings, load, log_dir_of
-from ..storage.days import check_move
 from ..storage.disk_errors import explain, free_bytes
 from ..storage.lock import HANGS, RUNNING, process_state, refusal
 from ..storage.paths import LogPaths
@@ -94,10 +93,10 @@ def _directory(paths: LogPaths) -> Finding:
     try:
         with suppress(FileNotFoundError):
             os.stat(paths.root)  # its name may be too long
-        with tempfile.NamedTemporaryFile(prefix=".check-", dir=folder, buffering=0) as probe:
-            probe.write(bytes(4096))
+        for place in (folder, *filter(os.path.lexists, (paths.stream_dir, paths.days_dir))):
+            with tempfile.NamedTemporaryFile(prefix=".check-", dir=place, buffering=0) as probe:
+                probe.write(bytes(4096))
         if folder == paths.root:
-            check_move(paths)
             files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
             files += [paths.root / name for name in (*paths.ours, paths.uuids.name, paths.state.name, paths.lock.name)]
             for path in files:

@@ -10,7 +10,7 @@ from ..clock import now_us
 from ..errors import EeloggerError, NothingToShow
 from ..measure.clock_offset import WARN_US
 from ..model import HOUR_US
-from ..storage.disk_errors import free_bytes, free_inodes
+from ..storage.disk_errors import free_bytes
 from ..storage.formats import parse_pairs, parse_time
 from ..storage.line_blocks import Skipped, lines_backwards
 from ..storage.lock import FRESH_S, HANGS, NEVER, RUNNING, STALE_S, STOPPED, ProcessState, process_state
@@ -182,8 +182,6 @@ def _troubles(paths: LogPaths, process: ProcessState) -> Iterator[tuple[int, str
         yield CRITICAL, f"the logger {NOT_RUNNING[process.kind]}{'' if process.kind == STOPPED else quiet}"
     elif (room := free_bytes(paths.root)) is not None and room < 1 << 20:
         yield WARNING, "the disk is full and lines are held: free some space, or keep fewer days (EEN_KEEP_DAYS)"
-    elif free_inodes(paths.root) == 0:
-        yield WARNING, "the disk has no inodes left and lines are held: remove some files, space is not the problem"
 
 
 def _summary(process: ProcessState, health: Mapping[str, str], values: Values) -> Iterator[str]:

@@ -107,19 +107,6 @@ def complete_moves(paths: LogPaths, day: str, *, put_back: bool = False) -> dict
     return stuck
 
 
-def check_move(paths: LogPaths) -> None:
-    """Move a file to `days/` for trial; raises `OSError` when that is not possible."""
-    probe, target = temporary(paths.root / "move"), paths.days_dir / "moved"
-    probe.write_bytes(b"")
-    try:
-        move(str(probe), str(target))
-    finally:
-        with suppress(OSError):
-            probe.unlink(missing_ok=True)
-            target.unlink(missing_ok=True)
-            paths.days_dir.rmdir()
-
-
 def guess_day(paths: LogPaths) -> str | None:
     """The day of the latest last line; None where there is none."""
     return max((day for path in _day_files(paths) if (day := _last_day(path))), default=None)

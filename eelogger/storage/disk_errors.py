@@ -49,14 +49,6 @@ def free_bytes(path: Path) -> int | None:
     return None
 
 
-def free_inodes(path: Path) -> int | None:
-    """Inodes free for us, None when unknown or without meaning."""
-    with suppress(OSError, AttributeError):  # Windows has no statvfs
-        found = os.statvfs(path)
-        return found.f_favail if found.f_files else None
-    return None
-
-
 class Trouble:
     """What the disk refuses now; `cause` is the latest reason why lines were held, with a hint."""
 
