@@ -183,12 +183,11 @@ async def _serve(read: Callable[[], Settings], options: argparse.Namespace, cons
             write(event_heading(console.columns()))
 
     def draw(columns: int) -> str:
-        state = run.state()
-        return status_line(state, columns) if state else ""
+        return status_line(shown, columns) if (shown := run.state()) else ""
 
     async def print_table() -> None:
-        if state := run.state():
-            write((await encoded(closing_table(state, console.columns()))).decode())
+        if shown := run.state():
+            write((await encoded(closing_table(shown, console.columns()))).decode())
 
     run.on_begun = begin
     if shows_events:

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..measure.camera_statistics import CameraStatistics
 from ..measure.seconds import seconds3
-from ..model import DUPLICATE, HOUR_US, IGNORED, UNIDENTIFIED, Verdict
+from ..model import DUPLICATE, EARLY, HOUR_US, IGNORED, INITIAL, MEASURED, UNDATED, UNIDENTIFIED, Verdict
 from .figures import FEW, NO_BRIDGE, Figures, Row, figures_of, first_sights, keep_worst, shown, summed_in_steps
 from .run_state import NO_EVENTS, RunState
 from .sentences import CONTAINS, SUSPECT, camera_label, gaps_text, group_name, headlines, is_shown, suspect
@@ -166,13 +166,11 @@ def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
     used, worst, parts, shares, suspects = Counter[str](), list[Row](), list[Figures](), list[float](), 0
-    totals = first_sights(NO_EVENTS)
     for camera, statistics, part in state.cameras_of_day():
         used[camera.name] += 1
         shares.append(part)
         if statistics is not NO_EVENTS:
             parts.append(figures_of(statistics, state.day.worst.get(camera.id), part))
-            totals.update(first_sights(statistics))
             suspects += statistics.suspect
             keep_worst(worst, Row(camera.id, camera.name, parts[-1]), 20)
         yield ""
@@ -190,7 +188,9 @@ def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
         yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}")
+    told = [*headlines(rows, Row("", "All cameras", whole), whose), f"Own error: {_own_error(state)}"]
     if rows:
-        yield f"First-seen events: {_counts(totals)}"
-    yield from headlines(rows, Row("", "All cameras", whole), whose)
-    yield f"Own error: {_own_error(state)}"
+        totals = {MEASURED: whole.events, EARLY: whole.early.n, INITIAL: whole.initial, UNDATED: whole.undated}
+        told.insert(0, f"First-seen events: {_counts(totals)}")
+    for sentence in told:
+        yield from wrapped("", sentence, columns or 120)
