@@ -26,9 +26,7 @@ class Recorder:
     """Takes messages, updates and gaps; all lines of a message are handed over before the next one is taken."""
 
     def __init__(self, handler: Handler, lines: Sink, coverage: Coverage, paths: LogPaths, *, day: str) -> None:
-        self.handler = handler
-        self.lines = lines
-        self.paths = paths
+        self.handler, self.lines, self.paths = handler, lines, paths
         self.cameras: dict[str, Camera] = {}
         self.known: dict[str, Camera] = {}
         self.stems: dict[str, str] = {}

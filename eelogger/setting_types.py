@@ -17,7 +17,7 @@ from .errors import Problem
 
 _ORIGIN = r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,252}))(?::([0-9]{1,5}))?/?"
 _SECRET = re.compile(rb"^\s*(?:export\s+)?EEN_(?:AUTH_KEY|PASSWORD|API_KEY)\s*=\s*[^\s#]", re.MULTILINE).search
-_is_name = re.compile(r"(?:\$env:)?\w+", re.IGNORECASE).fullmatch
+_is_name = re.compile(r"\w+").fullmatch
 
 
 class Invalid(ValueError):

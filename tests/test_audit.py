@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import web
 from fault_cloud import FaultCloud
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from launch import APP, CHILD, command, credentials, environment, launch
 from report_logs import write_logs
 from run_states import NOON_US, cameras, verdict
@@ -211,18 +210,15 @@ def listening(cloud: FaultCloud, log_dir: Path, event: Event, **more: Any) -> No
 @pytest.mark.parametrize(
     ("from_s", "to_s", "kind", "reason", "whose", "clock_s", "counted"),
     [
-        (-5, 5, "gap", "started", None, 0, "gap"),
-        (-5, 5, "suspend", "sleep", None, 0, "gap"),
-        (0, 5, "gap", "error-404", 0, 0, "gap"),
-        (-5, 5, "gap", "error-404", 1, 0, "missing"),
+        (-5, 5, "gap", "started", None, 0, "gap"), (-5, 5, "suspend", "sleep", None, 0, "gap"),
+        (0, 5, "gap", "error-404", 0, 0, "gap"), (-5, 5, "gap", "error-404", 1, 0, "missing"),
         (1, 9, "gap", "closed-1006", None, 0, "edge"),  # it was on its way: its delay may have been 2 s
-        (3, 9, "gap", "closed-1006", None, 0, "missing"),
-        (-9, 0, "gap", "closed-1006", None, 0, "missing"),
+        (3, 9, "gap", "closed-1006", None, 0, "missing"), (-9, 0, "gap", "closed-1006", None, 0, "missing"),
         (-9, -3, "gap", "closed-1006", None, 20, "edge"),
         (600, 600, "gap", "added", 0, 0, "gap"),  # and not seen for 18 minutes before it was added
         (-600, -600, "gap", "added", 0, 0, "missing"),
     ],
-)
+)  # fmt: skip
 async def test_which_gap_an_event_falls_into(
     cloud: FaultCloud, log_dir: Path, from_s: int, to_s: int, kind: str, reason: str, whose: int | None, clock_s: int,
     counted: str,
@@ -417,15 +413,12 @@ def test_the_worst_are_shown_first_with_what_bounds_the_answer() -> None:
     assert [*lines[5:12], *lines[-13:-10]] == [
         "bridge recorded delivered missing in gaps lost % 95 % bounds unrecorded unknown h worst hour",
         "Yard (100bb001) 102,004 101,901 52 51 0.05 0.04–0.12 51 0 11-22 12:00: 26",
-        "no bridge 20,000 19,999 1 0 <0.01 <0.01–0.03 0 1 11-22 12:00: 1",
-        "",
+        "no bridge 20,000 19,999 1 0 <0.01 <0.01–0.03 0 1 11-22 12:00: 1", "",
         "camera recorded delivered missing in gaps lost % 95 % bounds unrecorded unknown h worst hour",
         "c50 2,002 1,999 2 1 0.10 0.03–0.44 1 0 11-22 12:00: 1",
-        "c51 2,002 1,999 2 1 0.10 0.03–0.44 1 0 11-22 12:00: 1",
-        "c23 2,000 1,999 0 1 0.00 0.00–0.28 1 0 -",
-        "all 122,004 121,900 53 51 0.04 0.03–0.10 51 1 11-22 12:00: 27",
-        "… and 2 more cameras; --json has all",
-    ]
+        "c51 2,002 1,999 2 1 0.10 0.03–0.44 1 0 11-22 12:00: 1", "c23 2,000 1,999 0 1 0.00 0.00–0.28 1 0 -",
+        "all 122,004 121,900 53 51 0.04 0.03–0.10 51 1 11-22 12:00: 27", "… and 2 more cameras; --json has all",
+    ]  # fmt: skip
     notes = [re.findall(r"^[0-9]+|[0-9]+ events|status.*", note) for note in found.all_notes()]
     assert notes == [[], ["51"], ["1"], ["2"], ["1", "3 events"], ["1", "status 500."]]
 

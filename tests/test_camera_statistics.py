@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from eelogger.measure.camera_statistics import CameraStatistics, Day, is_clean, is_suspect
 from eelogger.measure.histogram import P50, P95, P99, Histogram, rank_of

@@ -20,17 +20,13 @@ def row(
 
 
 ROW_OF_EACH_KIND = [
-    row("100e1e23", "Front Door"),
-    row("100e1e24", None, pairs=[["100bb001", "IGND"], ["100bb002", "ATTD"]]),
-    row("100e1e25", 5, pairs=[["100bb001", "IGND"], "x", [5], []]),
-    row("100E1E26", "x" * 1_000_000, pairs="none"),
-    *(row("100e1e23", "again"), row("100E1E23", "again, other case")),
-    row("100bb001", "Site A", "bridge"),
-    row("100e1e27", kind="doorbell"),
-    *(row("100e1e28", status="IDLE"), row("100e1e29", status=None)),
+    row("100e1e23", "Front Door"), row("100e1e24", None, pairs=[["100bb001", "IGND"], ["100bb002", "ATTD"]]),
+    row("100e1e25", 5, pairs=[["100bb001", "IGND"], "x", [5], []]), row("100E1E26", "x" * 1_000_000, pairs="none"),
+    *(row("100e1e23", "again"), row("100E1E23", "again, other case")), row("100bb001", "Site A", "bridge"),
+    row("100e1e27", kind="doorbell"), *(row("100e1e28", status="IDLE"), row("100e1e29", status=None)),
     *(row("../../etc"), row("100e1e2"), row(5), row(None, kind=None)),
     *(["00000001", "100e1e2a", "short", "camera"], [], None, {"a": 1}, "100e1e23"),
-]
+]  # fmt: skip
 
 
 def test_what_a_row_says() -> None:

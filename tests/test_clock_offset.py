@@ -1,8 +1,7 @@
 """The offset's bounds always hold the truth, and contradictions are clock steps."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from eelogger.measure.clock_offset import MEMORY_US, Offset, OffsetBounds
 from eelogger.model import DateSample

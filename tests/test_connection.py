@@ -22,8 +22,7 @@ from virtual import loop_s
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from eelogger.cloud import connection as room
-from eelogger.cloud import stream as stream_room
+from eelogger.cloud import connection as room, stream as stream_room
 from eelogger.cloud.connection import Received, StampedConnection
 from eelogger.cloud.stream import GATHER_BYTES, GATHER_S, WORK_S, EventStream
 from eelogger.model import Timing

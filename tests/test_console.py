@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from eelogger.views.console import PENDING, PIPE_COLUMNS, Console, output_file, progress
 from eelogger.views.text import width

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from eelogger.measure.coverage import ADDED, STARTED, Coverage, is_missed
 from eelogger.model import Gap

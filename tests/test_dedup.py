@@ -1,7 +1,6 @@
 """Dedup knows what the two identity logs hold, and the latest of each camera and four-CC."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from eelogger.measure.handler import GENERATION, Dedup
 

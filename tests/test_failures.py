@@ -152,15 +152,12 @@ REST = [
 ]
 UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: AAAA")
 STREAM = [
-    Row("200", status(200), "http-200"),
-    Row("hangs up", hang_up, "handshake"),
-    Row("RST", reset, "handshake"),
-    Row("no HTTP", babble, "handshake"),
-    Row("no HTTP, held open", answer("220 mail.example", open_s=20), "handshake"),
+    Row("200", status(200), "http-200"), Row("hangs up", hang_up, "handshake"), Row("RST", reset, "handshake"),
+    Row("no HTTP", babble, "handshake"), Row("no HTTP, held open", answer("220 mail.example", open_s=20), "handshake"),
     Row("101 alone", answer("HTTP/1.1 101 Switching Protocols"), "handshake"),
     Row("101 with a wrong Accept", answer("HTTP/1.1 101 x", *UPGRADE), "handshake"),
     Row("accepts, says nothing", mute, "timeout"),
-]
+]  # fmt: skip
 ROWS = [("REST", row) for row in BOTH + REST] + [("stream", row) for row in BOTH + STREAM]
 
 

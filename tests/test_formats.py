@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from line_values import CAMERAS, HOSTILE, MOMENTS, OBJECTS, TEXTS, as_json_gives_it, verdicts
 
 from eelogger.errors import MessageError

@@ -319,4 +319,4 @@ async def test_a_broken_settings_file_leaves_the_last_good_settings_in_force(clo
         await cloud.wait_connected(3)
         assert await logger.stop() == 0
     told = (log_dir / "eelogger.log").read_text()
-    assert (told.count("going on with those read before"), "EEN_KEEP_DAYS: " in told) == (2, True), told
+    assert (told.count("going on with those read before"), "EEN_KEEP_DAYS is " in told) == (2, True), told

@@ -6,8 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from eelogger.model import RefusedLogin
 from eelogger.storage.lock import DIED, HANGS, NEVER, RUNNING, STOPPED, DirectoryLock, process_state
@@ -35,13 +34,9 @@ def test_what_is_written_is_read_back(state: State) -> None:
 
 def test_a_person_can_read_it() -> None:
     assert json.loads(state_text(STATE)) == {
-        "day": "2026-11-22",
-        "alive": "2026-11-22T12:00:00.123456Z",
-        "done": "2026-11-22T11:59:59.000000Z",
-        "clean": True,
-        "since": "2026-11-18T11:06:40.000000Z",
-        "login": None,
-    }
+        "day": "2026-11-22", "alive": "2026-11-22T12:00:00.123456Z", "done": "2026-11-22T11:59:59.000000Z",
+        "clean": True, "since": "2026-11-18T11:06:40.000000Z", "login": None,
+    }  # fmt: skip
 
 
 def test_damage_is_as_good_as_none() -> None:

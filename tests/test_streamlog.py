@@ -4,8 +4,7 @@ import gzip
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from eelogger.measure.coverage import ADDED
 from eelogger.model import Gap

@@ -114,18 +114,15 @@ def test_the_head_says_everything_a_reader_must_know() -> None:
     )  # fmt: skip
     text = " ".join("\n".join(render(state)).split())
     for part in (
-        "connected since 2026-11-22 12:00:00 UTC (10 min 00 s)",
-        "measured 1, early 1, initial 0, undated 0",
+        "connected since 2026-11-22 12:00:00 UTC (10 min 00 s)", "measured 1, early 1, initial 0, undated 0",
         "duplicate 4,120, ignored 0, unidentified 0, pre 1, rejected 2 (not-json 2)",
         "the local clock is 2.0 s behind (± 0.1 s): every delay is shown about 2.0 s too short",
-        "kernel: NOT synchronised",
-        "round trip 41.0 ms (pong)",
+        "kernel: NOT synchronised", "round trip 41.0 ms (pong)",
         "1 gap, 20.0 s in all, longest 20.0 s; last: 12:00:00 20.0 s closed-1001, suspend 12:00:00 1.0 s sleep",
-        "No space left on device; 12 lines held in memory",
-        "the server dropped 1 camera: Front\\x1b Door: 404 gone\\n",
+        "No space left on device; 12 lines held in memory", "the server dropped 1 camera: Front\\x1b Door: 404 gone\\n",
         "previews delay of their timestamps since this start: p50 0.250 s, p95 0.250 s, max 0.250 s",
         "A delay is camera or bridge clock error",
-    ):
+    ):  # fmt: skip
         assert part in text
     assert "round trip unknown" in "\n".join(render(run_state(day, {})))
     assert render(run_state(day, {}, headline="STOPPED now"))[0] == "STOPPED now"

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from run_states import NOON_US, SECOND, cameras, day_of, run_state, verdict
 
 from eelogger.measure.camera_statistics import CameraStatistics, Day

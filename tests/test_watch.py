@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from launch import APP, environment
 from run_states import verdict
 

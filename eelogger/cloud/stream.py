@@ -1,7 +1,4 @@
-"""Subscribe cameras in batches, and hand on each message once, in order.
-
-What left the socket is handed on whatever ended the connection.
-"""
+"""Subscribe cameras in batches, and hand on each message once, in order, whatever ends the connection."""
 
 import asyncio
 import json

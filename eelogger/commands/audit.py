@@ -69,8 +69,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         found = audit.found
         if not (found.total["recorded"] or found.total["unrecorded"]):
             failure = next((result.failure for result in found.results.values() if result.failure), "")
-            nothing = "the cloud recorded nothing in this period"
-            why = f"no list that holds an event could be read: {failure}" if failure else nothing
+            why = f"no list that holds an event could be read: {failure}" if failure else "the cloud recorded nothing"
             why = why if found.cameras else "no camera of the list is asked for"
             hint = f"look at --since, --until and the patterns, and see {PROGRAM} check"
             raise NothingToShow(f"nothing to compare: {why}", hint)

@@ -17,8 +17,7 @@ from ..storage.lock import RUNNING, process_state
 from ..storage.paths import LogPaths, day_of
 from ..views.console import Console
 from ..views.status_line import event_heading, event_line
-from ..views.text import count as counted
-from ..views.text import printable
+from ..views.text import count as counted, printable
 from . import NOT_RUNNING, count, paths_to_read, seconds
 
 POLL_S: Final = 0.25

@@ -17,8 +17,7 @@ from typing import Any, Final
 from ..model import DUPLICATE, EARLY, FOUR_CCS, IGNORED, INITIAL, MEASURED, UNDATED, UNIDENTIFIED, Reject, Verdict, made
 from .camera_statistics import Day
 from .histogram import Histogram
-from .protocol import event_time_us, integer, split_events
-from .protocol import identity as identity_of
+from .protocol import event_time_us, identity as identity_of, integer, split_events
 
 INITIAL_WINDOW_US: Final = 60_000_000
 PREVIEW: Final = "pre"

@@ -30,24 +30,20 @@ _HEAD: Final = """<!DOCTYPE html>
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem; max-width: 76rem; font: 16px/1.45 system-ui, sans-serif;
   background: var(--bg); color: var(--fg); }
-h1, h2 { font-size: 1.25rem; margin: 1.5rem 0 .5rem; }
-p { margin: .3rem 0; }
+h1, h2 { font-size: 1.25rem; margin: 1.5rem 0 .5rem; } p { margin: .3rem 0; }
 .muted, small, dt, th { color: var(--muted); }
 .warn { border-left: 4px solid var(--warn); padding: .3rem .8rem; }
 .warn, .cards div { background: var(--card); }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
-.cards div { padding: .5rem .7rem; }
-.cards b { display: block; font-size: 1.25rem; }
+.cards div { padding: .5rem .7rem; } .cards b { display: block; font-size: 1.25rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .8rem 0; }
-dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
+dd { margin: 0; overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { text-align: right; padding: .28rem .55rem; border-bottom: 1px solid var(--card); white-space: nowrap;
   vertical-align: top; }
 tr > :first-child { text-align: left; white-space: normal; min-width: 8rem; position: sticky; left: 0;
   background: var(--bg); }
-.text { text-align: left; }
-.text:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
+.text { text-align: left; } .text:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
 td small { display: block; font-family: ui-monospace, monospace; }
 summary { cursor: pointer; list-style: none; text-decoration: underline dotted; }
 img { width: 100%; height: auto; display: block; }

@@ -41,9 +41,7 @@ class ProgramLog(logging.Handler):
     def __init__(self, writer: Writer) -> None:
         super().__init__(logging.INFO)
         self.setFormatter(OneLine())
-        self._writer = writer
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._writer, self._loop, self._thread = writer, asyncio.get_running_loop(), threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record to the writer, from any thread; a logger must never fail whoever logs."""
