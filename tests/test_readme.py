@@ -82,6 +82,7 @@ def test_every_promise_names_a_test_that_exists() -> None:
 def test_every_command_is_in_the_readme_and_that_is_short() -> None:
     assert all(f"`{name}" in README or f"app.py {name}" in README for name in COMMANDS)
     assert README.count("\n") <= 380
+    assert lines("python3 -m venv .venv && .venv/bin/pip install -r tests/requirements.txt && "), "what `.ci/run` runs"
 
 
 def test_the_package_takes_version_and_requirements_from_one_place() -> None:
