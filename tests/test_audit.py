@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import os
 import random
 import re
 import signal
@@ -11,20 +12,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 from aiohttp import web
 from fault_cloud import FaultCloud
 from hypothesis import given, strategies as st
-from launch import APP, CHILD, command, credentials, environment, launch
+from launch import APP, command, credentials, environment, launch
 from report_logs import write_logs
 from run_states import NOON_US, cameras, verdict
 from sites import serve
 
-from eelogger.model import INITIAL, MEASURED, Camera, Gap, Verdict
+from eelogger.cli import main
+from eelogger.model import INITIAL, MEASURED, Camera, Gap, Timing, Verdict
 from eelogger.report.losses import Found, numbers, text
 from eelogger.report.query import Query
 from eelogger.report.reconcile import Counts, Missing, Reconciliation
@@ -57,17 +62,19 @@ class Told(NamedTuple):
 
 
 async def ask(env: dict[str, str], log_dir: Path, *args: str | Path) -> Told:
-    """Give the command, with both files and short pauses; eight hours until now, where nothing else is said."""
+    """Give the command here, with both files and short pauses; eight hours until now, where nothing else is said."""
     places = {name: log_dir.parent / f"audit.{name}" for name in ("csv", "json")}
     for place in places.values():
         place.unlink(missing_ok=True)
     line: list[str | Path] = ["audit", "--log-dir", log_dir, "--since", "8h", "--until", "now"]
     line += [part for name, place in places.items() for part in (f"--{name}", place)]
-    env = {"CHILD_TIMING": "first_retry_s=0.01 longest_retry_s=0.02", **env}
-    code, out, err = await asyncio.to_thread(command, *line, *args, env=env, script=CHILD)
+    settings, out, err = patch.dict(os.environ, environment(None, None, env), clear=True), io.StringIO(), io.StringIO()
+    quick = patch("eelogger.cloud.annotations.Timing", partial(Timing, first_retry_s=0.01, longest_retry_s=0.02))
+    with settings, quick, redirect_stdout(out), redirect_stderr(err):
+        code = await asyncio.to_thread(main, [*map(str, (*line, *args)), "--env-file", os.devnull])
     found = json.loads(places["json"].read_text("utf-8")) if places["json"].exists() else {}
     rows = [*csv.DictReader(io.StringIO(places["csv"].read_text("utf-8-sig")))] if found else []
-    return Told(code, " ".join(out.split()), err, found, rows)
+    return Told(code, " ".join(out.getvalue().split()), err.getvalue(), found, rows)
 
 
 def cameras_of(account: Account) -> dict[str, Camera]:
@@ -267,8 +274,9 @@ async def test_a_delay_log_that_cannot_be_read_is_unknown_not_lost(cloud: FaultC
     first, second, _ = cloud.camera_ids()
     listening(cloud, log_dir, record(cloud, first, now_us() - HOUR))
     record(cloud, second, now_us() - HOUR)
-    next(log_dir.rglob(f"*_{first}.log")).chmod(0)
-    told = await ask(credentials(cloud) | {"CHILD_BOUND": "1"}, log_dir)
+    path = next(log_dir.rglob(f"*_{first}.log"))
+    path.rename(f"{path}.gz")
+    told = await ask(credentials(cloud), log_dir)
     assert (told.code, told.found["complete"]) == (1, False)
     found = [(row["recorded"], row["missing"], row["unknown"] >= 8) for row in map(told.camera, (first, second))]
     assert found == [(0, 0, True), (1, 1, False)]

@@ -62,9 +62,8 @@ async def test_the_same_trouble_is_one_mail_a_day_and_told_to_everybody_else(job
     first = await job.cron(**env)
     assert (first[0], first[1].startswith("eelogger: "), "\n  hint: " in first[1]) == (code, True, code != 78)
     assert await job.cron(**env) == (code, "")
-    for _ in range(2):
-        piped = await job.start(**env)
-        assert (piped.code, piped.out, piped.err.splitlines()[:1]) == (code, "", first[1].splitlines()[:1])
+    piped = await job.start(**env)
+    assert (piped.code, piped.out, piped.err.splitlines()[:1]) == (code, "", first[1].splitlines()[:1])
     if code != 78:
         assert f" exit={code} " in (job.log_dir / "summary.log").read_text().splitlines()[0]
     told_earlier(job.log_dir, DAY_S - 600)

@@ -223,12 +223,10 @@ def test_previews_are_counted_without_verdicts_by_the_same_rules() -> None:
     handler = judging()
     handler.subscribed([A], us(0))
     for pre in (
-        stamp(us(-US)),  # the latest before the subscription
-        stamp(us(-1)),
+        stamp(us(-US)), stamp(us(-1)),  # the first is the latest before the subscription
         ["x", None, stamp(us(2)), 7, stamp(us(1.5))],
-        stamp(us(2 + US)),  # early
-        {"a": 1},
-    ):
+        stamp(us(2 + US)), {"a": 1},  # early, and none
+    ):  # fmt: skip
         assert handler.judge(A, {"pre": pre, "event": {}}, us(2)) == ([], [])
     figures = handler.previews[A]
     assert (figures.n, figures.min_us, figures.max_us, figures.total_us) == (3, 0, 3_000_000, 3_500_000)

@@ -34,12 +34,9 @@ LAWS: Final[dict[str, set[str]]] = {
 }
 LIBRARIES: Final[dict[str, set[str]]] = {
     "websockets": {"cloud.connection", "cloud.stream", "cloud.failures", "simulator"},
-    "aiohttp": {"cloud.rest", "cloud.failures", "simulator"},
-    "yarl": {"cloud.rest"},
-    "aiofiles": {"storage.writer"},
-    "dotenv": {"setting_types", "commands.login"},
-    "matplotlib": {"report.plots"},
-}
+    "aiohttp": {"cloud.rest", "cloud.failures", "simulator"}, "yarl": {"cloud.rest"}, "aiofiles": {"storage.writer"},
+    "dotenv": {"setting_types", "commands.login"}, "matplotlib": {"report.plots"},
+}  # fmt: skip
 
 
 def modules() -> dict[str, ast.Module]:

@@ -118,13 +118,11 @@ def test_a_csv_file_begins_with_a_bom_and_a_dash_is_stdout_without_one(logs: Pat
     [
         (["--since", "yesterday"], "--since 'yesterday' is not a moment"),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "--since is not before --until"),
-        (["--csv", "x", "--json", "x"], "to the same place"),
-        (["--evidence", "."], "not empty"),
-        (["--evidence", "mine"], "not empty"),
-        (["--evidence", "new", "--anonymise"], "cannot be anonymised"),
+        (["--csv", "x", "--json", "x"], "to the same place"), (["--evidence", "."], "not empty"),
+        (["--evidence", "mine"], "not empty"), (["--evidence", "new", "--anonymise"], "cannot be anonymised"),
         (["--worst", "-1"], ""),
     ],
-)
+)  # fmt: skip
 def test_nonsense_is_told_and_nothing_is_written(
     logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Here, args: list[str], told: str
 ) -> None:
