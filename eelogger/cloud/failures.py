@@ -136,9 +136,8 @@ class FailureSeries:
         """Tell once that it works again, and how long that took."""
         now_s = asyncio.get_running_loop().time()
         if self._since_s is not None:
-            self._quiet_until_s = min(
-                now_s + 60, self._told_s + 3600
-            )  # else one that comes and goes is never told again
+            # Else one that comes and goes would never be told again.
+            self._quiet_until_s = min(now_s + 60, self._told_s + 3600)
             if self._is_told:
                 _log.warning("%s after %.1f s", message, now_s - self._since_s)
         self._since_s, self._is_told = None, False
