@@ -187,7 +187,8 @@ async def _serve(read: Callable[[], Settings], options: argparse.Namespace, cons
 
     async def print_table() -> None:
         if shown := run.state():
-            write((await encoded(closing_table(shown, console.columns()))).decode())
+            columns = console.columns() if console.out in console.terminals else 0
+            write((await encoded(closing_table(shown, columns))).decode())
 
     run.on_begun = begin
     if shows_events:

@@ -161,7 +161,7 @@ def _maximum(verdict: Verdict | None) -> str:
 
 
 def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
-    """The table of the day's worst cameras, and the sentences to send. `columns` limits the table (0: any)."""
+    """The table of the day's worst cameras, and the sentences to send. `columns` limits both (0: any)."""
     if state.reading is not None:
         yield f"The day's files are still being read ({share(state.reading)}): there are no figures yet."
         return
@@ -193,4 +193,4 @@ def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
         totals = {MEASURED: whole.events, EARLY: whole.early.n, INITIAL: whole.initial, UNDATED: whole.undated}
         told.insert(0, f"First-seen events: {_counts(totals)}")
     for sentence in told:
-        yield from wrapped("", sentence, columns or 120)
+        yield from wrapped("", sentence, columns or len(sentence))
