@@ -1,6 +1,5 @@
 """Restore the day from its files at a start, before anything connects."""
 
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ from .recorder import Recorder
 from .storage.camera_files import CameraFiles, Logs
 from .storage.delaylog import read_rows
 from .storage.formats import parse_identity, quote
-from .storage.line_blocks import Skipped, packed, size_of, whole_lines
+from .storage.line_blocks import Skipped, size_of, whole_lines
 from .storage.streamlog import find_event, read_gaps, updates
 
 _MOST_IDENTITIES: Final = 2 * GENERATION
@@ -66,7 +65,7 @@ class Restore:
     def _read_identities(self, path: Path) -> None:
         dedup = self._handler.dedup
         dedup.turn()
-        for block in chain.from_iterable(whole_lines(each, skipped=self.skipped) for each in (packed(path), path)):
+        for block in whole_lines(path, skipped=self.skipped):
             identities = [parse_identity(line) for line in block.decode("utf-8", "replace").split("\n") if line]
             dedup.restore(identities)
             self._last_identity = [self._last_identity, *identities][-1]

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from played import BACK, FRONT, NOON_US, SECOND, Message, Played, Reconnect, Step, annt, one, play, scripts, texts
 
 from eelogger.storage import state as states
@@ -120,9 +121,7 @@ def test_identities_known_are_those_of_the_logs_and_of_newer_delay_lines(
     paths.uuids.unlink()
     for path, text in ((paths.uuids_old, old), (paths.uuids, current)):
         if text is not None:
-            first, end, rest = text.partition("\n")
-            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress((first + end).encode()))
-            path.write_text(rest)
+            path.write_text(text)
     after = Played(tmp_path)
     after.restore()
     dedup = after.handler.dedup
