@@ -30,7 +30,7 @@ class Reading(NamedTuple):
     wall_ns: int
     monotonic_ns: int
     boot_ns: int | None = None
-    busy_ns: int = 0  # processor time of this process
+    busy_ns: int = 0  # processor time of this thread
 
 
 def read_clocks() -> Reading:
@@ -39,7 +39,7 @@ def read_clocks() -> Reading:
     name = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}.get(sys.platform, "")
     clock_id: int | None = getattr(time, name, None)
     boot_ns = None if clock_id is None else time.clock_gettime_ns(clock_id)
-    return Reading(time.time_ns(), time.monotonic_ns(), boot_ns, time.process_time_ns())
+    return Reading(time.time_ns(), time.monotonic_ns(), boot_ns, time.thread_time_ns())
 
 
 def gaps_between(before: Reading, after: Reading, period_ns: int) -> list[Gap]:

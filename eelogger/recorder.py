@@ -30,7 +30,7 @@ class Recorder:
         self.cameras: dict[str, Camera] = {}
         self.known: dict[str, Camera] = {}
         self.stems: dict[str, str] = {}
-        self.logged: set[str] | None = None  # of the last subscription, also of the run before; None: not on record
+        self.logged: set[str] | None = None  # up to the last subscription, or in `cameras.json`; None: unknown
         self.messages = 0
         self.rejects = Rejects(lambda line: self.lines.write(OTHER, str(paths.rejected), line), size_of(paths.rejected))
         # Called between the lines of two days, while all else is still that of the day that ends.
@@ -77,11 +77,10 @@ class Recorder:
 
     def subscribed(self, at_us: int, camera_ids: Iterable[str] | None = None) -> None:
         """Begin a subscription: the connection's, or that of single cameras on an open connection."""
-        gaps = self.coverage.close_gaps(at_us, camera_ids)
-        if camera_ids is None and self.logged is not None:
-            gaps += self.coverage.close_gaps(at_us, sorted(self.cameras.keys() - self.logged))
+        if camera_ids is None and self.logged is not None:  # what is new has a line too
+            camera_ids = sorted({"", *self.coverage.blind, *(self.cameras.keys() - self.logged)})
         self.logged = set(self.cameras)
-        for gap in gaps:
+        for gap in self.coverage.close_gaps(at_us, camera_ids):
             self.note_gap(gap)
             missed_us = gap.to_us - gap.from_us if is_missed(gap) else None
             self.handler.subscribed([gap.camera_id] if gap.camera_id else self.cameras, at_us, missed_us)

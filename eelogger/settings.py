@@ -189,7 +189,7 @@ def _read(
     filed, problems, warnings = t.read_env_file(env_file) if env_file else ({}, [], [])
     for name in sorted({*environ, *filed} - {row.name for row in SETTINGS}):
         if name.upper().startswith("EEN_"):
-            warnings.append(f"{name[:60]!a} is not a setting: .env.example lists all")
+            warnings.append(f"{name[:60]!a} is not a setting: the README lists all")
     values: dict[str, Any] = {"log_dir": log_dir.absolute()} if log_dir else {}
     for row in SETTINGS:
         own, of_file = environ.get(row.name, ""), filed.get(row.name, "")

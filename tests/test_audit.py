@@ -72,6 +72,7 @@ async def ask(env: dict[str, str], log_dir: Path, *args: str | Path) -> Told:
     quick = patch("eelogger.cloud.annotations.Timing", partial(Timing, first_retry_s=0.01, longest_retry_s=0.02))
     with settings, quick, redirect_stdout(out), redirect_stderr(err):
         code = await asyncio.to_thread(main, [*map(str, (*line, *args)), "--env-file", os.devnull])
+    assert "Traceback" not in err.getvalue()
     found = json.loads(places["json"].read_text("utf-8")) if places["json"].exists() else {}
     rows = [*csv.DictReader(io.StringIO(places["csv"].read_text("utf-8-sig")))] if found else []
     return Told(code, " ".join(out.getvalue().split()), err.getvalue(), found, rows)
@@ -102,9 +103,6 @@ def logs(log_dir: Path, verdicts: list[Verdict], account: Account, **more: Any) 
     """Logs of a logger that has listened for two days until now."""
     write_logs(log_dir, verdicts, cameras_of(account), **({"since_us": 0, "alive_us": now_us()} | more))
     (log_dir / "days" / day_of(now_us() - 24 * HOUR)).mkdir(parents=True, exist_ok=True)
-
-
-# Counts
 
 
 async def test_every_count_is_the_ledgers_by_camera_and_hour(cloud: FaultCloud, log_dir: Path) -> None:

@@ -174,6 +174,7 @@ def test_a_directory_that_cannot_be_written_ends_a_run(
     monkeypatch.setenv("EEN_LOG_DIR", str(tmp_path / log_dir))
     finding = Rows(check(Path(os.devnull), None, wait_s=0.3))["log directory"]
     assert (finding.verdict, finding.exit_code, len(finding.hints)) == (FAILED, 74, 1), finding
+    assert finding.result.startswith(f"{tmp_path / (file if file == 'logs/days' else log_dir)}: ")
 
 
 async def test_a_disk_that_takes_nothing_ends_a_run_and_little_room_is_a_warning(

@@ -32,7 +32,8 @@ DATE_US = 1_795_338_440_000_000
 
 @pytest.fixture(autouse=True)
 def _no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
+    for name in ("", "aiohttp", "asyncio", "websockets"):  # a command run here before has set theirs
+        caplog.set_level(logging.DEBUG, name)
     yield
     shown = "".join(f"{record.getMessage()}{record.exc_text}" for record in caplog.get_records("call"))
     assert not [secret for secret in (KEY, PASSWORD, API_KEY) if secret in shown]

@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from played import BACK, FRONT, NOON_US, SECOND, Message, Played, Reconnect, Step, annt, one, play, scripts, texts
 
 from eelogger.storage import state as states

@@ -61,8 +61,8 @@ class EventStream:
         try:
             _log.info("connected: peer=%s tls=%s", connection.remote_address, connection.tls)
             connection.on_gap, connection.on_arrival = self._sink.note_gap, self._arrived
-            # Taken just before the first message: what the server dates before it is its initial state.
-            # What a server sent unasked is already here, and belongs to this subscription.
+            # Taken just before we ask, as what the server dates before it is its initial state; or when the first of
+            # what the server sent unasked came, for that belongs to this subscription too.
             self._sink.subscribed(connection.messages[0].arrived_us if connection.messages else now_us())
             self.beside(self._subscribe(camera_ids), "subscribe")
             self.beside(connection.keep_alive(self._timing.liveness_s), "liveness")

@@ -90,13 +90,14 @@ def _directory(paths: LogPaths) -> Finding:
     """Whether lines can be written and days moved; the free space."""
     folder = next(path for path in (paths.root, *paths.root.parents) if os.path.lexists(path))
     said = "writable, days can be moved" if folder == paths.root else "writable, a run makes it"
+    place = paths.root
     try:
         with suppress(FileNotFoundError):
-            os.stat(paths.root)  # its name may be too long
+            os.stat(place)  # its name may be too long
         for place in (folder, *filter(os.path.lexists, (paths.stream_dir, paths.days_dir))):
             with tempfile.NamedTemporaryFile(prefix=".check-", dir=place, buffering=0) as probe:
                 probe.write(bytes(4096))
-        if folder == paths.root:
+        if (place := folder) == paths.root:
             files = [path for _, _, path in (*paths.delay_files(), *paths.stream_files())]
             files += [paths.root / name for name in (*paths.ours, paths.uuids.name, paths.state.name, paths.lock.name)]
             for path in files:
@@ -104,7 +105,7 @@ def _directory(paths: LogPaths) -> Finding:
                     raise PermissionError(errno.EACCES, f"{path.name} cannot be written")
     except OSError as error:
         what, hint = explain(error)
-        return Finding("log directory", f"{paths.root}: {what}", [hint], DiskError.exit_code)
+        return Finding("log directory", f"{place}: {what}", [hint], DiskError.exit_code)
     hints = []
     if (room := free_bytes(folder)) is not None:
         said += f", {room / 1e9:,.1f} GB free"

@@ -92,7 +92,7 @@ async def listen(settings: Settings, cameras: Mapping[str, Camera], wait_s: floa
 
 
 async def clock(settings: Settings, samples: list[DateSample], wait_s: float) -> Finding:
-    """How far the local clock is off. More answers are collected for so long."""
+    """How far the local clock is off. More answers are collected for `wait_s`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(3 * wait_s), Rest(settings, on_date=samples.append) as rest:
             for _ in range(CLOCK_ANSWERS):

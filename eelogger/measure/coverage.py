@@ -11,7 +11,7 @@ from typing import Final
 from ..model import Gap
 
 STARTED: Final = "started"  # reason of the very first subscription: nothing was missed, there was nothing before
-ADDED: Final = "added"  # reason of a camera's first subscription on an open connection
+ADDED: Final = "added"  # reason of a new camera's first subscription
 UNKNOWN: Final = "unknown"  # kind of a time with events on record, but not when somebody was watching
 NO_RECORD: Final = "no-record"  # its reason
 

@@ -187,7 +187,7 @@ def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
     if quiet := len(shares) - len(parts):
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
-        yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}")
+        yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}", columns or 120)
     told = [*headlines(rows, Row("", "All cameras", whole), whose), f"Own error: {_own_error(state)}"]
     if rows:
         totals = {MEASURED: whole.events, EARLY: whole.early.n, INITIAL: whole.initial, UNDATED: whole.undated}
