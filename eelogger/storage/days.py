@@ -5,7 +5,6 @@ import gzip
 import os
 import re
 import shutil
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -13,11 +12,11 @@ from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from .camera_files import CameraFiles
 from .disk_errors import explain
-from .line_blocks import packed, whole_lines, whole_lines_backwards
+from .line_blocks import open_file, packed, whole_lines, whole_lines_backwards
 from .paths import TEMPORARY, LogPaths, day_of, is_day, temporary
 
 _LINE_TIME = re.compile(rb"(?m)^(?:kind=\S+ )?(?:time=|from=)?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+)")
@@ -54,19 +53,19 @@ def move(source: str, target: str) -> None:
     try:
         if merging:
             open_: Any = gzip.open if target.endswith(".gz") else open
-            with open_(target, "rb") as older, open_(source, "rb") as newer, open_(beside, "wb") as both:
+            with open_file(Path(target)) as older, open_file(Path(source)) as newer, open_(beside, "wb") as both:
                 both.writelines(_merged(older, newer))
         else:
             shutil.copyfile(source, beside)
         os.replace(beside, target)
-    except (OSError, EOFError, zlib.error) as error:
+    except OSError:
         with suppress(OSError):
             os.unlink(beside)
-        raise error if isinstance(error, OSError) else OSError(errno.EIO, str(error), source) from None
+        raise
     os.unlink(source)
 
 
-def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
+def _merged(older: Iterable[bytes], newer: Iterable[bytes]) -> Iterator[bytes]:
     both = merge(_timed(older, False), _timed(newer, True), key=itemgetter(0))
     for _, entries in groupby(both, itemgetter(0)):
         there: Counter[bytes] = Counter()
@@ -78,7 +77,7 @@ def _merged(older: BinaryIO, newer: BinaryIO) -> Iterator[bytes]:
             yield line
 
 
-def _timed(file: BinaryIO, is_newer: bool) -> Iterator[tuple[bytes, bool, bytes]]:
+def _timed(file: Iterable[bytes], is_newer: bool) -> Iterator[tuple[bytes, bool, bytes]]:
     time = b""  # the latest so far: a line stays behind those before it, whatever its own time is
     for line in file:
         if match := _LINE_TIME.match(line):

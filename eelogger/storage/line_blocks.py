@@ -37,10 +37,11 @@ def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, b
             while True:
                 with nullcontext(kept) if kept else open_file(path, start) as file:
                     block = file.read(block_bytes or _BLOCK_BYTES)
-                    for wait_s in (0.0, _APPEND_S):
-                        if block and not block.endswith(b"\n"):
-                            time.sleep(wait_s)
-                            block += file.readline()
+                    if not block.endswith(b"\n"):
+                        block += file.readline()
+                    if block and not block.endswith(b"\n"):
+                        time.sleep(_APPEND_S)
+                        block += file.readline()
                 start += len(block)
                 skipped.read_bytes += len(block)
                 if block:
@@ -49,9 +50,8 @@ def whole_lines(path: Path, start: int = 0, skipped: Skipped | None = None, *, b
                     return
     except FileNotFoundError:
         pass
-    except (OSError, EOFError, zlib.error) as error:
-        named = error if isinstance(error, OSError) and error.filename else None
-        skipped.files.append(named or OSError(errno.EIO, str(error), str(path)))
+    except OSError as error:
+        skipped.files.append(error if error.filename else OSError(errno.EIO, str(error), str(path)))
 
 
 def packed(path: Path) -> Path:
@@ -99,13 +99,16 @@ def open_file(path: Path, start: int = 0) -> Iterator[BufferedReader | gzip.Gzip
         raise OSError(errno.EINVAL, "not an ordinary file", str(path))
     with open(path, "rb") as plain:
         file = gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain
-        file.seek(start)
-        yield file
+        try:
+            file.seek(start)
+            yield file
+        except (EOFError, zlib.error) as error:  # a damaged `.gz`
+            raise OSError(errno.EIO, str(error), str(path)) from None
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """Read a small file that holds a JSON object; one that is missing or damaged is empty."""
-    with suppress(OSError, EOFError, zlib.error, ValueError, RecursionError), open_file(path) as file:
+    with suppress(OSError, ValueError, RecursionError), open_file(path) as file:
         if isinstance(content := json.loads(file.read(_SMALL_FILE_BYTES)), dict):
             return content
     return {}
