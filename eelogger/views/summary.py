@@ -188,9 +188,8 @@ def closing_table(state: RunState, columns: int = 0) -> Iterator[str]:
         yield f"{count(quiet, 'camera')} without an event"
     if suspects:
         yield from wrapped("? ", f"{count(suspects, 'camera')}: {SUSPECT}", columns or 120)
-    told = [*headlines(rows, Row("", "All cameras", whole), whose), f"Own error: {_own_error(state)}"]
-    if rows:
-        totals = {MEASURED: whole.events, EARLY: whole.early.n, INITIAL: whole.initial, UNDATED: whole.undated}
-        told.insert(0, f"First-seen events: {_counts(totals)}")
+    totals = {MEASURED: whole.events, EARLY: whole.early.n, INITIAL: whole.initial, UNDATED: whole.undated}
+    told = [f"First-seen events: {_counts(totals)}"] if rows else []
+    told += [*headlines(rows, Row("", "All cameras", whole), whose), f"Own error: {_own_error(state)}"]
     for sentence in told:
         yield from wrapped("", sentence, columns or len(sentence))
